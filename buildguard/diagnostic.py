@@ -6,6 +6,8 @@ import re
 from enum import StrEnum
 from typing import NamedTuple
 
+from buildguard.codes import Code, SourceMark
+
 
 class Severity(StrEnum):
     """Errors are findings (exit 1); warnings are findings only with `--strict`."""
@@ -39,7 +41,7 @@ class Finding(NamedTuple):
     `within` is the f-string that the finding is about or, for a compiler's, the one that explains it; `edits` repair it.
     """
 
-    code: str
+    code: Code | SourceMark
     range: Range
     message: str
     hint: str = ""
@@ -55,7 +57,7 @@ class Diagnostic(NamedTuple):
     `targets` are all those that share it, where there are several.
     """
 
-    code: str
+    code: Code
     severity: Severity
     path: str | None
     range: Range

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from buildguard.check.context import Job, image_of
 from buildguard.check.targets import TargetShare
+from buildguard.codes import Code
 from buildguard.compare.build_stage import WorkspaceSnapshotter
 from buildguard.compare.causes import CauseKind
 from buildguard.compare.chain import Chain, Hop
@@ -347,4 +348,4 @@ def _impostor_diagnostic(url: str) -> Diagnostic:
     """An object is named by the SHA-256 of its bytes: other bytes under that name are no accident of ours."""
     message = f"{shorten_digests(url)} held other bytes under the name of this archive; it was replaced, and not used"
     hint = "look who else writes to this bucket: gcloud storage objects describe, and the bucket's audit log"
-    return Diagnostic("BG303", Severity.ERROR, url, Range(), message, hint, None, "cloud")
+    return Diagnostic(Code.BG303, Severity.ERROR, url, Range(), message, hint, None, "cloud")

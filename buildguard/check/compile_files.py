@@ -6,11 +6,12 @@ import hashlib
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, NewType
 
 from buildguard import __version__
 from buildguard.check.fact_store import FactStore
 from buildguard.check.merge import MARK
+from buildguard.codes import Code, SourceMark
 from buildguard.diagnostic import Edit, Finding, Range, Severity, UnreadableFile
 from buildguard.engines.engine import Engine, Outcome, ReadyEngine, Source
 from buildguard.errors import UnprovenError
@@ -31,6 +32,9 @@ _RULES = (
 )
 _MANY = 400
 _DIGEST = 32
+# The SHA-256 of a source, as bytes; empty where it was not read in the usual way.
+SourceDigest = NewType("SourceDigest", bytes)
+UNREAD = SourceDigest(b"")
 _STORE_EVERY = 2000
 
 
@@ -42,17 +46,17 @@ class FileVerdict(NamedTuple):
     unproven: str = ""
     cached: bool = False
     is_deleted: bool = False
-    digest: bytes = b""
+    digest: SourceDigest = UNREAD
 
 
-def digests_of(stage: Stage, entries: Sequence[Entry], *, once: bool = False) -> list[bytes]:
+def digests_of(stage: Stage, entries: Sequence[Entry], *, once: bool = False) -> list[SourceDigest]:
     """The SHA-256 of each entry as it is read just now, on two cores; empty where a plain read does not do.
 
     With `once` the stage itself reads them, and keeps what several targets ask for.
     """
     if once or not isinstance(stage, DiskStage):
         contents = (content for _entry, content in stage.contents(entries))
-        return [hashlib.sha256(data).digest() if isinstance(data, bytes) else b"" for data in contents]
+        return [source_digest(data) if isinstance(data, bytes) else UNREAD for data in contents]
     base = os.fsencode(stage.root) + b"/"
     paths = [base + entry.path if stage.reachable(entry) else None for entry in entries]
     if len(paths) < _MANY:
@@ -63,7 +67,7 @@ def digests_of(stage: Stage, entries: Sequence[Entry], *, once: bool = False) ->
         packed = theirs.ljust(half * _DIGEST, b"\0")[: half * _DIGEST] + mine
     nothing = bytes(_DIGEST)
     digests = (packed[at : at + _DIGEST] for at in range(0, len(packed), _DIGEST))
-    return [b"" if digest == nothing else digest for digest in digests]
+    return [UNREAD if digest == nothing else SourceDigest(digest) for digest in digests]
 
 
 class Judge:
@@ -82,7 +86,7 @@ class Judge:
         self._refused: list[_RefusedSource] = []
 
     def run(
-        self, entries: Sequence[Entry], digests: Sequence[bytes], progress: Callable[[int], None]
+        self, entries: Sequence[Entry], digests: Sequence[SourceDigest], progress: Callable[[int], None]
     ) -> list[FileVerdict]:
         """A verdict for every entry, in their order.
 
@@ -106,7 +110,7 @@ class Judge:
     def _fresh(self, entries: Sequence[Entry]) -> Iterator[FileVerdict]:
         """Compile what the cache did not know; equal bytes are compiled once."""
         questions = _SourceQueue(self._minor)
-        held: dict[bytes, tuple[str, tuple[Finding, ...]]] = {}
+        held: dict[SourceDigest, tuple[str, tuple[Finding, ...]]] = {}
         for outcome in self._outcomes(questions.sources(self._stage.contents(entries))):
             asked = questions.take(outcome)
             if asked is None:
@@ -151,7 +155,7 @@ class Judge:
         return self._settled(question.digest, outcome, (*all_findings, *ruled))
 
     def _settled(
-        self, digest: bytes, outcome: Outcome, findings: tuple[Finding, ...], *, whole: bool = True
+        self, digest: SourceDigest, outcome: Outcome, findings: tuple[Finding, ...], *, whole: bool = True
     ) -> tuple[str, tuple[Finding, ...]]:
         if not outcome.unproven:
             self.facts.note(digest, outcome.facts)
@@ -162,7 +166,7 @@ class Judge:
                 self._new = {}
         return outcome.unproven, findings
 
-    def _looked_at_closely(self) -> dict[bytes, tuple[str, tuple[Finding, ...]]]:
+    def _looked_at_closely(self) -> dict[SourceDigest, tuple[str, tuple[Finding, ...]]]:
         """Sources with an f-string that the target refuses: compiled once more without it, and repairs planned."""
         if not self._refused:
             return {}
@@ -180,7 +184,7 @@ class Judge:
             data = None if text is None else encode_source(mask_fstrings(text, self._minor), refused.data)
             if data is not None:
                 asked[number] = refused
-                sources.append(Source(number, data, hashlib.sha256(data).digest()))
+                sources.append(Source(number, data, source_digest(data)))
         for outcome in self._outcomes(iter(sources)):
             refused = asked.pop(outcome.number)
             if outcome.unproven:
@@ -203,7 +207,7 @@ class _RefusedSource(NamedTuple):
     """A source with an f-string that the target refuses, and what was said of it so far."""
 
     data: bytes
-    digest: bytes
+    digest: SourceDigest
     outcome: Outcome
     findings: tuple[Finding, ...]
     rule_findings: tuple[Finding, ...]
@@ -217,7 +221,7 @@ class _PendingSource:
 
     __slots__ = ("as_script", "data", "digest", "outcome", "twice")
 
-    def __init__(self, data: bytes, digest: bytes, *, twice: bool) -> None:
+    def __init__(self, data: bytes, digest: SourceDigest, *, twice: bool) -> None:
         self.data = data
         self.digest = digest
         self.twice = twice
@@ -234,7 +238,7 @@ class _SourceQueue:
     def __init__(self, minor: int) -> None:
         self._minor = minor
         self._pending: dict[int, _PendingSource] = {}
-        self._waiting: dict[bytes, list[Entry]] = {}
+        self._waiting: dict[SourceDigest, list[Entry]] = {}
         self.unreadable: list[FileVerdict] = []
 
     def sources(self, contents: Iterable[tuple[Entry, bytes | UnreadableFile]]) -> Iterator[Source]:
@@ -242,7 +246,7 @@ class _SourceQueue:
             if isinstance(content, UnreadableFile):
                 self.unreadable.append(FileVerdict(entry, unproven=content.reason, is_deleted=content.is_missing))
                 continue
-            digest = hashlib.sha256(content).digest()
+            digest = source_digest(content)
             if digest in self._waiting:
                 self._waiting[digest].append(entry)
                 continue
@@ -255,7 +259,7 @@ class _SourceQueue:
                 from buildguard.check.text_rules import as_old_scripts_read_it
 
                 script = as_old_scripts_read_it(content)
-                yield Source(number + 1, script, hashlib.sha256(script).digest())
+                yield Source(number + 1, script, source_digest(script))
 
     def take(self, outcome: Outcome) -> _PendingSource | None:
         """Note an outcome; return its question once everything about it is answered."""
@@ -269,12 +273,12 @@ class _SourceQueue:
             return None
         return self._pending.pop(number)
 
-    def waiting(self, digest: bytes) -> list[Entry]:
+    def waiting(self, digest: SourceDigest) -> list[Entry]:
         """The entries with those bytes so far; later ones count as left."""
         entries, self._waiting[digest] = self._waiting[digest], []
         return entries
 
-    def take_unanswered(self) -> list[tuple[bytes, list[Entry]]]:
+    def take_unanswered(self) -> list[tuple[SourceDigest, list[Entry]]]:
         """The entries without an answer, or read after the answer to their bytes."""
         return [(digest, entries) for digest, entries in self._waiting.items() if entries]
 
@@ -296,6 +300,11 @@ def _hashed(paths: Sequence[bytes | None]) -> bytes:
 # ------------------------------------------------------------------------------------------ packing
 
 
+def source_digest(data: bytes) -> SourceDigest:
+    """The SHA-256 of a source."""
+    return SourceDigest(hashlib.sha256(data).digest())
+
+
 def _pack_findings(findings: tuple[Finding, ...]) -> bytes:
     if not findings:
         return b""
@@ -311,7 +320,7 @@ def _unpack_findings(verdict: bytes) -> tuple[Finding, ...]:
 
     return tuple(
         Finding(
-            code,
+            SourceMark.IGNORE if code == SourceMark.IGNORE else Code(code),
             Range(*where),
             message,
             hint,

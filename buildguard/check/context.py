@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from buildguard.check.filters import Filters, filters
@@ -111,19 +111,28 @@ def _targets(
             raise
         return _on_image([Target(None, "--image" if request.image else config.file, image, untold=UNTOLD)], image)
     notes += discovered.notes
-    if request.image and len({target.version for target in discovered.targets}) > 1:
-        names = ", ".join(sorted({target.service or target.python for target in discovered.targets}))
+    targets = [*discovered.targets]
+    if request.image:
+        _refuse_several(targets)
+    if request.only_built:
+        targets = [target for target in targets if target.context is not None] or targets
+    if request.image:
+        targets = [_run_by(image, target) for target in targets]
+    return _on_image(targets, image)
+
+
+def _refuse_several(targets: Sequence[Target]) -> None:
+    """Raise UsageError for an image that was named where the sources run on several versions."""
+    if len({target.version for target in targets}) > 1:
+        names = ", ".join(sorted({target.service or target.python for target in targets}))
         raise UsageError(
             f"--image names one image, and there are several targets: {names}", hint="pick one with --service"
         )
-    built = [target for target in discovered.targets if target.context is not None]
-    targets = built if request.only_built and built else [*discovered.targets]
-    if request.image:
-        # a range says what may run; the image that was named says what does
-        targets = [
-            candidate._replace(version=None, image=image) if candidate.specifier else candidate for candidate in targets
-        ]
-    return _on_image(targets, image)
+
+
+def _run_by(image: str, target: Target) -> Target:
+    """A target in an image that was named: a range is what may run, the image has what does."""
+    return target._replace(version=None, image=image) if target.specifier else target
 
 
 def _on_image(targets: list[Target], image: str) -> list[Target]:
@@ -137,7 +146,7 @@ def _on_image(targets: list[Target], image: str) -> list[Target]:
 
 def _sources(request: CheckRequest, place: WorkScope, config: Config, scope: tuple[bytes, ...] | None) -> ChosenSources:
     if scope is None:
-        return ChosenSources([], [])
+        return ChosenSources((), ())
     return choose(place.stage, SourceSelection(scope, config.include, config.exclude, explicit=not request.staged))
 
 

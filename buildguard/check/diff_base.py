@@ -61,12 +61,18 @@ def narrow_to_changes(job: Job, diagnostics: Sequence[Diagnostic], seen: CheckSt
         return NarrowedFindings(diagnostics, seen.unproven, note)
     paths = {diagnostic.path for diagnostic in diagnostics} | {item.path for item in seen.unproven}
     same = {display_path(path) for path in _unchanged(job, then, {path for path in paths if path})}
-    # damage on the way has no author, and is reported wherever it is
+    return _leave_out(same, diagnostics, seen.unproven, base)
+
+
+def _leave_out(
+    same: Collection[str], diagnostics: Sequence[Diagnostic], unproven: Sequence[Unproven], base: str
+) -> NarrowedFindings:
+    """What is not about files that are the same; damage on the way has no author, and is reported wherever it is."""
     kept = [found for found in diagnostics if found.path not in same or found.code.startswith("BG3")]
-    unproven = [item for item in seen.unproven if item.path not in same]
-    hidden = len(diagnostics) + len(seen.unproven) - len(kept) - len(unproven)
+    kept_unproven = [item for item in unproven if item.path not in same]
+    hidden = len(diagnostics) + len(unproven) - len(kept) - len(kept_unproven)
     note = f"not shown: {count(hidden, 'finding')} in files that did not change since {base}" if hidden else ""
-    return NarrowedFindings(kept, unproven, note)
+    return NarrowedFindings(kept, kept_unproven, note)
 
 
 def _unchanged(job: Job, then: GitStage, names: Collection[str]) -> set[bytes]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
+from buildguard.codes import Code
 from buildguard.diagnostic import Diagnostic, Finding, Severity, display_path
 from buildguard.engines.engine import ReadyEngine
 from buildguard.project.proof_grade import ProofGrade
@@ -20,7 +21,7 @@ class EngineVerdict(NamedTuple):
     @classmethod
     def of(cls, ready: ReadyEngine, findings: Iterable[Finding]) -> EngineVerdict:
         """The verdict from the findings of an engine."""
-        return cls(ready, next((finding for finding in findings if finding.code in {"BG101", "BG103"}), None))
+        return cls(ready, next((finding for finding in findings if finding.code in {Code.BG101, Code.BG103}), None))
 
 
 def find_disagreements(by_engine: Sequence[Mapping[bytes, EngineVerdict]], target: Target) -> list[Diagnostic]:
@@ -54,7 +55,7 @@ def _disagreement(path: str, python: str, refusing: EngineVerdict, accepting: En
     else:
         hint = "one of them is not built as its version says: what the image runs is what counts"
     return Diagnostic(
-        "BG104",
+        Code.BG104,
         Severity.ERROR,
         path,
         refusal.range,

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator
 
 from buildguard.check import text_rules
-from buildguard.codes import RULE_ERRORS
+from buildguard.codes import RULE_ERRORS, Code
 from buildguard.diagnostic import Finding, Range, Severity
 from buildguard.engines.engine import Outcome, Rejection
 from buildguard.project import source_text
@@ -41,7 +41,7 @@ def findings(
         if _BECOMES_ERROR.match(warned.message):
             message = f"{warned.category}: {warned.message}: a later Python refuses this"
             where = Range(warned.line)
-            yield Finding("BG105", where, message, "", source_text.excerpt_of(data, warned.line), Severity.WARNING)
+            yield Finding(Code.BG105, where, message, "", source_text.excerpt_of(data, warned.line), Severity.WARNING)
 
 
 def _has_found_codec(outcome: Outcome) -> bool:
@@ -79,7 +79,7 @@ def explain_findings(
     merged: list[Finding] = []
     rest = None if without.rejected is None else _rejection(data, without.rejected, minor)
     for finding in findings_of_compiler:
-        if finding.code == "BG101" and (rest is None or finding[:3] != rest[:3]):
+        if finding.code == Code.BG101 and (rest is None or finding[:3] != rest[:3]):
             merged.append(finding._replace(within=first))
         else:
             merged.append(finding)
@@ -100,7 +100,7 @@ def _rejection(data: bytes, rejected: Rejection, minor: int) -> Finding:
         message = rejected.message if died else f"{rejected.kind}: {rejected.message}".rstrip(": ")
         hint = "an import of this file fails the same way: split the expression or the literal"
         return Finding(
-            "BG103",
+            Code.BG103,
             where,
             f"the compiler gives up on this file: {message}",
             hint,
@@ -108,7 +108,7 @@ def _rejection(data: bytes, rejected: Rejection, minor: int) -> Finding:
         )
     message = f"{rejected.kind}: {rejected.message}".rstrip(": ")
     return Finding(
-        "BG101", where, message, _hint(rejected, minor), source_text.excerpt_of(data, where.line, where.column)
+        Code.BG101, where, message, _hint(rejected, minor), source_text.excerpt_of(data, where.line, where.column)
     )
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from buildguard.codes import Code
 from buildguard.diagnostic import Finding, Severity, Unproven
 from buildguard.project.target import Target
 
 # What is wrong with a text whichever Python reads it.
-_OF_ANY_PYTHON = frozenset({"BG102", "BG106"})
+_OF_ANY_PYTHON = frozenset({Code.BG102, Code.BG106})
 
 
 def split_by_context(

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple, TypeVar
 
 from buildguard.check.context import UNTOLD, Job, cache_of, filters_of
+from buildguard.check.filters import IgnoreComment
 from buildguard.check.image_libraries import ImageLibraries
 from buildguard.check.result import CheckReport, Dependencies, ImageReport
 from buildguard.check.run import build_report
 from buildguard.check.targets import CheckState, Watcher, judge_all
+from buildguard.codes import Code
 from buildguard.compare.image_lookup import ANY_IMAGE, ImageLookup
 from buildguard.compare.image_project import LocalProject, ProjectFinder, ProjectLocation, load_project, parse
 from buildguard.compare.installed_project import is_version_stamp
@@ -27,8 +29,10 @@ from buildguard.project.request import CheckRequest, may_pull
 from buildguard.project.sources import ChosenSources, SourceSelection, choose
 from buildguard.project.target import Target
 from buildguard.stages.git_objects import GitStage, commit_of
+from buildguard.stages.stage import Entry
 
 _PREFIX = "image:"
+_T = TypeVar("_T", Diagnostic, Unproven, IgnoreComment)
 
 
 def check_image(
@@ -65,6 +69,32 @@ class ChangedSource(NamedTuple):
     is_committed: bool = False
 
 
+class _ImageContents(NamedTuple):
+    """What of an image is the project's, what was installed beside it and where, and what the Dockerfile copies and it lacks.
+
+    `places` and `installed` have the path of each file in the image by its path in the project.
+    """
+
+    located: ProjectLocation
+    places: Mapping[bytes, bytes]
+    installed: Mapping[bytes, bytes]
+    folders: tuple[str, ...]
+    missing: Sequence[tuple[str, PlacedFile]]
+
+    @property
+    def has_bytecode(self) -> bool:
+        """Whether the project's folder holds compiled files."""
+        return any(path.endswith(b".pyc") for path in self.places)
+
+    def split_sources(self, sources: Sequence[Entry]) -> tuple[list[bytes], list[bytes]]:
+        """The paths of the sources that were installed, and of the project's own."""
+        paths = [entry.path for entry in sources]
+        return (
+            [path for path in paths if path in self.installed],
+            [path for path in paths if path not in self.installed],
+        )
+
+
 class _ImageCheck:
     """One image, while it is read and judged."""
 
@@ -87,40 +117,44 @@ class _ImageCheck:
             missing = self._finder.missing(located)
             job = self._job({**places, **installed}, installed, frozenset(file.path for _source, file in missing))
             try:
-                seen = judge_all(job, watcher)
-                self._keep_to_one_image(seen)
-                if not any(row.image_id for row in seen.rows) and any(path.endswith(b".pyc") for path in places):
-                    seen.unproven.append(Unproven(None, None, _BYTECODE_UNSEEN))
-                self._report_missing(located, missing, seen)
-                own = [entry.path for entry in job.chosen.sources if entry.path not in installed]
-                changed = self._with_committed(places, list(self._changed(places, own)))
-                self._report_changed(located, places, changed, seen)
-                libraries = ImageLibraries(self._cell, self._image, self._files)
-                seen.diagnostics += libraries.unloadable(job, self._image)
-                aside = _split_dependencies(seen, {display_path(path) for path in installed})
-                report = build_report(job, seen, started)
+                return self._judge(job, _ImageContents(located, places, installed, folders, missing), watcher, started)
             finally:
                 job.cache.close()
-            compiled = [entry for entry in job.chosen.sources if entry.path in installed]
-            return report._replace(
-                files=report.files - len(compiled),
-                targets=tuple(row._replace(files=len(own), cached=len(seen.cached & {*own})) for row in report.targets),
-                image=ImageReport(
-                    self._image.reference,
-                    self._image.id,
-                    self._image.digest,
-                    self._image.platform,
-                    located.roots,
-                    located.reported_by,
-                    tuple(display_path(path) for path in own if self._has_no_twin(path)),
-                    tuple(display_path(source.path) for source in changed),
-                    aside._replace(files=len(compiled), folders=folders),
-                    sum(held.elf_target is not None for held in self._files.entries.values()),
-                    tuple(libraries.misfits()),
-                ),
-            )
         finally:
             self._files.close()
+
+    def _judge(self, job: Job, contents: _ImageContents, watcher: Watcher, started: float) -> CheckReport:
+        """Judge every source, compare the project's with the files here, and report the installed ones by themselves."""
+        located = contents.located
+        seen = judge_all(job, watcher)
+        self._keep_to_one_image(seen)
+        if contents.has_bytecode and not any(row.image_id for row in seen.rows):
+            seen.unproven.append(Unproven(None, None, _BYTECODE_UNSEEN))
+        self._report_missing(located, contents.missing, seen)
+        compiled, own = contents.split_sources(job.chosen.sources)
+        changed = self._with_committed(contents.places, list(self._changed(contents.places, own)))
+        self._report_changed(located, contents.places, changed, seen)
+        libraries = ImageLibraries(self._cell, self._image, self._files)
+        seen.diagnostics += libraries.unloadable(job, self._image)
+        aside = _split_dependencies(seen, {display_path(path) for path in contents.installed})
+        report = build_report(job, seen, started)
+        return report._replace(
+            files=report.files - len(compiled),
+            targets=tuple(row._replace(files=len(own), cached=len(seen.cached & {*own})) for row in report.targets),
+            image=ImageReport(
+                self._image.reference,
+                self._image.id,
+                self._image.digest,
+                self._image.platform,
+                located.roots,
+                located.reported_by,
+                tuple(display_path(path) for path in own if self._has_no_twin(path)),
+                tuple(display_path(source.path) for source in changed),
+                aside._replace(files=len(compiled), folders=contents.folders),
+                sum(held.elf_target is not None for held in self._files.entries.values()),
+                tuple(libraries.misfits()),
+            ),
+        )
 
     def _report_missing(
         self, located: ProjectLocation, missing: Sequence[tuple[str, PlacedFile]], seen: CheckState
@@ -132,7 +166,7 @@ class _ImageCheck:
             assert recipe is not None
             message = f"{file.path} is missing from {reference}; {_copied_by(recipe, file)}"
             hint = "build the image again from these files"
-            seen.diagnostics.append(Diagnostic("BG301", Severity.ERROR, source, Range(), message, hint))
+            seen.diagnostics.append(Diagnostic(Code.BG301, Severity.ERROR, source, Range(), message, hint))
         for source in located.uninstalled:
             reason = f"{located.reported_by} in {reference} does not have it; it is beside sources that were installed"
             seen.unproven.append(Unproven(source, None, reason))
@@ -185,7 +219,7 @@ class _ImageCheck:
             WorkScope(project.place.root, None, stage, ()),
             project.config,
             chosen_filters,
-            ChosenSources([*chosen.sources, *beside], chosen.notes),
+            ChosenSources((*chosen.sources, *beside), chosen.notes),
             (self._target(),),
             cache_of(request),
             (*notes, *chosen.notes),
@@ -215,7 +249,7 @@ class _ImageCheck:
         version = None if first.specifier else first.version
         return Target(version, first.found_in, self._image.reference, specifier=first.specifier)
 
-    def _changed(self, places: dict[bytes, bytes], own: list[bytes]) -> Iterator[ChangedSource]:
+    def _changed(self, places: Mapping[bytes, bytes], own: list[bytes]) -> Iterator[ChangedSource]:
         """The project's sources that have other bytes in the image than here."""
         wanted = {path for path in own if os.fsdecode(path) in self._project.paths}
         stage = self._project.place.stage
@@ -226,7 +260,7 @@ class _ImageCheck:
                 is_stamp = isinstance(inside, bytes) and is_version_stamp(os.fsdecode(entry.path), here, inside)
                 yield ChangedSource(entry.path, is_stamp)
 
-    def _with_committed(self, places: dict[bytes, bytes], changed: list[ChangedSource]) -> list[ChangedSource]:
+    def _with_committed(self, places: Mapping[bytes, bytes], changed: list[ChangedSource]) -> list[ChangedSource]:
         """Mark those of which the image has the committed bytes: it is the working tree that moved on."""
         place = self._project.place
         if not changed or place.repository is None or isinstance(place.stage, GitStage):
@@ -241,7 +275,11 @@ class _ImageCheck:
         return [source._replace(is_committed=source.path in committed) for source in changed]
 
     def _report_changed(
-        self, located: ProjectLocation, places: dict[bytes, bytes], changed: Sequence[ChangedSource], seen: CheckState
+        self,
+        located: ProjectLocation,
+        places: Mapping[bytes, bytes],
+        changed: Sequence[ChangedSource],
+        seen: CheckState,
     ) -> None:
         """BG303 for each source that was copied or installed unchanged for certain, and is another one in the image."""
         certain = self._finder.certain(located)
@@ -256,7 +294,7 @@ class _ImageCheck:
             if source.is_committed:
                 message = f"{place} in {self._image.reference} is the committed file, and the one here was edited since"
                 hint, severity = "build the image again if the edit belongs into it", Severity.WARNING
-            seen.diagnostics.append(Diagnostic("BG303", severity, display_path(source.path), Range(), message, hint))
+            seen.diagnostics.append(Diagnostic(Code.BG303, severity, display_path(source.path), Range(), message, hint))
 
 
 def _copied_by(recipe: discovery.ImageRecipe, file: PlacedFile) -> str:
@@ -264,19 +302,21 @@ def _copied_by(recipe: discovery.ImageRecipe, file: PlacedFile) -> str:
 
 
 def _split_dependencies(seen: CheckState, installed: set[str]) -> Dependencies:
-    """Take what concerns installed files out of what was seen: refusals are told apart, everything else is not ours."""
-    errors = [
-        diagnostic
-        for diagnostic in seen.diagnostics
-        if diagnostic.severity is Severity.ERROR and diagnostic.code in _REFUSALS
-    ]
-    refused = [diagnostic for diagnostic in errors if diagnostic.path in installed]
-    unproven = [item for item in seen.unproven if item.path in installed]
-    seen.diagnostics = [diagnostic for diagnostic in seen.diagnostics if diagnostic.path not in installed]
-    seen.unproven = [item for item in seen.unproven if item.path not in installed]
-    seen.ignores = [comment for comment in seen.ignores if comment.path not in installed]
-    return Dependencies(0, (), tuple(refused), tuple(unproven))
+    """Take what concerns installed files out of what was seen: refusals are kept apart, everything else is not ours."""
+    diagnostics, seen.diagnostics = _by_path(seen.diagnostics, installed)
+    unproven, seen.unproven = _by_path(seen.unproven, installed)
+    _ignored, seen.ignores = _by_path(seen.ignores, installed)
+    return Dependencies(0, (), tuple(filter(_is_refusal, diagnostics)), tuple(unproven))
+
+
+def _by_path(items: Sequence[_T], installed: set[str]) -> tuple[list[_T], list[_T]]:
+    """What concerns installed files, and the rest."""
+    return [item for item in items if item.path in installed], [item for item in items if item.path not in installed]
+
+
+def _is_refusal(diagnostic: Diagnostic) -> bool:
+    return diagnostic.severity is Severity.ERROR and diagnostic.code in _REFUSALS
 
 
 _BYTECODE_UNSEEN = "the bytecode in the image was not compared with its sources: only its own interpreter can do that"
-_REFUSALS = frozenset({"BG101", "BG103", "BG405"})
+_REFUSALS = frozenset({Code.BG101, Code.BG103, Code.BG405})

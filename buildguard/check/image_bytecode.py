@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Iterable, Iterator
 
 from buildguard.check.bytecode import StaleBytecode, SuspectBytecode, classify_bytecode
+from buildguard.codes import Code
 from buildguard.diagnostic import Diagnostic, Range, Severity, Unproven, display_path
 from buildguard.docker.image_stage import ImageStage
 from buildguard.engines.engine import Engine, ReadyEngine, Source
@@ -130,4 +131,4 @@ def report_bytecode(
 
 
 def _diagnostic(path: bytes, message: str, severity: Severity, target: str) -> Diagnostic:
-    return Diagnostic("BG405", severity, display_path(path), Range(), message, _REMEDY, target, "container")
+    return Diagnostic(Code.BG405, severity, display_path(path), Range(), message, _REMEDY, target, "container")

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from buildguard.check.context import Job
 from buildguard.check.image_imports import ImageImportFiles
+from buildguard.codes import Code
 from buildguard.diagnostic import Diagnostic, Range, Severity, display_path
 from buildguard.docker import native_modules
 from buildguard.docker.image_source import ImageFilesystem
@@ -110,7 +111,7 @@ class ImageLibraries:
                     message = f"{loaded.name} cannot be loaded: {path} {words}"
                     place = Range(loaded.line)
                     yield Diagnostic(
-                        "BG603", Severity.ERROR, loaded.importer, place, message, self._hint(path), None, "rule"
+                        Code.BG603, Severity.ERROR, loaded.importer, place, message, self._hint(path), None, "rule"
                     )
 
     def _files_of(self, stem: str) -> Sequence[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from buildguard.codes import Code
 from buildguard.diagnostic import Diagnostic, Range, Severity
 from buildguard.engines.engine import ReadyEngine
 from buildguard.project import image_reference
@@ -26,7 +27,7 @@ def find_broken_promises(target: Target, ready: ReadyEngine) -> list[Diagnostic]
     file, line = target.place
     return [
         Diagnostic(
-            "BG402",
+            Code.BG402,
             Severity.ERROR,
             file,
             Range(line),
@@ -58,4 +59,4 @@ def find_unpinned(target: Target, ready: ReadyEngine, reference: str) -> list[Di
         f"pin it: {pinned}" if ready.image_digest else "push it to a registry, and name it with the digest that it gets"
     )
     message = f"{reference} is not pinned by digest: the next build may run another Python than {ready.version}"
-    return [Diagnostic("BG404", Severity.WARNING, file, Range(line), message, hint, target.python, ready.engine)]
+    return [Diagnostic(Code.BG404, Severity.WARNING, file, Range(line), message, hint, target.python, ready.engine)]

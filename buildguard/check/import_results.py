@@ -17,7 +17,7 @@ from buildguard import __version__
 from buildguard.check.compile_files import FileVerdict, Judge
 from buildguard.check.context import Job
 from buildguard.check.recording_stage import RecordingStage, digest_of
-from buildguard.codes import RULE_ERRORS
+from buildguard.codes import RULE_ERRORS, Code
 from buildguard.diagnostic import Diagnostic, Range, Severity, display_path
 from buildguard.engines.engine import Engine, ReadyEngine
 from buildguard.imports.records import UndecidedImport
@@ -27,7 +27,7 @@ from buildguard.system.cache import Cache, context_of
 
 # What turns facts and answers into findings: a kept result is no older than these files.
 _RULES = ("imports/*", "startup/*.py", "project/*.py", "project/*/*.py", "check/*import*.py")
-_REFUSED = frozenset({"BG101", "BG103", *RULE_ERRORS})
+_REFUSED = frozenset({Code.BG101, Code.BG103, *RULE_ERRORS})
 
 
 class TargetImports(NamedTuple):
@@ -157,7 +157,7 @@ class KeptResult:
 
 def _diagnostic_from(row: list[str]) -> Diagnostic:
     code, severity, path, place, message, hint, target, excerpt = row
-    return Diagnostic(code, Severity(severity), path, Range(*place), message, hint, target, "rule", excerpt)
+    return Diagnostic(Code(code), Severity(severity), path, Range(*place), message, hint, target, "rule", excerpt)
 
 
 def _rules() -> str:

@@ -63,18 +63,21 @@ class ImportCheck:
         answers = self._library.ask(questions_of(row for rows in known.values() for row in rows.imports))
         provided = ProvidedModules(self._declarations, facts)
         judge = ImportJudge(answers, f"3.{self._library.minor}", provided.brings)
-        diagnostics: list[Diagnostic] = []
+        diagnostics = list(self._of_project_files(project, read))
         undecided = [UndecidedImport(path, 1, _UNREAD, how.certain) for path, how in reach.items() if path not in known]
         undecided += (item for item in project.undecided if item.path in known)
-        for path, of_file in project.findings.items():
-            if path in read:
-                diagnostics += self._diagnostics(read[path], path, of_file)
         for path, rows in known.items():
             verdict = judge.judge(rows.imports, reach[path])
             findings = [*verdict.findings, *self._types(rows, reach[path], provided)]
             diagnostics += self._diagnostics(read[path], path, findings)
             undecided += [UndecidedImport(path, *item) for item in verdict.undecided]
         return TargetImports(tuple(diagnostics), tuple(undecided), is_final=not self._library.is_lost)
+
+    def _of_project_files(self, project: ProjectImports, read: Mapping[str, FileVerdict]) -> Iterator[Diagnostic]:
+        """What was found in the imports of the project's own modules."""
+        for path, findings in project.findings.items():
+            if path in read:
+                yield from self._diagnostics(read[path], path, findings)
 
     def _types(self, rows: ModuleFacts, reach: FileReach, provided: ProvidedModules) -> list[Finding]:
         if not rows.evaluated:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from buildguard.codes import RULE_ERRORS
+from buildguard.codes import RULE_ERRORS, Code
 from buildguard.diagnostic import Diagnostic, Finding
 
-IGNORE = "ignore"  # the code of a comment that silences others: among the findings of a source, never reported
 MARK = b"buildguard:"  # no comment does without
-_BY_ENGINE = frozenset({"BG101", "BG103", "BG105"})
+_BY_ENGINE = frozenset({Code.BG101, Code.BG103, Code.BG105})
 
 
 def diagnostic_of(finding: Finding, path: str, python: str | None, engine: str) -> Diagnostic:
     """A finding in a file, for a target, beside the engine that judged the file."""
+    assert isinstance(finding.code, Code)
     return Diagnostic(
         finding.code,
         finding.severity,
@@ -38,7 +38,7 @@ def merge_findings(diagnostics: list[Diagnostic]) -> list[Diagnostic]:
     compilers = {
         _place(diagnostic): diagnostic
         for diagnostic in diagnostics
-        if diagnostic.code == "BG101" and diagnostic.within is not None
+        if diagnostic.code == Code.BG101 and diagnostic.within is not None
     }
     if not compilers:
         return diagnostics
@@ -51,7 +51,7 @@ def merge_findings(diagnostics: list[Diagnostic]) -> list[Diagnostic]:
             reported.add(place)
         else:
             kept.append(diagnostic)
-    return [diagnostic for diagnostic in kept if diagnostic.code != "BG101" or _place(diagnostic) not in reported]
+    return [diagnostic for diagnostic in kept if diagnostic.code != Code.BG101 or _place(diagnostic) not in reported]
 
 
 def merge_targets(diagnostics: Iterable[Diagnostic], targets: Sequence[str]) -> list[Diagnostic]:

@@ -43,19 +43,30 @@ def rehearse(report: CheckReport) -> Rehearsal:
         raise UsageError(
             "--rehearse compares several targets", hint="buildguard check --target 3.13 --target 3.14 --rehearse"
         )
+    codes, unproven = _codes(report, targets), _unproven(report, targets)
+    paths = sorted(codes.keys() | unproven.keys())
+    files = tuple(_file(path, codes[path], unproven[path], targets) for path in paths)
+    predicted = {row.python for row in report.targets if row.proof in {"predicted", "none"}}
+    return Rehearsal(targets, files, report.files - len(files), tuple(name for name in targets if name in predicted))
+
+
+def _codes(report: CheckReport, targets: Iterable[str]) -> Mapping[str, Mapping[str, list[str]]]:
+    """The codes of the errors in each file, by target."""
     codes: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
     for diagnostic in report.diagnostics:
         if diagnostic.severity is Severity.ERROR and diagnostic.path is not None:
             for target in diagnostic.shared or targets:
                 codes[diagnostic.path][target].append(diagnostic.code)
+    return codes
+
+
+def _unproven(report: CheckReport, targets: Iterable[str]) -> Mapping[str, set[str]]:
+    """The targets on which each file could not be examined."""
     unproven: dict[str, set[str]] = defaultdict(set)
     for item in report.unproven:
         if item.path is not None:
             unproven[item.path].update([item.target] if item.target is not None else targets)
-    paths = sorted(codes.keys() | unproven.keys())
-    files = tuple(_file(path, codes[path], unproven[path], targets) for path in paths)
-    predicted = {row.python for row in report.targets if row.proof in {"predicted", "none"}}
-    return Rehearsal(targets, files, report.files - len(files), tuple(name for name in targets if name in predicted))
+    return unproven
 
 
 def _file(path: str, codes: Mapping[str, list[str]], unproven: set[str], targets: Iterable[str]) -> RehearsedFile:

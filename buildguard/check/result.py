@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
-from buildguard.codes import RULE_ERRORS
+from buildguard.codes import RULE_ERRORS, Code
 from buildguard.diagnostic import Diagnostic, Severity, Unproven
 from buildguard.imports.records import UndecidedImport
 from buildguard.project.snippets.unchecked import UncheckedKind, UncheckedPython
@@ -144,7 +144,7 @@ class CheckReport(NamedTuple):
     @property
     def rejected_files(self) -> list[str]:
         """The files that the target's compiler refuses, each once: one failed deploy after another."""
-        refused = {"BG101", "BG103", *RULE_ERRORS}
+        refused = {Code.BG101, Code.BG103, *RULE_ERRORS}
         return sorted(
             {diagnostic.path for diagnostic in self.diagnostics if diagnostic.code in refused and diagnostic.path}
         )

@@ -13,6 +13,7 @@ from buildguard.check.filters import apply_ignores
 from buildguard.check.merge import merge_findings, merge_targets
 from buildguard.check.result import CheckReport
 from buildguard.check.targets import CheckState, Watcher, judge_all
+from buildguard.codes import Code
 from buildguard.diagnostic import Diagnostic, Range, Severity, Unproven, count, display_path
 from buildguard.errors import GuardError, UnprovenError
 from buildguard.imports.records import UndecidedImport
@@ -137,7 +138,7 @@ def _damage(place: WorkScope) -> list[Diagnostic]:
     """BG306 for each object of git that was read and does not match its id."""
     hint = "`git fsck` lists damaged objects; get them from a clone that is whole"
     return [
-        Diagnostic("BG306", Severity.ERROR, display_path(path) or None, Range(), reason, hint)
+        Diagnostic(Code.BG306, Severity.ERROR, display_path(path) or None, Range(), reason, hint)
         for path, reason in damaged_in(place.stage).items()
     ]
 
@@ -167,7 +168,7 @@ def _report_conflicts(targets: Iterable[Target]) -> list[Diagnostic]:
                 severity, message = Severity.ERROR, f"{message}: {declaration.refusal}"
             hint = f"make {declaration.place} say {target.python}, or change {target.found_in}"
             diagnostic = Diagnostic(
-                "BG401", severity, declaration.file, Range(declaration.line), message, hint, target.python
+                Code.BG401, severity, declaration.file, Range(declaration.line), message, hint, target.python
             )
             place = (declaration.file, declaration.line)
             if place not in by_place or severity is Severity.ERROR:
@@ -178,7 +179,7 @@ def _report_conflicts(targets: Iterable[Target]) -> list[Diagnostic]:
 def _report_pins(targets: Iterable[Target]) -> list[Diagnostic]:
     """BG407 for each target whose Python the platform chooses, or cannot take."""
     return [
-        Diagnostic("BG407", pin.severity, pin.file, Range(pin.line), pin.message, pin.hint, target.python)
+        Diagnostic(Code.BG407, pin.severity, pin.file, Range(pin.line), pin.message, pin.hint, target.python)
         for target in targets
         if (pin := target.pin_problem) is not None
     ]
@@ -189,7 +190,7 @@ def _note_local_python(job: Job, seen: CheckState) -> list[Diagnostic]:
     rejected = {
         (diagnostic.target, diagnostic.path)
         for diagnostic in seen.diagnostics
-        if diagnostic.target is not None and diagnostic.code in {"BG101", "BG103"}
+        if diagnostic.target is not None and diagnostic.code in {Code.BG101, Code.BG103}
     }
     version, accepted = _find_accepted_here(job, {path for _target, path in rejected})
     predicted = {row.python for row in seen.rows if row.proof == "predicted"}
@@ -223,4 +224,4 @@ def _local_python_note(version: str, python: str, number: int, rejects: str) -> 
     files = count(number, "file")
     message = f"works here, breaks there: this machine's python3 is {version} and accepts {files} that Python {python} {rejects}"
     hint = f"develop and test on Python {python}, or move the deployed Python to what you develop on"
-    return Diagnostic("BG403", Severity.WARNING, None, Range(), message, hint, python, "interpreter")
+    return Diagnostic(Code.BG403, Severity.WARNING, None, Range(), message, hint, python, "interpreter")

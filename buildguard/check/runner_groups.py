@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from buildguard.check.compile_files import SourceDigest
 from buildguard.check.context import Job, cache_of
 from buildguard.system.cache import Cache
 
@@ -25,7 +26,7 @@ class RunnerGroup:
         """Let the engine that will be asked first get ready."""
         self.desks[0].begin()
 
-    def judge(self, digests: Mapping[bytes, bytes]) -> None:
+    def judge(self, digests: Mapping[bytes, SourceDigest]) -> None:
         """Judge them all; engines that left something unproven are not asked again."""
         desk, *others = self.desks
         desk.judge(digests)

@@ -12,6 +12,7 @@ from buildguard.check.build_files import build_files
 from buildguard.check.context import Job, nothing_checked
 from buildguard.check.filters import IgnoreComment
 from buildguard.check.targets import CheckState, TargetShare, Watcher, judge_shares
+from buildguard.codes import Code
 from buildguard.diagnostic import Diagnostic, Range, Unproven, UnreadableFile, display_path
 from buildguard.engines import select as engines
 from buildguard.engines.engine import EngineName
@@ -33,7 +34,7 @@ from buildguard.stages.stage import Entry, EntryKind, Stage
 _DEDENTS = 14  # the minor version from which on `-c` takes away the indentation that all lines share
 _LARGEST = 1 << 18  # characters of a snippet
 _ABOUT_SOURCE = ("BG1", "BG2")
-_ABOUT_IMPORTS = "BG107"  # a snippet is never imported
+_ABOUT_IMPORTS = Code.BG107  # a snippet is never imported
 _FIX_HINT = re.compile(r"; `buildguard fix` does it.*")
 _LINE_IN_MESSAGE = re.compile(r"\b((?:on|at) line )(\d+)")
 
@@ -70,19 +71,26 @@ def add_snippets(job: Job, state: CheckState, watcher: Watcher) -> None:
     """Add the findings in the snippets of the files that were asked about, and what was not looked at."""
     if job.scope is None:
         return
-    entries = [entry for entry in job.place.stage.entries() if _may_hold_snippets(entry.path)]
-    kept = [entry for entry in entries if _is_asked(job, os.fsdecode(entry.path))]
+    kept = [entry for entry in job.place.stage.entries() if _is_read(job, entry)]
     state.unchecked += unchecked_files(display_path(entry.path) for entry in kept)
-    try:
-        snippets = list(_snippets(job, kept))
-    except GuardError as error:  # one file that cannot be read keeps the others from being looked at, too
-        state.unproven.append(Unproven(None, None, f"Python in build files was not looked at: {error.words}"))
-        return
-    judged = [each for snippet in snippets for each in _with_targets(job, snippet, state)]
-    for is_own in (False, True):
-        _judge(job, [each for each in judged if each.is_own is is_own], state, watcher)
+    judged = [each for snippet in _read_all(job, kept, state) for each in _with_targets(job, snippet, state)]
+    _judge(job, [each for each in judged if not each.is_own], state, watcher, is_own=False)
+    _judge(job, [each for each in judged if each.is_own], state, watcher, is_own=True)
     if state.snippets and not job.chosen.sources:
         state.unproven = [item for item in state.unproven if item.reason != nothing_checked(job)]
+
+
+def _read_all(job: Job, entries: Sequence[Entry], state: CheckState) -> list[Snippet]:
+    """The snippets of some files; one file that cannot be read keeps the others from being looked at, too."""
+    try:
+        return list(_snippets(job, entries))
+    except GuardError as error:
+        state.unproven.append(Unproven(None, None, f"Python in build files was not looked at: {error.words}"))
+        return []
+
+
+def _is_read(job: Job, entry: Entry) -> bool:
+    return _may_hold_snippets(entry.path) and _is_asked(job, os.fsdecode(entry.path))
 
 
 def _may_hold_snippets(path: bytes) -> bool:
@@ -192,36 +200,47 @@ class _Quiet:
         """Nothing: the files have been counted."""
 
 
-def _judge(job: Job, judged: Sequence[_JudgedSnippet], state: CheckState, watcher: Watcher) -> None:
+def _judge(job: Job, judged: Sequence[_JudgedSnippet], state: CheckState, watcher: Watcher, *, is_own: bool) -> None:
     """Compile snippets for their targets, and take over what concerns their source."""
-    if not judged:
-        return
-    is_own = judged[0].is_own
     snippet_job = _job_of_snippets(job, is_own=is_own)
     if snippet_job is None:
         for each in judged:
             _leave_open(each.snippet, "the cloud engine compiles files only", state)
         return
+    if not judged:
+        return
     batch = _Batch(judged, _texts(judged))
+    results = _compile(snippet_job, batch, watcher)
+    paths = {each.snippet.path for each in judged}
+    state.snippets += len({each.snippet for each in judged})
+    batch.take_over(results, dict(_contents(job.place.stage, paths)), state)
+    if is_own:
+        _leave_predicted_open(judged, results, state)
+        return
+    state.rows += [] if job.chosen.sources else results.rows
+    state.unproven += [item for item in results.unproven if item.path is None]
+
+
+def _compile(job: Job, batch: _Batch, watcher: Watcher) -> CheckState:
+    """What the engines of the snippets' targets say of them."""
     stage = SnippetStage(job.place.root, batch.texts)
     shares: dict[Target, list[Entry]] = {}
-    for entry, each in zip(stage.entries(), judged, strict=True):
+    for entry, each in zip(stage.entries(), batch.judged, strict=True):
         shares.setdefault(each.target, []).append(entry)
-    found = CheckState()
-    snippet_job = snippet_job._replace(
+    snippet_job = job._replace(
         place=job.place._replace(stage=stage),
-        chosen=ChosenSources(stage.entries(), []),
+        chosen=ChosenSources(tuple(stage.entries()), ()),
         targets=tuple(shares),
         syntax_only=True,
     )
-    judge_shares(snippet_job, [TargetShare(*share) for share in shares.items()], _Quiet(watcher), found)
-    state.snippets += len({each.snippet for each in judged})
-    batch.take_over(found, dict(_contents(job.place.stage, {each.snippet.path for each in judged})), state)
-    if not is_own:
-        state.rows += [] if job.chosen.sources else found.rows
-        state.unproven += [item for item in found.unproven if item.path is None]
-        return
-    proven = {row.python for row in found.rows if ProofGrade(row.proof).is_enough(ProofGrade.COMPILED)}
+    results = CheckState()
+    judge_shares(snippet_job, [TargetShare(*share) for share in shares.items()], _Quiet(watcher), results)
+    return results
+
+
+def _leave_predicted_open(judged: Sequence[_JudgedSnippet], results: CheckState, state: CheckState) -> None:
+    """Note the snippets that no Python of their own compiled."""
+    proven = {row.python for row in results.rows if ProofGrade(row.proof).is_enough(ProofGrade.COMPILED)}
     for each in judged:
         if each.target.python not in proven:
             _leave_open(each.snippet, f"Python {each.target.python} is not at hand, so this is a prediction", state)
@@ -266,7 +285,7 @@ class _Batch(NamedTuple):
     """Snippets that were judged together, and their texts in the same order."""
 
     judged: Sequence[_JudgedSnippet]
-    texts: dict[bytes, MappedText]
+    texts: Mapping[bytes, MappedText]
 
     def take_over(self, found: CheckState, files: Mapping[str, bytes], state: CheckState) -> None:
         """Add what was found in snippets as findings in their files."""

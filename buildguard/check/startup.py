@@ -6,6 +6,7 @@ import os
 
 from buildguard.check.context import Job
 from buildguard.check.targets import CheckState
+from buildguard.codes import Code
 from buildguard.diagnostic import Diagnostic
 from buildguard.errors import GuardError
 from buildguard.startup.findings import FindingPlace, StartupReport
@@ -32,7 +33,7 @@ def add_startup(job: Job, seen: CheckState) -> None:
 
 def _is_explained(diagnostic: Diagnostic, report: StartupReport) -> bool:
     place = FindingPlace(diagnostic.path, diagnostic.range.line)
-    return diagnostic.code in {"BG603", "BG604"} and place in report.explained_imports
+    return diagnostic.code in {Code.BG603, Code.BG604} and place in report.explained_imports
 
 
 def _is_asked(job: Job, diagnostic: Diagnostic) -> bool:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 
-from buildguard.check.merge import IGNORE, MARK
+from buildguard.check.merge import MARK
+from buildguard.codes import SourceMark
 from buildguard.diagnostic import Finding, Severity
 from buildguard.fstrings.statements import comments
 from buildguard.project import source_text
@@ -28,6 +29,6 @@ def find_ignores(data: bytes) -> tuple[Finding, ...]:
         if match is not None:
             codes = " ".join(code.strip() for code in (match["codes"] or "").split(",")).strip()
             ignore_findings.append(
-                Finding(IGNORE, lines.range(match.start(), match.end()), codes, severity=Severity.WARNING)
+                Finding(SourceMark.IGNORE, lines.range(match.start(), match.end()), codes, severity=Severity.WARNING)
             )
     return tuple(ignore_findings)

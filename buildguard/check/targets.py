@@ -9,14 +9,15 @@ from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from buildguard.check import diff_base
-from buildguard.check.compile_files import FileVerdict, Judge, digests_of
+from buildguard.check.compile_files import UNREAD, FileVerdict, Judge, SourceDigest, digests_of
 from buildguard.check.context import Job, no_version, nothing_checked, setting, share_of
 from buildguard.check.disagreements import EngineVerdict, find_disagreements
 from buildguard.check.filters import IgnoreComment
 from buildguard.check.guessed_context import split_by_context
-from buildguard.check.merge import IGNORE, diagnostic_of
+from buildguard.check.merge import diagnostic_of
 from buildguard.check.result import TargetRow
 from buildguard.check.runner_groups import RunnerGroup, group_runners
+from buildguard.codes import SourceMark
 from buildguard.diagnostic import Diagnostic, Finding, Unproven, UnreadableFile, display_path
 from buildguard.engines import select as engines
 from buildguard.engines.engine import Engine, EngineName, ReadyEngine
@@ -82,7 +83,7 @@ class CheckState:
     def note(self, findings: Iterable[Finding], path: str, python: str, engine: str) -> None:
         """Take the findings in one file for one target; comments that silence something lie among them."""
         for finding in findings:
-            if finding.code == IGNORE:
+            if finding.code is SourceMark.IGNORE:
                 self.ignores.append(IgnoreComment.of(path, finding))
             else:
                 self.diagnostics.append(diagnostic_of(finding, path, python, engine))
@@ -216,7 +217,7 @@ class TargetRunner:
             with suppress(Exception):
                 self._chooser.close()
 
-    def judge(self, digests: Mapping[bytes, bytes]) -> None:
+    def judge(self, digests: Mapping[bytes, SourceDigest]) -> None:
         """One target: its rows and diagnostics; what no engine could answer is unproven."""
         target = self._share.target
         chooser = self._choosing()
@@ -291,13 +292,13 @@ class TargetRunner:
         return []
 
     def _by_engine(
-        self, target: Target, digests: Mapping[bytes, bytes], answering: tuple[Engine, ReadyEngine]
+        self, target: Target, digests: Mapping[bytes, SourceDigest], answering: tuple[Engine, ReadyEngine]
     ) -> dict[bytes, EngineVerdict]:
         """One engine's verdicts: reported, and returned for comparison."""
         engine, ready = answering
         judge = self._judge_with(target, engine, ready)
         entries = self._share.entries
-        verdicts = judge.run(entries, [digests.get(entry.path, b"") for entry in entries], self._progress)
+        verdicts = judge.run(entries, [digests.get(entry.path, UNREAD) for entry in entries], self._progress)
         self.state.deleted.update(verdict.entry.path for verdict in verdicts if verdict.is_deleted)
         verdicts = [verdict for verdict in verdicts if not verdict.is_deleted]
         self._report_verdicts(verdicts, target, ready)

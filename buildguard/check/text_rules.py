@@ -10,6 +10,7 @@ from __future__ import annotations
 import codecs
 import re
 
+from buildguard.codes import Code
 from buildguard.diagnostic import Finding, Range, Severity, escape_text
 from buildguard.project.codec_names import local_name
 from buildguard.project.source_text import excerpt_of
@@ -61,7 +62,7 @@ def refused_as_script(data: bytes) -> Finding | None:
         return None
     where = _place(data, at)
     return Finding(
-        "BG107",
+        Code.BG107,
         where,
         "imported it compiles, run as a script Python refuses it: a byte in a comment is not UTF-8",
         hint=_TO_UTF8,
@@ -78,7 +79,7 @@ def runs_as_script(data: bytes) -> Finding:
     """BG107 for a source with NUL that an import refuses and a script start, up to 3.11.3, does not."""
     where = _place(data, data.index(b"\0"))
     return Finding(
-        "BG107",
+        Code.BG107,
         where,
         "an import refuses the NUL byte, run as a script this Python reads past it and runs something else",
         hint="restore the file from git: NUL bytes are damage, not source",
@@ -128,7 +129,7 @@ def _cookie_findings(data: bytes, coding: SourceEncoding, *, is_known: bool) -> 
     if hides_code(name):
         message = f"the coding cookie {name} turns what reads as a comment or text into other code"
         hint = "save the file as UTF-8 without a cookie"
-        return [Finding("BG106", where, message, hint, excerpt_of(data, where.line, where.column))]
+        return [Finding(Code.BG106, where, message, hint, excerpt_of(data, where.line, where.column))]
     return _decoded_findings(data, name, where, misread=codec.name not in {"ascii", "utf-8"})
 
 
@@ -164,7 +165,9 @@ def _merge_markers(data: bytes) -> list[Finding]:
     where = _place(data, match.start())
     message = "an unresolved merge conflict"
     return [
-        Finding("BG106", where, message, "resolve the conflict and commit", excerpt_of(data, where.line, where.column))
+        Finding(
+            Code.BG106, where, message, "resolve the conflict and commit", excerpt_of(data, where.line, where.column)
+        )
     ]
 
 
@@ -176,7 +179,11 @@ def _in_string(data: bytes, at: int) -> bool:
 def _lfs(data: bytes) -> Finding:
     message = "a Git LFS pointer stands where the source should be"
     return Finding(
-        "BG106", Range(1, 1), message, "git lfs pull, and let git lfs run where the build starts", excerpt_of(data, 1)
+        Code.BG106,
+        Range(1, 1),
+        message,
+        "git lfs pull, and let git lfs run where the build starts",
+        excerpt_of(data, 1),
     )
 
 
@@ -188,11 +195,11 @@ def _nul(data: bytes) -> Finding:
 
 
 def _undecodable_finding(data: bytes, where: Range, message: str, hint: str) -> Finding:
-    return Finding("BG102", where, message, hint, excerpt_of(data, where.line, where.column))
+    return Finding(Code.BG102, where, message, hint, excerpt_of(data, where.line, where.column))
 
 
 def _misleading_finding(data: bytes, where: Range, message: str, hint: str = "remove it") -> Finding:
-    return Finding("BG106", where, message, hint, excerpt_of(data, where.line, where.column), Severity.WARNING)
+    return Finding(Code.BG106, where, message, hint, excerpt_of(data, where.line, where.column), Severity.WARNING)
 
 
 def _place(data: bytes, offset: int) -> Range:

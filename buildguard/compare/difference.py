@@ -10,6 +10,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import NamedTuple
 
+from buildguard.codes import Code
 from buildguard.compare.causes import CauseKind
 from buildguard.diagnostic import Unproven, display_path
 from buildguard.stages.manifest import EXECUTABLE, LINK, SUBMODULE, ManifestEntry
@@ -27,14 +28,14 @@ class ChangeKind(StrEnum):
     DAMAGED = "damaged"
 
 
-CODES: Mapping[ChangeKind, str] = MappingProxyType(
+CODES: Mapping[ChangeKind, Code] = MappingProxyType(
     {
-        ChangeKind.REMOVED: "BG301",
-        ChangeKind.ADDED: "BG302",
-        ChangeKind.CHANGED: "BG303",
-        ChangeKind.MODE: "BG304",
-        ChangeKind.TYPE: "BG305",
-        ChangeKind.DAMAGED: "BG306",
+        ChangeKind.REMOVED: Code.BG301,
+        ChangeKind.ADDED: Code.BG302,
+        ChangeKind.CHANGED: Code.BG303,
+        ChangeKind.MODE: Code.BG304,
+        ChangeKind.TYPE: Code.BG305,
+        ChangeKind.DAMAGED: Code.BG306,
     }
 )
 

@@ -17,6 +17,7 @@ from buildguard.project.ignore import docker, gcloud
 from buildguard.project.ignore.rules import IgnoreRule
 from buildguard.stages.archives.tar import MemberKind, TarReader
 from buildguard.stages.git_snapshot import GitSnapshotter
+from buildguard.stages.manifest import sha256_of
 from buildguard.stages.snapshot import Snapshot, Snapshotter, StageKind
 from buildguard.system import git, process
 
@@ -306,5 +307,5 @@ def _readable(side: HopSide, paths: list[bytes]) -> Iterator[tuple[bytes, bytes]
     """The contents that are still what was hashed."""
     for path, content in side.stage.originals(paths).items():
         entry = side.snapshot.manifest.entries[path]
-        if isinstance(content, bytes) and hashlib.sha256(content).hexdigest() == entry.sha256:
+        if isinstance(content, bytes) and sha256_of(content) == entry.sha256:
             yield path, content

@@ -88,4 +88,4 @@ class ImageSnapshotter:
 def _entry(path: bytes, held: ImageEntry) -> ManifestEntry:
     if held.kind is EntryKind.LINK:
         return manifests.of_bytes(path, manifests.LINK, held.link)
-    return ManifestEntry(path, _MODES[held.kind], held.size, held.digest.hex(), held.blob)
+    return ManifestEntry(path, _MODES[held.kind], held.size, manifests.Sha256(held.digest.hex()), held.blob)

@@ -137,16 +137,18 @@ def _kept_from_docker(
 
 def _link_risks(sent: Mapping[bytes, ManifestEntry], copied: frozenset[bytes]) -> Iterator[UploadRisk]:
     links = {path: entry for path, entry in sent.items() if entry.mode == LINK}
-    folders = {folder for path in sent for folder in parents(os.fsdecode(path))} if links else set()
+    folders = {".", *(folder for path in (sent if links else ()) for folder in parents(os.fsdecode(path)))}
     for path, entry in links.items():
         target = link_target(os.fsdecode(path), entry)
         if not target:
             yield UploadRisk(
                 "symlink", path, f"leads out of what is sent, to {os.fsdecode(entry.text)}: it will dangle"
             )
-        elif target != "." and os.fsencode(target) not in sent and target not in folders:
+            continue
+        is_sent, is_copied = os.fsencode(target) in sent, os.fsencode(target) in copied
+        if not is_sent and target not in folders:
             yield UploadRisk("symlink", path, f"leads to {target}, which is not sent: it will dangle")
-        elif path in copied and os.fsencode(target) in sent and os.fsencode(target) not in copied:
+        elif is_sent and path in copied and not is_copied:
             yield UploadRisk("symlink", path, f"leads to {target}, which the Dockerfile copies nowhere: it may dangle")
 
 

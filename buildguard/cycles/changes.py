@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from buildguard.cycles.record import CycleRecord
@@ -82,24 +82,35 @@ class CycleChanges(NamedTuple):
 
 def compare_cases(before: CycleRecord, now: CycleRecord) -> CaseChanges:
     """How the tests of a cycle differ from those of an earlier one."""
-    old, new = before.last_results, now.last_results
-    both = old.keys() & new.keys()
-    failing = {identity for identity, case in new.items() if case.outcome.is_bad}
-    failed = {identity for identity, case in old.items() if case.outcome.is_bad}
-    good = {identity for identity, case in new.items() if case.outcome.is_good}
-    was_good = {identity for identity, case in old.items() if case.outcome.is_good}
-    same_commit = before.commit == now.commit
-    turned = {identity for identity in both if (identity in failing) != (identity in failed)} & (good | failing)
+    old, new = _Outcomes.of(before), _Outcomes.of(now)
+    ended = new.good | new.bad
+    turned = (old.bad ^ new.bad) & old.all & ended if before.commit == now.commit else set()
     known = before.is_listed and now.is_listed
     return CaseChanges(
-        _sorted(failing - failed),
-        _sorted(failed & good),
-        _sorted(failing & failed),
-        _sorted((turned if same_commit else set()) | find_retried(now)),
-        _sorted({*(old.keys() - new.keys() if known else ()), *now.missing}),
-        _sorted(new.keys() - old.keys() if known else ()),
-        _sorted({identity for identity in was_good & new.keys() if identity not in good | failing}),
+        _sorted(new.bad - old.bad),
+        _sorted(old.bad & new.good),
+        _sorted(new.bad & old.bad),
+        _sorted(turned | find_retried(now)),
+        _sorted({*(old.all - new.all if known else ()), *now.missing}),
+        _sorted(new.all - old.all if known else ()),
+        _sorted((old.good & new.all) - ended),
     )
+
+
+class _Outcomes(NamedTuple):
+    """The tests of a cycle, those that passed, and those that failed; the others were skipped."""
+
+    all: frozenset[str]
+    good: frozenset[str]
+    bad: frozenset[str]
+
+    @classmethod
+    def of(cls, cycle: CycleRecord) -> _Outcomes:
+        """The last outcome of each test of a cycle."""
+        results = cycle.last_results
+        good = frozenset(identity for identity, case in results.items() if case.outcome.is_good)
+        bad = frozenset(identity for identity, case in results.items() if case.outcome.is_bad)
+        return cls(frozenset(results), good, bad)
 
 
 def find_retried(cycle: CycleRecord) -> set[str]:
@@ -132,5 +143,5 @@ def _changed_keys(old: Mapping[str, str], new: Mapping[str, str]) -> tuple[str, 
     return tuple(sorted(key for key in {*old, *new} if old.get(key) != new.get(key)))
 
 
-def _sorted(names: set[str] | Sequence[str]) -> tuple[str, ...]:
+def _sorted(names: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted(names))

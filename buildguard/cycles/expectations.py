@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from statistics import median
 from typing import NamedTuple
 
@@ -72,14 +72,16 @@ def _vanished(results: Sequence[VerifyResult], expected: Expectations) -> tuple[
     if before is None or expected.accept_vanished:
         return [], []
     if before.is_listed and _is_listed(results):
-        now = {case.id for result in results for case in result.cases}
-        missing = sorted({*before.last_results, *before.missing} - now)
-        if not missing:
-            return [], []
-        words = f"{count(len(missing), 'test')} of the last cycle vanished: {_names(missing)}; {_ACCEPT}"
-        return missing, [words]
+        return _vanished_by_name(results, before)
     gone = _number(before) - sum((result.ran or 0) + result.skipped for result in results)
     return [], [f"{count(gone, 'test')} fewer than in the last cycle; {_ACCEPT}"] if gone > 0 else []
+
+
+def _vanished_by_name(results: Sequence[VerifyResult], before: CycleRecord) -> tuple[list[str], list[str]]:
+    now = {case.id for result in results for case in result.cases}
+    missing = sorted({*before.last_results, *before.missing} - now)
+    words = f"{count(len(missing), 'test')} of the last cycle vanished: {_names(missing)}; {_ACCEPT}"
+    return (missing, [words]) if missing else ([], [])
 
 
 _ACCEPT = "if that is intended: --accept-vanished"
@@ -100,15 +102,19 @@ def _regressions(results: Sequence[VerifyResult], cases: Sequence[CaseResult], e
     if green is None:
         return []
     if not (green.is_listed and _is_listed(results)):
-        passed = sum(result.passed or 0 for result in results)
-        fewer = green.counts.passed - passed
+        fewer = green.counts.passed - sum(result.passed or 0 for result in results)
         return [f"{count(fewer, 'test')} fewer passed than in the last proven cycle"] if fewer > 0 else []
-    good = {case.id for case in cases if case.outcome.is_good} - {case.id for case in cases if case.outcome.is_bad}
-    before = {identity for identity, case in green.last_results.items() if case.outcome.is_good}
+    before = _passed(green.last_results.values())
     if expected.accept_vanished:
         before &= {case.id for case in cases}
-    worse = sorted(identity for identity in before - good if not is_known(identity, expected.known))
+    worse = sorted(identity for identity in before - _passed(cases) if not is_known(identity, expected.known))
     return [f"{count(len(worse), 'regression')} since the last proven cycle: {_names(worse)}"] if worse else []
+
+
+def _passed(cases: Iterable[CaseResult]) -> set[str]:
+    """The tests that passed every time."""
+    cases = tuple(cases)
+    return {case.id for case in cases if case.outcome.is_good} - {case.id for case in cases if case.outcome.is_bad}
 
 
 def _names(names: Sequence[str]) -> str:

@@ -108,26 +108,40 @@ def judge_verify(command: VerifyCommand, run: CommandRun, known: tuple[KnownFail
     cases = number_attempts([case for file in files if file for case in file.cases] if files else printed.cases)
     read = _Reading(command, run.status, files, printed, _total(files, printed), run.cut, cases, known)
     verdict, why = _verdict(read)
-    counts = read.total or next((other.counts for other in printed.closing if other.counts.bad), None)
-    if counts is None and verdict is StepVerdict.FAILED and not run.status:
-        counts = Counts()
     result = VerifyResult(
         command.run,
         verdict,
         why,
-        None if counts is None else counts.ran,
-        None if counts is None else counts.passed,
+        None,
+        None,
         run.seconds,
         run.seconds < _SUSPICIOUS and command.tests,
         gate=command.gate,
         known=read.gate.known,
         cases=cases,
-        listed=counts is not None and len(cases) >= counts.ran + counts.skipped,
         output=run.output.decode("utf-8", "replace"),
     )
-    if counts is None:
-        return result
-    return result._replace(failed=counts.failed, errors=counts.errors, skipped=counts.skipped)
+    counts = _shown_counts(read, verdict)
+    return result if counts is None else _with_counts(result, counts)
+
+
+def _shown_counts(read: _Reading, verdict: StepVerdict) -> Counts | None:
+    """The tests by the results, else by a closing line that reports failures; none where it failed and ended with status 0."""
+    counts = read.total or next((other.counts for other in read.printed.closing if other.counts.bad), None)
+    if counts is None and verdict is StepVerdict.FAILED and not read.status:
+        return Counts()
+    return counts
+
+
+def _with_counts(result: VerifyResult, counts: Counts) -> VerifyResult:
+    return result._replace(
+        ran=counts.ran,
+        passed=counts.passed,
+        failed=counts.failed,
+        errors=counts.errors,
+        skipped=counts.skipped,
+        listed=len(result.cases) >= counts.ran + counts.skipped,
+    )
 
 
 def _total(files: Sequence[JUnitFile | None], printed: RunnerOutput) -> Counts | None:
@@ -211,13 +225,22 @@ _HOW = "let its runner write JUnit XML to the file $BUILDGUARD_JUNIT (pytest doe
 
 def _gap(read: _Reading) -> str:
     """What keeps the results from being complete; empty where nothing does."""
-    files, printed = read.files, read.printed
-    if None in files or not all(file.whole for file in files if file):
+    return _gap_in_files(read) if read.files else _gap_in_output(read)
+
+
+def _gap_in_files(read: _Reading) -> str:
+    if not all(file is not None and file.whole for file in read.files):
         return "a JUnit file that it wrote is incomplete, too large, or no JUnit XML"
-    if printed.sessions > len(files) and files:
-        return f"pytest began {printed.sessions} runs, and only {len(files)} of them left results"
-    if not files and (printed.unfinished or read.cut):
-        return "unittest's report ends before its result" if printed.unfinished else "its output is too long to be read"
-    if read.command.pattern and not (files or printed.matched):
+    if read.printed.sessions > len(read.files):
+        return f"pytest began {read.printed.sessions} runs, and only {len(read.files)} of them left results"
+    return ""
+
+
+def _gap_in_output(read: _Reading) -> str:
+    if read.printed.unfinished:
+        return "unittest's report ends before its result"
+    if read.cut:
+        return "its output is too long to be read"
+    if read.command.pattern and not read.printed.matched:
         return f"no line that it printed fits the pattern {read.command.pattern!r}"
     return ""

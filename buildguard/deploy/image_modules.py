@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from buildguard.check.image_imports import ImageImportFiles
 from buildguard.check.result import CheckReport, ImageReport
+from buildguard.codes import Code
 from buildguard.compare.image_project import parse
 from buildguard.deploy.image_start import start_variables
 from buildguard.deploy.start import STAND_IN
@@ -118,20 +119,20 @@ class _ImportRun:
         frames = [(self._twins[file], line) for file, line in outcome.frames if file in self._twins]
         path, line = frames[-1] if frames else (module.path, module.line)
         code = self._code(outcome)
-        severity = Severity.ERROR if module.is_certain and code != "BG706" else Severity.WARNING
+        severity = Severity.ERROR if module.is_certain and code is not Code.BG706 else Severity.WARNING
         message = f"importing {outcome.module} fails: {outcome.kind}: {outcome.message}"
         return Diagnostic(code, severity, path, Range(line or None), message, "", None, "container")
 
-    def _code(self, outcome: ImportOutcome) -> str:
+    def _code(self, outcome: ImportOutcome) -> Code:
         if outcome.kind == "KeyError" and any(
             file.endswith(("/os.py", "<frozen os>")) for file, _line in outcome.frames
         ):
-            return "BG706"
+            return Code.BG706
         if outcome.kind in {"ImportError", "ModuleNotFoundError"}:
             top = outcome.name.partition(".")[0]
             is_own = self._program.tree.find(top, self._program.path.folders) is not None if top else False
-            return "BG604" if is_own else "BG603"
-        return "BG502"
+            return Code.BG604 if is_own else Code.BG603
+        return Code.BG502
 
 
 def modules_without_result(

@@ -7,6 +7,7 @@ from contextlib import closing
 from pathlib import Path
 
 from buildguard.check.result import CheckReport
+from buildguard.codes import Code
 from buildguard.compare.image_project import parse
 from buildguard.deploy import start
 from buildguard.deploy.outcome import DeployStoppedError
@@ -73,7 +74,7 @@ def _early(reference: str, result: OfflineResult) -> Iterator[Diagnostic]:
         seconds = (result.useful_after or result.seconds) - (result.bound_after or 0)
         message = f"{reference} opens its port {seconds:.1f} s before it can serve"
         hint = "set a startup probe over HTTP: the default one only connects"
-        yield Diagnostic("BG502", Severity.WARNING, None, Range(), message, hint, None, "container")
+        yield Diagnostic(Code.BG502, Severity.WARNING, None, Range(), message, hint, None, "container")
 
 
 def start_variables(scope: WorkScope, config: Config, command: Sequence[str]) -> tuple[str, ...]:
@@ -95,5 +96,5 @@ def start_variables(scope: WorkScope, config: Config, command: Sequence[str]) ->
 
 
 def _failed(report: CheckReport, message: str, hint: str, evidence: dict[str, object]) -> CheckReport:
-    diagnostic = Diagnostic("BG502", Severity.ERROR, None, Range(), message, hint, None, "container")
+    diagnostic = Diagnostic(Code.BG502, Severity.ERROR, None, Range(), message, hint, None, "container")
     return report._replace(diagnostics=(*report.diagnostics, diagnostic), start={"started": False, **evidence})

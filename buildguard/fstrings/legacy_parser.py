@@ -11,11 +11,12 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+from buildguard.codes import Code
 from buildguard.fstrings.parser import is_field_prefix, is_raw, openings, token_end
 
 _DEEPEST_SPEC = 2
 _SPACE = " \t\n\r\f\v"
-_REFUSED = {"\\": "BG202", "#": "BG203"}
+_REFUSED = {"\\": Code.BG202, "#": Code.BG203}
 _COMPARISON = re.compile(r"[!=<>]=|[<>]")
 _PAIRS = {")": "(", "]": "[", "}": "{"}
 # A field's code up to the next character that means something to the second pass.
@@ -23,14 +24,14 @@ _TELLING = re.compile(r"[\\'\"#\[\](){}!:=<>]")
 
 
 class LegacyRefusal(NamedTuple):
-    """Why 3.8 to 3.11 refuse an f-string, and where; `code` is empty where every Python does."""
+    """Why 3.8 to 3.11 refuse an f-string, and where; `code` is None where every Python does."""
 
-    code: str
+    code: Code | None
     at: int
 
 
 class _LegacyRefusedError(Exception):
-    def __init__(self, code: str, at: int) -> None:
+    def __init__(self, code: Code | None, at: int) -> None:
         super().__init__()
         self.refusal = LegacyRefusal(code, at)
 
@@ -40,9 +41,9 @@ def refusal(text: str, start: int, prefix: str, quote: str, end: int) -> LegacyR
     body = start + len(prefix) + len(quote)
     closed = token_end(text, body, quote)
     if closed is None:
-        return LegacyRefusal("BG204", body)
+        return LegacyRefusal(Code.BG204, body)
     if closed != end:
-        return LegacyRefusal("BG201", closed - len(quote))
+        return LegacyRefusal(Code.BG201, closed - len(quote))
     try:
         _SecondPass(text, end - len(quote), raw=is_raw(prefix)).literal(body, 0)
     except _LegacyRefusedError as refused:
@@ -72,7 +73,7 @@ class _SecondPass:
             elif char == "}" and level:
                 return at
             elif char == "}" and not doubled:
-                raise _LegacyRefusedError("", at)
+                raise _LegacyRefusedError(None, at)
             else:
                 at += 2 if char in "{}" else 1
         return at
@@ -91,7 +92,7 @@ class _SecondPass:
 
     def _field(self, start: int, level: int) -> int:
         if level >= _DEEPEST_SPEC:
-            raise _LegacyRefusedError("BG206", start - 1)
+            raise _LegacyRefusedError(Code.BG206, start - 1)
         text, end = self._text, self._end
         at = self._expression(start)
         self._code(start, at)
@@ -104,16 +105,16 @@ class _SecondPass:
         if text.startswith(":", at, end):
             at = self.literal(at + 1, level + 1)
         if not text.startswith("}", at, end):
-            raise _LegacyRefusedError("BG203" if text.startswith("#", at, end) else "", at)
+            raise _LegacyRefusedError(Code.BG203 if text.startswith("#", at, end) else None, at)
         return at + 1
 
     def _conversion(self, at: int) -> int:
         """Behind the conversion that begins at a `!`."""
         if not self._text.startswith(("s", "r", "a"), at + 1, self._end):
-            raise _LegacyRefusedError("", at)
+            raise _LegacyRefusedError(None, at)
         at += 2
         if at < self._end and self._text[at] not in ":}":
-            raise _LegacyRefusedError("BG207", at)
+            raise _LegacyRefusedError(Code.BG207, at)
         return at
 
     def _expression(self, at: int) -> int:
@@ -136,9 +137,9 @@ class _SecondPass:
                 at = comparison.end()
                 continue
             elif char in _PAIRS and (not brackets or brackets.pop() != _PAIRS[char]):
-                raise _LegacyRefusedError("", at)
+                raise _LegacyRefusedError(None, at)
             at += 1
-        raise _LegacyRefusedError("", end)
+        raise _LegacyRefusedError(None, end)
 
     def _behind_string(self, start: int) -> int:
         """Behind a string in a field, in which the second pass knows no escapes."""
@@ -147,19 +148,19 @@ class _SecondPass:
         closed = text.find(quote, start + len(quote), end)
         backslash = text.find("\\", start, end if closed < 0 else closed)
         if backslash >= 0:
-            raise _LegacyRefusedError("BG202", backslash)
+            raise _LegacyRefusedError(Code.BG202, backslash)
         if closed < 0:
-            raise _LegacyRefusedError("BG201", start)
+            raise _LegacyRefusedError(Code.BG201, start)
         return closed + len(quote)
 
     def _code(self, start: int, end: int) -> None:
         """The code of a field is compiled for itself: the f-strings in it go through the same two passes."""
         if not self._text[start:end].strip(" \t\n\r\f"):
-            raise _LegacyRefusedError("", start)
+            raise _LegacyRefusedError(None, start)
         for opening in openings(self._text, start, end):
             closed = token_end(self._text, opening.end(), opening["quote"])
             if closed is None or closed > end:
-                raise _LegacyRefusedError("", opening.start())
+                raise _LegacyRefusedError(None, opening.start())
             if is_field_prefix(opening["prefix"]):
                 raw = is_raw(opening["prefix"])
                 _SecondPass(self._text, closed - len(opening["quote"]), raw=raw).literal(opening.end(), 0)

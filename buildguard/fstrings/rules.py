@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from buildguard.codes import RULE_ERRORS
+from buildguard.codes import RULE_ERRORS, Code
 from buildguard.diagnostic import Finding, Range, Severity
 from buildguard.fstrings.parser import FString, OvernestedString, find_suspects
 from buildguard.fstrings.violations import find_violations
@@ -18,23 +18,23 @@ from buildguard.project import source_text
 
 _NEWLINE = re.compile(r"\r\n|\r|\n")
 _MESSAGES = {
-    "BG201": "f-string reuses its own quote inside a replacement field",
-    "BG202": "backslash inside a replacement field",
-    "BG203": "comment inside a replacement field",
-    "BG204": "line break inside a replacement field of a single-quoted f-string",
-    "BG205": "nested f-string: legal here, and one edit away from breaking",
-    "BG206": "nested deeper than the target allows",
-    "BG207": "white space after a conversion",
+    Code.BG201: "f-string reuses its own quote inside a replacement field",
+    Code.BG202: "backslash inside a replacement field",
+    Code.BG203: "comment inside a replacement field",
+    Code.BG204: "line break inside a replacement field of a single-quoted f-string",
+    Code.BG205: "nested f-string: legal here, and one edit away from breaking",
+    Code.BG206: "nested deeper than the target allows",
+    Code.BG207: "white space after a conversion",
 }
 _SINCE = "legal from 3.12 on (PEP 701)"
 _HINTS = {
-    "BG201": f"{_SINCE}: use the other kind of quotes inside",
-    "BG202": f"{_SINCE}: bind the text to a name before the f-string",
-    "BG203": f"{_SINCE}: move the comment above the statement",
-    "BG204": f"{_SINCE}: write the field on one line",
-    "BG205": "bind the inner string to a name before the f-string",
-    "BG206": "build the inner text before the f-string",
-    "BG207": f"{_SINCE}: remove it",
+    Code.BG201: f"{_SINCE}: use the other kind of quotes inside",
+    Code.BG202: f"{_SINCE}: bind the text to a name before the f-string",
+    Code.BG203: f"{_SINCE}: move the comment above the statement",
+    Code.BG204: f"{_SINCE}: write the field on one line",
+    Code.BG205: "bind the inner string to a name before the f-string",
+    Code.BG206: "build the inner text before the f-string",
+    Code.BG207: f"{_SINCE}: remove it",
 }
 
 
@@ -124,5 +124,5 @@ def findings(data: bytes, minor: int) -> tuple[Finding, ...]:
     return () if text is None else tuple(finding for judged in judge(text, minor) for finding in judged.findings)
 
 
-def _message(code: str, what: str) -> str:
+def _message(code: Code, what: str) -> str:
     return f"{_MESSAGES[code]}: {what}" if what else _MESSAGES[code]

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from buildguard.codes import Code
 from buildguard.fstrings.legacy_parser import refusal
 from buildguard.fstrings.parser import FString, LiteralText, OvernestedString, PlainString, ReplacementField, Trivia
 from buildguard.project.target import PEP_701
@@ -21,7 +22,7 @@ _PAIR = re.compile(r"\\(?:\r\n|[\s\S])")
 class Violation(NamedTuple):
     """One place in a source: offsets in code points, the end exclusive; `what` completes the message."""
 
-    code: str
+    code: Code
     start: int
     end: int
     what: str = ""
@@ -31,7 +32,7 @@ def find_violations(text: str, literal: FString | OvernestedString, minor: int) 
     """What the Python 3.`minor` refuses in an outermost f-string, or warns of, in order of place."""
     if isinstance(literal, OvernestedString):
         return [
-            Violation("BG206", literal.start, literal.end, "more f-strings within one another than any Python takes")
+            Violation(Code.BG206, literal.start, literal.end, "more f-strings within one another than any Python takes")
         ]
     if literal.is_template:
         return []
@@ -39,12 +40,12 @@ def find_violations(text: str, literal: FString | OvernestedString, minor: int) 
         return [_too_deep(field) for field, depth in fields(literal.parts) if depth >= _SPEC_SINCE]
     refused = refusal(text, literal.start, literal.prefix, literal.quote, literal.end)
     if refused is None:
-        return [Violation("BG205", inner.start, inner.end) for inner in _inner(literal) if not inner.is_template]
+        return [Violation(Code.BG205, inner.start, inner.end) for inner in _inner(literal) if not inner.is_template]
     violations = sorted(
         set(_ViolationFinder(text).literal(literal, ())),
         key=lambda violation: (violation.start, violation.end, violation.code),
     )
-    return violations or [Violation(refused.code or "BG201", refused.at, refused.at + 1)]
+    return violations or [Violation(refused.code or Code.BG201, refused.at, refused.at + 1)]
 
 
 def fields(parts: tuple[LiteralText | ReplacementField, ...], depth: int = 0) -> Iterator[tuple[ReplacementField, int]]:
@@ -66,7 +67,7 @@ def _inner(literal: FString) -> Iterator[FString]:
 
 
 def _too_deep(field: ReplacementField) -> Violation:
-    return Violation("BG206", field.start, field.end, "a format spec in a format spec")
+    return Violation(Code.BG206, field.start, field.end, "a format spec in a format spec")
 
 
 class _ViolationFinder:
@@ -89,9 +90,9 @@ class _ViolationFinder:
             yield _too_deep(field)
         here = (*around, owner.quote)
         if self._breaks(field, owner, around):
-            yield Violation("BG204", field.start, field.end)
+            yield Violation(Code.BG204, field.start, field.end)
         if field.conversion is not None and field.tail > field.conversion + 1:
-            yield Violation("BG207", field.conversion + 1, field.tail)
+            yield Violation(Code.BG207, field.conversion + 1, field.tail)
         for token in field.tokens:
             yield from self._token(token, here)
         for part in field.spec or ():
@@ -103,13 +104,13 @@ class _ViolationFinder:
     def _token(self, token: PlainString | FString | Trivia, here: tuple[str, ...]) -> Iterator[Violation]:
         if isinstance(token, Trivia):
             if token.kind == "comment":
-                yield Violation("BG203", token.start, token.end)
+                yield Violation(Code.BG203, token.start, token.end)
             elif token.kind == "continuation":
-                yield Violation("BG202", token.start, token.start + 1)
+                yield Violation(Code.BG202, token.start, token.start + 1)
             return
         reused = next((quote for quote in dict.fromkeys(here) if self._holds(token, quote)), None)
         if reused is not None:
-            yield Violation("BG201", token.start, token.end, reused)
+            yield Violation(Code.BG201, token.start, token.end, reused)
         if isinstance(token, FString):
             yield from self.literal(token, here)
         else:
@@ -125,7 +126,7 @@ class _ViolationFinder:
 
     def _backslash(self, literal: PlainString | LiteralText) -> Iterator[Violation]:
         if "\\" in self._text[literal.start : literal.end]:
-            yield Violation("BG202", literal.start, literal.end)
+            yield Violation(Code.BG202, literal.start, literal.end)
 
     def _breaks(self, field: ReplacementField, owner: FString, around: tuple[str, ...]) -> bool:
         """Whether a line ends in a field of a single-quoted f-string: in this one, not in those of its format spec."""

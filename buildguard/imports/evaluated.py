@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from buildguard.codes import Code
 from buildguard.diagnostic import Finding, Range, Severity
 from buildguard.imports.records import EvaluatedType, FileReach, Guard
 
@@ -24,7 +25,7 @@ def _finding(row: EvaluatedType, reach: FileReach, version: str) -> Finding:
     message = f"{row.text} raises TypeError on Python {version}{reader}: it needs Python {_SINCE[kind]}{chain}"
     certain = reach.certain and row.guard is Guard.NONE
     severity = Severity.ERROR if certain else Severity.WARNING
-    return Finding("BG605", Range(row.line, row.column), message, _hint(row, kind), severity=severity)
+    return Finding(Code.BG605, Range(row.line, row.column), message, _hint(row, kind), severity=severity)
 
 
 def _hint(row: EvaluatedType, kind: str) -> str:

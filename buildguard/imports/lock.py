@@ -42,10 +42,11 @@ def read_lock(file: str, data: bytes, pyproject: bytes | None) -> LockedPackages
         return None
 
 
-class _Graph(NamedTuple):
+class _Graph:
     """Packages by their names, each with those that it needs."""
 
-    needs: dict[str, set[str]]
+    def __init__(self) -> None:
+        self.needs: dict[str, set[str]] = {}
 
     def closure(self, names: Iterable[str]) -> frozenset[str]:
         """Some packages and everything that they need."""
@@ -64,7 +65,7 @@ def _read_uv(file: str, content: Mapping[str, Any], _project: Mapping[str, Any])
     members = {normalize(package["name"]) for package in packages if _is_member(package)}
     if not members:
         return None
-    graph = _Graph({})
+    graph = _Graph()
     groups: set[str] = set()
     for package in packages:
         name = normalize(package["name"])
@@ -114,7 +115,7 @@ def _read_pylock(file: str, content: Mapping[str, Any], _project: Mapping[str, A
 
 
 def _read_poetry(file: str, content: Mapping[str, Any], project: Mapping[str, Any]) -> LockedPackages | None:
-    graph = _Graph({})
+    graph = _Graph()
     local = set()
     for package in content["package"]:
         name = normalize(package["name"])

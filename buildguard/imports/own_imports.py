@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from buildguard.imports.circles import CircularImport, find_circles
@@ -42,7 +42,7 @@ class OwnImports(NamedTuple):
     faults: tuple[ImportFault, ...]
     outside: tuple[OutsideImport, ...]
     undecided: tuple[OpenImport, ...]
-    reached: dict[str, ReachedModule]
+    reached: Mapping[str, ReachedModule]
 
 
 class ProgramReader:

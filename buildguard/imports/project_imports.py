@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import repeat
 
+from buildguard.codes import Code
 from buildguard.diagnostic import Finding, Range, Severity
 from buildguard.imports import standard_names
 from buildguard.imports.doubts import DoubtFinder, ProjectTexts
@@ -117,7 +118,7 @@ class _ProgramJudge:
             self._leave_open(_open_import(fault), doubt)
             return
         text = describe(fault, self._origin)
-        self._add("BG604", fault, text.message, text.hint, is_error=fault.certain)
+        self._add(Code.BG604, fault, text.message, text.hint, is_error=fault.certain)
 
     def _take_outside(self, item: OutsideImport) -> None:
         top = item.row.module.partition(".")[0]
@@ -131,13 +132,13 @@ class _ProgramJudge:
             if is_caught or (self._packages.predicted and not self._is_reached(item)):
                 return
             message, hint = _package_text(answer, self._packages)
-            self._add("BG603", item, message, hint, is_error=item.certain and not self._packages.predicted)
+            self._add(Code.BG603, item, message, hint, is_error=item.certain and not self._packages.predicted)
 
     def _is_reached(self, item: OutsideImport) -> bool:
         """Whether a start reaches an import; without any start all are."""
         return not self._program.starts or item.chain[0] in self._start_names
 
-    def _add(self, code: str, item: ImportFault | OutsideImport, message: str, hint: str, *, is_error: bool) -> None:
+    def _add(self, code: Code, item: ImportFault | OutsideImport, message: str, hint: str, *, is_error: bool) -> None:
         chain = self._shown(item.chain)
         shown = f"{message} ({' → '.join(chain)})" if len(chain) > 1 else message
         severity = Severity.ERROR if is_error else Severity.WARNING

@@ -50,34 +50,49 @@ def read_requirements(paths: Iterable[str], read: Callable[[str], bytes | None])
     return Requirements(frozenset(names), has_unnamed)
 
 
-def _names(base: str, text: str) -> Iterator[str]:
-    if base in LOCKS or base == "pdm.lock":
-        yield from _LOCKED.findall(text)
-    elif base == "pyproject.toml":
-        yield from _of_pyproject(text)
-    elif base.endswith((".txt", ".in")):
-        yield from (match[0] for line in text.splitlines() if (match := _NAME.match(line.strip())))
-    elif base.endswith((".yml", ".yaml")):
-        yield from _LISTED.findall(text)
-    elif base == "Pipfile":
-        yield from re.findall(r"(?m)^\"?([A-Za-z][\w.-]*)\"?\s*=", text)
-    elif base in {"setup.py", "setup.cfg", "Pipfile.lock"}:
-        yield from _QUOTED.findall(text)
-        yield from (match[0] for line in text.splitlines() if (match := _NAME.match(line.strip())))
-    else:
-        words = (word for match in _INSTALL.findall(text) for word in match.split())
-        yield from (match[0] for word in words if not word.endswith(".txt") and (match := _NAME.match(word)))
+def _names(base: str, text: str) -> Iterable[str]:
+    """The names in a file, read as its name has it; Dockerfiles and the like name them in commands that install."""
+    by_suffix = (read for suffixes, read in _BY_SUFFIX if base.endswith(suffixes))
+    read = _BY_NAME.get(base) or next(by_suffix, _installed)
+    return read(text)
+
+
+def _leading_names(words: Iterable[str]) -> Iterator[str]:
+    return (match[0] for word in words if (match := _NAME.match(word.strip())))
+
+
+def _of_lines(text: str) -> Iterator[str]:
+    return _leading_names(text.splitlines())
+
+
+def _of_setup(text: str) -> Iterator[str]:
+    yield from _QUOTED.findall(text)
+    yield from _of_lines(text)
+
+
+def _installed(text: str) -> Iterator[str]:
+    words = (word for match in _INSTALL.findall(text) for word in match.split())
+    return _leading_names(word for word in words if not word.endswith(".txt"))
 
 
 def _of_pyproject(text: str) -> Iterator[str]:
     try:
         document = toml.read(text.encode(), "pyproject.toml")
     except UsageError:
-        return
-    for requirement in _strings(_tables(document)):
-        match = _NAME.match(requirement.strip())
-        if match is not None:
-            yield match[0]
+        return iter(())
+    return _leading_names(_strings(_tables(document)))
+
+
+_BY_NAME: Mapping[str, Callable[[str], Iterable[str]]] = {
+    **dict.fromkeys((*LOCKS, "pdm.lock"), _LOCKED.findall),
+    **dict.fromkeys(("setup.py", "setup.cfg", "Pipfile.lock"), _of_setup),
+    "pyproject.toml": _of_pyproject,
+    "Pipfile": re.compile(r"(?m)^\"?([A-Za-z][\w.-]*)\"?\s*=").findall,
+}
+_BY_SUFFIX: tuple[tuple[tuple[str, ...], Callable[[str], Iterable[str]]], ...] = (
+    ((".txt", ".in"), _of_lines),
+    ((".yml", ".yaml"), _LISTED.findall),
+)
 
 
 def _tables(document: Mapping[str, Any]) -> Iterator[Any]:

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
+from buildguard.codes import Code
 from buildguard.diagnostic import Finding, Range, Severity
 from buildguard.imports import standard_names
 from buildguard.imports.library_answers import Availability, LibraryAnswer, Question
@@ -94,21 +95,26 @@ class ImportJudge:
         if answer is None or answer.module is Availability.UNDECIDED:
             yield "the target's interpreter could not be asked"
             return
-        if answer.module is Availability.MISSING:
-            if statement.guard is not Guard.MODULE_ONLY:
-                elsewhere = self._brings(statement.module)
-                yield elsewhere or _missing_module(statement, answer, reach, self._version)
-            return
-        states = [(name, answer.names.get(name, Availability.UNDECIDED)) for name in statement.names if name != "*"]
-        if any(state is Availability.UNDECIDED for _name, state in states):
+        if answer.module is not Availability.MISSING:
+            yield from self._judge_names(statement, answer, reach)
+        elif statement.guard is not Guard.MODULE_ONLY:
+            yield self._brings(statement.module) or _missing_module(statement, answer, reach, self._version)
+
+    def _judge_names(
+        self, statement: ImportStatement, answer: LibraryAnswer, reach: FileReach
+    ) -> Iterator[Finding | str]:
+        """What is said of the names that are taken from a module that is there."""
+        states = {name: answer.names.get(name, Availability.UNDECIDED) for name in statement.names if name != "*"}
+        if Availability.UNDECIDED in states.values():
             yield "whether the name is there depends on how the interpreter was built"
-        missing = [name for name, state in states if state is Availability.MISSING]
+        missing = [name for name, state in states.items() if state is Availability.MISSING]
+        if not missing:
+            return
         is_unreached = not reach.chain and not reach.certain
-        if missing and is_unreached and standard_names.are_windows_names(statement.module, missing):
+        if is_unreached and standard_names.are_windows_names(statement.module, missing):
             yield "only Windows has the name, and no start runs the file"
-        elif missing:
-            elsewhere = self._brings(statement.module)
-            yield elsewhere or _missing_names(statement, missing, reach, self._version)
+        else:
+            yield self._brings(statement.module) or _missing_names(statement, missing, reach, self._version)
 
 
 def severity_of(statement: ImportStatement, reach: FileReach) -> Severity:
@@ -130,14 +136,14 @@ def _missing_module(statement: ImportStatement, answer: LibraryAnswer, reach: Fi
     # without a chain that reaches it, a file for another system may be imported there alone
     is_foreign = top in standard_names.WINDOWS_ONLY and not reach.chain
     severity = Severity.WARNING if is_foreign else severity_of(statement, reach)
-    return Finding("BG601", _range(statement), message, standard_names.successor_of(top), severity=severity)
+    return Finding(Code.BG601, _range(statement), message, standard_names.successor_of(top), severity=severity)
 
 
 def _missing_names(statement: ImportStatement, missing: list[str], reach: FileReach, version: str) -> Finding:
     chain = chain_words(reach, statement.module)
     message = f"cannot import name {', '.join(missing)} from {statement.module} on Python {version}{chain}"
     hint = _hint_for(statement, missing)
-    return Finding("BG602", _range(statement), message, hint, severity=severity_of(statement, reach))
+    return Finding(Code.BG602, _range(statement), message, hint, severity=severity_of(statement, reach))
 
 
 def _hint_for(statement: ImportStatement, missing: list[str]) -> str:

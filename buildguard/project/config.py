@@ -255,23 +255,25 @@ def _parse_service(table: Mapping[str, Any], place: ConfigFile) -> ServiceTable:
 
 def _check(table: Any, name: str, place: ConfigFile) -> None:
     """Refuse unknown keys and wrong types."""
-    known = KEYS[name]
     if not isinstance(table, dict):
         raise place.wrong(name or "buildguard", f"{name or 'tool.buildguard'} must be a table")
     for key, value in table.items():
         if key in user_config.KEYS and not name:
             hint = f"set it in {user_config.user_config_file()}, or pass --{key}"
             raise place.wrong(key, f"a project cannot set '{key}': it decides what is downloaded", hint)
-        if key not in known:
-            close = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
-            shown = f"{name}.{key}" if name else key
-            raise place.wrong(key, f"unknown key '{shown}'", f"did you mean '{close[0]}'?" if close else "")
-        if key == "target" and isinstance(value, str):
-            continue
-        if key == "deploy" and not name and isinstance(value, list):
-            continue
-        if not isinstance(value, known[key]):
-            raise place.wrong(key, f"'{key}' must be {WORDS[known[key]]}")
+        _check_key(key, value, name, place)
+
+
+def _check_key(key: str, value: Any, name: str, place: ConfigFile) -> None:
+    known = KEYS[name]
+    if key not in known:
+        close = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
+        shown = f"{name}.{key}" if name else key
+        raise place.wrong(key, f"unknown key '{shown}'", f"did you mean '{close[0]}'?" if close else "")
+    is_short = key == "target" and isinstance(value, str)
+    is_list = key == "deploy" and not name and isinstance(value, list)
+    if not is_short and not is_list and not isinstance(value, known[key]):
+        raise place.wrong(key, f"'{key}' must be {WORDS[known[key]]}")
 
 
 def read_stage(stage: Stage) -> Config:

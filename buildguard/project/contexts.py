@@ -132,21 +132,47 @@ def guess(
         usual.insert(0, usual.pop())
     sources = copy_sources(data)
     missing = {folder: _missing_sources(folder, sources, paths) for folder in folders}
-    chosen = _fewest_missing(folders, usual, missing)
-    rivals = [folder for folder in folders if folder != chosen and len(missing[folder]) <= len(missing[chosen])]
+    candidates = _Candidates(_fewest_missing(folders, usual, missing), missing)
+    chosen, rivals = candidates.chosen, candidates.rivals
     needed = _decide_by_needs(data, [chosen, *rivals], paths) if rivals and not missing[chosen] else None
     if needed is not None:
         return ContextGuess(needed[0], ContextBasis(Certainty.CONFIRMED, f"{path}:{needed[1]}"))
-    others = [missing[folder] for folder in folders if folder != chosen]
-    if not sources or missing[chosen] or not all(others):
+    if not sources or not candidates.is_confirmed:
         holds_dockerfiles = _DOCKERFILE_FOLDERS & {*own.split("/")}
         reach = _reach(data, chosen, rivals, paths) if alone or holds_dockerfiles else None
         note = _note(path, chosen, missing[chosen], paths, copies=copies_context(data))
         return ContextGuess(chosen, ContextBasis(Certainty.GUESSED, path), note, reach)
-    line = min((source.line for lost in others for source in lost), default=sources[0].line)
+    line = min((source.line for source in candidates.missing_elsewhere), default=sources[0].line)
     empty = f"{path}:{line}: the build context is {chosen}, which contains no Python source; nothing is checked for it"
     basis = ContextBasis(Certainty.CONFIRMED, f"{path}:{line}")
     return ContextGuess(chosen, basis, "" if chosen in usual else empty)
+
+
+class _Candidates(NamedTuple):
+    """The folder that is most likely the context, and what each folder misses of what is copied."""
+
+    chosen: str
+    missing: Mapping[str, Sequence[CopySource]]
+
+    @property
+    def others(self) -> list[str]:
+        """The folders that were not chosen, from the nearest on."""
+        return [folder for folder in self.missing if folder != self.chosen]
+
+    @property
+    def rivals(self) -> list[str]:
+        """The other folders that miss no more than the chosen one."""
+        return [folder for folder in self.others if len(self.missing[folder]) <= len(self.missing[self.chosen])]
+
+    @property
+    def missing_elsewhere(self) -> Iterator[CopySource]:
+        """What the other folders miss."""
+        return (source for folder in self.others for source in self.missing[folder])
+
+    @property
+    def is_confirmed(self) -> bool:
+        """Whether the chosen folder has everything that is copied, and no other has."""
+        return not self.missing[self.chosen] and all(self.missing[folder] for folder in self.others)
 
 
 def _decide_by_needs(data: bytes, folders: Sequence[str], paths: ProjectPaths) -> tuple[str, int] | None:

@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
+from buildguard.diagnostic import count
 from buildguard.errors import GuardError, UsageError
 from buildguard.project import image_reference, project_files, version_files
 from buildguard.project.buildpacks import BuildpackService
@@ -59,22 +60,20 @@ def discover_targets(
         return DiscoveredTargets(typed, notes=_free_threaded(flags))
     declared = _read_declared(stage, config, service)
     notes = (*declared.files.notes, *declared.notes)
+    unused = unused_targets(config, declared.services, picked=bool(declared.picked)) if not flags else ()
     if flags or config.target:
-        targets = _set_targets(declared, config, flags)
-        if not flags:
-            targets = _by_folder(targets, declared, config)
-            notes = (*notes, *unused_targets(config, declared.services, picked=bool(declared.picked)))
-        notes = (*notes, *_free_threaded(flags or config.target))
+        set_targets = _set_targets(declared, config, flags)
+        targets = set_targets if flags else _by_folder(set_targets, declared, config)
+        notes = (*notes, *unused, *_free_threaded(flags or config.target))
         return DiscoveredTargets(tuple(targets), tuple(declared.declarations), notes)
     result = _declared_targets(declared, sources)
     targets = _by_folder(result.targets, declared, config)
-    notes = (*notes, *result.notes, *unused_targets(config, declared.services, picked=bool(declared.picked)))
-    if not targets and not (service and (declared.services or declared.packs)):
+    if not targets and not declared.names_image:
         raise next(iter((*declared.files.unreadable, *declared.broken)), _nothing_declared(declared.declarations))
     every = (*declared.declarations, *result.seen)
     places = {target.found_in for target in targets}
-    notes = (*notes, *_free_threaded(each.words for each in every if each.place in places))
-    return DiscoveredTargets(_unique(targets), every, notes)
+    free_threaded = _free_threaded(each.words for each in every if each.place in places)
+    return DiscoveredTargets(_unique(targets), every, (*notes, *result.notes, *unused, *free_threaded))
 
 
 def _free_threaded(texts: Iterable[str]) -> tuple[str, ...]:
@@ -89,18 +88,23 @@ class _ProjectDeclarations(NamedTuple):
     """
 
     files: ProjectFiles
-    services: list[ImageService]
-    packs: list[BuildpackService]
+    services: Sequence[ImageService]
+    packs: Sequence[BuildpackService]
     picked: str
-    declarations: list[VersionDeclaration]
-    elsewhere: list[VersionDeclaration]
-    broken: list[GuardError]
-    notes: list[str]
+    declarations: Sequence[VersionDeclaration]
+    elsewhere: Sequence[VersionDeclaration]
+    broken: Sequence[GuardError]
+    notes: Sequence[str]
 
     @property
     def deciding(self) -> list[VersionDeclaration]:
         """The declarations that can decide a target."""
         return [declaration for declaration in self.declarations if declaration.decides]
+
+    @property
+    def names_image(self) -> bool:
+        """Whether a service was picked and an image of it is built."""
+        return bool(self.picked) and bool(self.services or self.packs)
 
 
 def _read_declared(stage: Stage, config: Config, service: str) -> _ProjectDeclarations:
@@ -145,8 +149,9 @@ def _set_targets(declared: _ProjectDeclarations, config: Config, flags: Sequence
     return [_target_from_text(text, place, service, against) for text in config.target for service in runs]
 
 
-def _by_folder(targets: list[Target], declared: _ProjectDeclarations, config: Config) -> list[Target]:
+def _by_folder(targets: Sequence[Target], declared: _ProjectDeclarations, config: Config) -> list[Target]:
     """The targets with those that the nearest configuration file sets for the services in its folder."""
+    targets = list(targets)
     for folder in config.folders:
         services = services_in(folder.folder, declared.services) if folder.target else []
         if not services:
@@ -165,31 +170,34 @@ def _by_folder(targets: list[Target], declared: _ProjectDeclarations, config: Co
 class _TargetList(NamedTuple):
     """The targets that run a source, what Dockerfiles declare, and notes."""
 
-    targets: list[Target]
-    seen: list[VersionDeclaration]
-    notes: list[str]
+    targets: Sequence[Target]
+    seen: Sequence[VersionDeclaration]
+    notes: Sequence[str]
 
 
 def _declared_targets(declared: _ProjectDeclarations, sources: Sequence[Entry]) -> _TargetList:
     """The targets that the files declare and that run a source."""
     targets, seen = from_services(declared.services, declared.files, declared.deciding)
     targets += from_buildpacks(declared.packs, declared.files, declared.deciding)
-    known = {target.context for target in targets if target.context is not None}
+    targets += _outside_images(targets, declared, sources)
+    counts = {target: sum(target_covers(target, targets, entry.path) for entry in sources) for target in targets}
+    notes = [
+        f"{count(number, 'file')} outside every build context: checked with {target.found_in} only"
+        for target, number in counts.items()
+        if target.context is None and number and target.version is not None
+    ]
+    return _TargetList([target for target in targets if counts[target]], seen, notes)
+
+
+def _outside_images(built: Sequence[Target], declared: _ProjectDeclarations, sources: Sequence[Entry]) -> list[Target]:
+    """The targets of the projects that no image is built of, and of the root; of a service that was picked, its folder's."""
+    known = {target.context for target in built if target.context is not None}
     projects = folder_projects(declared.files, declared.elsewhere, known)
     if declared.picked:
-        projects = [project for project in projects if project.name == declared.picked]
-        targets += from_folders(projects, declared.elsewhere)
-    else:
-        strongest = next((candidate for candidate in declared.deciding if not candidate.folder), None)
-        targets += from_folders(without_repeats(projects, strongest), declared.elsewhere)
-        targets += root_target(targets, declared.deciding, sources)
-    counts = [sum(target_covers(target, targets, entry.path) for entry in sources) for target in targets]
-    notes = [
-        f"{count} {'file' if count == 1 else 'files'} outside every build context: checked with {target.found_in} only"
-        for target, count in zip(targets, counts, strict=True)
-        if target.context is None and count and target.version is not None
-    ]
-    return _TargetList([target for target, count in zip(targets, counts, strict=True) if count], seen, notes)
+        return from_folders((each for each in projects if each.name == declared.picked), declared.elsewhere)
+    strongest = next((candidate for candidate in declared.deciding if not candidate.folder), None)
+    folders = from_folders(without_repeats(projects, strongest), declared.elsewhere)
+    return [*folders, *root_target([*built, *folders], declared.deciding, sources)]
 
 
 def _nothing_declared(declarations: Iterable[VersionDeclaration]) -> UsageError:

@@ -150,23 +150,25 @@ def resolve_final_stage(data: bytes, build_args: Mapping[str, str], target: str 
 
 def needed_stages(every: Sequence[DockerfileStage], target: str = "") -> set[int]:
     """The stages that a build makes: the last one, or the one that is asked for, and those that it takes from."""
-    names = {stage.alias: number for number, stage in enumerate(every) if stage.alias}
-    last = int(target) if target.isdigit() and int(target) < len(every) else len(every) - 1
-    pending = [names.get(target.lower(), last)]
+    numbers = {str(number): number for number in range(len(every))}
+    names = {stage.alias: number for number, stage in enumerate(every) if stage.alias} | numbers
+    pending = [names.get(target.lower(), len(every) - 1)]
     needed: set[int] = set()
     while pending:
         number = pending.pop()
-        if number in needed:
-            continue
-        needed.add(number)
-        origins = [
-            flag.partition("from=")[2] for step in every[number].instructions for flag in step.flags if "from=" in flag
-        ]
-        for origin in [every[number].base, *(origin.partition(",")[0] for origin in origins)]:
-            other = int(origin) if origin.isdigit() else names.get(origin.lower(), -1)
-            if 0 <= other < len(every) and other != number:
-                pending.append(other)
+        if number not in needed:
+            needed.add(number)
+            pending += (names[origin] for origin in _origins(every[number]) if origin in names)
     return needed
+
+
+def _origins(stage: DockerfileStage) -> Iterator[str]:
+    """What a stage is built on and takes files from, in lower case: stages by name or number, and images."""
+    yield stage.base.lower()
+    for step in stage.instructions:
+        for flag in step.flags:
+            if "from=" in flag:
+                yield flag.partition("from=")[2].partition(",")[0].lower()
 
 
 def _escape(lines: list[str]) -> str:

@@ -202,18 +202,19 @@ def _from_copy(step: Instruction, stages: Sequence[DockerfileStage], depth: int)
     origin = next((flag.removeprefix("--from=") for flag in step.flags if flag.startswith("--from=")), "")
     if not origin or not depth or not any(_WHOLE.search(word) for word in step.text.split()):
         return
-    number = next((i for i, stage in enumerate(stages) if origin.lower() in {stage.alias or str(i), str(i)}), None)
-    if number is None:
-        version = image_reference.promised_version(origin)
-        if version is not None:
-            yield PythonInstall(step.line, version, f"copied from {origin}")
-        return
-    below = _follow(stages, number)
-    version = image_reference.promised_version(below.image)
+    number = _number_of(origin, stages)
+    below = _follow(stages, number) if number is not None else None
+    image = below.image if below is not None else origin
+    version = image_reference.promised_version(image)
     if version is not None:
-        yield PythonInstall(step.line, version, f"copied from {below.image}")
-    elif below.line < step.line:
+        yield PythonInstall(step.line, version, f"copied from {image}")
+    elif below is not None and below.line < step.line:
         yield from (install._replace(line=step.line) for install in _installs(below, stages[:number], depth - 1))
+
+
+def _number_of(origin: str, stages: Sequence[DockerfileStage]) -> int | None:
+    """The stage that `--from` names, by its alias or its number; None for an image."""
+    return next((i for i, stage in enumerate(stages) if origin.lower() in {stage.alias or str(i), str(i)}), None)
 
 
 def _follow(stages: Sequence[DockerfileStage], number: int) -> FinalStage:

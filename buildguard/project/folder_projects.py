@@ -182,13 +182,11 @@ def folder_projects(
     projects = []
     for folder, declared in sorted(by_folder.items()):
         first = min(declared, key=lambda declaration: declaration.rank)
-        is_covered = folder in built or any(_lies_in(folder, context) for context in covered)
-        if is_covered and first.rank is not Rank.APP_ENGINE:
+        is_app_engine = first.rank is Rank.APP_ENGINE
+        is_covered = not is_app_engine and any(_lies_in(folder, context) for context in covered)
+        if is_covered or folder in built or not _PROJECT_FILES & names_in(files, folder):
             continue
-        if folder in built or not _PROJECT_FILES & names_in(files, folder):
-            continue
-        known = Certainty.DECLARED if first.rank is Rank.APP_ENGINE else Certainty.GUESSED
-        basis = ContextBasis(known, first.place)
+        basis = ContextBasis(Certainty.DECLARED if is_app_engine else Certainty.GUESSED, first.place)
         projects.append(FolderProject(posixpath.basename(folder), folder, first, basis))
     return projects[:_MOST]
 

@@ -246,33 +246,44 @@ class _CopyInstruction:
             self._hand_on(self._other)
 
     def _copy(self, source: str, destination: str, *, several: bool) -> None:
-        line, state = self._step.line, self._state
-        unclear = self._unclear(source, destination)
-        if self._origin and self._other is None:
-            self._foreign(source, destination, f"it is copied from {self._origin} in line {line}")
-            return
-        if self._step.name == "ADD" and _REMOTE.match(source):
-            self._foreign(source, destination, f"ADD in line {line} downloads it")
+        if elsewhere := self._comes_from_elsewhere(source):
+            self._foreign(source, destination, elsewhere)
             return
         files = self._selected(source)
-        if unclear:
-            state.may_hold((file.source for file, _rest in files if file.source), unclear)
-            if "$" not in state.at(destination):
-                state.add_unknown(state.at(destination), unclear, line)
+        if unclear := self._unclear(source, destination):
+            self._doubt(files, destination, unclear)
             return
-        if not files and self._other is None and not self._is_known_folder(source):
-            is_pattern = any(char in source for char in WILD)
-            state.missing.append(MissingSource(line, self._step.name, source, is_pattern))
         if self._other is not None:
             self._hand_unknown(source, destination)
+        elif not files and not self._is_known_folder(source):
+            is_pattern = any(char in source for char in WILD)
+            self._state.missing.append(MissingSource(self._step.line, self._step.name, source, is_pattern))
         if self._step.name == "ADD" and source.endswith(_ARCHIVES):
-            self._foreign(source, destination, f"ADD in line {line} extracts it")
+            self._foreign(source, destination, f"ADD in line {self._step.line} extracts it")
             return
+        self._place(files, source, destination, several=several)
+
+    def _comes_from_elsewhere(self, source: str) -> str:
+        """Where a source comes from that is neither in the context nor in a stage; empty for all others."""
+        line = self._step.line
+        if self._origin and self._other is None:
+            return f"it is copied from {self._origin} in line {line}"
+        return f"ADD in line {line} downloads it" if self._step.name == "ADD" and _REMOTE.match(source) else ""
+
+    def _doubt(self, files: Iterable[tuple[PlacedFile, str]], destination: str, reason: str) -> None:
+        """Which files come to the destination is unknown: every one that may be copied, and what is there."""
+        state = self._state
+        state.may_hold((file.source for file, _rest in files if file.source), reason)
+        if "$" not in state.at(destination):
+            state.add_unknown(state.at(destination), reason, self._step.line)
+
+    def _place(self, files: Iterable[tuple[PlacedFile, str]], source: str, destination: str, *, several: bool) -> None:
+        state = self._state
         mode, doubt = self._mode()
         placed = [(file._replace(doubt=doubt or file.doubt), rest) for file, rest in files]
         if any(rest for _file, rest in placed) or source.rstrip("/.") == "":
             state.make_folder(state.at(destination))
-        state.put(placed, destination, Placement(line, mode, self._flag("--chown")), several=several)
+        state.put(placed, destination, Placement(self._step.line, mode, self._flag("--chown")), several=several)
 
     def _selected(self, source: str) -> list[tuple[PlacedFile, str]]:
         """The files that a source means, each with its path below it, less what `--exclude` keeps out."""

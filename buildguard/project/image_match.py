@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Collection, Iterable
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping
 from typing import NamedTuple
 
 _INSTALLED = re.compile(r"(?:^|/)(?:site-packages|dist-packages|lib(?:64)?/(?:python|pypy)3?(?:\.\d+)?)(?:/|$)")
@@ -33,19 +34,7 @@ def find_best_match(
     None where no file agrees. It is certain where every other folder holds fewer than half as many, or only some of
     the same files.
     """
-    by_name: dict[str, list[str]] = {}
-    for path in image_paths:
-        if not is_installed(path):
-            by_name.setdefault(posixpath.basename(path), []).append(path)
-    held: dict[tuple[str, str], set[str]] = {}
-    for prefix in prefixes:
-        start = f"{prefix}/" if prefix else ""
-        for source in sources:
-            if source.startswith(start):
-                rest = "/" + source[len(start) :]
-                for path in by_name.get(posixpath.basename(source), ()):
-                    if path.endswith(rest):
-                        held.setdefault((path[: -len(rest)] or "/", prefix), set()).add(source)
+    held = _agreeing(image_paths, sources, prefixes)
     if not held:
         return None
     (root, prefix), most = max(held.items(), key=lambda item: (len(item[1]), -len(item[0][1]), item[0]))
@@ -56,3 +45,23 @@ def find_best_match(
     }
     # `COPY src/ /app/` is found with both contexts: the longer agreement is the same folder
     return LayoutMatch(root, prefix, len(most), not rivals, tuple(sorted(rivals)))
+
+
+def _agreeing(
+    image_paths: Iterable[str], sources: Collection[str], prefixes: Iterable[str]
+) -> Mapping[tuple[str, str], set[str]]:
+    """The sources that each folder of an image has, if it is the copy of a folder of the project."""
+    by_name: dict[str, list[str]] = defaultdict(list)
+    for path in image_paths:
+        if not is_installed(path):
+            by_name[posixpath.basename(path)].append(path)
+    held: dict[tuple[str, str], set[str]] = defaultdict(set)
+    for prefix in prefixes:
+        start = f"{prefix}/" if prefix else ""
+        for source in sources:
+            rest = "/" + source.removeprefix(start)
+            candidates = by_name.get(posixpath.basename(source), ()) if source.startswith(start) else ()
+            for path in candidates:
+                if path.endswith(rest):
+                    held[path[: -len(rest)] or "/", prefix].add(source)
+    return held

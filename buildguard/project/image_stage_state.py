@@ -37,23 +37,39 @@ class StageState:
     """What a stage holds so far; a stage that is built on another one begins with a copy of that."""
 
     def __init__(self, below: StageState | None = None) -> None:
-        self.files: dict[str, PlacedFile] = dict(below.files) if below is not None else {}
-        self.folders: set[str] = set(below.folders) if below is not None else {"/"}
-        self.unknown: list[UnknownArea] = list(below.unknown) if below is not None else []
-        self.roots: set[str] = set(below.roots) if below is not None else set()
-        self.doubts: dict[str, str] = dict(below.doubts) if below is not None else {}
-        self.env: dict[str, str] = dict(below.env) if below is not None else {}
+        self.files: dict[str, PlacedFile] = {}
+        self.folders: set[str] = {"/"}
+        self.unknown: list[UnknownArea] = []
+        self.roots: set[str] = set()
+        self.doubts: dict[str, str] = {}
+        self.env: dict[str, str] = {}
         self.arguments: dict[str, str] = {}
-        self.workdir: str = below.workdir if below is not None else "/"
-        self.knows_workdir: bool = below.knows_workdir if below is not None else True
-        self.user: str = below.user if below is not None else ""
-        self.shell: tuple[str, ...] = below.shell if below is not None else DEFAULT_SHELL
-        self.entrypoint: ImageCommand | None = below.entrypoint if below is not None else None
-        self.cmd: ImageCommand | None = below.cmd if below is not None else None
+        self.workdir = "/"
+        self.knows_workdir = True
+        self.user = ""
+        self.shell: tuple[str, ...] = DEFAULT_SHELL
+        self.entrypoint: ImageCommand | None = None
+        self.cmd: ImageCommand | None = None
         self.sets_cmd = False
-        self.ports: list[str] = list(below.ports) if below is not None else []
+        self.ports: list[str] = []
         self.onbuild: list[str] = []
-        self.missing: list[MissingSource] = list(below.missing) if below is not None else []
+        self.missing: list[MissingSource] = []
+        if below is not None:
+            self._inherit(below)
+
+    def _inherit(self, below: StageState) -> None:
+        """Take over what an image hands on: not its arguments and triggers."""
+        self.files = dict(below.files)
+        self.folders = set(below.folders)
+        self.unknown = list(below.unknown)
+        self.roots = set(below.roots)
+        self.doubts = dict(below.doubts)
+        self.env = dict(below.env)
+        self.workdir, self.knows_workdir = below.workdir, below.knows_workdir
+        self.user, self.shell = below.user, below.shell
+        self.entrypoint, self.cmd = below.entrypoint, below.cmd
+        self.ports = list(below.ports)
+        self.missing = list(below.missing)
 
     @property
     def variables(self) -> dict[str, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import posixpath
 import re
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -44,34 +44,60 @@ class ProjectFiles(NamedTuple):
     """
 
     paths: tuple[bytes, ...]
-    dockerfiles: dict[str, bytes]
-    buildfiles: dict[str, BuildFile]
-    image_builds: list[DeclaredBuild]
-    pins: dict[str, bytes]
-    ignores: dict[str, bytes]
-    unreadable: list[InvalidYamlError]
-    notes: list[str]
+    dockerfiles: Mapping[str, bytes]
+    buildfiles: Mapping[str, BuildFile]
+    image_builds: Sequence[DeclaredBuild]
+    pins: Mapping[str, bytes]
+    ignores: Mapping[str, bytes]
+    unreadable: Sequence[InvalidYamlError]
+    notes: Sequence[str]
     buildpacks: tuple[BuildpackService, ...] = ()
     variables: Mapping[str, bytes] = MappingProxyType({})
+
+
+class _FileCollector:
+    """The files of a stage while they are read; `composed`, `skaffold` and `workflows` are those that say how images are built."""
+
+    def __init__(self) -> None:
+        self.dockerfiles: dict[str, bytes] = {}
+        self.buildfiles: dict[str, BuildFile] = {}
+        self.pins: dict[str, bytes] = {}
+        self.ignores: dict[str, bytes] = {}
+        self.composed: dict[str, bytes] = {}
+        self.skaffold: dict[str, bytes] = {}
+        self.workflows: dict[str, bytes] = {}
+        self.unreadable: list[InvalidYamlError] = []
+        self.notes: list[str] = []
 
 
 def read(stage: Stage, config: Config) -> ProjectFiles:
     """Read them; raises UnprovenError where one cannot be read, other than those that only say how images are built."""
     entries = stage.entries()
-    files = ProjectFiles(tuple(entry.path for entry in entries), {}, {}, [], {}, {}, [], [])
-    declaring = _DeclaringFiles({}, {}, {})
+    files = _FileCollector()
     configured = {*map(os.fsencode, configured_dockerfiles(config)), os.fsencode(config.build_file)}
     wanted = [entry for entry in entries if _is_read(entry.path, configured)]
     for entry, content in _contents(stage, wanted, files.notes):
-        _sort_in(entry.path, content, config, files, declaring)
-    files = files._replace(buildpacks=_add_declared_builds(stage, entries, files, declaring))
-    names = _named_dockerfiles(files)
+        _sort_in(entry.path, content, config, files)
+    declared = _declared_builds(stage, entries, files)
+    names = _named_dockerfiles(files, declared.images)
     named = [entry for entry in entries if entry.path in names and not _is_tooling(entry.path)] if names else []
     files.dockerfiles.update((display_path(entry.path), data) for entry, data in _contents(stage, named, files.notes))
-    return files._replace(variables=dict(_variable_files(stage, entries, files)))
+    variables = dict(_variable_files(stage, entries, files))
+    return ProjectFiles(
+        tuple(entry.path for entry in entries),
+        files.dockerfiles,
+        files.buildfiles,
+        declared.images,
+        files.pins,
+        files.ignores,
+        files.unreadable,
+        files.notes,
+        declared.buildpacks,
+        variables,
+    )
 
 
-def _variable_files(stage: Stage, entries: Iterable[Entry], files: ProjectFiles) -> Iterator[tuple[str, bytes]]:
+def _variable_files(stage: Stage, entries: Iterable[Entry], files: _FileCollector) -> Iterator[tuple[str, bytes]]:
     """The files of build variables that a source deploy names; one that cannot be read costs a note."""
     names = {
         os.fsencode(from_base(base, source.env_file))
@@ -87,29 +113,24 @@ def _variable_files(stage: Stage, entries: Iterable[Entry], files: ProjectFiles)
             files.notes.append(f"{display_path(entry.path)}: {content.reason}; its build variables are unknown")
 
 
-class _DeclaringFiles(NamedTuple):
-    """The files that say how images are built, by path."""
+class _DeclaredBuilds(NamedTuple):
+    """The images that compose files, Skaffold files and workflows build, and what they build with buildpacks."""
 
-    composed: dict[str, bytes]
-    skaffold: dict[str, bytes]
-    workflows: dict[str, bytes]
+    images: tuple[DeclaredBuild, ...]
+    buildpacks: tuple[BuildpackService, ...]
 
 
-def _add_declared_builds(
-    stage: Stage, entries: Iterable[Entry], files: ProjectFiles, declaring: _DeclaringFiles
-) -> tuple[BuildpackService, ...]:
-    """Add what compose files, Skaffold files and workflows build; what they build with buildpacks is returned."""
+def _declared_builds(stage: Stage, entries: Iterable[Entry], files: _FileCollector) -> _DeclaredBuilds:
     named = _compose_files_named(files)
-    _read_referenced(stage, entries, files.notes, declaring.composed, named)
-    composed, compose_notes = compose.builds(declaring.composed, named)
-    by_skaffold = skaffold.builds(declaring.skaffold)
-    by_workflows, workflow_notes = workflows.builds(declaring.workflows)
-    files.image_builds.extend([*composed, *by_skaffold.images, *by_workflows])
+    _read_referenced(stage, entries, files.notes, files.composed, named)
+    composed, compose_notes = compose.builds(files.composed, named)
+    by_skaffold = skaffold.builds(files.skaffold)
+    by_workflows, workflow_notes = workflows.builds(files.workflows)
     files.notes.extend([*compose_notes, *by_skaffold.notes, *workflow_notes])
-    return by_skaffold.buildpacks
+    return _DeclaredBuilds((*composed, *by_skaffold.images, *by_workflows), by_skaffold.buildpacks)
 
 
-def _compose_files_named(files: ProjectFiles) -> set[str]:
+def _compose_files_named(files: _FileCollector) -> set[str]:
     """The compose files of other names whose images a build file builds."""
     named: set[str] = set()
     for file, buildfile in files.buildfiles.items():
@@ -132,7 +153,7 @@ def _read_referenced(
             return
 
 
-def _sort_in(raw: bytes, content: bytes, config: Config, files: ProjectFiles, declaring: _DeclaringFiles) -> None:
+def _sort_in(raw: bytes, content: bytes, config: Config, files: _FileCollector) -> None:
     """Put a file where its name belongs."""
     path = display_path(raw)
     if os.fsdecode(raw) in configured_dockerfiles(config):
@@ -146,14 +167,14 @@ def _sort_in(raw: bytes, content: bytes, config: Config, files: ProjectFiles, de
     elif raw == os.fsencode(config.build_file) or is_build_file_name(raw):
         _read_build_file(path, content, config, files)
     elif compose.is_compose(raw):
-        declaring.composed[path] = content
+        files.composed[path] = content
     elif skaffold.is_skaffold(raw):
-        declaring.skaffold[path] = content
+        files.skaffold[path] = content
     elif workflows.is_workflow(raw):
-        declaring.workflows[path] = content
+        files.workflows[path] = content
 
 
-def _add_dockerfile(path: str, content: bytes, files: ProjectFiles) -> None:
+def _add_dockerfile(path: str, content: bytes, files: _FileCollector) -> None:
     """A Dockerfile; a template of one costs a note."""
     from buildguard.project.tool_images import why_template
 
@@ -187,7 +208,7 @@ def _contents(stage: Stage, wanted: Iterable[Entry], notes: list[str]) -> Iterat
             notes.append(f"{reason}; its build contexts are not known")
 
 
-def _read_build_file(path: str, content: bytes, config: Config, files: ProjectFiles) -> None:
+def _read_build_file(path: str, content: bytes, config: Config, files: _FileCollector) -> None:
     from buildguard.project.cloudbuild import reader
 
     try:
@@ -196,9 +217,9 @@ def _read_build_file(path: str, content: bytes, config: Config, files: ProjectFi
         files.unreadable.append(error)  # BG410 says so
 
 
-def _named_dockerfiles(files: ProjectFiles) -> set[bytes]:
+def _named_dockerfiles(files: _FileCollector, image_builds: Iterable[DeclaredBuild]) -> set[bytes]:
     """The Dockerfiles of other names that some file builds."""
-    names = {build.dockerfile for build in files.image_builds}
+    names = {build.dockerfile for build in image_builds}
     for file, buildfile in files.buildfiles.items():
         names |= {from_base(base, build.dockerfile) for build in buildfile.builds for base in build_folders(file)}
     return {os.fsencode(name) for name in names - files.dockerfiles.keys()}

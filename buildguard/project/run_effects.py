@@ -274,9 +274,7 @@ class _CommandRunner:
         self._doubt_removed(words)
 
     def _leaves_files_alone(self, name: str, arguments: Sequence[str]) -> bool:
-        module = arguments[1] if arguments[:1] == ["-m"] and len(arguments) > 1 else ""
-        is_python = re.fullmatch(r"python[\d.]*|pypy3?", name) is not None
-        if name not in _HARMLESS and not (is_python and module in _HARMLESS_MODULES):
+        if name not in _HARMLESS and not _runs_harmless_module(name, arguments):
             return name in _ENDS or name in {"for", "case"}
         split = [part for word in arguments for part in (word.split("=", 1) if word.startswith("--") else [word])]
         for option, value in itertools.pairwise(split):
@@ -351,15 +349,24 @@ class _CommandRunner:
         *sources, target = operands
         inside = len(sources) > 1 or target.endswith("/")
         for source in sources:
-            place, into = self._at(source), self._at(target)
-            area = self._state.covers_unknown(place)
-            pattern = f"{place}/*" if source.endswith("/.") else place  # `cp -r a/. b` takes what is in it
-            copied = self._state.copy(pattern, into, self._line, inside=inside)
-            if area is not None or not copied:
-                reason = area.reason if area is not None else f"it is copied from {source} in line {self._line}"
-                name = posixpath.basename(place) if inside or into in self._state.folders else ""
-                self._state.add_unknown(posixpath.join(into, name) if name else into, reason, self._line)
+            self._copy(source, self._at(target), inside=inside)
         return True
+
+    def _copy(self, source: str, into: str, *, inside: bool) -> None:
+        """Copy a file or folder; a copy of what is unknown is unknown."""
+        place = self._at(source)
+        area = self._state.covers_unknown(place)
+        pattern = f"{place}/*" if source.endswith("/.") else place  # `cp -r a/. b` takes what is in it
+        copied = self._state.copy(pattern, into, self._line, inside=inside)
+        if area is not None or not copied:
+            reason = area.reason if area is not None else f"it is copied from {source} in line {self._line}"
+            name = posixpath.basename(place) if inside or into in self._state.folders else ""
+            self._state.add_unknown(posixpath.join(into, name) if name else into, reason, self._line)
+
+
+def _runs_harmless_module(name: str, arguments: Sequence[str]) -> bool:
+    module = arguments[1] if arguments[:1] == ["-m"] and len(arguments) > 1 else ""
+    return module in _HARMLESS_MODULES and re.fullmatch(r"python[\d.]*|pypy3?", name) is not None
 
 
 def _program_words(words: Sequence[str]) -> list[str]:

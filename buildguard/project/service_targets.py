@@ -37,7 +37,7 @@ class DockerfileDeclaration(NamedTuple):
 
 
 def from_services(
-    services: list[ImageService], files: ProjectFiles, declared: list[VersionDeclaration]
+    services: Sequence[ImageService], files: ProjectFiles, declared: list[VersionDeclaration]
 ) -> tuple[list[Target], list[VersionDeclaration]]:
     """The targets of images, and what their Dockerfiles declare."""
     targets, seen = [], []

@@ -83,12 +83,17 @@ def _artifact(artifact: Node, file: str, before: int) -> DeclaredBuild | Buildpa
     if pack is not None:
         return _buildpack(pack, folder, place)
     docker = artifact.get("docker") or artifact.get("kaniko")
-    if docker is None and any(artifact.get(name) is not None for name in ("bazel", "jib", "ko", "custom")):
+    if docker is not None:
+        return _image(docker, folder, place)
+    if any(artifact.get(name) is not None for name in ("bazel", "jib", "ko", "custom")):
         return None
-    name = docker.get("dockerfile") if docker is not None else None
+    return DeclaredBuild(path_inside(folder, "Dockerfile", f"{place}: the Dockerfile"), folder, (), place, "")
+
+
+def _image(docker: Node, folder: str, place: str) -> DeclaredBuild:
+    """The image that a `docker` or `kaniko` entry builds; build arguments with a template in them are unknown."""
+    name, stage, arguments = docker.get("dockerfile"), docker.get("target"), docker.get("buildArgs")
     path = path_inside(folder, name.text() if name is not None else "Dockerfile", f"{place}: the Dockerfile")
-    arguments = docker.get("buildArgs") if docker is not None else None
-    stage = docker.get("target") if docker is not None else None
     pairs = arguments.pairs() if arguments is not None else ()
     known = ((key, value.text()) for key, value in pairs if "{{" not in value.text())
     return DeclaredBuild(path, folder, tuple(sorted(known)), place, stage.text() if stage is not None else "")

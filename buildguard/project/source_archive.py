@@ -77,7 +77,10 @@ def _entries_of(stage: GitStage, rows: Mapping[bytes, git.GitEntry]) -> dict[byt
     links = {row.path: path for path, row in rows.items() if row.mode == git.LINK}
     blobs = stage.blobs([rows[path] for path in links.values()])
     texts = {links[row.path]: _require_blob(row, blob) for row, blob in blobs}
-    return {path: ManifestEntry(path, _mode(row), 0, "", text=texts.get(path, b"")) for path, row in rows.items()}
+    return {
+        path: ManifestEntry(path, _mode(row), 0, manifests.Sha256(""), text=texts.get(path, b""))
+        for path, row in rows.items()
+    }
 
 
 class UploadSelection(NamedTuple):

@@ -28,8 +28,8 @@ class SourceSelection(NamedTuple):
 class ChosenSources(NamedTuple):
     """The sources of a stage, sorted by path, and one line for each thing that was left out."""
 
-    sources: list[Entry]
-    notes: list[str]
+    sources: tuple[Entry, ...]
+    notes: tuple[str, ...]
 
 
 def choose(stage: Stage, selection: SourceSelection) -> ChosenSources:
@@ -46,8 +46,8 @@ def choose(stage: Stage, selection: SourceSelection) -> ChosenSources:
         elif may_be_script(entry.path, executable=entry.kind is EntryKind.EXECUTABLE):
             others.append(entry)
     scripts = _scripts(stage, _filter(others, wanted))
-    notes = [*stage.notes(), *_links_out(stage, _filter(links, wanted))]
-    return ChosenSources(sorted([*_filter(sources, wanted), *scripts]), notes)
+    notes = (*stage.notes(), *_links_out(stage, _filter(links, wanted)))
+    return ChosenSources(tuple(sorted([*_filter(sources, wanted), *scripts])), notes)
 
 
 def _filter(entries: Iterable[Entry], wanted: Callable[[bytes], bool]) -> list[Entry]:

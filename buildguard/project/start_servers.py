@@ -52,15 +52,16 @@ def _listener(start: StartCommand, parsed: ParsedOptions) -> ListenAddress | Non
     default = f"{start.server}'s default"
     if bind is not None:
         listener = split_address(bind.value, bind.source, start)
-        return listener and listener._replace(is_raw="$" in bind.value and not start.expanded)
-    given = [option for option in (port, host) if option is not None]
-    return ListenAddress(
-        host.value if host is not None else syntax.host,
-        port.value if port is not None else syntax.port,
-        given[0].source if given else default,
-        start.place,
-        any("$" in option.value for option in given) and not start.expanded,
-    )
+    else:
+        listener = ListenAddress(
+            host.value if host is not None else syntax.host,
+            port.value if port is not None else syntax.port,
+            next((option.source for option in (port, host) if option is not None), default),
+            start.place,
+        )
+    deciding = (host, port) if bind is None else (bind,)
+    is_raw = not start.expanded and any(option is not None and "$" in option.value for option in deciding)
+    return listener and listener._replace(is_raw=is_raw)
 
 
 def split_address(text: str, source: str, start: StartCommand) -> ListenAddress | None:

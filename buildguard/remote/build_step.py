@@ -44,8 +44,8 @@ class StepSettings(NamedTuple):
     """
 
     version: str
-    include: list[tuple[str, str]]
-    exclude: list[tuple[str, str]]
+    include: Sequence[tuple[str, str]]
+    exclude: Sequence[tuple[str, str]]
     load: Callable[[], ImportModule]
 
 
@@ -68,8 +68,8 @@ class StepReport(NamedTuple):
 
     version: str
     files: int
-    findings: list[StepFinding]
-    unproven: list[tuple[bytes, str]]
+    findings: Sequence[StepFinding]
+    unproven: Sequence[tuple[bytes, str]]
     bytes: BytesProof | None
     imports: str = ""
 

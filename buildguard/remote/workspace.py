@@ -23,7 +23,7 @@ from buildguard.remote.source_names import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 _FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _LARGE = 64 << 20
@@ -33,9 +33,9 @@ _GIT = b".git"
 class Workspace(NamedTuple):
     """Every path that is no folder, with its mode; folders that cannot be opened, and what holds no sources."""
 
-    modes: dict[bytes, int]
-    closed: list[bytes]
-    left_out: list[bytes]
+    modes: Mapping[bytes, int]
+    closed: Sequence[bytes]
+    left_out: Sequence[bytes]
 
 
 class WorkspaceDifference(NamedTuple):
@@ -50,27 +50,36 @@ class WorkspaceDifference(NamedTuple):
 
 def scan_workspace() -> Workspace:
     """Look through the working folder; a git folder at its top is one path."""
-    workspace = Workspace({}, [], [])
+    modes: dict[bytes, int] = {}
+    closed: list[bytes] = []
+    left_out: list[bytes] = []
     pending = [b""]
     while pending:
         here = pending.pop()
-        try:
-            with os.scandir(here or b".") as listing:
-                inside = [(entry.name, entry.stat(follow_symlinks=False).st_mode) for entry in listing]
-        except OSError:
-            workspace.closed.append(here or b".")
+        inside = _list_folder(here)
+        if inside is None:
+            closed.append(here or b".")
             continue
         if here and any(name == VIRTUAL for name, _mode in inside):
-            workspace.left_out.append(here)
+            left_out.append(here)
         for name, mode in inside:
             path = here + b"/" + name if here else name
             if not stat.S_ISDIR(mode) or path == _GIT:
-                workspace.modes[path] = mode
+                modes[path] = mode
                 continue
             pending.append(path)
             if name == PACKAGES:
-                workspace.left_out.append(path)
-    return workspace
+                left_out.append(path)
+    return Workspace(modes, closed, left_out)
+
+
+def _list_folder(folder: bytes) -> list[tuple[bytes, int]] | None:
+    """The names in a folder and their modes; None where it cannot be opened."""
+    try:
+        with os.scandir(folder or b".") as listing:
+            return [(entry.name, entry.stat(follow_symlinks=False).st_mode) for entry in listing]
+    except OSError:
+        return None
 
 
 def sources_of(

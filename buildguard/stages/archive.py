@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import tempfile
 import weakref
@@ -12,7 +11,7 @@ from pathlib import Path
 from buildguard.diagnostic import UnreadableFile
 from buildguard.errors import UnprovenError
 from buildguard.stages.archives import reader as archives
-from buildguard.stages.manifest import EXECUTABLE, LINK
+from buildguard.stages.manifest import EXECUTABLE, LINK, sha256_of
 from buildguard.stages.snapshot import MOST_KEPT
 from buildguard.stages.stage import Entry, EntryKind, resolve_link
 
@@ -63,7 +62,7 @@ class ArchiveStage:
             return UnreadableFile(f"larger than {MOST_KEPT >> 20} MB")
         source = self._manifest.extras.twins.get(entry.path, entry.path)
         data = b"".join(os.pread(self._spool.fileno(), size, at) for at, size in self._at.get(source, ()))
-        if hashlib.sha256(data).hexdigest() != entry.sha256:
+        if sha256_of(data) != entry.sha256:
             return UnreadableFile("what was kept of it was lost")
         return data
 

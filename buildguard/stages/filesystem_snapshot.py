@@ -6,7 +6,6 @@ import os
 import stat
 from collections.abc import Collection
 from pathlib import Path
-from typing import NamedTuple
 
 from buildguard.diagnostic import Unproven, UnreadableFile, count, display_path
 from buildguard.stages import manifest as manifests
@@ -17,15 +16,16 @@ from buildguard.stages.snapshot import MOST_KEPT, Snapshot, StageKind
 from buildguard.system import git
 
 
-class _FolderListing(NamedTuple):
-    """What a listing of a folder came to; `busy` are the listings whose untracked files were not asked for yet."""
+class _FolderListing:
+    """What is listed of a folder; `busy` are the listings whose untracked files were not asked for yet."""
 
-    paths: list[bytes]
-    submodules: dict[bytes, str]
-    unproven: list[Unproven]
-    notes: list[str]
-    closed: list[bytes]
-    busy: list[tuple[git.WorktreeListing, bytes]]
+    def __init__(self) -> None:
+        self.paths: list[bytes] = []
+        self.submodules: dict[bytes, str] = {}
+        self.unproven: list[Unproven] = []
+        self.notes: list[str] = []
+        self.closed: list[bytes] = []
+        self.busy: list[tuple[git.WorktreeListing, bytes]] = []
 
 
 class DiskSnapshotter:
@@ -73,7 +73,9 @@ class DiskSnapshotter:
                 continue
             mode, names, size, digest, blob = result
             executable = manifests.EXECUTABLE if mode & stat.S_IXUSR else manifests.FILE
-            entries.append(ManifestEntry(path, executable, size, digest.hex(), blob.hex() if blobs else ""))
+            entries.append(
+                ManifestEntry(path, executable, size, manifests.Sha256(digest.hex()), blob.hex() if blobs else "")
+            )
             modes[path] = mode
             if names > 1:
                 twins[path] = b""
@@ -117,7 +119,7 @@ class DiskSnapshotter:
 
     def _tracked(self) -> _FolderListing:
         assert self._listing is not None
-        folder_listing = _FolderListing([], {}, [], [], [], [])
+        folder_listing = _FolderListing()
         self._of(self._listing, b"", folder_listing)
         return folder_listing
 
@@ -160,7 +162,7 @@ class DiskSnapshotter:
         self._of(inner.working_tree(), path + b"/", folder_listing)
 
     def _everything(self) -> _FolderListing:
-        folder_listing = _FolderListing([], {}, [], [], [], [])
+        folder_listing = _FolderListing()
         if os.path.lexists(self._base + _GIT):
             folder_listing.notes.append("its folder .git was not looked at")
         pending = [b""]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 
 from buildguard.diagnostic import UnreadableFile, display_path
@@ -88,12 +88,12 @@ class GitStage:
                 return repository, prefix
         return self.repository, b""
 
-    def _tree(self, repository: git.Repository, commit: str, prefix: bytes = b"") -> list[git.GitEntry]:
+    def _tree(self, repository: git.Repository, commit: str, prefix: bytes = b"") -> Sequence[git.GitEntry]:
         tree = repository.tree(commit)
         self.damaged.update(((prefix + folder).rstrip(b"/"), DAMAGED.reason) for folder in tree.damaged)
         return tree.rows
 
-    def _of(self, rows: list[git.GitEntry], prefix: bytes) -> Iterator[git.GitEntry]:
+    def _of(self, rows: Sequence[git.GitEntry], prefix: bytes) -> Iterator[git.GitEntry]:
         for row in rows:
             path = prefix + row.path
             yield row._replace(path=path) if prefix else row

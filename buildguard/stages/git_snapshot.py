@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Iterator
 
 from buildguard.diagnostic import Unproven, UnreadableFile, display_path
 from buildguard.stages import lfs
 from buildguard.stages import manifest as manifests
 from buildguard.stages.git_objects import GitStage
-from buildguard.stages.manifest import Manifest
+from buildguard.stages.manifest import Manifest, ManifestEntry
 from buildguard.stages.snapshot import Snapshot, StageKind
 from buildguard.system import git
 
@@ -22,15 +22,11 @@ class GitSnapshotter:
 
     def snapshot(self) -> Snapshot:
         """Each row of the tree, its blob read and hashed; a submodule is its commit's id, and its files where they are here."""
-        rows = self._rows()
         unproven = [
             Unproven(display_path(path), None, f"it is in conflict in {self.stage.name}") for path in self._conflicts()
         ]
-        entries = [
-            manifests.of_bytes(self._below(row), manifests.SUBMODULE, row.oid.encode("ascii"))
-            for row in rows
-            if row.mode == git.SUBMODULE
-        ]
+        rows = self._rows()
+        entries = list(self._submodules(rows))
         marks: dict[bytes, str] = {}
         for row, blob in self.stage.blobs(row for row in rows if row.mode != git.SUBMODULE):
             path = self._below(row)
@@ -75,6 +71,11 @@ class GitSnapshotter:
             for path, reason in self.stage.damaged.items()
             if (path + b"/").startswith(self._prefix) or self._prefix.startswith(path + b"/" if path else b"")
         }
+
+    def _submodules(self, rows: Iterable[git.GitEntry]) -> Iterator[ManifestEntry]:
+        for row in rows:
+            if row.mode == git.SUBMODULE:
+                yield manifests.of_bytes(self._below(row), manifests.SUBMODULE, row.oid.encode("ascii"))
 
     def _rows(self) -> list[git.GitEntry]:
         return [row for row in self.stage.rows() if row.path.startswith(self._prefix)]

@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import pairwise
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NewType
 
 from buildguard.diagnostic import display_path
 from buildguard.errors import UnprovenError
@@ -28,6 +28,9 @@ _ESCAPED = re.compile(rb"[\\\n\r]")
 EMPTY = "empty folder"
 _SHA1_DIGITS = 40
 
+# A SHA-256 as manifests write it: 64 hexadecimal digits.
+Sha256 = NewType("Sha256", str)
+
 
 class ManifestEntry(NamedTuple):
     """One path of a stage.
@@ -40,7 +43,7 @@ class ManifestEntry(NamedTuple):
     path: bytes
     mode: str
     size: int
-    sha256: str
+    sha256: Sha256
     blob: str = ""
     text: bytes = b""
 
@@ -128,7 +131,12 @@ def of_bytes(path: bytes, mode: str, content: bytes, oid: str = "") -> ManifestE
     """
     text = content if mode in {LINK, SUBMODULE} else b""
     blob = oid if len(oid) == _SHA1_DIGITS else blob_id(content)
-    return ManifestEntry(path, mode, len(content), hashlib.sha256(content).hexdigest(), blob, text)
+    return ManifestEntry(path, mode, len(content), sha256_of(content), blob, text)
+
+
+def sha256_of(content: bytes) -> Sha256:
+    """The SHA-256 of some bytes."""
+    return Sha256(hashlib.sha256(content).hexdigest())
 
 
 def blob_id(content: bytes) -> str:
@@ -149,7 +157,7 @@ def parse(data: bytes, name: str) -> Manifest:
         if data.startswith(b"{"):
             return _from_json(data)
         if b"\0" in data[: manifest_rows.LONGEST_PATH + 128]:
-            return Manifest(ManifestEntry(*row) for row in manifest_rows.rows_of(data))
+            return Manifest(map(_of_row, manifest_rows.rows_of(data)))
         return Manifest(_from_sums(data), contents_only=True)
     except (ValueError, KeyError, TypeError) as error:
         raise UnprovenError(f"{name} is no manifest: {error}") from error
@@ -213,7 +221,7 @@ def _extras(document: Mapping[str, Any], rows: Iterable[tuple[ManifestEntry, Map
 def _from_object(fields: Mapping[str, Any]) -> ManifestEntry:
     text = _text(fields, "target") if fields["target"] is not None else b""
     entry = _entry(_text(fields, "path"), fields["mode"], str(fields["size"]), fields["sha256"])
-    if fields["type"] != entry.type or (text and hashlib.sha256(text).hexdigest() != entry.sha256):
+    if fields["type"] != entry.type or (text and sha256_of(text) != entry.sha256):
         raise ValueError(f"{fields['path']} contradicts itself")
     return entry._replace(text=text, blob=str(fields["git_blob"] or ""))
 
@@ -226,7 +234,11 @@ def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _entry(path: bytes, mode: str, size: str, digest: str) -> ManifestEntry:
-    return ManifestEntry(*manifest_rows.row_of(path, mode, size, digest))
+    return _of_row(manifest_rows.row_of(path, mode, size, digest))
+
+
+def _of_row(row: manifest_rows.ManifestRow) -> ManifestEntry:
+    return ManifestEntry(row.path, row.mode, row.size, Sha256(row.sha256))
 
 
 def normalize_path(path: bytes) -> str:

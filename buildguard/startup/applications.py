@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import posixpath
 
+from buildguard.codes import Code
 from buildguard.project.image_model import PlacedFile
 from buildguard.project.start_command import StartCommand
 from buildguard.startup.findings import FindingPlace, StartupFindings
@@ -58,7 +59,7 @@ def _missing_script(image: ImageStart, start: StartCommand, findings: StartupFin
         report_lost(image, findings, lost[0], f"{start.server} loads it")
     else:
         findings.add(
-            "BG701", place, f"{start.server} loads {script}, and the image has no such file", "correct the path"
+            Code.BG701, place, f"{start.server} loads {script}, and the image has no such file", "correct the path"
         )
 
 
@@ -106,7 +107,7 @@ def _missing_module(image: ImageStart, start: StartCommand, findings: StartupFin
         return
     where = ", ".join(start.search_path)
     message = f"the start command loads the module {start.module}, and it does not exist in {where}"
-    findings.add("BG701", place, message, _similar(image, start))
+    findings.add(Code.BG701, place, message, _similar(image, start))
 
 
 def _similar(image: ImageStart, start: StartCommand) -> str:
@@ -124,24 +125,25 @@ def _check_attribute(
     name = start.attribute.partition(".")[0]
     if not name or start.is_main:
         return
+    shown = image_file.source or posixpath.basename(start.script) or start.module
     content = None if image_file.doubt else image.content(image_file)
     facts = read_facts(content) if content is not None else None
-    shown = image_file.source or posixpath.basename(start.script) or start.module
     bound = facts.binds(name) if facts is not None else None
-    package = posixpath.dirname(image_file.source) if image_file.source.endswith("__init__.py") else ""
-    if bound is False and package and image.files.has(f"{package}/{name}.py"):
-        bound = None  # an import of the submodule binds its name
-    if bound is None:
+    if facts is None or bound is None or (not bound and _has_submodule(image, image_file, name)):
         findings.leave_open(place, image_file.doubt or f"{shown} may bind {name} in ways that are not read")
     elif not bound:
-        assert facts is not None
-        what = "function" if start.is_factory or start.server == "functions-framework" else "attribute"
-        findings.add(
-            "BG701",
-            place,
-            f"the start command names the {what} {name}, and {shown} does not define it",
-            _offer(facts.names),
-        )
+        message = f"the start command names the {_what(start)} {name}, and {shown} does not define it"
+        findings.add(Code.BG701, place, message, _offer(facts.names))
+
+
+def _what(start: StartCommand) -> str:
+    return "function" if start.is_factory or start.server == "functions-framework" else "attribute"
+
+
+def _has_submodule(image: ImageStart, image_file: PlacedFile, name: str) -> bool:
+    """Whether a file is a package with a module of that name, whose import binds it."""
+    folder, base = posixpath.split(image_file.source)
+    return base == "__init__.py" and bool(folder) and image.files.has(f"{folder}/{name}.py")
 
 
 def _offer(names: frozenset[str]) -> str:

@@ -10,6 +10,7 @@ import re
 from collections.abc import Container, Iterable, Iterator
 from typing import NamedTuple
 
+from buildguard.codes import Code
 from buildguard.project.ignore.rules import parents
 from buildguard.project.start_command import StartCommand, in_folder
 from buildguard.startup import alembic
@@ -125,7 +126,7 @@ class _ClosureWalk(StartWalk):
             self._findings.leave_open(place, f"module {item.module}: {doubt}")
             return
         message = f"Django loads the module {item.module}, and the image has no such file"
-        self._findings.add("BG701", place, message, "correct the name, or copy the module into the image")
+        self._findings.add(Code.BG701, place, message, "correct the name, or copy the module into the image")
 
     def _why_undecided(self, module: str) -> str:
         if self._image.tree.installs_project:

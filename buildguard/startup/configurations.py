@@ -5,6 +5,7 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Iterator
 
+from buildguard.codes import Code
 from buildguard.project.start_command import StartCommand
 from buildguard.startup import alembic
 from buildguard.startup.applications import EntryFile
@@ -51,4 +52,4 @@ def _check_config(image: ImageStart, start: StartCommand, findings: StartupFindi
         check_needed(image, findings, StartupFile(path, f"{start.server} reads its configuration from it"))
     else:
         message = f"{start.server} reads its configuration from {path}, and the image has no such file"
-        findings.add("BG701", place, message, "correct the path")
+        findings.add(Code.BG701, place, message, "correct the path")

@@ -7,6 +7,7 @@ import posixpath
 import re
 from collections.abc import Iterator
 
+from buildguard.codes import Code
 from buildguard.errors import UsageError
 from buildguard.project import dockerfile
 from buildguard.project.cloudbuild.roles import Role
@@ -76,14 +77,14 @@ def _report(image: ImageStart, findings: StartupFindings, step: dockerfile.Instr
             filter(None, map(image.sent.dropped_by, image.files.below(source))), None
         )
         message = f"{step.name} needs {shown}, and {rule} drops it"
-        findings.add("BG703", place, message, f"add a line `!{shown}` after that rule")
+        findings.add(Code.BG703, place, message, f"add a line `!{shown}` after that rule")
     elif submodule := image.files.submodule_of(source):
         if maker := step_maker(image):
             findings.leave_open(place, f"{maker} may create {shown}")
             return
         findings.explained_placeholders.add(submodule)
         message = f"{step.name} needs {shown}, and the submodule {submodule} is not checked out"
-        findings.add("BG703", place, message, "git submodule update --init, and in the build before docker too")
+        findings.add(Code.BG703, place, message, "git submodule update --init, and in the build before docker too")
     else:
         _report_absent(image, findings, step, source)
 
@@ -111,7 +112,7 @@ def _report_absent(image: ImageStart, findings: StartupFindings, step: dockerfil
         message = (
             f"{step.name} needs {shown}, and the project has {_shown(image, other)}: names differ in case on Linux"
         )
-        findings.add("BG703", place, message, f"write {_shown(image, other)}")
+        findings.add(Code.BG703, place, message, f"write {_shown(image, other)}")
         return
     rule = files.git_ignore_rule(source)
     message = (
@@ -120,7 +121,7 @@ def _report_absent(image: ImageStart, findings: StartupFindings, step: dockerfil
         else f"{step.name} needs {shown}, and the project has no such file"
     )
     hint = f"commit it (git add -f {source}), or create it in the Dockerfile or in a build step before docker"
-    findings.add("BG703", place, message, hint if rule else "correct the name, or commit the file")
+    findings.add(Code.BG703, place, message, hint if rule else "correct the name, or commit the file")
 
 
 def _is_elsewhere(image: ImageStart, shown: str) -> bool:
@@ -136,7 +137,7 @@ def _report_history(image: ImageStart, findings: StartupFindings, place: Finding
         findings.leave_open(place, "whether a trigger has the history of git is not known")
         return
     why = f"{rule} drops it" if rule else "gcloud does not send it"
-    findings.add("BG703", place, f"COPY needs {shown}, and {why}", "pass what you need of it with --build-arg")
+    findings.add(Code.BG703, place, f"COPY needs {shown}, and {why}", "pass what you need of it with --build-arg")
 
 
 def _maker(image: ImageStart, source: str) -> str:

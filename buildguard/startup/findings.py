@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from buildguard.codes import Code
 from buildguard.diagnostic import Diagnostic, Range, Severity
 
 # Codes that had no false error on public repositories: docs/trust.md has the numbers. The others are warnings until then.
-_WARNINGS = frozenset({"BG706", "BG708"})
+_WARNINGS = frozenset({Code.BG706, Code.BG708})
 
 
 class FindingPlace(NamedTuple):
@@ -35,7 +36,7 @@ class StartupFindings:
         self._needed: dict[str, str] = {}
         self.explained_placeholders: set[str] = set()  # those that another finding is about
 
-    def add(self, code: str, place: FindingPlace, message: str, hint: str = "", *, is_error: bool = True) -> None:
+    def add(self, code: Code, place: FindingPlace, message: str, hint: str = "", *, is_error: bool = True) -> None:
         """Report a finding, once for each place and message."""
         severity = Severity.ERROR if is_error and code not in _WARNINGS else Severity.WARNING
         diagnostic = Diagnostic(code, severity, place.path, Range(place.line), message, hint, None, "rule")

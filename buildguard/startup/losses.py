@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from buildguard.codes import Code
 from buildguard.project.target import Certainty
 from buildguard.startup.findings import FindingPlace, StartupFindings
 from buildguard.startup.image_start import ImageStart
@@ -14,15 +15,7 @@ def report_lost(
     if submodule := image.files.submodule_of(source):
         findings.need(submodule, reason)  # BG707
         return
-    files = list(image.files.below(source)) if image.files.is_folder(source) else [source]
-    first = next((path for path in files if path.endswith(".py")), source)
-    rule = image.sent.dropped_by(first)
-    if rule is not None and rule.line:
-        sender = "gcloud does not send it" if image.sent.gcloud_rule(first) is not None else "docker does not send it"
-        place = FindingPlace(rule.file, rule.line)
-        message = f"{source} is needed, and {sender} ({rule.text}): {reason}"
-        hint = f"remove the rule, or add a line `!{_inside(image, source)}` after it"
-        findings.add("BG704", place, message, hint, is_error=is_error)
+    if _report_unsent(image, findings, source, reason, is_error=is_error):
         return
     line = image.tree.last_copy
     if line is None or not image.dockerfile:
@@ -38,7 +31,21 @@ def report_lost(
     if outside:
         message = f"{source} is needed, and it is outside of the build context {image.service.context}: {reason}"
     hint = f"add it: COPY {_inside(image, source)} ./"
-    findings.add("BG704", FindingPlace(image.dockerfile, line), message, hint, is_error=is_error)
+    findings.add(Code.BG704, FindingPlace(image.dockerfile, line), message, hint, is_error=is_error)
+
+
+def _report_unsent(image: ImageStart, findings: StartupFindings, source: str, reason: str, *, is_error: bool) -> bool:
+    """BG704 at the rule that keeps a file from being sent; whether there is one."""
+    files = list(image.files.below(source)) if image.files.is_folder(source) else [source]
+    first = next((path for path in files if path.endswith(".py")), source)
+    rule = image.sent.dropped_by(first)
+    if rule is None or not rule.line:
+        return False
+    sender = "gcloud does not send it" if image.sent.gcloud_rule(first) is not None else "docker does not send it"
+    message = f"{source} is needed, and {sender} ({rule.text}): {reason}"
+    hint = f"remove the rule, or add a line `!{_inside(image, source)}` after it"
+    findings.add(Code.BG704, FindingPlace(rule.file, rule.line), message, hint, is_error=is_error)
+    return True
 
 
 def _inside(image: ImageStart, source: str) -> str:

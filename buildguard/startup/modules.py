@@ -102,13 +102,15 @@ def _look_in(image: ImageStart, folder: str, name: str) -> ModuleSearch:
     ]
     if image.tree.is_folder(base) and not lost:
         return ModuleSearch(package=base)
+    return ModuleSearch(lost=tuple(dict.fromkeys(lost)), unknown=_why_unknown(image, base))
+
+
+def _why_unknown(image: ImageStart, base: str) -> str:
+    """Why a module may be there all the same; empty where nothing may bring it."""
     unknown = image.tree.why_unknown(f"{base}.py") or image.tree.why_unknown(f"{base}/__init__.py")
-    compiled = [
-        source for suffix in _COMPILED for source in image.tree.project_paths(base + suffix) if image.files.has(source)
-    ]
-    if compiled and not unknown:
-        unknown = f"{compiled[0]} may be compiled"
-    return ModuleSearch(lost=tuple(dict.fromkeys(lost)), unknown=unknown)
+    paths = (source for suffix in _COMPILED for source in image.tree.project_paths(base + suffix))
+    compiled = next(filter(image.files.has, paths), None)
+    return unknown or (f"{compiled} may be compiled" if compiled is not None else "")
 
 
 def _is_lost(image: ImageStart, source: str, *, is_folder: bool) -> bool:

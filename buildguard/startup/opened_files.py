@@ -43,11 +43,16 @@ def read_call(call: ast.Call, reader: PathReader) -> ReadCall | None:
     if name.rpartition(".")[2].endswith("Config"):  # of Alembic
         found = _first(call, reader, "file_")
         return found if found is not None and found.path.text.endswith(".ini") else None
+    return _of_method(call, reader)
+
+
+def _of_method(call: ast.Call, reader: PathReader) -> ReadCall | None:
+    """What a method of a path reads."""
     method = call.func
-    if isinstance(method, ast.Attribute) and method.attr in _METHODS and not isinstance(method.value, ast.Constant):
-        path = None if method.attr == "open" and _writes(call, 0) else reader.read(method.value)
-        return ReadCall(path) if path is not None else None
-    return None
+    if not isinstance(method, ast.Attribute) or method.attr not in _METHODS or isinstance(method.value, ast.Constant):
+        return None
+    path = None if method.attr == "open" and _writes(call, 0) else reader.read(method.value)
+    return ReadCall(path) if path is not None else None
 
 
 def _first(call: ast.Call, reader: PathReader, keyword: str) -> ReadCall | None:

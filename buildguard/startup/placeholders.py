@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from buildguard.codes import Code
 from buildguard.startup.copies import named_sources, step_maker
 from buildguard.startup.findings import FindingPlace, StartupFindings
 from buildguard.startup.image_start import ImageStart
@@ -33,7 +34,7 @@ def _report_pointer(image: ImageStart, findings: StartupFindings, path: str, lin
     message = f"{path} is a Git LFS pointer, and {image.copied_by(line)}"
     words = f"{message}: {needed}" if needed else message
     hint = "git lfs pull, here and in the build before docker"
-    findings.add("BG707", FindingPlace(path), words, hint, is_error=bool(needed))
+    findings.add(Code.BG707, FindingPlace(path), words, hint, is_error=bool(needed))
 
 
 def _report_submodule(image: ImageStart, findings: StartupFindings, path: str, line: int | None) -> None:
@@ -42,7 +43,7 @@ def _report_submodule(image: ImageStart, findings: StartupFindings, path: str, l
     message = f"the submodule {path} is not checked out, and {copied}"
     place = FindingPlace(image.dockerfile or ".gitmodules", line)
     words = f"{message}: {needed}" if needed else message
-    findings.add("BG707", place, words, "git submodule update --init", is_error=bool(needed))
+    findings.add(Code.BG707, place, words, "git submodule update --init", is_error=bool(needed))
 
 
 def _copies_folder(image: ImageStart, path: str) -> int | None:

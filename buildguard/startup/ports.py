@@ -7,6 +7,7 @@ import ipaddress
 import posixpath
 import re
 
+from buildguard.codes import Code
 from buildguard.project.start_command import ListenAddress, StartCommand
 from buildguard.startup.deployed_ports import DeployedPort
 from buildguard.startup.findings import FindingPlace, StartupFindings
@@ -61,17 +62,17 @@ def _check_address(
     if listener.is_raw:
         hint = 'use shell form (CMD exec …), or ["sh", "-c", "exec … $PORT"]'
         findings.add(
-            "BG705", place, f"{listener.source} gets {text} as it is written: exec form expands no variable", hint
+            Code.BG705, place, f"{listener.source} gets {text} as it is written: exec form expands no variable", hint
         )
     elif is_loopback(listener.host):
         message = f"the server listens on {text} ({listener.source}): nothing outside of the container reaches it"
-        findings.add("BG705", place, message, f"listen on {_ALL} and the port in $PORT")
+        findings.add(Code.BG705, place, message, f"listen on {_ALL} and the port in $PORT")
     elif not listener.port.isdigit():
         if listener.port != "$PORT":
             findings.leave_open(place, "the port is known at run time only")
     elif deployed.port and listener.port != deployed.port:
         message = f"the server listens on port {listener.port} ({listener.source}), and Cloud Run sends to {deployed.port} ({deployed.by})"
-        findings.add("BG705", place, message, f"listen on $PORT, or deploy with --port {listener.port}")
+        findings.add(Code.BG705, place, message, f"listen on $PORT, or deploy with --port {listener.port}")
     elif not deployed.port and listener.port != "8080":
         findings.leave_open(place, f"whether port {listener.port} is the container's is not known")
 
@@ -94,9 +95,11 @@ def _script_listener(image: ImageStart, start: StartCommand, served: str) -> tup
     if posixpath.basename(start.script) == "manage.py":
         return _django(image, start)
     image_file = image.tree.find(start.script) if start.script else None
-    content = image.content(image_file) if image_file is not None and not image_file.doubt else None
+    if image_file is None or image_file.doubt:
+        return None
+    content = image.content(image_file)
     facts = read_facts(content, is_main=True) if content is not None else None
-    if image_file is None or facts is None or facts.tree is None:
+    if facts is None or facts.tree is None:
         return None
     server = _main_server(facts.tree, served)
     if server is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import posixpath
 import re
 
+from buildguard.codes import Code
 from buildguard.project.image_model import DEFAULT_PATH, PlacedFile
 from buildguard.project.server_options import SERVERS
 from buildguard.project.start_command import StartCommand, StartProgram, in_folder, is_shell, is_unknown
@@ -28,7 +29,7 @@ def check_programs(image: ImageStart, start: StartCommand, findings: StartupFind
     reason = "" if _is_on_path(image, start, name) else find_reason(image, name)
     if reason:
         message = f"the start command runs {name}, and {reason}"
-        findings.add("BG701", image.place_of(start.place), message, _add_hint(reason, name))
+        findings.add(Code.BG701, image.place_of(start.place), message, _add_hint(reason, name))
     return not reason
 
 
@@ -83,16 +84,16 @@ class _ProgramCheck:
             if other
             else "add the file, or correct the command"
         )
-        self._findings.add("BG701", place, message, hint)
+        self._findings.add(Code.BG701, place, message, hint)
 
     def _folder(self, program: StartProgram, path: str, place: FindingPlace) -> None:
         image = self._image
         if program.is_executed:
             message = f"the start command runs {program.name}, and that is a folder"
-            self._findings.add("BG702", place, message, "name a file in it")
+            self._findings.add(Code.BG702, place, message, "name a file in it")
         elif image.tree.find(f"{path}/__main__.py") is None and not image.tree.why_unknown(f"{path}/__main__.py"):
             message = f"python runs the folder {path}, and it has no __main__.py"
-            self._findings.add("BG701", place, message, "name a file in it")
+            self._findings.add(Code.BG701, place, message, "name a file in it")
 
     # -------------------------------------------------------------------------------------- a file that exists
 
@@ -108,7 +109,10 @@ class _ProgramCheck:
             self._first_line(content, path, own)
         elif self._earlier and is_shell(self._earlier[-1].name) and b"\r\n" in content:
             self._findings.add(
-                "BG702", own, f"{path} has Windows line ends (CRLF), and a shell takes the CR for text", _lf_hint(own)
+                Code.BG702,
+                own,
+                f"{path} has Windows line ends (CRLF), and a shell takes the CR for text",
+                _lf_hint(own),
             )
 
     def _executable(self, program: StartProgram, image_file: PlacedFile, own: FindingPlace) -> None:
@@ -118,7 +122,7 @@ class _ProgramCheck:
         elif not executable:
             hint = f"git update-index --chmod=+x {own.path}, and commit; or COPY --chmod=755"
             message = f"the start command runs {program.name}, and the file is not executable"
-            self._findings.add("BG702", own, message, hint)
+            self._findings.add(Code.BG702, own, message, hint)
 
     def _first_line(self, content: bytes, path: str, own: FindingPlace) -> None:
         first = content.split(b"\n", 1)[0]
@@ -127,20 +131,20 @@ class _ProgramCheck:
         if not first.removeprefix(_BOM).startswith(b"#!"):
             if self._is_first:
                 message = f"{path} has no `#!` line, so the kernel cannot execute it (exec format error)"
-                self._findings.add("BG702", own, message, "begin it with #!/bin/sh, or run it by its interpreter")
+                self._findings.add(Code.BG702, own, message, "begin it with #!/bin/sh, or run it by its interpreter")
         elif content.startswith(_BOM):
             message = f"{path} begins with a byte order mark, so the kernel does not see its `#!` line"
-            self._findings.add("BG702", own, message, "save it without the mark")
+            self._findings.add(Code.BG702, own, message, "save it without the mark")
         elif first.endswith(b"\r"):
             message = f"{path} has Windows line ends (CRLF): the kernel looks for the interpreter {_shown(first)}\\r"
-            self._findings.add("BG702", own, message, _lf_hint(own))
+            self._findings.add(Code.BG702, own, message, _lf_hint(own))
         else:
             self._interpreter(_shown(first).split(), path, own)
 
     def _interpreter(self, words: list[str], path: str, own: FindingPlace) -> None:
         problem = _interpreter_problem(words, self._image)
         if problem:
-            self._findings.add("BG702", own, f"{path}: {problem}", "name an interpreter that the image has")
+            self._findings.add(Code.BG702, own, f"{path}: {problem}", "name an interpreter that the image has")
 
     @property
     def _is_first(self) -> bool:
@@ -158,14 +162,14 @@ class _ProgramCheck:
             exists = image.tree.find(here) is not None
             message = f"{name} is not in a folder of PATH"
             self._findings.add(
-                "BG701", place, message, f"write ./{name}" if exists else "add the file, or correct the command"
+                Code.BG701, place, message, f"write ./{name}" if exists else "add the file, or correct the command"
             )
         elif name in SERVERS and _installs_nothing(image):
             message = f"the start command runs {name}, and the image installs no package"
-            self._findings.add("BG701", place, message, f"RUN pip install {name}")
+            self._findings.add(Code.BG701, place, message, f"RUN pip install {name}")
         elif lack := find_lack(image, name):
             message = f"the start command runs {name}, and {lack}"
-            self._findings.add("BG701", place, message, "install it in the Dockerfile, or correct the command")
+            self._findings.add(Code.BG701, place, message, "install it in the Dockerfile, or correct the command")
 
 
 def _add_hint(reason: str, name: str) -> str:
@@ -212,15 +216,23 @@ def _interpreter_problem(words: list[str], image: ImageStart) -> str:
     """What is wrong with the interpreter of a `#!` line; empty where nothing is known to be."""
     if not words:
         return "its `#!` line names no interpreter"
-    program, *rest = words
-    if posixpath.basename(program) == "env" and len(rest) > 1 and not rest[0].startswith("-") and "=" not in rest[0]:
-        return f"env gets '{' '.join(rest)}' as one word, as the kernel passes one argument; write env -S"
+    if _gets_one_word(words):
+        return f"env gets '{' '.join(words[1:])}' as one word, as the kernel passes one argument; write env -S"
     base, runs = image.tree.base, image.tree.run_text
     named = _named_interpreter(words)
     if "alpine" in base and named == "bash" and "bash" not in runs:
         return f"{base} has no bash"
-    if lack := find_lack(image, named):
-        return lack
+    return find_lack(image, named) or _python_problem(words[0], base, runs)
+
+
+def _gets_one_word(words: list[str]) -> bool:
+    """Whether `env` gets a program with arguments, which the kernel passes as one word."""
+    program, *rest = words
+    is_env = posixpath.basename(program) == "env" and len(rest) > 1
+    return is_env and not rest[0].startswith("-") and "=" not in rest[0]
+
+
+def _python_problem(program: str, base: str, runs: str) -> str:
     is_slim = base.startswith("python:") and ("slim" in base or "alpine" in base)
     if is_slim and program in _PYTHONS and not re.search(r"\b(?:apt|apt-get|apk|ln)\b", runs):
         return f"{base} has no {program}; its Python is /usr/local/bin/python3"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from buildguard.codes import Code
 from buildguard.errors import GuardError
 from buildguard.project import dockerfile, image_reference
 from buildguard.project.config import Config
@@ -56,7 +57,7 @@ def _check_buildpacks(stage: Stage, config: Config, files: ProjectFileTree, find
         if started.start.problem and not is_guess:
             hint = "echo 'web: gunicorn -b :$PORT main:app' > Procfile"
             place = FindingPlace(started.start.place.file, started.start.place.line)
-            findings.add("BG701", place, started.start.problem, hint)
+            findings.add(Code.BG701, place, started.start.problem, hint)
         image = open_image(started.recipe, files, deployed)
         if image is None:
             continue

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from buildguard.codes import Code
 from buildguard.startup.findings import FindingPlace, StartupFindings
 from buildguard.startup.image_start import ImageStart
 
@@ -36,7 +37,7 @@ def check_secrets(image: ImageStart, findings: StartupFindings) -> None:
         if kind and copied is not None:
             message = f"{path} holds {kind}, and {image.copied_by(copied.line)}"
             hint = "remove it from git, revoke it, and give it to the service by Secret Manager"
-            findings.add("BG708", FindingPlace(path), message, hint)
+            findings.add(Code.BG708, FindingPlace(path), message, hint)
 
 
 def _may_be_secret(path: str) -> bool:

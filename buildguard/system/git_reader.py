@@ -50,8 +50,8 @@ class GitEntry(NamedTuple):
 class Tree(NamedTuple):
     """The rows of a commit's tree, folders opened; `damaged` are the folders whose tree object does not match its id."""
 
-    rows: list[GitEntry]
-    damaged: list[bytes]
+    rows: Sequence[GitEntry]
+    damaged: Sequence[bytes]
 
 
 class _Object(NamedTuple):
@@ -94,32 +94,39 @@ class ObjectReader:
         return tree
 
     def _open_tree(self, commit: str) -> Tree:
-        tree = Tree([], [])
+        rows: list[GitEntry] = []
+        damaged: list[bytes] = []
         root = self._root(commit)
-        level = [(b"", root)] if root else []
         if not root:
-            tree.damaged.append(b"")
+            return Tree(rows, [b""])
+        level = [(b"", root)]
         while level:
             below: list[tuple[bytes, str]] = []
-            for (prefix, _oid), answer in zip(level, self._read([oid for _prefix, oid in level]), strict=True):
-                if answer == MISSING:
-                    raise UnprovenError(f"git has no tree for {os.fsdecode(prefix) or 'the root'} of commit {commit}")
-                rows = (
-                    None if isinstance(answer, UnreadableFile) or answer.kind != b"tree" else self._rows(answer.content)
-                )
-                if rows is None:
-                    tree.damaged.append(prefix[:-1])
+            for prefix, folder in self._open_folders(level, commit):
+                if folder is None:
+                    damaged.append(prefix[:-1])
                     continue
-                _refuse_names(rows, prefix, commit[:12])
-                for mode, name, oid in rows:
+                for mode, name, oid in folder:
                     if mode == _TREE:
                         below.append((prefix + name + b"/", oid))
                     else:
-                        tree.rows.append(GitEntry(prefix + name, mode, oid))
-            if len(tree.rows) + len(below) > _MOST_ROWS:
+                        rows.append(GitEntry(prefix + name, mode, oid))
+            if len(rows) + len(below) > _MOST_ROWS:
                 raise UnprovenError(f"commit {commit[:12]} holds more than a million files or folders")
             level = below
-        return tree
+        return Tree(rows, damaged)
+
+    def _open_folders(
+        self, folders: Sequence[tuple[bytes, str]], commit: str
+    ) -> Iterator[tuple[bytes, list[tuple[str, bytes, str]] | None]]:
+        """The rows of some folders, each with its path; None for one that is damaged."""
+        for (prefix, _oid), answer in zip(folders, self._read([oid for _prefix, oid in folders]), strict=True):
+            if answer == MISSING:
+                raise UnprovenError(f"git has no tree for {os.fsdecode(prefix) or 'the root'} of commit {commit}")
+            rows = self._rows(answer.content) if isinstance(answer, _Object) and answer.kind == b"tree" else None
+            if rows is not None:
+                _refuse_names(rows, prefix, commit[:12])
+            yield prefix, rows
 
     def time_of(self, commit: str) -> int:
         """When a commit was made, in seconds since 1970."""

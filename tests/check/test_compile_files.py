@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING
 
-from buildguard.check.compile_files import FileVerdict, Judge, digests_of
+from buildguard.check.compile_files import UNREAD, FileVerdict, Judge, digests_of
 from buildguard.engines.engine import EngineName, Outcome, ReadyEngine, Rejection, Source
 from buildguard.errors import UnprovenError
 from buildguard.project.proof_grade import ProofGrade
@@ -121,6 +121,6 @@ def test_a_file_that_is_gone_is_marked(tmp_path: Path) -> None:
     entries = stage.entries()
     (tmp_path / "source/b.py").unlink()
 
-    judged = Judge(stage, _Compiler(), _READY, 11, Cache(None)).run(entries, [b"", b""], lambda _number: None)
+    judged = Judge(stage, _Compiler(), _READY, 11, Cache(None)).run(entries, [UNREAD, UNREAD], lambda _number: None)
 
     assert [(verdict.is_deleted, bool(verdict.unproven)) for verdict in judged] == [(False, False), (True, True)]

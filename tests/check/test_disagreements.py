@@ -5,13 +5,14 @@ from __future__ import annotations
 import pytest
 
 from buildguard.check.disagreements import EngineVerdict, find_disagreements
+from buildguard.codes import Code
 from buildguard.diagnostic import Diagnostic, Finding, Range
 from buildguard.engines.engine import EngineName, ReadyEngine
 from buildguard.project.proof_grade import ProofGrade
 from buildguard.project.target import PythonVersion, Target
 
 _TARGET = Target(PythonVersion(11), "Dockerfile:1")
-_REFUSAL = Finding("BG101", Range(3, 1), "SyntaxError: invalid syntax")
+_REFUSAL = Finding(Code.BG101, Range(3, 1), "SyntaxError: invalid syntax")
 _HERE = ReadyEngine(EngineName.INTERPRETER, ProofGrade.COMPILED, "CPython 3.11.7", "3.11.7", "id")
 _IMAGE = ReadyEngine(EngineName.CONTAINER, ProofGrade.IMAGE, "CPython 3.11.9", "3.11.9", "id", image="python:3.11")
 _STATIC = ReadyEngine(EngineName.STATIC, ProofGrade.PREDICTED, "ruff", "3.11", "id")
@@ -31,7 +32,7 @@ def test_engines_that_agree_are_silent() -> None:
 
 
 def test_only_a_refusal_of_the_compiler_counts() -> None:
-    rule = Finding("BG201", Range(1), "reuses its quote")
+    rule = Finding(Code.BG201, Range(1), "reuses its quote")
 
     assert EngineVerdict.of(_HERE, [rule]).refusal is None
     assert EngineVerdict.of(_HERE, [rule, _REFUSAL]).refusal == _REFUSAL

@@ -5,13 +5,14 @@ from __future__ import annotations
 import pytest
 
 from buildguard.check.filters import Filters, IgnoreComment, apply_ignores, filters
+from buildguard.codes import Code
 from buildguard.diagnostic import Diagnostic, Range, Severity
 from buildguard.errors import UsageError
 from buildguard.project.config import Config
 
 
 def _diagnostic(code: str, path: str | None = "a.py", line: int = 1, within: Range | None = None) -> Diagnostic:
-    return Diagnostic(code, Severity.ERROR, path, Range(line), "message", within=within)
+    return Diagnostic(Code(code), Severity.ERROR, path, Range(line), "message", within=within)
 
 
 def test_facts_about_files_cannot_be_filtered() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from buildguard.check.findings import explain_findings, findings, of_rules
+from buildguard.codes import Code
 from buildguard.diagnostic import Finding, Range, Severity
 from buildguard.engines.engine import CompilerWarning, Outcome, Rejection
 
@@ -71,8 +72,8 @@ def test_rules_speak_where_no_compiler_of_the_target_accepted() -> None:
 
 def test_an_error_that_stays_without_the_fstring_has_another_reason() -> None:
     within = Range(1, 5, 1, 16)
-    rule = Finding("BG201", within, "reuses its quote", within=within)
-    compiler = Finding("BG101", Range(1, 2), "SyntaxError: f-string: bad")
+    rule = Finding(Code.BG201, within, "reuses its quote", within=within)
+    compiler = Finding(Code.BG101, Range(1, 2), "SyntaxError: f-string: bad")
 
     (explained,) = explain_findings(_NESTED, [compiler], [rule], _ACCEPTED, 11)
     assert explained.within == within

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from buildguard.check import guessed_context
+from buildguard.codes import Code
 from buildguard.diagnostic import Finding, Range, Severity
 from buildguard.project.target import Certainty, ContextBasis, PythonVersion, Target
 from tests.conftest import BROKEN_BEFORE_312, Project
@@ -49,9 +50,9 @@ def test_what_is_wrong_for_every_python_stays_a_finding() -> None:
     target = Target(PythonVersion(11), "docker/Dockerfile:1", context="docker", reach="")
     target = target._replace(basis=ContextBasis(Certainty.GUESSED, "docker/Dockerfile"))
     findings = [
-        Finding("BG101", Range(3), "invalid syntax"),
-        Finding("BG106", Range(1), "merge markers"),
-        Finding("BG105", Range(1), "invalid escape", severity=Severity.WARNING),
+        Finding(Code.BG101, Range(3), "invalid syntax"),
+        Finding(Code.BG106, Range(1), "merge markers"),
+        Finding(Code.BG105, Range(1), "invalid escape", severity=Severity.WARNING),
     ]
 
     standing, unproven = guessed_context.split_by_context(findings, b"app/main.py", "app/main.py", target)

@@ -14,6 +14,7 @@ from buildguard.check.fact_store import FactStore
 from buildguard.check.import_results import KeptResult, TargetImports, _text_of
 from buildguard.check.recording_stage import RecordingStage
 from buildguard.check.result import CheckReport
+from buildguard.codes import Code
 from buildguard.diagnostic import Diagnostic, Range, Severity
 from buildguard.engines.engine import EngineName, Outcome, ReadyEngine, Source
 from buildguard.imports.records import UndecidedImport
@@ -184,7 +185,7 @@ def test_a_result_is_read_as_it_was_written(tmp_path: Path) -> None:
     (tmp_path / "source").mkdir()
     lock = tmp_path / "source" / "lock"
     lock.write_bytes(b"1")
-    diagnostic = Diagnostic("BG601", Severity.ERROR, "a.py", Range(1, 2), "m", "h", "3.12", "rule", "import x")
+    diagnostic = Diagnostic(Code.BG601, Severity.ERROR, "a.py", Range(1, 2), "m", "h", "3.12", "rule", "import x")
     results = TargetImports((diagnostic,), (UndecidedImport("b.py", 3, "why"),))
     stage = RecordingStage(stage_on_disk(tmp_path / "source", None))
     cache = Cache(tmp_path / "cache")

@@ -9,6 +9,7 @@ import pytest
 from buildguard.check.rehearsal import rehearse
 from buildguard.check.result import CheckReport, TargetRow
 from buildguard.cli.render.rehearsal import matrix
+from buildguard.codes import Code
 from buildguard.diagnostic import Diagnostic, Range, Severity, Unproven
 from buildguard.errors import UsageError
 from tests.conftest import Project
@@ -70,7 +71,7 @@ def test_what_could_not_be_examined_is_no_version_that_works() -> None:
     report = CheckReport(
         ".",
         (_row("3.13"), _row("3.14")._replace(proof="predicted")),
-        (Diagnostic("BG101", Severity.ERROR, "a.py", Range(1), "m", target="3.14"),),
+        (Diagnostic(Code.BG101, Severity.ERROR, "a.py", Range(1), "m", target="3.14"),),
         (Unproven("a.py", "3.13", "why"),),
         (),
         3,

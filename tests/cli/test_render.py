@@ -10,6 +10,7 @@ import jsonschema
 from buildguard.check.result import CheckReport, TargetRow
 from buildguard.cli.render.formats import render
 from buildguard.cli.render.layout import TextLayout
+from buildguard.codes import Code
 from buildguard.diagnostic import Diagnostic, Range, Severity, Unproven
 from tests.cli.render.schemas import sarif_schema
 from tests.conftest import BROKEN_BEFORE_312, Project
@@ -63,7 +64,15 @@ def _diagnostic(
     path: str = "a.py", *, message: str = "no", where: Range | None = None, excerpt: str = ""
 ) -> Diagnostic:
     return Diagnostic(
-        "BG101", Severity.ERROR, path, where or Range(3, 5, 3, 8), message, "", "3.11", "interpreter", excerpt=excerpt
+        Code.BG101,
+        Severity.ERROR,
+        path,
+        where or Range(3, 5, 3, 8),
+        message,
+        "",
+        "3.11",
+        "interpreter",
+        excerpt=excerpt,
     )
 
 

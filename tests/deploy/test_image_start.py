@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from buildguard.check.result import CheckReport, Dependencies, ImageReport
+from buildguard.codes import Code
 from buildguard.deploy import image_start, start
 from buildguard.deploy.image_start import prove_start
 from buildguard.diagnostic import Diagnostic, Range, Severity
@@ -101,7 +102,7 @@ def test_an_image_that_does_not_start(
 
 def test_an_image_with_errors_is_not_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(image_start, "locate", None)
-    error = Diagnostic("BG101", Severity.ERROR, "a.py", Range(1), "x", "")
+    error = Diagnostic(Code.BG101, Severity.ERROR, "a.py", Range(1), "x", "")
 
     assert prove_start(_report(diagnostics=(error,)), tmp_path, "image:web", print).notes == (
         "not started: 1 error first",

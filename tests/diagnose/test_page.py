@@ -11,6 +11,7 @@ import pytest
 from buildguard.check.result import CheckReport, TargetRow
 from buildguard.cli.render.html_matrix import matrix
 from buildguard.cli.render.html_page import mark_ranges
+from buildguard.codes import Code
 from buildguard.diagnostic import Diagnostic, Range, Severity, Unproven
 from tests import images
 from tests.conftest import REPOSITORY, Project, sample
@@ -119,7 +120,7 @@ def test_every_engine_has_its_column(outage: Project) -> None:
     ],
 )
 def test_silence_is_no_acceptance(proof: str, files: int, unproven: tuple[Unproven, ...], words: str) -> None:
-    refused = Diagnostic("BG101", Severity.ERROR, "b.py", Range(1, 1, 1, 2), "no", target="3.11")
+    refused = Diagnostic(Code.BG101, Severity.ERROR, "b.py", Range(1, 1, 1, 2), "no", target="3.11")
     old = TargetRow("3.11", "", "interpreter", "compiled", "CPython 3.11.7", None, None, 3, 0)
     new = TargetRow("3.12", "", "interpreter", proof, "CPython 3.12.1", None, None, files, 0)
     report = CheckReport(".", (old, new), (refused,), unproven, (), 3, 0.0)

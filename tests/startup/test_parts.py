@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from buildguard.check.startup import add_startup
+from buildguard.codes import Code
 from buildguard.project import dockerfile
 from buildguard.project.config import Config
 from buildguard.project.discovery import ImageRecipe, list_recipes
@@ -262,7 +263,7 @@ def test_a_submodule_without_content(repository: Callable[..., Project]) -> None
 def test_findings_come_once_and_open_questions_are_counted() -> None:
     findings = StartupFindings()
     for _ in range(2):
-        findings.add("BG701", FindingPlace("a", 1), "x")
+        findings.add(Code.BG701, FindingPlace("a", 1), "x")
         findings.leave_open(FindingPlace("a", 1), "y")
 
     assert len(findings.report().diagnostics) == 1

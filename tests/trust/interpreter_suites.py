@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from buildguard.check.compile_files import Judge
+from buildguard.check.compile_files import UNREAD, Judge
 from buildguard.check.snippets import SnippetStage
 from buildguard.codes import RULE_ERRORS
 from buildguard.diagnostic import Severity, UnreadableFile
@@ -115,7 +115,9 @@ def verdicts(version: str, engine: EngineName, sources: Sequence[bytes]) -> list
         assert isinstance(ready, ReadyEngine)
         stage = _BytesStage(sources)
         entries = [Entry(path, EntryKind.FILE) for path in stage.sources]
-        judged = Judge(stage, made, ready, python.minor, cache).run(entries, [b""] * len(entries), lambda _number: None)
+        judged = Judge(stage, made, ready, python.minor, cache).run(
+            entries, [UNREAD] * len(entries), lambda _number: None
+        )
     finally:
         made.close()
     assert not [verdict.unproven for verdict in judged if verdict.unproven]

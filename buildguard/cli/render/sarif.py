@@ -11,7 +11,7 @@ from buildguard import __version__
 from buildguard.check.fingerprint import fingerprints
 from buildguard.check.result import CheckReport
 from buildguard.cli.render.check_text import evidence
-from buildguard.codes import CODES, DOCUMENTATION_URL, meaning, page
+from buildguard.codes import DOCUMENTATION_URL, Code, meaning, page
 from buildguard.diagnostic import Diagnostic, Range
 
 _SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
@@ -38,7 +38,7 @@ def render(report: CheckReport) -> str:
     return json.dumps({"$schema": _SCHEMA, "version": "2.1.0", "runs": [run]}, indent=2) + "\n"
 
 
-def _driver(codes: list[str]) -> dict[str, Any]:
+def _driver(codes: list[Code]) -> dict[str, Any]:
     driver: dict[str, Any] = {"name": "buildguard", "semanticVersion": __version__, "version": __version__}
     if DOCUMENTATION_URL:
         driver["informationUri"] = DOCUMENTATION_URL
@@ -50,11 +50,11 @@ def _category(report: CheckReport) -> str:
     return "/".join(["buildguard", *sorted({f"python-{row.python}" for row in report.targets}), ""])
 
 
-def _rule(code: str) -> dict[str, Any]:
+def _rule(code: Code) -> dict[str, Any]:
     text = page(code)
     rule: dict[str, Any] = {
         "id": code,
-        "shortDescription": {"text": CODES[code]},
+        "shortDescription": {"text": code.summary},
         "fullDescription": {"text": meaning(code)},
         "help": {"text": text, "markdown": text},
     }
@@ -77,7 +77,7 @@ def _invocation(report: CheckReport) -> dict[str, Any]:
     }
 
 
-def _result(diagnostic: Diagnostic, codes: list[str]) -> dict[str, Any]:
+def _result(diagnostic: Diagnostic, codes: list[Code]) -> dict[str, Any]:
     result: dict[str, Any] = {
         "ruleId": diagnostic.code,
         "ruleIndex": codes.index(diagnostic.code),

@@ -230,18 +230,23 @@ def _plain(node: Node) -> Any:
 def _unguarded(data: bytes, file: str, mark: str) -> tuple[tuple[int, str], ...]:
     """The steps that build, push or deploy without waiting for a step of ours."""
     steps = [flat(item) for item in value_of(flat(yaml.read(data, file)), "steps").items()]
-    ours = {number for number, step in enumerate(steps) if _is_ours(step[""], mark)}
-    guarded = set(ours)
-    ids: Mapping[str, int] = {value_of(step, "id").text(): number for number, step in enumerate(steps)}
+    guarded = {number for number, step in enumerate(steps) if _is_ours(step[""], mark)}
+    waits = _waits(steps)
     for _ in steps:  # a step may wait for one further down
-        for number, step in enumerate(steps):
-            waits = [item.text() for item in value_of(step, "waitFor").items()]
-            after = {ids[identity] for identity in waits if identity in ids} if waits else set(range(number))
-            if after & guarded:
-                guarded.add(number)
+        guarded |= {number for number, after in enumerate(waits) if after & guarded}
     roles = reader.read(data, file, {}).steps
     return tuple(
         (file_step.number, file_step.id)
         for file_step in roles
         if file_step.roles & _AFTER and file_step.number not in guarded
     )
+
+
+def _waits(steps: Sequence[Mapping[str, Node]]) -> list[set[int]]:
+    """The steps that each one waits for: those that it names, or all before it."""
+    ids = {value_of(step, "id").text(): number for number, step in enumerate(steps)}
+    waits = []
+    for number, step in enumerate(steps):
+        names = [item.text() for item in value_of(step, "waitFor").items()]
+        waits.append({ids[name] for name in names if name in ids} if names else set(range(number)))
+    return waits

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from enum import Enum
 from typing import NamedTuple
 
+from buildguard.codes import Code
 from buildguard.project.cloudbuild import schema
 from buildguard.project.cloudbuild.durations import as_json_duration, is_json_duration, parse_duration
 from buildguard.project.yaml import Node, YamlPosition
@@ -39,7 +40,7 @@ class RefusedBy(Enum):
 class FieldProblem(NamedTuple):
     """One rule that a build file breaks, where, and which builds that stops."""
 
-    code: str
+    code: Code
     place: YamlPosition
     message: str
     hint: str = ""
@@ -79,27 +80,27 @@ def check_type(node: Node, kind: str, where: str) -> Iterator[FieldProblem]:
 def _check_list(node: Node, kind: str, where: str) -> Iterator[FieldProblem]:
     if not isinstance(node.value, list):
         if kind.startswith("enum"):
-            yield FieldProblem("BG412", node.place, f"{where}: expected a list")
+            yield FieldProblem(Code.BG412, node.place, f"{where}: expected a list")
             return
         if isinstance(node.value, str) or kind in schema.MESSAGES:
             yield _not_a_list(node, where)
     for number, item in enumerate(node.items()):
         name = f"step #{number}" if kind == "BuildStep" else f"{where}[{number}]"
         if item.kind == "null":
-            yield FieldProblem("BG412", item.place, f"{name} is empty")
+            yield FieldProblem(Code.BG412, item.place, f"{name} is empty")
         yield from check_type(item, kind, name)
 
 
 def _not_a_list(node: Node, where: str) -> FieldProblem:
     message = f"{where}: expected a list, found {_describe_value(node)}: a trigger refuses it (cannot unmarshal)"
     hint = f"{where.rpartition(' ')[2]}: [{node.text()}]" if node.text() else "write it as a list"
-    return FieldProblem("BG412", node.place, message, hint, RefusedBy.TRIGGER)
+    return FieldProblem(Code.BG412, node.place, message, hint, RefusedBy.TRIGGER)
 
 
 def _check_mapping(node: Node, kind: str, where: str) -> Iterator[FieldProblem]:
     if not isinstance(node.value, dict):
         message = f"{where}: expected a mapping, found {_describe_value(node)}"
-        yield FieldProblem("BG412", node.place, message, "NAME: value, each on its own line")
+        yield FieldProblem(Code.BG412, node.place, message, "NAME: value, each on its own line")
         return
     yield from _check_duplicates(node, where)
     for key, value in node.pairs():
@@ -109,7 +110,7 @@ def _check_mapping(node: Node, kind: str, where: str) -> Iterator[FieldProblem]:
 def _check_message(node: Node, name: str, where: str) -> Iterator[FieldProblem]:
     if not isinstance(node.value, dict):
         message = f"{where}: expected a mapping, found {_describe_value(node)}"
-        yield FieldProblem("BG412", node.place, message)
+        yield FieldProblem(Code.BG412, node.place, message)
         return
     yield from _check_duplicates(node, where)
     known = schema.MESSAGES[name]
@@ -130,7 +131,7 @@ def _unknown_field(key: str, place: YamlPosition, known: Mapping[str, str], wher
     close = difflib.get_close_matches(field, known, n=1, cutoff=0.6)
     close = close or [candidate for candidate in known if candidate.lower() == field.lower()]
     message = f"{f'{where}: ' if where else ''}Cloud Build has no field '{key}'"
-    return FieldProblem("BG411", place, message, f"did you mean '{close[0]}'?" if close else "")
+    return FieldProblem(Code.BG411, place, message, f"did you mean '{close[0]}'?" if close else "")
 
 
 def _check_duplicates(node: Node, where: str) -> Iterator[FieldProblem]:
@@ -140,7 +141,7 @@ def _check_duplicates(node: Node, where: str) -> Iterator[FieldProblem]:
 
 def _repeated(name: str, first: YamlPosition, place: YamlPosition) -> FieldProblem:
     message = f"{name} is set twice, on lines {first.line} and {place.line}: Cloud Build uses only one of the two"
-    return FieldProblem("BG413", place, message, "remove one")
+    return FieldProblem(Code.BG413, place, message, "remove one")
 
 
 def _below(where: str, key: str) -> str:
@@ -151,12 +152,12 @@ def _below(where: str, key: str) -> str:
 def _check_scalar(node: Node, kind: str, where: str) -> Iterator[FieldProblem]:
     if not isinstance(node.value, str):
         message = f"{where}: expected {_describe_kind(kind)}, found {_describe_value(node)}"
-        yield FieldProblem("BG412", node.place, message)
+        yield FieldProblem(Code.BG412, node.place, message)
         return
     if kind in {"string", "bytes", "duration"} and node.kind != "str":
         message = f"{where}: expected {_describe_kind(kind)}, and YAML reads this as {_describe_value(node)}"
         hint = f'timeout: "{node.text()}s"' if kind == "duration" else f'put it in quotes: "{node.text()}"'
-        yield FieldProblem("BG412", node.place, message, hint)
+        yield FieldProblem(Code.BG412, node.place, message, hint)
         return
     check = _check_enum if kind.startswith("enum ") else _SCALARS.get(kind)
     if check is not None:
@@ -165,19 +166,19 @@ def _check_scalar(node: Node, kind: str, where: str) -> Iterator[FieldProblem]:
 
 def _check_bool(node: Node, _kind: str, where: str) -> Iterator[FieldProblem]:
     if node.kind != "bool":
-        yield FieldProblem("BG412", node.place, f"{where}: expected true or false", "without quotes")
+        yield FieldProblem(Code.BG412, node.place, f"{where}: expected true or false", "without quotes")
 
 
 def _check_whole_number(node: Node, _kind: str, where: str) -> Iterator[FieldProblem]:
     if not (node.kind == "int" or (node.kind == "str" and _WHOLE.fullmatch(node.text()))):
-        yield FieldProblem("BG412", node.place, f"{where}: expected a whole number")
+        yield FieldProblem(Code.BG412, node.place, f"{where}: expected a whole number")
 
 
 def _check_base64(node: Node, _kind: str, where: str) -> Iterator[FieldProblem]:
     try:
         base64.b64decode(node.text())
     except (binascii.Error, ValueError):
-        yield FieldProblem("BG412", node.place, f"{where}: not valid base64")
+        yield FieldProblem(Code.BG412, node.place, f"{where}: not valid base64")
 
 
 def _check_duration(node: Node, _kind: str, where: str) -> Iterator[FieldProblem]:
@@ -186,19 +187,19 @@ def _check_duration(node: Node, _kind: str, where: str) -> Iterator[FieldProblem
     if "$" in text:
         return
     if seconds is None:
-        yield FieldProblem("BG412", node.place, f"{where}: '{text}' is not a duration", "in seconds, such as 600s")
+        yield FieldProblem(Code.BG412, node.place, f"{where}: '{text}' is not a duration", "in seconds, such as 600s")
     elif seconds < 0:
-        yield FieldProblem("BG412", node.place, f"{where}: '{text}' is negative", "in seconds, such as 600s")
+        yield FieldProblem(Code.BG412, node.place, f"{where}: '{text}' is negative", "in seconds, such as 600s")
     elif not is_json_duration(text):
         message = f"{where}: '{text}' is a Go duration; the API documents seconds"
-        yield FieldProblem("BG412", node.place, message, f"timeout: {as_json_duration(text)}", RefusedBy.UNCERTAIN)
+        yield FieldProblem(Code.BG412, node.place, message, f"timeout: {as_json_duration(text)}", RefusedBy.UNCERTAIN)
 
 
 def _check_enum(node: Node, kind: str, where: str) -> Iterator[FieldProblem]:
     values = schema.ENUMS[kind.removeprefix("enum ")]
     if node.kind != "int" and node.text() not in values:
         message = f"{where}: unknown value '{node.text()}'"
-        yield FieldProblem("BG412", node.place, message, f"one of {', '.join(values)}")
+        yield FieldProblem(Code.BG412, node.place, message, f"one of {', '.join(values)}")
 
 
 _SCALARS: dict[str, Callable[[Node, str, str], Iterator[FieldProblem]]] = {

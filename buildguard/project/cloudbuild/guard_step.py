@@ -33,6 +33,7 @@ _PARTS: tuple[Part, ...] = (
 )
 # The modules that judge imports, each after those that it imports.
 _IMPORTS = (
+    "buildguard.codes",
     "buildguard.diagnostic",
     "buildguard.imports.standard_names",
     "buildguard.imports.records",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
+from buildguard.codes import Code
 from buildguard.project.cloudbuild import schema
 from buildguard.project.cloudbuild.durations import parse_duration
 from buildguard.project.cloudbuild.fields import FieldProblem, RefusedBy, flat, value_of
@@ -44,7 +45,7 @@ def _check_step(step: Mapping[str, Node], name: str) -> Iterator[FieldProblem]:
 
 def _check_timeout(timeout: Node, who: str) -> Iterator[FieldProblem]:
     if (parse_duration(timeout.text()) or 0) > schema.LONGEST_BUILD:
-        yield FieldProblem("BG417", timeout.place, f"{who} may run for at most 24 hours", "timeout: 86400s")
+        yield FieldProblem(Code.BG417, timeout.place, f"{who} may run for at most 24 hours", "timeout: 86400s")
 
 
 def _check_tags(tags: Node) -> Iterator[FieldProblem]:
@@ -52,7 +53,9 @@ def _check_tags(tags: Node) -> Iterator[FieldProblem]:
     for tag in tags.items():
         text = tag.text()
         if text and tag.kind == "str" and "$" not in text and _TAG.fullmatch(text) is None:
-            yield FieldProblem("BG412", tag.place, f"'{text}' is not a tag", "at most 128 letters, digits, _, . and -")
+            yield FieldProblem(
+                Code.BG412, tag.place, f"'{text}' is not a tag", "at most 128 letters, digits, _, . and -"
+            )
 
 
 def _check_values(table: Node) -> Iterator[FieldProblem]:
@@ -82,7 +85,7 @@ def _check_lengths(nodes: Node, limit: CountLimit, what: str) -> Iterator[FieldP
 
 def _check_size(place: YamlPosition, count: int, limit: CountLimit, what: str) -> Iterator[FieldProblem]:
     if count > limit.newest:
-        yield FieldProblem("BG417", place, f"{count} {what}: Cloud Build allows at most {limit.newest}")
+        yield FieldProblem(Code.BG417, place, f"{count} {what}: Cloud Build allows at most {limit.newest}")
     elif count > limit.first:
         message = f"{count} {what}: Cloud Build's limit was {limit.first} for years, and may still be"
-        yield FieldProblem("BG417", place, message, "", RefusedBy.UNCERTAIN)
+        yield FieldProblem(Code.BG417, place, message, "", RefusedBy.UNCERTAIN)

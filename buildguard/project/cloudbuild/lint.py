@@ -10,6 +10,7 @@ import posixpath
 import re
 from collections.abc import Iterator, Mapping
 
+from buildguard.codes import Code
 from buildguard.diagnostic import Finding, Range, Severity, escape_text
 from buildguard.project.cloudbuild import limit_rules, resource_rules, step_rules, substitution_rules
 from buildguard.project.cloudbuild.fields import FieldProblem, check_type, flat, value_of
@@ -28,12 +29,12 @@ def problems(data: bytes, file: str, given: Mapping[str, str], builds: str = "")
         root = read(data, file)
     except InvalidYamlError as error:
         place = Range(error.line or 1, error.column or 1)
-        return [Finding("BG410", place, f"not valid YAML: {error.problem}", "", _line(data, place.line))]
+        return [Finding(Code.BG410, place, f"not valid YAML: {error.problem}", "", _line(data, place.line))]
     if _is_something_else(root, file):
         return []
     text = data.decode("utf-8")
     problem_list = [*_check_form(root, text)]
-    if not any(problem.code == "BG410" for problem in problem_list):
+    if not any(problem.code == Code.BG410 for problem in problem_list):
         problem_list += [*check_type(root, "Build", ""), *_check_build(root, text, given)]
     ordered = sorted(dict.fromkeys(problem_list), key=lambda problem: (problem.place.start, problem.code))
     return [_finding(problem, data, builds) for problem in ordered]
@@ -66,11 +67,11 @@ def _is_something_else(root: Node, file: str) -> bool:
 
 def _check_form(root: Node, text: str) -> Iterator[FieldProblem]:
     if not isinstance(root.value, dict):
-        yield FieldProblem("BG410", root.place, "not a build file: expected a mapping with steps")
+        yield FieldProblem(Code.BG410, root.place, "not a build file: expected a mapping with steps")
     if root.flow and (tab := _TAB.search(text)) is not None:
         line = text.count("\n", 0, tab.start()) + 1
         place = YamlPosition(line, 1, tab.start(), tab.end())
-        yield FieldProblem("BG410", place, "gcloud rejects tabs, in JSON too", "indent with spaces")
+        yield FieldProblem(Code.BG410, place, "gcloud rejects tabs, in JSON too", "indent with spaces")
 
 
 def _check_build(root: Node, text: str, given: Mapping[str, str]) -> Iterator[FieldProblem]:
@@ -78,9 +79,9 @@ def _check_build(root: Node, text: str, given: Mapping[str, str]) -> Iterator[Fi
     build = flat(root)
     steps = [flat(step) for step in value_of(build, "steps").items() if isinstance(step.value, dict)]
     if source := build.get("source"):
-        yield FieldProblem("BG411", source.place, "a build file cannot set its source", "remove it")
+        yield FieldProblem(Code.BG411, source.place, "a build file cannot set its source", "remove it")
     if not value_of(build, "steps").items():
-        yield FieldProblem("BG414", root.place, "a build needs at least one step")
+        yield FieldProblem(Code.BG414, root.place, "a build needs at least one step")
     yield from step_rules.check_steps(build, steps)
     yield from resource_rules.check_resources(build, steps)
     yield from substitution_rules.check_substitutions(build, steps, text, given)

@@ -61,7 +61,7 @@ class DockerBuild(NamedTuple):
     line: int
     dockerfile: str
     context: str
-    build_args: dict[str, str]
+    build_args: Mapping[str, str]
     target: str
 
 
@@ -70,7 +70,7 @@ class BuildCommand(NamedTuple):
 
     line: int
     folder: str
-    argv: list[str]
+    argv: Sequence[str]
 
 
 class BuildFile(NamedTuple):
@@ -80,52 +80,80 @@ class BuildFile(NamedTuple):
     `gcloud` are the commands of that program.
     """
 
-    builds: list[DockerBuild]
-    step_images: list[tuple[int, str]]
-    versions: list[tuple[int, str]]
-    steps: list[BuildFileStep]
-    sources: list[SourceBuild]
-    composed: list[tuple[int, str]]
-    gcloud: list[BuildCommand]
+    builds: tuple[DockerBuild, ...]
+    step_images: tuple[tuple[int, str], ...]
+    versions: tuple[tuple[int, str], ...]
+    steps: tuple[BuildFileStep, ...]
+    sources: tuple[SourceBuild, ...]
+    composed: tuple[tuple[int, str], ...]
+    gcloud: tuple[BuildCommand, ...]
 
 
 def read(data: bytes, file: str, substitutions: Mapping[str, str]) -> BuildFile:
     """Read a build file; raises UsageError where it is not valid YAML."""
     build = flat(yaml.read(data, file))
     known = {key: node.text() for key, node in value_of(build, "substitutions").pairs()} | dict(substitutions)
-    build_file = BuildFile([], [], [], [], [], [], [])
+    reader = _BuildFileReader(known)
     for number, step in enumerate(value_of(build, "steps").items()):
-        _step(number, flat(step), known, build_file)
-    return build_file
+        reader.read_step(number, flat(step))
+    return reader.result()
 
 
-def _step(number: int, step: Mapping[str, yaml.Node], known: Mapping[str, str], build_file: BuildFile) -> None:
-    name_node = value_of(step, "name")
-    name = _fill(name_node.text(), known)
-    if image_reference.is_python(name):
-        build_file.step_images.append((name_node.line, name))
-    start = _fill(value_of(step, "dir").text(), known)
-    step_env = dict(_fill(node.text(), known).partition("=")[::2] for node in value_of(step, "env").items())
-    roles: set[Role] = set()
-    for line, folder, argv in _commands(step, name, known):
-        where = posixpath.join(start, folder)
+class _BuildFileReader:
+    """Collects what the steps of a build file do."""
+
+    def __init__(self, known: Mapping[str, str]) -> None:
+        self._known = known
+        self._builds: list[DockerBuild] = []
+        self._step_images: list[tuple[int, str]] = []
+        self._versions: list[tuple[int, str]] = []
+        self._steps: list[BuildFileStep] = []
+        self._sources: list[SourceBuild] = []
+        self._composed: list[tuple[int, str]] = []
+        self._gcloud: list[BuildCommand] = []
+
+    def result(self) -> BuildFile:
+        """Everything that was read so far."""
+        return BuildFile(
+            tuple(self._builds),
+            tuple(self._step_images),
+            tuple(self._versions),
+            tuple(self._steps),
+            tuple(self._sources),
+            tuple(self._composed),
+            tuple(self._gcloud),
+        )
+
+    def read_step(self, number: int, step: Mapping[str, yaml.Node]) -> None:
+        """Read one step: its image, its commands and its environment."""
+        name_node = value_of(step, "name")
+        name = _fill(name_node.text(), self._known)
+        if image_reference.is_python(name):
+            self._step_images.append((name_node.line, name))
+        start = _fill(value_of(step, "dir").text(), self._known)
+        env = [(node.line, _fill(node.text(), self._known)) for node in value_of(step, "env").items()]
+        step_env = dict(text.partition("=")[::2] for _line, text in env)
+        roles: set[Role] = set()
+        for line, folder, argv in _commands(step, name, self._known):
+            self._read_command(BuildCommand(line, posixpath.join(start, folder), argv), step_env)
+            roles |= roles_of(argv)
+        matches = ((line, _VERSION_VARIABLE.match(text)) for line, text in env)
+        self._versions += ((line, match[1]) for line, match in matches if match)
+        step_id = value_of(step, "id").text()
+        self._steps.append(BuildFileStep(number, step_id, step[""].line, name, frozenset(roles)))
+
+    def _read_command(self, command: BuildCommand, step_env: Mapping[str, str]) -> None:
+        line, where, argv = command
         build = _docker_build(line, argv, where) if argv and argv[0] == "docker" else _kaniko(line, argv, where)
         if build is not None:
-            build_file.builds.append(build)
+            self._builds.append(build)
         source = source_builds.parse(line, argv, where, step_env)
         if source is not None:
-            build_file.sources.append(source)
-        build_file.composed.extend((line, path) for path in _compose_files(argv, where))
-        roles |= roles_of(argv)
-        if argv[:1] == ["gcloud"]:
-            build_file.gcloud.append(BuildCommand(line, where, argv))
-        for word in argv:
-            if match := _VERSION_VARIABLE.search(word):
-                build_file.versions.append((line, match.group(1)))
-    for node in value_of(step, "env").items():
-        if match := _VERSION_VARIABLE.match(_fill(node.text(), known)):
-            build_file.versions.append((node.line, match.group(1)))
-    build_file.steps.append(BuildFileStep(number, value_of(step, "id").text(), step[""].line, name, frozenset(roles)))
+            self._sources.append(source)
+        self._composed += ((line, path) for path in _compose_files(argv, where))
+        if argv and argv[0] == "gcloud":
+            self._gcloud.append(command)
+        self._versions += ((line, match[1]) for match in map(_VERSION_VARIABLE.search, argv) if match)
 
 
 def _commands(step: Mapping[str, yaml.Node], name: str, known: Mapping[str, str]) -> Iterator[BuildCommand]:

@@ -7,6 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
+from buildguard.codes import Code
 from buildguard.project.cloudbuild import schema
 from buildguard.project.cloudbuild.fields import FieldProblem, RefusedBy, flat, value_of
 from buildguard.project.cloudbuild.step_rules import closest
@@ -42,10 +43,10 @@ def _check_volumes(options: Mapping[str, Node], steps: Sequence[Mapping[str, Nod
             name = value_of(flat(volume), "name").text()
             if name and value_of(flat(volume), "path").text() and name not in names and users[name] < _LEAST_USERS:
                 message = f"volume {name} is used by only one step, and Cloud Build refuses that"
-                yield FieldProblem("BG414", volume.place, message, "remove it: /workspace is shared already")
+                yield FieldProblem(Code.BG414, volume.place, message, "remove it: /workspace is shared already")
     if shared and len(steps) < _LEAST_USERS:
         message = "volumes for all steps need at least two steps"
-        yield FieldProblem("BG414", shared[0].place, message, "remove it: /workspace is shared already")
+        yield FieldProblem(Code.BG414, shared[0].place, message, "remove it: /workspace is shared already")
 
 
 def _texts(volumes: Sequence[Node], field: str) -> Iterator[str]:
@@ -59,28 +60,28 @@ def _check_volume_list(volumes: Sequence[Node], where: str, names: set[str], pat
     for volume in volumes:
         name, path = (value_of(flat(volume), field) for field in ("name", "path"))
         if not name.text() or not path.text():
-            yield FieldProblem("BG414", volume.place, f"{where}: a volume needs a name and a path")
+            yield FieldProblem(Code.BG414, volume.place, f"{where}: a volume needs a name and a path")
             continue
         yield from _check_volume(name, path, where)
         for node, seen in ((name, names), (path, paths)):
             if node.text() in seen:
                 message = f"{where}: '{node.text()}' belongs to another volume already"
-                yield FieldProblem("BG414", node.place, message, "rename one")
+                yield FieldProblem(Code.BG414, node.place, message, "rename one")
             seen.add(node.text())
 
 
 def _check_volume(name: Node, path: Node, where: str) -> Iterator[FieldProblem]:
     if "$" not in name.text() and _VOLUME.fullmatch(name.text()) is None:
         message = f"{where}: '{name.text()}' is not a name for a volume"
-        yield FieldProblem("BG412", name.place, message, "at least two of: letters, digits, _, . and -")
+        yield FieldProblem(Code.BG412, name.place, message, "at least two of: letters, digits, _, . and -")
     place = posixpath.normpath(path.text())
     if "$" in place:
         return
     if not place.startswith("/"):
-        yield FieldProblem("BG418", path.place, f"{where}: the path of volume {name.text()} is not absolute")
+        yield FieldProblem(Code.BG418, path.place, f"{where}: the path of volume {name.text()} is not absolute")
     elif place in schema.RESERVED_PATHS or place.startswith("/cloudbuild/"):
         message = f"{where}: volume {name.text()} is mounted on {place}, which is reserved for Cloud Build"
-        yield FieldProblem("BG418", path.place, message)
+        yield FieldProblem(Code.BG418, path.place, message)
 
 
 # ------------------------------------------------------------------------------------------ secrets
@@ -100,13 +101,13 @@ def _check_secrets(
             refused_by = RefusedBy.EVERY_BUILD if name in defined else RefusedBy.UNCERTAIN
             message = f"the secret {name} is defined and never used"
             hint = f"remove it, or add secretEnv: [{name}] to a step"
-            yield FieldProblem("BG414", node.place, message, hint, refused_by)
+            yield FieldProblem(Code.BG414, node.place, message, hint, refused_by)
     known = {name for name, _node in _definitions(build)}
     for who, fields in _users(options, steps):
         for node in value_of(fields, "secretEnv").items():
             if node.text() not in known:
                 message = f"{who} uses the secret {node.text()}, which neither availableSecrets nor secrets defines"
-                yield FieldProblem("BG414", node.place, message, closest(node.text(), known))
+                yield FieldProblem(Code.BG414, node.place, message, closest(node.text(), known))
 
 
 def _users(
@@ -121,13 +122,13 @@ def _check_kms_secret(node: Node, defined: set[str], keys: set[str]) -> Iterator
     """One entry of `secrets`; its names and key are added to those of the entries before it."""
     key, variables = value_of(flat(node), "kmsKeyName"), value_of(flat(node), "secretEnv")
     if key.text() in keys:
-        yield FieldProblem("BG414", key.place, f"the key {key.text()} has two entries in secrets", "merge them")
+        yield FieldProblem(Code.BG414, key.place, f"the key {key.text()} has two entries in secrets", "merge them")
     keys.add(key.text())
     if not dict(variables.pairs()):
-        yield FieldProblem("BG414", node.place, "this secret defines no secretEnv", "remove it")
+        yield FieldProblem(Code.BG414, node.place, "this secret defines no secretEnv", "remove it")
     for name, value in variables.pairs():
         if name in defined:
-            yield FieldProblem("BG414", value.place, f"the secret {name} is defined twice", "remove one")
+            yield FieldProblem(Code.BG414, value.place, f"the secret {name} is defined twice", "remove one")
         defined.add(name)
 
 
@@ -164,14 +165,14 @@ def _check_secret_names(
     for node in nodes:
         if node.text() in taken:
             message = f"{where} gets the secret {node.text()} twice"
-            yield FieldProblem("BG414", node.place, message, "remove one")
+            yield FieldProblem(Code.BG414, node.place, message, "remove one")
         if node.text() in variables:
             yield _both(where, node, node.text())
         taken.add(node.text())
 
 
 def _both(where: str, node: Node, name: str) -> FieldProblem:
-    return FieldProblem("BG414", node.place, f"{where}: {name} is both a secret and a plain variable", "rename one")
+    return FieldProblem(Code.BG414, node.place, f"{where}: {name} is both a secret and a plain variable", "rename one")
 
 
 def _variable(node: Node) -> str:
@@ -185,19 +186,19 @@ def _check_artifacts(build: Mapping[str, Node]) -> Iterator[FieldProblem]:
     artifacts = flat(value_of(build, "artifacts"))
     images, again = value_of(build, "images"), value_of(artifacts, "images")
     if images.items() and again.items() and _words(images) != _words(again):
-        yield FieldProblem("BG414", again.place, "images and artifacts.images differ", "keep one of them")
+        yield FieldProblem(Code.BG414, again.place, "images and artifacts.images differ", "keep one of them")
     if "objects" not in artifacts:
         return
     objects = flat(artifacts["objects"])
     location, paths = value_of(objects, "location"), value_of(objects, "paths")
     if not location.text():
         message = "artifacts.objects has no location"
-        yield FieldProblem("BG414", artifacts["objects"].place, message, "location: gs://BUCKET/FOLDER/")
+        yield FieldProblem(Code.BG414, artifacts["objects"].place, message, "location: gs://BUCKET/FOLDER/")
     elif not location.text().startswith(("gs://", "$")):
         message = f"artifacts.objects.location: '{location.text()[:80]}' is not a Cloud Storage URL"
-        yield FieldProblem("BG412", location.place, message, "location: gs://BUCKET/FOLDER/")
+        yield FieldProblem(Code.BG412, location.place, message, "location: gs://BUCKET/FOLDER/")
     if not paths.items():
-        yield FieldProblem("BG414", artifacts["objects"].place, "artifacts.objects has no paths", "paths: [dist/*]")
+        yield FieldProblem(Code.BG414, artifacts["objects"].place, "artifacts.objects has no paths", "paths: [dist/*]")
     yield from _check_paths(paths)
 
 
@@ -209,10 +210,12 @@ def _check_paths(paths: Node) -> Iterator[FieldProblem]:
     seen: set[str] = set()
     for node in paths.items():
         if node.text() in seen:
-            yield FieldProblem("BG413", node.place, f"artifacts.objects.paths has '{node.text()}' twice", "remove one")
+            yield FieldProblem(
+                Code.BG413, node.place, f"artifacts.objects.paths has '{node.text()}' twice", "remove one"
+            )
         seen.add(node.text())
         if any(character.isspace() for character in node.text()):
-            yield FieldProblem("BG412", node.place, f"artifacts.objects.paths: '{node.text()}' contains a space")
+            yield FieldProblem(Code.BG412, node.place, f"artifacts.objects.paths: '{node.text()}' contains a space")
 
 
 def _check_logs(build: Mapping[str, Node], options: Mapping[str, Node]) -> Iterator[FieldProblem]:
@@ -224,4 +227,4 @@ def _check_logs(build: Mapping[str, Node], options: Mapping[str, Node]) -> Itera
     )
     if value_of(build, "serviceAccount").text() and not kept:
         message = "a build with its own serviceAccount must set where its logs go"
-        yield FieldProblem("BG414", build["serviceAccount"].place, message, "options: {logging: CLOUD_LOGGING_ONLY}")
+        yield FieldProblem(Code.BG414, build["serviceAccount"].place, message, "options: {logging: CLOUD_LOGGING_ONLY}")

@@ -6,6 +6,7 @@ import difflib
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from buildguard.codes import Code
 from buildguard.project.cloudbuild.durations import parse_duration
 from buildguard.project.cloudbuild.fields import FieldProblem, value_of
 from buildguard.project.yaml import Node, YamlPosition
@@ -40,16 +41,16 @@ def _check_step(step: Mapping[str, Node], name: str) -> Iterator[FieldProblem]:
     image = value_of(step, "name")
     if not image.text():
         message = f"{name} has no name: the image that it runs"
-        yield FieldProblem("BG414", step[""].place, message, "name: gcr.io/cloud-builders/docker")
+        yield FieldProblem(Code.BG414, step[""].place, message, "name: gcr.io/cloud-builders/docker")
     else:
         yield from check_image_name(image, name)
     for other in ("args", "entrypoint"):
         if "script" in step and other in step:
             hint = "move the words into the script, or use entrypoint: bash with args: [-c, …]"
-            yield FieldProblem("BG414", step[other].place, f"{name} has both script and {other}", hint)
+            yield FieldProblem(Code.BG414, step[other].place, f"{name} has both script and {other}", hint)
     for variable in value_of(step, "env").items():
         if variable.kind == "str" and "=" not in variable.text() and "$" not in variable.text():
-            yield FieldProblem("BG412", variable.place, f"{name}: '{variable.text()}' is not NAME=VALUE")
+            yield FieldProblem(Code.BG412, variable.place, f"{name}: '{variable.text()}' is not NAME=VALUE")
 
 
 def check_image_name(node: Node, where: str) -> Iterator[FieldProblem]:
@@ -63,7 +64,7 @@ def check_image_name(node: Node, where: str) -> Iterator[FieldProblem]:
     if _IMAGE.fullmatch(plain):
         return
     hint = "use lower case" if _IMAGE.fullmatch(plain.lower()) else "[REGISTRY/]NAME[:TAG] or [REGISTRY/]NAME@sha256:…"
-    yield FieldProblem("BG412", node.place, f"{where}: '{node.value[:80]}' is not an image name", hint)
+    yield FieldProblem(Code.BG412, node.place, f"{where}: '{node.value[:80]}' is not an image name", hint)
 
 
 # ------------------------------------------------------------------------------------------ between steps
@@ -77,10 +78,10 @@ def _check_order(steps: Sequence[Mapping[str, Node]]) -> Iterator[FieldProblem]:
         yield from _check_waits(number, step, first, ids)
         name = value_of(step, "id").text()
         if name == _START:
-            yield FieldProblem("BG414", step["id"].place, f"step #{number}: the id '-' is reserved for waitFor")
+            yield FieldProblem(Code.BG414, step["id"].place, f"step #{number}: the id '-' is reserved for waitFor")
         elif name in first:
             lines = f"on lines {first[name].line} and {step['id'].line}"
-            yield FieldProblem("BG413", step["id"].place, f"two steps have the id '{name}', {lines}", "rename one")
+            yield FieldProblem(Code.BG413, step["id"].place, f"two steps have the id '{name}', {lines}", "rename one")
         elif name:
             first[name] = step["id"].place
 
@@ -94,13 +95,16 @@ def _check_waits(
             continue
         if name not in ids:
             yield FieldProblem(
-                "BG415", item.place, f"step #{number} waits for '{name}', and no step has that id", closest(name, ids)
+                Code.BG415,
+                item.place,
+                f"step #{number} waits for '{name}', and no step has that id",
+                closest(name, ids),
             )
         elif name == value_of(step, "id").text():
-            yield FieldProblem("BG415", item.place, f"step #{number} waits for itself", "remove it from waitFor")
+            yield FieldProblem(Code.BG415, item.place, f"step #{number} waits for itself", "remove it from waitFor")
         else:
             message = f"step #{number} waits for '{name}', which is a later step"
-            yield FieldProblem("BG415", item.place, message, f"move step '{name}' above this one")
+            yield FieldProblem(Code.BG415, item.place, message, f"move step '{name}' above this one")
 
 
 def closest(name: str, known: Iterable[str]) -> str:
@@ -116,4 +120,4 @@ def _check_timeouts(build: Mapping[str, Node], steps: Sequence[Mapping[str, Node
         if 0 < whole < (parse_duration(timeout.text()) or 0):
             text = value_of(build, "timeout").text()
             message = f"step #{number}: its timeout of {timeout.text()} is longer than the build's, {text}"
-            yield FieldProblem("BG414", timeout.place, message, "raise the build's timeout")
+            yield FieldProblem(Code.BG414, timeout.place, message, "raise the build's timeout")

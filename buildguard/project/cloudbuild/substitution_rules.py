@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
+from buildguard.codes import Code
 from buildguard.project.cloudbuild import schema
 from buildguard.project.cloudbuild.fields import FieldProblem, RefusedBy, camel, flat, value_of
 from buildguard.project.yaml import Node, YamlPosition
@@ -39,7 +40,7 @@ def _check_names(table: Node) -> Iterator[FieldProblem]:
             message = f"the substitution '{key}' does not match _[A-Z0-9_]+"
             refused_by = RefusedBy.GCLOUD if key in schema.OVERRIDABLE else RefusedBy.EVERY_BUILD
             hint = f"_{key.strip('_').upper()}"
-            yield FieldProblem("BG416", table.keys.get(key, table.place), message, hint, refused_by)
+            yield FieldProblem(Code.BG416, table.keys.get(key, table.place), message, hint, refused_by)
 
 
 def _used(build: Mapping[str, Node], text: str, *, dynamic: bool) -> dict[str, int | None]:
@@ -67,7 +68,7 @@ def _check_unused(table: Node, used: Mapping[str, object]) -> Iterator[FieldProb
         if key not in used and _KEY.fullmatch(key):
             message = f"the substitution {key} is never used: a submitted build is refused (MUST_MATCH)"
             hint = "remove it, or options: {substitutionOption: ALLOW_LOOSE}; in a script it needs automapSubstitutions"
-            yield FieldProblem("BG416", table.keys.get(key, table.place), message, hint, RefusedBy.MUST_MATCH)
+            yield FieldProblem(Code.BG416, table.keys.get(key, table.place), message, hint, RefusedBy.MUST_MATCH)
 
 
 def _is_true(fields: Mapping[str, Node], name: str) -> bool:
@@ -79,10 +80,10 @@ def _undefined(name: str, text: str, at: int) -> FieldProblem:
     place = YamlPosition(line, at - start + 1, at, at + len(name) + 1)
     if not name.startswith("_"):
         message = f"${name} is not a built-in substitution: Cloud Build refuses it, also from a trigger"
-        return FieldProblem("BG416", place, message, f"write a shell variable as $${name}")
+        return FieldProblem(Code.BG416, place, message, f"write a shell variable as $${name}")
     message = f"the substitution ${name} is undefined: a submitted build is refused, a trigger leaves it empty"
     hint = f"substitutions: {{{name}: …}}, or in [tool.buildguard.cloud] if a flag or a trigger sets it"
-    return FieldProblem("BG416", place, message, hint, RefusedBy.MUST_MATCH)
+    return FieldProblem(Code.BG416, place, message, hint, RefusedBy.MUST_MATCH)
 
 
 def _substituted(build: Mapping[str, Node]) -> Iterator[Node]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from buildguard.errors import UsageError
@@ -12,6 +12,7 @@ from buildguard.project import yaml
 from buildguard.project.cloudbuild import reader, schema
 from buildguard.project.cloudbuild.durations import as_json_duration
 from buildguard.project.cloudbuild.fields import camel
+from buildguard.project.cloudbuild.reader import BuildFileStep
 from buildguard.project.cloudbuild.roles import Role
 from buildguard.project.yaml import Node
 
@@ -25,7 +26,7 @@ class TruncatedBuild(NamedTuple):
     `pushes` are the steps that push images themselves, before anything is proven.
     """
 
-    build: dict[str, Any]
+    build: Mapping[str, Any]
     steps_run: tuple[str, ...]
     steps_skipped: tuple[str, ...]
     pushes: tuple[str, ...]
@@ -40,25 +41,30 @@ def truncate_build(data: bytes, file: str, until: str, substitutions: Mapping[st
     steps = build.get("steps") or []
     parsed_steps = reader.read(data, file, substitutions).steps
     names = [_name(number, step) for number, step in enumerate(steps)]
-    if until:
-        ids = [step.get("id", "") for step in steps]
-        if until not in ids:
-            raise UsageError(f"{file} has no step with the id '{until}'", hint="[tool.buildguard.deploy] build-until")
-        at = ids.index(until)
-    else:
-        at = next((step.number for step in parsed_steps if Role.DEPLOYS in step.roles), len(steps))
-        doubtful = next(
-            (n for n, step in enumerate(parsed_steps[:at]) if not step.roles and _may_deploy(steps[n])), None
-        )
-        if doubtful is not None:
-            raise UsageError(
-                f"whether {names[doubtful]} of {file} deploys is unknown",
-                hint="say where the build ends: [tool.buildguard.deploy] build-until, the id of the first step that deploys",
-            )
+    at = _find_step(steps, until, file) if until else _find_deploy(steps, parsed_steps, file)
     if not at:
         raise UsageError(f"nothing of {file} is left before the step that deploys", hint="it has to build an image")
     pushes = tuple(names[step.number] for step in parsed_steps[:at] if Role.PUSHES in step.roles)
     return TruncatedBuild(_without(build, at), tuple(names[:at]), tuple(names[at:]), pushes)
+
+
+def _find_step(steps: Sequence[Mapping[str, Any]], until: str, file: str) -> int:
+    ids = [step.get("id", "") for step in steps]
+    if until not in ids:
+        raise UsageError(f"{file} has no step with the id '{until}'", hint="[tool.buildguard.deploy] build-until")
+    return ids.index(until)
+
+
+def _find_deploy(steps: Sequence[Mapping[str, Any]], parsed_steps: Sequence[BuildFileStep], file: str) -> int:
+    """The number of the first step that deploys, or of all steps; raises UsageError where one before it may deploy."""
+    at = next((step.number for step in parsed_steps if Role.DEPLOYS in step.roles), len(steps))
+    for number, step in enumerate(parsed_steps[:at]):
+        if not step.roles and _may_deploy(steps[number]):
+            raise UsageError(
+                f"whether {_name(number, steps[number])} of {file} deploys is unknown",
+                hint="say where the build ends: [tool.buildguard.deploy] build-until, the id of the first step that deploys",
+            )
+    return at
 
 
 def _without(build: dict[str, Any], at: int) -> dict[str, Any]:

@@ -193,7 +193,7 @@ class _MemberIndex:
             blob.update(piece)
             self._give(path, piece)
         mode = manifests.EXECUTABLE if member.mode & 0o111 else manifests.FILE
-        return ManifestEntry(path, mode, member.size, digest.hexdigest(), blob.hexdigest())
+        return ManifestEntry(path, mode, member.size, manifests.Sha256(digest.hexdigest()), blob.hexdigest())
 
     def _give(self, path: bytes, piece: bytes) -> None:
         if self._keep is not None and (self._wanted is None or path in self._wanted):

@@ -105,7 +105,7 @@ class _TarWriter:
                 item.path,
                 item.mode,
                 len(item.content),
-                hashlib.sha256(item.content).hexdigest(),
+                manifests.sha256_of(item.content),
                 text=item.content if item.mode == manifests.LINK else b"",
             )
         )

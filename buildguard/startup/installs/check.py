@@ -8,6 +8,7 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from buildguard.codes import Code
 from buildguard.diagnostic import count
 from buildguard.errors import GuardError
 from buildguard.project.config import Config
@@ -174,17 +175,17 @@ def _check_release(context: _InstallContext, platform: WheelPlatform, file: str,
     shown = f"{release.name} {release.version}"
     if release.requires_python and not platform.admits(release.requires_python):
         message = f"{shown} requires Python {release.requires_python}, and {context.place.path}:{context.place.line} installs it for 3.{platform.minor}"
-        context.findings.add("BG606", place, message, f"lock a release that supports Python 3.{platform.minor}")
+        context.findings.add(Code.BG606, place, message, f"lock a release that supports Python 3.{platform.minor}")
     elif any(map(platform.takes, release.wheels)):
         return
     elif not release.has_source and release.wheels:
         message = f"{shown} has no wheel for {platform.words}, and no source distribution: {_list(release.wheels)}"
         hint = f"lock a release with wheels for Python 3.{platform.minor}, or change the base image"
-        context.findings.add("BG606", place, message, hint)
+        context.findings.add(Code.BG606, place, message, hint)
     elif release.has_source and _is_compiled(release) and context.command.stage.has_compiler is False:
         message = f"{shown} has no wheel for {platform.words}, and {context.command.stage.base} has no compiler to build it with"
         hint = "install a compiler in that stage, or lock a release with a wheel"
-        context.findings.add("BG606", place, message, hint, is_error=False)
+        context.findings.add(Code.BG606, place, message, hint, is_error=False)
 
 
 def _is_compiled(release: LockedRelease) -> bool:
@@ -228,7 +229,7 @@ def _check_locked(context: _InstallContext, listed: RequirementFile) -> None:
     if len(loose) > 1:
         message += f"; the same holds for {count(len(loose) - 1, 'other requirement')} of this file"
     hint = f"pip-compile or uv pip compile writes every version; {context.place.path}:{context.place.line} installs this file"
-    context.findings.add("BG409", FindingPlace(first.file, first.line), message, hint, is_error=False)
+    context.findings.add(Code.BG409, FindingPlace(first.file, first.line), message, hint, is_error=False)
 
 
 def _check_wheelhouse(context: _InstallContext, lines: Sequence[RequirementLine], folders: list[str]) -> None:
@@ -246,7 +247,7 @@ def _check_wheelhouse(context: _InstallContext, lines: Sequence[RequirementLine]
             way = f", which {' and '.join(unmet.through[-1:])} needs" if unmet.through else ""
             message = f"{', '.join(folders)} has no release of {unmet.requirement} that {platform.words} takes{way}"
             hint = "add a wheel for that Python to the folder"
-            context.findings.add("BG606", FindingPlace(line.file, line.line), message, hint)
+            context.findings.add(Code.BG606, FindingPlace(line.file, line.line), message, hint)
 
 
 def _fills(command: InstallCommand) -> bool:

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from buildguard.codes import Code
 from buildguard.project import image_reference
 from buildguard.project.start_command import StartCommand
 from buildguard.startup.applications import EntryFile
@@ -97,7 +98,7 @@ def _report(
         f"the start requires {names}, and {' and '.join(setters)} {'does' if len(setters) == 1 else 'do'} not set it"
     )
     hint = f'set it where the service is deployed, or list it: optional-env = ["{needed.read.names[0]}"] in [tool.buildguard.deploy]'
-    findings.add("BG706", place, message, hint)
+    findings.add(Code.BG706, place, message, hint)
 
 
 def describe_names(needed: NeededVariable) -> str:

@@ -19,6 +19,7 @@ _OWN_WAYS = frozenset(
 )
 _FILLS = frozenset({"model_validator", "root_validator"})
 _UNREAD = frozenset({"alias_generator", "secrets_dir", "env_parse_none_str", "env_prefix_target"})
+_OPEN = "secrets_dir"  # the key for settings that are not read: like this one, they decide where values come from
 _DEEPEST = 20
 
 
@@ -129,20 +130,26 @@ def _model(lookup: ModuleLookup, definition: Definition, depth: int = 0) -> Sett
     known = [base for base in bases if isinstance(base, SettingsModel)]
     if not known:
         return None
-    unknown = next((base.unknown for base in known if base.unknown), "")
-    if any(base is None for base in bases):
-        unknown = unknown or "it has a base class that is not read"
+    inherited = _merge(known)
+    unknown = inherited.unknown or ("it has a base class that is not read" if None in bases else "")
+    keywords = {keyword.arg: keyword.value for keyword in node.keywords if keyword.arg}
+    fields = {**inherited.fields}
+    for name in map(_plain_default, node.body):
+        if name in fields:
+            fields[name] = fields[name]._replace(is_optional=True)
+    own = {field.name: field.field for field in _fields(names, definition.path, node, inherited.major)}
+    config = {**inherited.config, **keywords, **_config_of(names, node)}
+    return SettingsModel({**fields, **own}, config, inherited.major, unknown or _own_way(names, node))
+
+
+def _merge(bases: Sequence[SettingsModel]) -> SettingsModel:
+    """What a class inherits of its bases; the first comes before the others."""
     fields: dict[str, SettingsField] = {}
     config: dict[str, ast.expr] = {}
-    for base in reversed(known):
+    for base in reversed(bases):
         fields |= base.fields
         config |= base.config
-    major = known[0].major
-    config |= {keyword.arg: keyword.value for keyword in node.keywords if keyword.arg} | _config_of(names, node)
-    own = {field.name: field.field for field in _fields(names, definition.path, node, major)}
-    plain = {name for item in node.body for name in [_plain_default(item)] if name in fields}
-    fields |= {name: fields[name]._replace(is_optional=True) for name in plain}
-    return SettingsModel({**fields, **own}, config, major, unknown or _own_way(names, node))
+    return SettingsModel(fields, config, bases[0].major, next((base.unknown for base in bases if base.unknown), ""))
 
 
 def _base(lookup: ModuleLookup, path: str, full: str, depth: int) -> SettingsModel | str | None:
@@ -183,18 +190,22 @@ def _config_of(names: ModuleNames, node: ast.ClassDef) -> dict[str, ast.expr]:
     config: dict[str, ast.expr] = {}
     for item in node.body:
         name, value = assigned(item)
-        if name == "model_config" and isinstance(value, ast.Call) and names.full(value.func) in _CONFIG_CALLS:
-            config |= {keyword.arg or "secrets_dir": keyword.value for keyword in value.keywords}
-        elif name == "model_config" and isinstance(value, ast.Dict):
-            pairs = zip(value.keys, value.values, strict=True)
-            config |= {names.text(key) or "secrets_dir": part for key, part in pairs}
-        elif name == "model_config" and value is not None:
-            config["secrets_dir"] = value  # made elsewhere: what it sets is unknown
+        if name == "model_config" and value is not None:
+            config |= _of_assigned(names, value)
         elif isinstance(item, ast.ClassDef) and item.name == "Config":
             config |= {key: part for key, part in map(assigned, item.body) if key is not None and part is not None}
             if item.bases or "fields" in config:
-                config["secrets_dir"] = ast.Name("Config")
+                config[_OPEN] = ast.Name("Config")
     return config
+
+
+def _of_assigned(names: ModuleNames, value: ast.expr) -> dict[str, ast.expr]:
+    """What a value of `model_config` sets; of one that is built elsewhere it is unknown."""
+    if isinstance(value, ast.Call) and names.full(value.func) in _CONFIG_CALLS:
+        return {keyword.arg or _OPEN: keyword.value for keyword in value.keywords}
+    if isinstance(value, ast.Dict):
+        return {names.text(key) or _OPEN: part for key, part in zip(value.keys, value.values, strict=True)}
+    return {_OPEN: value}
 
 
 # ------------------------------------------------------------------------------------------ fields

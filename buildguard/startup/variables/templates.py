@@ -96,15 +96,18 @@ def _of_service(data: bytes, path: str) -> Iterator[ServiceTemplate]:
     )
     if containers is None:
         return
-    names: dict[str, str] = {}
-    unknown = ""
+    items = list(_variables_of(containers))
+    names = {name: f"{path}:{line}" for name, line in items}
+    is_filled = any(not name or _is_filled(name) for name in names)
+    yield ServiceTemplate(path, names, is_whole=True, unknown="a name is filled in later" if is_filled else "")
+
+
+def _variables_of(containers: yaml.Node) -> Iterator[tuple[str, int]]:
+    """The names of the variables of some containers, with their lines."""
     for container in containers.items():
         variables = container.get("env")
         for item in variables.items() if variables is not None else ():
-            name = (item.get("name") or yaml.Node("", 1)).text()
-            names[name] = f"{path}:{item.line}"
-            unknown = unknown or ("a name is filled in later" if not name or _is_filled(name) else "")
-    yield ServiceTemplate(path, names, is_whole=True, unknown=unknown)
+            yield (item.get("name") or yaml.Node("", 1)).text(), item.line
 
 
 def _is_filled(name: str) -> bool:
@@ -130,10 +133,10 @@ def _of_build_file(
 def _of_command(files: ProjectFileTree, path: str, command: BuildCommand) -> ServiceTemplate | None:
     words = [word for word in command.argv[1:] if word not in _TRACKS]
     verbs = tuple(word for word in words if not word.startswith("-"))
-    if any(verbs[: len(known)] == known for known in _REPLACES):
+    if _begins(verbs, _REPLACES):
         return _replaced(files, path, command, words)
-    is_deploy = any(verbs[: len(known)] == known for known in _DEPLOYS)
-    if not is_deploy and not any(verbs[: len(known)] == known for known in _UPDATES):
+    is_deploy = _begins(verbs, _DEPLOYS)
+    if not is_deploy and not _begins(verbs, _UPDATES):
         return None
     names: dict[str, str] = {}
     unknown = ""
@@ -145,6 +148,10 @@ def _of_command(files: ProjectFileTree, path: str, command: BuildCommand) -> Ser
             unknown = str(error)
     sets = any(flag in _SETS for flag, _value in flags)
     return ServiceTemplate(path, names, is_whole=sets, keeps=is_deploy and not sets, unknown=unknown)
+
+
+def _begins(verbs: tuple[str, ...], commands: Iterable[tuple[str, ...]]) -> bool:
+    return any(verbs[: len(known)] == known for known in commands)
 
 
 def _replaced(files: ProjectFileTree, path: str, command: BuildCommand, words: Sequence[str]) -> ServiceTemplate | None:

@@ -7,7 +7,7 @@ by the manifest in the archive. Nothing that it looks at is imported or run. Fin
 not be looked at with 3.
 
 version: 0.1.0
-digest: sha256:0ca4bdc1d546516aec590b35c42eab59f1faaa51a25e480b30b724d84308c90b
+digest: sha256:559f3790f5a7d9bc2824f8f6fce99d1e204367da6478e551618dac1aac00d78c
     (SHA-256 of everything below the line of equals signs)
 """
 
@@ -329,9 +329,9 @@ _GIT = b".git"
 class Workspace(NamedTuple):
     """Every path that is no folder, with its mode; folders that cannot be opened, and what holds no sources."""
 
-    modes: dict[bytes, int]
-    closed: list[bytes]
-    left_out: list[bytes]
+    modes: Mapping[bytes, int]
+    closed: Sequence[bytes]
+    left_out: Sequence[bytes]
 
 
 class WorkspaceDifference(NamedTuple):
@@ -346,27 +346,36 @@ class WorkspaceDifference(NamedTuple):
 
 def scan_workspace() -> Workspace:
     """Look through the working folder; a git folder at its top is one path."""
-    workspace = Workspace({}, [], [])
+    modes: dict[bytes, int] = {}
+    closed: list[bytes] = []
+    left_out: list[bytes] = []
     pending = [b""]
     while pending:
         here = pending.pop()
-        try:
-            with os.scandir(here or b".") as listing:
-                inside = [(entry.name, entry.stat(follow_symlinks=False).st_mode) for entry in listing]
-        except OSError:
-            workspace.closed.append(here or b".")
+        inside = _list_folder(here)
+        if inside is None:
+            closed.append(here or b".")
             continue
         if here and any(name == VIRTUAL for name, _mode in inside):
-            workspace.left_out.append(here)
+            left_out.append(here)
         for name, mode in inside:
             path = here + b"/" + name if here else name
             if not stat.S_ISDIR(mode) or path == _GIT:
-                workspace.modes[path] = mode
+                modes[path] = mode
                 continue
             pending.append(path)
             if name == PACKAGES:
-                workspace.left_out.append(path)
-    return workspace
+                left_out.append(path)
+    return Workspace(modes, closed, left_out)
+
+
+def _list_folder(folder: bytes) -> list[tuple[bytes, int]] | None:
+    """The names in a folder and their modes; None where it cannot be opened."""
+    try:
+        with os.scandir(folder or b".") as listing:
+            return [(entry.name, entry.stat(follow_symlinks=False).st_mode) for entry in listing]
+    except OSError:
+        return None
 
 
 def sources_of(
@@ -745,8 +754,8 @@ class StepSettings(NamedTuple):
     """
 
     version: str
-    include: list[tuple[str, str]]
-    exclude: list[tuple[str, str]]
+    include: Sequence[tuple[str, str]]
+    exclude: Sequence[tuple[str, str]]
     load: Callable[[], ImportModule]
 
 
@@ -769,8 +778,8 @@ class StepReport(NamedTuple):
 
     version: str
     files: int
-    findings: list[StepFinding]
-    unproven: list[tuple[bytes, str]]
+    findings: Sequence[StepFinding]
+    unproven: Sequence[tuple[bytes, str]]
     bytes: BytesProof | None
     imports: str = ""
 
@@ -1099,9 +1108,96 @@ def _json(value: object) -> str:
 
 # Each module of ours that judges imports, without its comments.
 MODULES = {
+    'buildguard.codes': r'''from __future__ import annotations
+import re
+from pathlib import Path
+class Code(StrEnum):
+    summary: str
+    def __new__(cls, code: str, summary: str = "") -> Code:
+        member = str.__new__(cls, code)
+        member._value_ = code
+        member.summary = summary
+        return member
+    BG101 = "BG101", "the target Python rejects the file"
+    BG102 = "BG102", "the bytes cannot be decoded as declared"
+    BG103 = "BG103", "the target's compiler gives up on the file or crashes"
+    BG104 = "BG104", "engines disagree on the same bytes"
+    BG105 = "BG105", "the target warns of what a later Python rejects"
+    BG106 = "BG106", "the text is not what it looks like"
+    BG107 = "BG107", "importing the file and running it as a script end differently"
+    BG201 = "BG201", "f-string reuses its own quote inside a replacement field"
+    BG202 = "BG202", "backslash inside a replacement field"
+    BG203 = "BG203", "comment inside a replacement field"
+    BG204 = "BG204", "line break inside a replacement field of a single-quoted f-string"
+    BG205 = "BG205", "nested f-string: legal on the target, and one edit away from breaking"
+    BG206 = "BG206", "f-string or format spec nested deeper than the target allows"
+    BG207 = "BG207", "white space after a conversion"
+    BG301 = "BG301", "a file is missing at a later stage"
+    BG302 = "BG302", "a file is there that no earlier stage has"
+    BG303 = "BG303", "the content of a file changed between two stages"
+    BG304 = "BG304", "a file gained or lost its executable bit"
+    BG305 = "BG305", "a file became a link, or a link a file"
+    BG306 = "BG306", "a git object does not match its id"
+    BG401 = "BG401", "the project's own files disagree on the Python version"
+    BG402 = "BG402", "the image runs another Python than it is declared to"
+    BG403 = "BG403", "works here, breaks there"
+    BG404 = "BG404", "base image not pinned by digest"
+    BG405 = "BG405", "bytecode in the image that is not its source's"
+    BG406 = "BG406", "the build step is not the one that would be written today"
+    BG407 = "BG407", "the platform chooses the Python, or lacks the one that is pinned"
+    BG409 = "BG409", "a file of requirements that names no exact versions"
+    BG410 = "BG410", "the build file cannot be read"
+    BG411 = "BG411", "a field that Cloud Build does not know"
+    BG412 = "BG412", "a value that Cloud Build cannot take"
+    BG413 = "BG413", "something stands twice in the build file"
+    BG414 = "BG414", "a build that cannot run as it is written"
+    BG415 = "BG415", "a step waits for a missing or later step"
+    BG416 = "BG416", "a substitution that is not defined, not used or misnamed"
+    BG417 = "BG417", "more than Cloud Build takes"
+    BG418 = "BG418", "the path of a volume is reserved or relative"
+    BG501 = "BG501", "a required environment variable is missing"
+    BG502 = "BG502", "the container does not start"
+    BG503 = "BG503", "the revision does not become ready"
+    BG504 = "BG504", "a verify command failed, or ran nothing"
+    BG601 = "BG601", "module missing from the target's standard library"
+    BG602 = "BG602", "name missing from a standard-library module of the target"
+    BG603 = "BG603", "third-party module missing from the image, or not declared"
+    BG604 = "BG604", "module or name of the project not found"
+    BG605 = "BG605", "evaluated at import, and not supported by the target's types"
+    BG606 = "BG606", "a locked or local release cannot be installed on the target"
+    BG701 = "BG701", "the start command names something that does not exist"
+    BG702 = "BG702", "the start command's file cannot be executed"
+    BG703 = "BG703", "a COPY or ADD source is not sent"
+    BG704 = "BG704", "a file that the start needs does not reach the image"
+    BG705 = "BG705", "the server listens where Cloud Run does not reach it"
+    BG706 = "BG706", "a variable that the start requires is not set"
+    BG707 = "BG707", "a placeholder is sent instead of content"
+    BG708 = "BG708", "a secret is copied into the image"
+class SourceMark(StrEnum):
+    IGNORE = "ignore"
+CODES: dict[str, str] = {code.value: code.summary for code in Code}
+DOCUMENTATION_URL = ""
+RULE_ERRORS = frozenset({Code.BG201, Code.BG202, Code.BG203, Code.BG204, Code.BG206, Code.BG207})
+_UNSILENCEABLE = ("BG1", "BG3")
+def page(code: str) -> str:
+    name = code.upper()
+    if name not in CODES:
+        raise UsageError(f"unknown code '{code}'", hint=f"codes: {', '.join(CODES)}")
+    return (Path(__file__).with_name("pages") / f"{name}.md").read_text("utf-8")
+def meaning(code: str) -> str:
+    section = page(code).split("## What it means", 1)[1].split("\n## ", 1)[0].strip()
+    return " ".join(section.split("\n\n", 1)[0].split())
+def can_be_silenced(code: str) -> bool:
+    return not code.startswith(_UNSILENCEABLE)
+def check_pattern(pattern: str, where: str) -> None:
+    if re.fullmatch(r"BG\d{0,3}", pattern) is None:
+        hint = did_you_mean(pattern.upper(), CODES, f"codes: {', '.join(CODES)}")
+        raise UsageError(f"{where}: unknown code '{pattern}'", hint=hint)
+''',
     'buildguard.diagnostic': r'''from __future__ import annotations
 import re
 from typing import NamedTuple
+from buildguard.codes import Code, SourceMark
 class Severity(StrEnum):
     ERROR = "error"
     WARNING = "warning"
@@ -1114,7 +1210,7 @@ class Edit(NamedTuple):
     range: Range
     text: str
 class Finding(NamedTuple):
-    code: str
+    code: Code | SourceMark
     range: Range
     message: str
     hint: str = ""
@@ -1123,7 +1219,7 @@ class Finding(NamedTuple):
     within: Range | None = None
     edits: tuple[Edit, ...] = ()
 class Diagnostic(NamedTuple):
-    code: str
+    code: Code
     severity: Severity
     path: str | None
     range: Range
@@ -1363,8 +1459,6 @@ class Guard(StrEnum):
     TESTED = "tested"
     EXCEPT = "except"
     FALSE = "false"
-_FORMS = {form.value: form for form in ImportForm}
-_GUARDS = {guard.value: guard for guard in Guard}
 class ImportStatement(NamedTuple):
     line: int
     column: int
@@ -1401,7 +1495,6 @@ class UndecidedImport(NamedTuple):
     path: str
     line: int
     reason: str
-    is_executed: bool = False
 class ProjectImports(NamedTuple):
     findings: Mapping[str, tuple[Finding, ...]]
     undecided: tuple[UndecidedImport, ...]
@@ -1413,7 +1506,7 @@ def facts_from(data: bytes) -> ModuleFacts | None:
         rows = json.loads(data)
         return ModuleFacts(
             tuple(
-                ImportStatement(line, column, _FORMS[form], module, tuple(names), level, _GUARDS[guard], late, lazy)
+                ImportStatement(line, column, ImportForm(form), module, tuple(names), level, Guard(guard), late, lazy)
                 for line, column, form, module, names, level, guard, late, lazy in rows["imports"]
             ),
             MappingProxyType(rows["bound"]),
@@ -1421,7 +1514,7 @@ def facts_from(data: bytes) -> ModuleFacts | None:
             bool(rows["dynamic"]),
             tuple(PathChange(line, folder) for line, folder in rows["paths"]),
             tuple(
-                EvaluatedType(line, column, kind, text, _GUARDS[guard])
+                EvaluatedType(line, column, kind, text, Guard(guard))
                 for line, column, kind, text, guard in rows["evaluated"]
             ),
         )
@@ -1621,13 +1714,11 @@ class NameReader:
         if location.kind is ModuleKind.NAMESPACE:
             return Bound.UNKNOWN if self._may_be_foreign(module.name) else Bound.NO
         facts = self._facts(location.file) if location.kind in {ModuleKind.PACKAGE, ModuleKind.MODULE} else None
-        if facts is None:
+        if facts is None or facts.dynamic:
             return Bound.UNKNOWN
         line = facts.bound.get(name)
         if line is not None and (before is None or line < before):
             return Bound.YES
-        if facts.dynamic:
-            return Bound.UNKNOWN
         return self._by_stars(module, facts, name, before, seen | {module.name})
     def _by_stars(
         self, module: LoadedModule, facts: ModuleFacts, name: str, before: int | None, seen: frozenset[str]
@@ -1696,7 +1787,6 @@ class Resolution(NamedTuple):
     @property
     def last(self) -> LoadedModule | None:
         return self.modules[-1] if self.kind is ImportKind.RESOLVED and self.modules else None
-_OUTSIDE = Resolution(ImportKind.OUTSIDE)
 class SearchPath(NamedTuple):
     front: tuple[str, ...]
     back: tuple[str, ...] = ()
@@ -1719,20 +1809,18 @@ class ModuleResolver:
         self._may_be_foreign = may_be_foreign
         self._prefer_installed = prefer_installed
         self._found: dict[str, Resolution] = {}
-        self._found_relative: dict[tuple[str, int, str], Resolution] = {}
         self._installed: dict[str, bool] = {}
     def resolve(self, module: LoadedModule, row: ImportStatement) -> Resolution:
         if row.level:
-            return self._find_relative(module.package, row)
+            return self._relative(module, row)
         top = row.module.partition(".")[0]
         if self._prefer_installed and self._means_installed(module, top):
-            return _OUTSIDE
+            return Resolution(ImportKind.OUTSIDE)
         return self.find(row.module)
     def _means_installed(self, module: LoadedModule, top: str) -> bool:
-        package = module.package
-        if not package:
+        if not module.package:
             return top == module.name or self.may_be_installed(top)
-        return self.may_be_installed(top) and top != package.partition(".")[0]
+        return top != module.package.partition(".")[0] and self.may_be_installed(top)
     def find(self, dotted: str) -> Resolution:
         known = self._found.get(dotted)
         if known is None:
@@ -1756,16 +1844,10 @@ class ModuleResolver:
         return known
     def _is_foreign(self, top: str, first: ModuleLocation) -> bool:
         return first.kind is ModuleKind.NAMESPACE and self.may_be_installed(top)
-    def _find_relative(self, package: str, row: ImportStatement) -> Resolution:
-        place = (package, row.level, row.module)
-        known = self._found_relative.get(place)
-        if known is None:
-            known = self._found_relative[place] = self._relative(package, row)
-        return known
-    def _relative(self, package: str, row: ImportStatement) -> Resolution:
-        if not package:
+    def _relative(self, module: LoadedModule, row: ImportStatement) -> Resolution:
+        if not module.package:
             return Resolution(ImportKind.NO_PACKAGE)
-        parts = package.split(".")
+        parts = module.package.split(".")
         if row.level > len(parts):
             return Resolution(ImportKind.BEYOND)
         base = self.find(".".join(parts[: len(parts) - row.level + 1]))
@@ -1912,7 +1994,6 @@ class ImportGraph:
         self.resolver = resolver
         self.facts = facts
         self._edges: dict[str, tuple[ImportEdge, ...]] = {}
-        self._own_edges: dict[str, tuple[ImportEdge, ...]] = {}
     def edges(self, module: LoadedModule) -> tuple[ImportEdge, ...]:
         known = self._edges.get(module.name)
         if known is None:
@@ -1921,19 +2002,11 @@ class ImportGraph:
             known = tuple(self._edge(module, row) for row in rows if row.guard is not Guard.FALSE)
             self._edges[module.name] = known
         return known
-    def own_edges(self, module: LoadedModule) -> tuple[ImportEdge, ...]:
-        known = self._own_edges.get(module.name)
-        if known is None:
-            known = tuple(edge for edge in self.edges(module) if edge.resolution.modules)
-            self._own_edges[module.name] = known
-        return known
     def _edge(self, module: LoadedModule, row: ImportStatement) -> ImportEdge:
         resolution = self.resolver.resolve(module, row)
-        sources = self._sources(resolution, row) if resolution.modules else ()
-        return ImportEdge(row, resolution, sources, is_certain(row, is_main=module.is_main))
-    def _sources(self, resolution: Resolution, row: ImportStatement) -> tuple[LoadedModule, ...]:
         targets = [*resolution.modules, *self._submodules(resolution.last, row)]
-        return tuple(target for target in targets if has_source(target))
+        sources = tuple(target for target in targets if has_source(target))
+        return ImportEdge(row, resolution, sources, is_certain(row, is_main=module.is_main))
     def _submodules(self, package: LoadedModule | None, row: ImportStatement) -> Iterator[LoadedModule]:
         if package is None or row.form is not ImportForm.FROM:
             return
@@ -2036,7 +2109,7 @@ class _Execution:
         self._stack.append(module.name)
         self._lines[module.name] = 0
         late: set[str] = set()
-        for edge in self._graph.own_edges(module):
+        for edge in self._graph.edges(module):
             if not self._runs(module, edge):
                 late.update(target.name for target in edge.targets)
                 continue
@@ -2186,7 +2259,7 @@ def _aliases(nodes: Iterable[ast.AST], module: str) -> Iterator[str]:
             yield from (alias.asname or alias.name for alias in node.names if alias.name == module)
 ''',
     'buildguard.imports.own_imports': r'''from __future__ import annotations
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 from buildguard.imports.circles import CircularImport, find_circles
 from buildguard.imports.execution import is_guarded
@@ -2204,15 +2277,11 @@ class OutsideImport(NamedTuple):
     row: ImportStatement
     certain: bool
     chain: tuple[str, ...]
-class OpenImport(NamedTuple):
-    file: str
-    line: int
-    certain: bool
 class OwnImports(NamedTuple):
     faults: tuple[ImportFault, ...]
     outside: tuple[OutsideImport, ...]
-    undecided: tuple[OpenImport, ...]
-    reached: dict[str, ReachedModule]
+    undecided: tuple[tuple[str, int], ...]
+    reached: Mapping[str, ReachedModule]
 class ProgramReader:
     def __init__(self, program: StartedProgram, context: ImportContext) -> None:
         self._program = program
@@ -2259,7 +2328,7 @@ class OwnImportJudge:
         self._knows_path = knows_path
         self._faults: list[ImportFault] = []
         self._outside: list[OutsideImport] = []
-        self._undecided: list[OpenImport] = []
+        self._undecided: list[tuple[str, int]] = []
     def _follow(self, module: LoadedModule, row: ImportStatement) -> LoadedModule | None:
         return self._graph.resolver.resolve(module, row).last
     def result(self, reached: dict[str, ReachedModule]) -> OwnImports:
@@ -2289,7 +2358,7 @@ class OwnImportJudge:
     def _judge_own(self, item: ReachedModule, edge: ImportEdge) -> None:
         kind = edge.resolution.kind
         if kind is ImportKind.UNCLEAR:
-            self._leave_open(item, edge)
+            self._undecided.append((item.module.location.file, edge.row.line))
         elif kind in _WRONG_LEVEL:
             self._add(_WRONG_LEVEL[kind], item, edge, "." * edge.row.level + edge.row.module)
         elif kind is ImportKind.MISSING:
@@ -2305,7 +2374,7 @@ class OwnImportJudge:
         name = missing.rpartition(".")[2]
         other = next(self._graph.resolver.tree.other_cases(name, folders), "")
         if parent is not None and not has_source(parent) and parent.location.file:
-            self._leave_open(item, edge)
+            self._undecided.append((item.module.location.file, edge.row.line))
         else:
             self._add(FaultKind.OTHER_CASE if other else FaultKind.MISSING, item, edge, missing, other)
     def _judge_names(self, item: ReachedModule, edge: ImportEdge) -> None:
@@ -2319,10 +2388,7 @@ class OwnImportJudge:
                 kind = FaultKind.OTHER_CASE if other else FaultKind.UNBOUND
                 self._add(kind, item, edge, f"{source.name}.{name}" if other else name, other)
             elif bound is Bound.UNKNOWN and not self._is_refused(source):
-                self._leave_open(item, edge)
-    def _leave_open(self, item: ReachedModule, edge: ImportEdge) -> None:
-        certain = item.certain and edge.certain
-        self._undecided.append(OpenImport(item.module.location.file, edge.row.line, certain))
+                self._undecided.append((item.module.location.file, edge.row.line))
     def _is_refused(self, source: LoadedModule) -> bool:
         return has_source(source) and self._facts(source.location.file) is None
     def _add(self, kind: FaultKind, item: ReachedModule, edge: ImportEdge, name: str, detail: str = "") -> None:
@@ -2358,7 +2424,7 @@ from buildguard.imports.faults import FaultKind, ImportContext, ImportFault
 from buildguard.imports.finder import FileTree, ModuleKind, ModuleLocation
 from buildguard.imports.import_graph import ImportGraph, ReachedModule
 from buildguard.imports.names import LoadedModule
-from buildguard.imports.own_imports import OpenImport, OwnImportJudge, OwnImports
+from buildguard.imports.own_imports import OwnImportJudge, OwnImports
 from buildguard.imports.program import folders_above, home_of
 from buildguard.imports.resolver import ModuleResolver, SearchPath
 _MOST_MEMBERS = 8
@@ -2387,14 +2453,10 @@ class LooseReader:
         first = self._judge(folders, modules, certain=certain)
         if not first.faults or len(folders) == 1:
             return first
-        second = self._judge(folders[::-1], _to_judge_again(first, modules), certain=certain)
+        second = self._judge(folders[::-1], modules, certain=certain)
         shared = {_place(fault) for fault in second.faults}
         faults = tuple(fault for fault in first.faults if _place(fault) in shared)
-        lost = [
-            OpenImport(fault.module.location.file, fault.row.line, fault.certain)
-            for fault in first.faults
-            if _place(fault) not in shared
-        ]
+        lost = [(fault.module.location.file, fault.row.line) for fault in first.faults if _place(fault) not in shared]
         return first._replace(faults=faults, undecided=(*first.undecided, *lost))
     def _judge(self, folders: tuple[str, ...], modules: list[LoadedModule], *, certain: bool) -> OwnImports:
         resolver = ModuleResolver(
@@ -2435,11 +2497,6 @@ class LooseReader:
                 find_circles(graph, judge.names, [member]) for member in members
             ):
                 yield circle
-def _to_judge_again(first: OwnImports, modules: list[LoadedModule]) -> list[LoadedModule]:
-    if any(fault.kind is FaultKind.CIRCULAR for fault in first.faults):
-        return modules
-    files = {fault.module.location.file for fault in first.faults}
-    return [module for module in modules if module.location.file in files]
 def _place(fault: ImportFault) -> tuple[str, int, str, str]:
     return fault.module.location.file, fault.row.line, fault.name, fault.kind
 ''',
@@ -2482,17 +2539,12 @@ class DoubtFinder:
             yield f"{fault.name} is generated"
         for folder in folders:
             yield from self._of_folder(folder, name)
-        if self._is_named_by_build(name):
+        if re.search(rb"[\w/.*-]*\b%s\.py\b" % re.escape(name.encode()), self._texts.build_files):
             yield f"a build file names {name}.py"
         if fault.source is not None and self._changes_modules(fault.source.location.file):
             yield f"{fault.source.name} changes where its modules come from"
         if self._is_registered(fault.name):
             yield f"the project puts {fault.name} into sys.modules"
-    def _is_named_by_build(self, name: str) -> bool:
-        file = name.encode() + b".py"
-        return file in self._texts.build_files and (
-            re.search(rb"\b%s\b" % re.escape(file), self._texts.build_files) is not None
-        )
     def _of_folder(self, folder: str, name: str) -> Iterator[str]:
         stem = posixpath.join(folder, name)
         yield from filter(None, map(self._program.why_unknown, (f"{stem}.py", f"{stem}/__init__.py")))
@@ -2575,12 +2627,13 @@ class UnknownPackages:
     'buildguard.imports.project_imports': r'''from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import repeat
+from buildguard.codes import Code
 from buildguard.diagnostic import Finding, Range, Severity
 from buildguard.imports import standard_names
 from buildguard.imports.doubts import DoubtFinder, ProjectTexts
 from buildguard.imports.execution import is_guarded
 from buildguard.imports.faults import ImportContext, ImportFault, describe
-from buildguard.imports.own_imports import OpenImport, OutsideImport, OwnImports, ProgramReader
+from buildguard.imports.own_imports import OutsideImport, OwnImports, ProgramReader
 from buildguard.imports.program import StartedProgram, is_test, sources_of
 from buildguard.imports.records import FileReach, Guard, ProjectImports, UndecidedImport
 from buildguard.imports.third_party import PackageAnswer, PackagePresence, PackageSource
@@ -2653,33 +2706,33 @@ class _ProgramJudge:
             self._take_fault(fault)
         for item in result.outside:
             self._take_outside(item)
-        for left in result.undecided:
-            self._leave_open(left, "its names are not known")
-    def _leave_open(self, item: OpenImport, reason: str) -> None:
-        self.undecided.append(UndecidedImport(self._origin(item.file), item.line, reason, item.certain))
+        for file, line in result.undecided:
+            self._leave_open(file, line, "its names are not known")
+    def _leave_open(self, file: str, line: int, reason: str) -> None:
+        self.undecided.append(UndecidedImport(self._origin(file), line, reason))
     def _take_fault(self, fault: ImportFault) -> None:
         doubt = self._doubts.find(fault)
         if doubt:
-            self._leave_open(_open_import(fault), doubt)
+            self._leave_open(fault.module.location.file, fault.row.line, doubt)
             return
         text = describe(fault, self._origin)
-        self._add("BG604", fault, text.message, text.hint, is_error=fault.certain)
+        self._add(Code.BG604, fault, text.message, text.hint, is_error=fault.certain)
     def _take_outside(self, item: OutsideImport) -> None:
         top = item.row.module.partition(".")[0]
         if self._packages is None or standard_names.is_standard(top) or is_guarded(item.row):
             return
         answer = self._packages.ask(item.row)
         if answer.presence is PackagePresence.UNKNOWN:
-            self._leave_open(_open_import(item), answer.detail or "its package is not known")
+            self._leave_open(item.module.location.file, item.row.line, answer.detail or "its package is not known")
         elif answer.presence is not PackagePresence.PRESENT:
             is_caught = answer.presence in _ABSENT and item.row.guard is Guard.MODULE_ONLY
             if is_caught or (self._packages.predicted and not self._is_reached(item)):
                 return
             message, hint = _package_text(answer, self._packages)
-            self._add("BG603", item, message, hint, is_error=item.certain and not self._packages.predicted)
+            self._add(Code.BG603, item, message, hint, is_error=item.certain and not self._packages.predicted)
     def _is_reached(self, item: OutsideImport) -> bool:
         return not self._program.starts or item.chain[0] in self._start_names
-    def _add(self, code: str, item: ImportFault | OutsideImport, message: str, hint: str, *, is_error: bool) -> None:
+    def _add(self, code: Code, item: ImportFault | OutsideImport, message: str, hint: str, *, is_error: bool) -> None:
         chain = self._shown(item.chain)
         shown = f"{message} ({' → '.join(chain)})" if len(chain) > 1 else message
         severity = Severity.ERROR if is_error else Severity.WARNING
@@ -2689,8 +2742,6 @@ class _ProgramJudge:
     def _shown(self, chain: tuple[str, ...]) -> tuple[str, ...]:
         main = next((start.location.file for start in self._program.starts if start.is_main), "")
         return tuple(main.rpartition("/")[2] if name == "__main__" else name for name in chain)
-def _open_import(item: ImportFault | OutsideImport) -> OpenImport:
-    return OpenImport(item.module.location.file, item.row.line, item.certain)
 def _package_text(answer: PackageAnswer, packages: PackageSource) -> tuple[str, str]:
     if answer.presence is PackagePresence.NAME_MISSING:
         message = f"cannot import name '{answer.missing}' from '{answer.detail}' as it is installed in {packages.words}"
@@ -2821,6 +2872,7 @@ def _depends_on_installation(module: str, reply: LibraryReply) -> bool:
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import NamedTuple
+from buildguard.codes import Code
 from buildguard.diagnostic import Finding, Range, Severity
 from buildguard.imports import standard_names
 from buildguard.imports.library_answers import Availability, LibraryAnswer, Question
@@ -2853,7 +2905,7 @@ _MOVED = (
 )
 class ImportVerdict(NamedTuple):
     findings: tuple[Finding, ...]
-    undecided: tuple[tuple[int, str, bool], ...]
+    undecided: tuple[tuple[int, str], ...]
 def questions_of(statements: Iterable[ImportStatement]) -> set[Question]:
     names: dict[str, set[str]] = defaultdict(set)
     for statement in statements:
@@ -2871,35 +2923,37 @@ class ImportJudge:
         self._brings = brings
     def judge(self, statements: Iterable[ImportStatement], reach: FileReach) -> ImportVerdict:
         findings: list[Finding] = []
-        undecided: list[tuple[int, str, bool]] = []
+        undecided: list[tuple[int, str]] = []
         for statement in filter(is_of_library, statements):
             for item in self._judge(statement, reach):
                 if isinstance(item, Finding):
                     findings.append(item)
                 else:
-                    is_executed = severity_of(statement, reach) is Severity.ERROR
-                    undecided.append((statement.line, item, is_executed))
+                    undecided.append((statement.line, item))
         return ImportVerdict(tuple(findings), tuple(undecided))
     def _judge(self, statement: ImportStatement, reach: FileReach) -> Iterator[Finding | str]:
         answer = self._answers.get(statement.module)
         if answer is None or answer.module is Availability.UNDECIDED:
             yield "the target's interpreter could not be asked"
             return
-        if answer.module is Availability.MISSING:
-            if statement.guard is not Guard.MODULE_ONLY:
-                elsewhere = self._brings(statement.module)
-                yield elsewhere or _missing_module(statement, answer, reach, self._version)
-            return
-        states = [(name, answer.names.get(name, Availability.UNDECIDED)) for name in statement.names if name != "*"]
-        if any(state is Availability.UNDECIDED for _name, state in states):
+        if answer.module is not Availability.MISSING:
+            yield from self._judge_names(statement, answer, reach)
+        elif statement.guard is not Guard.MODULE_ONLY:
+            yield self._brings(statement.module) or _missing_module(statement, answer, reach, self._version)
+    def _judge_names(
+        self, statement: ImportStatement, answer: LibraryAnswer, reach: FileReach
+    ) -> Iterator[Finding | str]:
+        states = {name: answer.names.get(name, Availability.UNDECIDED) for name in statement.names if name != "*"}
+        if Availability.UNDECIDED in states.values():
             yield "whether the name is there depends on how the interpreter was built"
-        missing = [name for name, state in states if state is Availability.MISSING]
+        missing = [name for name, state in states.items() if state is Availability.MISSING]
+        if not missing:
+            return
         is_unreached = not reach.chain and not reach.certain
-        if missing and is_unreached and standard_names.are_windows_names(statement.module, missing):
+        if is_unreached and standard_names.are_windows_names(statement.module, missing):
             yield "only Windows has the name, and no start runs the file"
-        elif missing:
-            elsewhere = self._brings(statement.module)
-            yield elsewhere or _missing_names(statement, missing, reach, self._version)
+        else:
+            yield self._brings(statement.module) or _missing_names(statement, missing, reach, self._version)
 def severity_of(statement: ImportStatement, reach: FileReach) -> Severity:
     runs = reach.certain and not statement.late and not statement.lazy
     return Severity.ERROR if runs and statement.guard not in _MAY_NOT_RUN else Severity.WARNING
@@ -2912,12 +2966,12 @@ def _missing_module(statement: ImportStatement, answer: LibraryAnswer, reach: Fi
     message = f"Python {version} has no module {module}{words}{chain_words(reach, statement.module)}"
     is_foreign = top in standard_names.WINDOWS_ONLY and not reach.chain
     severity = Severity.WARNING if is_foreign else severity_of(statement, reach)
-    return Finding("BG601", _range(statement), message, standard_names.successor_of(top), severity=severity)
+    return Finding(Code.BG601, _range(statement), message, standard_names.successor_of(top), severity=severity)
 def _missing_names(statement: ImportStatement, missing: list[str], reach: FileReach, version: str) -> Finding:
     chain = chain_words(reach, statement.module)
     message = f"cannot import name {', '.join(missing)} from {statement.module} on Python {version}{chain}"
     hint = _hint_for(statement, missing)
-    return Finding("BG602", _range(statement), message, hint, severity=severity_of(statement, reach))
+    return Finding(Code.BG602, _range(statement), message, hint, severity=severity_of(statement, reach))
 def _hint_for(statement: ImportStatement, missing: list[str]) -> str:
     for module, elsewhere, names in _MOVED:
         if statement.module == module and names.issuperset(missing):
@@ -2930,6 +2984,7 @@ def _minor(version: str) -> int:
 ''',
     'buildguard.imports.evaluated': r'''from __future__ import annotations
 from collections.abc import Iterable
+from buildguard.codes import Code
 from buildguard.diagnostic import Finding, Range, Severity
 from buildguard.imports.records import EvaluatedType, FileReach, Guard
 BACKPORT = "eval_type_backport"
@@ -2944,7 +2999,7 @@ def _finding(row: EvaluatedType, reach: FileReach, version: str) -> Finding:
     message = f"{row.text} raises TypeError on Python {version}{reader}: it needs Python {_SINCE[kind]}{chain}"
     certain = reach.certain and row.guard is Guard.NONE
     severity = Severity.ERROR if certain else Severity.WARNING
-    return Finding("BG605", Range(row.line, row.column), message, _hint(row, kind), severity=severity)
+    return Finding(Code.BG605, Range(row.line, row.column), message, _hint(row, kind), severity=severity)
 def _hint(row: EvaluatedType, kind: str) -> str:
     if row.kind.endswith(_READ):
         return "write Optional or Union from typing, or install eval_type_backport"
@@ -3565,13 +3620,14 @@ KEPT = re.compile(
 def all_codes(code):
     codes = [code]
     for part in codes:
-        codes += [constant for constant in part.co_consts if type(constant) is CODE]
+        codes.extend(constant for constant in part.co_consts if type(constant) is CODE)
     return codes
-def bound_names(code, codes, lines):
+def bound_names(code, codes):
     import opcode
     bound = {}
     for name, offset in stored(code, opcode.opmap["STORE_NAME"], opcode.EXTENDED_ARG):
         bound.setdefault(name, offset)
+    lines = line_starts(code)
     at = 0
     for name, offset in bound.items():
         while at + 1 < len(lines) and lines[at + 1][0] <= offset:
@@ -3603,18 +3659,16 @@ def line_starts(code):
         line += lines - 256 if lines >= 128 else lines
         starts.append((offset, line))
     return starts
-def outline_of(data, typed, blocks, is_whole=False):
+def outline_of(data, typed):
     if b"\r" in data or b"\0" in data or b"\f" in data:
-        return None, []
-    spans, left_out = spans_of(data, blocks)
-    last = len(spans) if is_whole or typed is not None else last_import(data, spans)
+        return None
     pieces = []
-    kept = 0
-    for number, (start, stop, is_block) in enumerate(spans):
+    kept = start = 0
+    for stop, is_whole in statement_ends(data):
+        if not is_whole:
+            continue
         text = data[start:stop]
-        if number >= last:
-            break
-        if is_block or not is_needed(text, typed):
+        if not is_needed(text, typed):
             pieces.append(data[kept:start])
             pieces.append(b"\n" * text.count(b"\n"))
             kept = stop
@@ -3622,30 +3676,9 @@ def outline_of(data, typed, blocks, is_whole=False):
             pieces.append(data[kept:start])
             pieces.append(without_functions(text))
             kept = stop
-    pieces.append(data[kept : spans[last][0]] if last < len(spans) else data[kept:])
-    return b"".join(pieces), left_out
-def spans_of(data, blocks):
-    spans, left_out = [], []
-    start = counted = 0
-    line = 1
-    for stop, is_whole in statement_ends(data):
-        if not is_whole:
-            continue
-        is_block = False
-        if blocks and BLOCK_START.match(data, start):
-            line += data.count(b"\n", counted, start)
-            counted = start
-            is_block = line in blocks
-            left_out += [line] if is_block else []
-        spans.append((start, stop, is_block))
         start = stop
-    return spans, left_out
-def last_import(data, spans):
-    for number in range(len(spans) - 1, -1, -1):
-        start, stop, is_block = spans[number]
-        if not is_block and (data.find(b"import", start, stop) >= 0 or data.find(b"__all__", start, stop) >= 0):
-            return number + 1
-    return 0
+    pieces.append(data[kept:])
+    return b"".join(pieces)
 def statement_ends(data):
     at = last = double = single = 0
     quotes = DOUBLE in data or SINGLE in data
@@ -3662,20 +3695,6 @@ def statement_ends(data):
         if not is_decorator:
             at = stop
     yield len(data), True
-def statements_with(data, word):
-    pieces, start = [], 0
-    for stop, is_whole in statement_ends(data):
-        if is_whole:
-            if data.find(word, start, stop) >= 0:
-                pieces.append(data[start:stop])
-            start = stop
-    return b"".join(pieces)
-def uses_in(code, name):
-    import opcode
-    if any(name in nested.co_names for nested in all_codes(code)[1:]):
-        return None
-    operations = [opcode.opmap[kind] for kind in ("LOAD_NAME", "STORE_NAME")]
-    return sum(used == name for kind in operations for used, _at in stored(code, kind, opcode.EXTENDED_ARG))
 def is_needed(text, typed):
     if (b"import" in text and IMPORTS.search(text)) or (typed is not None and (typed.search(text) or b"class" in text)):
         return True
@@ -3720,30 +3739,27 @@ def imports_in(codes):
     'buildguard.remote.import_codes': r'''import re
 import sys
 from itertools import accumulate
-from buildguard.remote.import_outline import BLOCK_START, CODE, line_starts, stored
+from buildguard.remote.import_outline import BLOCK_START, CODE, imports_in, line_starts, stored
 IMPORT_LINE = re.compile(
     rb"[ \t]*(?:import[ \t]+|(from)[ \t]+(\.*)[ \t]*)([A-Za-z0-9_.]*)[^;#\n]*(?:#[^\n]*)?(?:\n|\Z)"
 )
 MARGIN_OF_LINE = re.compile(rb"[ \t]*")
 HEADER = re.compile(rb"^[ \t]*(?:async[ \t]+)?(?:def|class)[ \t]+([A-Za-z0-9_]+)[^\n]*\n", re.MULTILINE)
 EXPORTS = re.compile(rb"^__all__[ \t]*=[ \t]*([\[(])([^\])#]*)[\])][ \t]*$", re.MULTILINE)
-SYS_PATH = re.compile(rb"(?<!\w)sys(?!\w)(?!\.(?!path\b)\w|[ \t]*[\n,#])|^[ \t\f]*\.[ \t]*path\b", re.MULTILINE)
 QUOTED = re.compile(rb"([\"'])([A-Za-z0-9_.]+)\1\Z")
 NOT_PLAIN = frozenset(("exit", "quit", "_exit", "import_module", "__import__", "addsitedir"))
 CHANGES = frozenset(("insert", "append"))
 RETURNS = ("RETURN_VALUE", "RETURN_CONST")
 NEWEST = (3, 15)
-FAR = 100
 FUNCTION = 1
-def plain_reader(data, names, lines):
-    if not NOT_PLAIN.isdisjoint(names) or b"\r" in data or sys.version_info >= NEWEST:
+def plain_imports(data, codes, names):
+    is_path = "path" in names and "sys" in names and not CHANGES.isdisjoint(names)
+    if is_path or not NOT_PLAIN.isdisjoint(names) or b"\r" in data or sys.version_info >= NEWEST:
         return None
-    return None if may_change_paths(data, names) else PlainReader(data, lines)
-def may_change_paths(data, names):
-    if "addsitedir" in names:
-        return True
-    is_named = "path" in names and "sys" in names and not CHANGES.isdisjoint(names)
-    return is_named and SYS_PATH.search(data) is not None
+    try:
+        return PlainReader(data, codes).read(codes[0])
+    except UnclearImportError:
+        return None
 def plain_exports(data, bound):
     match = EXPORTS.search(data)
     if match is None or data.count(b"__all__") > 1 or data.count(b"\n", 0, match.start()) + 1 != bound.get("__all__"):
@@ -3756,42 +3772,24 @@ def plain_exports(data, bound):
 class UnclearImportError(Exception):
     pass
 class PlainReader:
-    def __init__(self, data, lines):
+    def __init__(self, data, codes):
         import opcode
         self._data = data
-        self._lines = lines
-        self._starts = [0, 0]
-        self._is_nested = may_nest_imports(data)
+        self._lengths = [0]
+        self._lengths += accumulate(map(len, data.split(b"\n")))
+        self._is_nested = imports_in(codes) > imports_in(codes[:1])
         self._import = opcode.opmap["IMPORT_NAME"]
         self._constant = opcode.opmap["LOAD_CONST"]
         self._extended = opcode.EXTENDED_ARG
         self._raise = opcode.opmap["RAISE_VARARGS"]
         self._returns = [opcode.opmap[name] for name in RETURNS if name in opcode.opmap]
-    def read_module(self, code):
-        try:
-            return self.read(code)
-        except UnclearImportError:
-            return None
-    def read_blocks(self, code):
-        blocks = {}
-        if self._raise in code.co_code[::2]:
-            return blocks
-        for line, item in self._blocks(code):
-            begin = self._start_of(line)
-            try:
-                self._margin(begin, 0, None)
-                blocks[line] = self.read(item, bool(item.co_flags & FUNCTION), self._body_of(item, begin))
-            except UnclearImportError:
-                continue
-        return blocks
     def read(self, code, late=False, body=None):
-        lines = self._lines if body is None else line_starts(code)
-        items = list(self._statements(code, lines)) + list(self._blocks(code))
-        self._check_order(code, items, lines)
+        items = list(self._statements(code)) + list(self._blocks(code))
+        self._check_order(code, items)
         rows = []
         margin = 0 if body is None else None
         for line, item in sorted(items, key=first_of):
-            begin = self._start_of(line)
+            begin = self._lengths[line - 1] + line - 1
             margin = self._margin(begin, margin, body)
             if type(item) is CODE:
                 rows += self.read(item, late or bool(item.co_flags & FUNCTION), self._body_of(item, begin))
@@ -3799,22 +3797,14 @@ class PlainReader:
                 rows.append([line, margin + 1] + self._written(item, begin) + ["", late, False])
             body = begin
         return rows
-    def _start_of(self, line):
-        starts = self._starts
-        if line - len(starts) > FAR:
-            self._starts = starts = [0, 0]
-            starts += [end + number for number, end in enumerate(accumulate(map(len, self._data.split(b"\n"))), 1)]
-        while len(starts) <= line:
-            starts.append(self._data.index(b"\n", starts[-1]) + 1)
-        return starts[line]
-    def _check_order(self, code, items, lines):
+    def _check_order(self, code, items):
         if not items:
             return
         operations = code.co_code[::2]
         ends = [self._raise]
         if code.co_flags & FUNCTION:
             last = max(map(first_of, items))
-            stop = next((start for start, line in lines if line == last), len(code.co_code))
+            stop = next((start for start, line in line_starts(code) if line == last), len(code.co_code))
             operations = operations[: stop // 2]
             ends += self._returns
         if any(end in operations for end in ends):
@@ -3828,8 +3818,8 @@ class PlainReader:
         if self._data[begin - 2 : begin] == b"\\\n":
             raise UnclearImportError
         return width
-    def _statements(self, code, lines):
-        at = 0
+    def _statements(self, code):
+        lines, at = line_starts(code), 0
         for module, offset in stored(code, self._import, self._extended):
             while at + 1 < len(lines) and lines[at + 1][0] <= offset:
                 at += 1
@@ -3873,17 +3863,6 @@ class PlainReader:
         if header is None or not is_block or header.group(1) != code.co_name.encode():
             raise UnclearImportError
         return header.end()
-def may_nest_imports(data):
-    at = data.find(b"import")
-    while at >= 0:
-        start = data.rfind(b"\n", 0, at) + 1
-        before = data[start:at]
-        if before and not before.startswith((b"from", b"#")):
-            return True
-        if b";" in before or b":" in before:
-            return True
-        at = data.find(b"import", at + 6)
-    return False
 def first_of(pair):
     return pair[0]
 def lesser(width):
@@ -3893,16 +3872,8 @@ def lesser(width):
 import re
 import sys
 from buildguard.remote.evaluated_types import TypeReader, typed_bytes
-from buildguard.remote.import_codes import may_change_paths, plain_exports, plain_reader
-from buildguard.remote.import_outline import (
-    all_codes,
-    bound_names,
-    imports_in,
-    line_starts,
-    outline_of,
-    statements_with,
-    uses_in,
-)
+from buildguard.remote.import_codes import plain_exports, plain_imports
+from buildguard.remote.import_outline import all_codes, bound_names, imports_in, outline_of
 from buildguard.remote.import_tests import (
     ENDS,
     PATH_CALLS,
@@ -3912,7 +3883,6 @@ from buildguard.remote.import_tests import (
     is_own_package,
     literal_names,
 )
-ENCODER = []
 LARGEST = 2 << 20
 DYNAMIC = frozenset({"globals", "exec", "modules", "meta_path", "path_hooks"})
 DYNAMIC_AT_TOP = frozenset({"vars", "locals", "eval", "__dict__", "setattr"})
@@ -3928,22 +3898,18 @@ def facts_for(version):
     return lambda data, code: import_facts(data, code, wanted, "linux")
 def import_facts(data: bytes, code: object, version: object, platform: str) -> bytes:
     try:
+        import json
         if len(data) > LARGEST or sys.version_info < (3, 8):
             return b""
-        text = encoder().encode(read_facts(data, code, version, platform))
-        return text.encode("ascii")
+        return json.dumps(read_facts(data, code, version, platform), separators=(",", ":")).encode("ascii")
     except Exception:
         return b""
-def encoder():
-    if not ENCODER:
-        import json
-        ENCODER.append(json.JSONEncoder(separators=(",", ":"), check_circular=False))
-    return ENCODER[0]
 def read_facts(data, code, version, platform):
     codes = all_codes(code)
-    names = set().union(*[part.co_names for part in codes])
-    lines = line_starts(code)
-    bound = bound_names(code, codes if b"global" in data else (), lines)
+    names = set()
+    for part in codes:
+        names.update(part.co_names)
+    bound = bound_names(code, codes if b"global" in data else ())
     dynamic = bool(
         not DYNAMIC.isdisjoint(names) or "__getattr__" in bound or not DYNAMIC_AT_TOP.isdisjoint(code.co_names)
     )
@@ -3952,57 +3918,29 @@ def read_facts(data, code, version, platform):
     if typed is not None and not typed.search(data):
         typed = None
     if b"import" in data or b"__all__" in data or typed is not None:
-        reader = None if typed is not None else plain_reader(data, names, lines)
-        plain = None if reader is None else plain_facts(data, code, bound, reader)
-        if plain is None:
-            blocks = {} if reader is None else reader.read_blocks(code)
-            plain = tree_facts(data, codes, (names, bound, version, platform, typed), blocks)
-        facts.update(plain)
+        plain = None if typed is not None else plain_facts(data, codes, names, bound)
+        facts.update(tree_facts(data, codes, names, bound, (version, platform, typed)) if plain is None else plain)
     return facts
-def plain_facts(data, code, bound, reader):
-    rows = reader.read_module(code)
-    if rows is None or b"__all__" not in data:
-        return None if rows is None else {"imports": rows}
-    exports = plain_exports(data, bound)
-    if exports is not None:
-        return {"imports": rows, "exports": exports}
-    parts = read_exports(data, code)
-    return None if parts is None else {"imports": rows, "exports": parts.exports if parts.exports_known else None}
-def read_exports(data, code):
-    text = statements_with(data, b"__all__")
-    if b"__all__ as" in text or b"\r" in data or b"\f" in data or not text.isascii():
+def plain_facts(data, codes, names, bound):
+    exports = plain_exports(data, bound) if b"__all__" in data else None
+    if exports is None and b"__all__" in data:
         return None
+    rows = plain_imports(data, codes, names)
+    return None if rows is None else {"imports": rows, "exports": exports}
+def tree_facts(data, codes, names, bound, how):
+    outline = outline_of(data, how[2])
     try:
-        tree = ast.parse(text)
-    except (SyntaxError, ValueError):
-        return None
-    uses = [node for node in ast.walk(tree) if isinstance(node, ast.Name) and node.id == "__all__"]
-    changes = [node for node in ast.walk(tree) if isinstance(node, ast.AugAssign) and node.target in uses]
-    if len(uses) + len(changes) != uses_in(code, "__all__"):
-        return None
-    reader = FactReader(text, (), Evaluator(sys.version_info, "linux", ()))
-    reader.read(tree)
-    return reader
-def tree_facts(data, codes, how, blocks):
-    outline, left_out = outline_of(data, how[-1], blocks, is_whole=may_change_paths(data, how[0]))
-    rows = [row for line in left_out for row in blocks[line]]
-    try:
-        reader = None if outline is None else read_tree(outline, data, *how)
+        reader = None if outline is None else read_tree(outline, data, names, bound, *how)
     except (SyntaxError, ValueError):
         reader = None
-    compiled = imports_in(codes)
-    if reader is None or reader.count + len(rows) != compiled or not how[0].issuperset(reader.modules):
-        reader, rows = read_tree(data, data, *how), []
-        if compiled > reader.count and (b"finally" not in data or not reader.count):
-            raise ValueError("an import is in a statement that is not known here")
+    if reader is None or reader.count != imports_in(codes) or not names.issuperset(reader.modules):
+        reader = read_tree(data, data, names, bound, *how)
     return {
-        "imports": sorted(reader.imports + rows, key=line_of) if rows else reader.imports,
+        "imports": reader.imports,
         "paths": reader.paths,
         "exports": reader.exports if reader.exports_known else None,
         "evaluated": reader.types.rows if reader.types is not None else [],
     }
-def line_of(row):
-    return row[0]
 def read_tree(text, data, names, bound, version, platform, typed):
     reader = FactReader(data, names, Evaluator(version, platform, names))
     if typed is not None:
@@ -4010,15 +3948,13 @@ def read_tree(text, data, names, bound, version, platform, typed):
     reader.read(ast.parse(text))
     return reader
 class ImportBlock:
-    def __init__(self, guard="", late=False, model=False, caught=False, local=False):
+    def __init__(self, guard="", late=False, model=False, caught=False):
         self.guard = guard
         self.late = late
         self.model = model
         self.caught = caught
-        self.local = local or late
     def inside(self, guard):
-        guard = max(self.guard, guard, key=GUARDS.index)
-        return ImportBlock(guard, self.late, self.model, self.caught, self.local)
+        return ImportBlock(max(self.guard, guard, key=GUARDS.index), self.late, self.model, self.caught)
     @property
     def runs(self):
         return not self.late and not self.caught and self.guard in ("", "conditional", "main")
@@ -4103,7 +4039,7 @@ class FactReader:
     def _class(self, node, block):
         self._expressions(node, block)
         is_model = self.types is not None and self.types.is_model(node)
-        self._body(node.body, ImportBlock(block.guard, block.late, is_model, block.caught, local=True))
+        self._body(node.body, ImportBlock(block.guard, block.late, is_model, block.caught))
         return False
     def _if(self, node, block):
         self._expressions(node, block)
@@ -4171,7 +4107,7 @@ class FactReader:
         for target in targets:
             if isinstance(target, ast.Name) and target.id == "__all__" and not block.late:
                 self._export(node)
-        if not block.local and node.value is not None and not isinstance(node, ast.AugAssign):
+        if not block.late and node.value is not None and not isinstance(node, ast.AugAssign):
             self.values.see_assignment(targets, node.value)
         return False
     def _export(self, node):
@@ -4346,7 +4282,7 @@ class _BuildJudge:
         for path, facts in known.items():
             verdict = judge.judge(facts.imports, reach[path])
             yield from ((path, finding) for finding in verdict.findings)
-            yield from ((path, reason) for _line, reason, _is_executed in verdict.undecided)
+            yield from ((path, reason) for _line, reason in verdict.undecided)
             if facts.evaluated:
                 has_backport = provided.declares(BACKPORT)
                 for finding in judge_types(facts.evaluated, reach[path], version, has_backport=has_backport):

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from buildguard.check.result import CheckReport, TargetRow
+from buildguard.codes import Code
 from buildguard.compare.chain import Chain, Hop
 from buildguard.compare.difference import Difference
 from buildguard.diagnostic import Diagnostic, Edit, Range, Severity, Unproven
-from buildguard.stages.manifest import Manifest, ManifestEntry
+from buildguard.stages.manifest import Manifest, ManifestEntry, Sha256
 from buildguard.stages.snapshot import Snapshot, StageKind
 
 ROW = TargetRow("3.11", "Dockerfile:1", "interpreter", "compiled", "CPython 3.11.9", None, None, 9, 0)
@@ -14,7 +15,7 @@ ROW = TargetRow("3.11", "Dockerfile:1", "interpreter", "compiled", "CPython 3.11
 
 def finding(
     path: str | None = "a.py",
-    code: str = "BG101",
+    code: str = Code.BG101,
     *,
     line: int = 3,
     severity: Severity = Severity.ERROR,
@@ -24,7 +25,9 @@ def finding(
     """A finding of the 3.11 interpreter, four columns wide."""
     where = Range(line, 5, line, 9) if path is not None else Range()
     hint = "fix the syntax"
-    return Diagnostic(code, severity, path, where, message, hint, "3.11", "interpreter", excerpt="x = f(1", edits=edits)
+    return Diagnostic(
+        Code(code), severity, path, where, message, hint, "3.11", "interpreter", excerpt="x = f(1", edits=edits
+    )
 
 
 def report(
@@ -40,7 +43,7 @@ def report(
 
 def snapshot(stage: str, *names: str, kind: StageKind = StageKind.FOLDER) -> Snapshot:
     """A stage with empty files."""
-    entries = [ManifestEntry(name.encode(), "100644", 0, "0" * 64) for name in names]
+    entries = [ManifestEntry(name.encode(), "100644", 0, Sha256("0" * 64)) for name in names]
     return Snapshot(stage, kind, Manifest(entries))
 
 

@@ -80,4 +80,4 @@ def test_steps_by_number_id_and_image() -> None:
         (1, "", 4, "docker"),
         (2, "b", 6, "docker"),
     ]
-    assert found.step_images == [(2, "python:3.12")]
+    assert found.step_images == ((2, "python:3.12"),)
