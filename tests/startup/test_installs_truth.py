@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import shutil
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,6 +18,7 @@ from buildguard.stages.filesystem import FolderStage
 from buildguard.startup.installs.check import check_installs
 from buildguard.startup.installs.choice import InstallChoice
 from tests.conftest import interpreter
+from tests.startup.record_poetry import CASES
 from tests.startup.wheels import Release, random_project, random_releases, write_wheel
 
 _IS_WHOLE = bool(os.environ.get("BUILDGUARD_ALL"))
@@ -180,3 +183,12 @@ def test_a_choice_takes_groups_and_extras() -> None:
     assert [choice.wants_group(group, is_default=True) for group in ("dev", "docs", "lint")] == [False, True, True]
     assert choice.wanted_extras(["fast", "slow"]) == {"fast"}
     assert Release("a", python="<4").file == "a-1.0-py3-none-any.whl"
+
+
+@pytest.mark.parametrize("row", [json.loads(line) for line in CASES.read_text().splitlines()], ids=lambda _row: "")
+def test_poetry_agreed(row: dict[str, Any], tmp_path: Path) -> None:
+    files = {"pyproject.toml": row["pyproject"], "poetry.lock": row["lock"]}
+
+    said = _reports(tmp_path, {**files, "Dockerfile": _dockerfile(row["python"], row["command"])})
+
+    assert bool(said) is row["fails"], said

@@ -205,7 +205,7 @@ def _check_requirements(context: _InstallContext) -> None:
     folders = [context.project_path(value) for value in command.values("-f", "--find-links")]
     is_house = command.has("--no-index") and any(folders)
     if is_house:
-        named = requirement_lines(context.place.path, context.place.line or 0, command.named)
+        named = requirement_lines(context.recipe.service.dockerfile, command.line, command.named)
         _check_wheelhouse(context, named, [folder for folder in folders if folder])
     for name in command.files:
         file = context.project_path(name)

@@ -8,12 +8,14 @@ from contextlib import contextmanager
 
 from buildguard.remote.import_tests import Evaluator, UnknownValue, is_main_test
 from buildguard.startup.variables.guards import VariableTests, default_of, gotten
-from buildguard.startup.variables.names import ModuleNames, always_fails, assigned, may_return, parts_of
+from buildguard.startup.variables.names import FAILING_CALLS, ModuleNames, always_fails, assigned, may_return, parts_of
 from buildguard.startup.variables.records import CallSite, CodeBlock, VariableRead
 
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 # Calls that fail on None: what they get of the environment is required.
 _STRICT = frozenset({"int", "float", "json.loads", "pathlib.Path", "len", "open", "bytes.fromhex", "base64.b64decode"})
+_STRICT_IN_ALL = frozenset({"os.path.join", "pathlib.Path"})
+_PAIR = 2  # operands of `x or y`
 _SHOWN = 60  # characters of a default
 # The method that reads each kind of statement and expression; all others are read part by part.
 _STATEMENTS: Mapping[type[ast.AST], str] = {
@@ -46,6 +48,7 @@ _EXPRESSIONS: Mapping[type[ast.AST], str] = {
     ast.Subscript: "_subscript",
     ast.Attribute: "_attribute",
     ast.BinOp: "_sum",
+    ast.Compare: "_comparison",
 }
 
 
@@ -127,6 +130,8 @@ class BlockReader:
         self._expression(node.test, certain=certain)
         if certain and always_fails(self._names, node.body):
             self._reads += self._require(self._tests.without(node.test, truth=True))
+        if certain and node.orelse and always_fails(self._names, node.orelse):
+            self._reads += self._require(self._tests.without(node.test, truth=False))
         value = self._value(node.test)
         if isinstance(value, UnknownValue):
             self._body(node.body, certain=False)
@@ -177,6 +182,7 @@ class BlockReader:
 
     def _for(self, node: ast.stmt, certain: bool) -> None:
         assert isinstance(node, ast.For | ast.AsyncFor)
+        self._strict(node.iter, certain=certain)
         self._expression(node.iter, certain=certain)
         texts = self._names.texts(node.iter)
         if texts and isinstance(node.target, ast.Name):
@@ -225,6 +231,15 @@ class BlockReader:
 
     def _either(self, node: ast.AST, certain: bool) -> None:
         assert isinstance(node, ast.BoolOp)
+        last = node.values[-1]
+        if (
+            certain
+            and isinstance(node.op, ast.Or)
+            and isinstance(last, ast.Call)
+            and self._full(last.func) in FAILING_CALLS
+        ):
+            tested = node.values[0] if len(node.values) == _PAIR else ast.BoolOp(ast.Or(), node.values[:-1])
+            self._reads += self._require(self._tests.without(tested, truth=False))
         self._expression(node.values[0], certain=certain)
         self._each(node.values[1:], certain=False)
 
@@ -243,6 +258,12 @@ class BlockReader:
             if isinstance(node.op, ast.Add):
                 self._strict(part, certain=certain)
             self._expression(part, certain=certain)
+
+    def _comparison(self, node: ast.AST, certain: bool) -> None:
+        assert isinstance(node, ast.Compare)
+        if len(node.ops) == 1 and isinstance(node.ops[0], ast.In | ast.NotIn):
+            self._strict(node.comparators[0], certain=certain)
+        self._parts(node, certain)
 
     def _each(self, nodes: Iterable[ast.AST], *, certain: bool) -> None:
         for node in nodes:
@@ -293,8 +314,8 @@ class BlockReader:
     def _call(self, call: ast.AST, certain: bool) -> None:
         assert isinstance(call, ast.Call)
         name = self._full(call.func)
-        if name in _STRICT and call.args:
-            self._strict(call.args[0], certain=certain)
+        for argument in call.args if name in _STRICT_IN_ALL else call.args[: name in _STRICT]:
+            self._strict(argument, certain=certain)
         if name.startswith(("os.environ.", "os.getenv", "os.putenv")):
             self._environment_call(name, call, certain=certain)
         elif name:

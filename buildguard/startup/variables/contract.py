@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import posixpath
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
@@ -126,6 +127,11 @@ class _VariableCollector:
     def _call(self, path: str, site: CallSite, *, at_start: bool) -> None:
         if self._loads(path, site):
             return
+        if site.name in wrappers.OPEN_READERS:
+            place = f"{self._walk.shown[path]}:{site.call.lineno}"
+            self._unknown[f"{place}: {site.name.partition('.')[0]} reads variables and files by rules of its own"] = (
+                None
+            )
         direct = wrappers.wrapper_of(site.name)
         if direct is not None:
             self._wrapped(path, direct, "", site, at_start=at_start)
@@ -164,6 +170,7 @@ class _VariableCollector:
             self._instance(definition, site, at_start=at_start)
         elif at_start and not site.is_guarded:
             self._enter(definition)
+            self._pass(path, definition, site)
 
     def _wrapped(self, path: str, wrapper: wrappers.Wrapper, method: str, site: CallSite, *, at_start: bool) -> None:
         read = wrappers.read_call(wrapper, method, site, self._walk.modules[path].names)
@@ -200,6 +207,19 @@ class _VariableCollector:
         if block is not None and definition not in self._done:
             self._done.add(definition)
             self._block(definition.path, block, at_start=True)
+
+    def _pass(self, path: str, definition: Definition, site: CallSite) -> None:
+        """What a function reads of the names that a call passes: the call is the place."""
+        key = Definition(definition.path, f"{definition.name}({ast.dump(site.call)})")
+        if key in self._done:
+            return
+        self._done.add(key)
+        block = self._walk.modules[definition.path].bind(definition.name, site.call)
+        if block is not None:
+            reads = tuple(read._replace(line=site.call.lineno) for read in block.reads)
+            later = tuple(read._replace(line=site.call.lineno) for read in block.later)
+            self._block(path, CodeBlock(reads, later), at_start=True)
+            self._block(definition.path, CodeBlock(calls=block.calls), at_start=True)
 
     def _unused_settings(self) -> None:
         """Settings that no start surely makes: what they read belongs to the contract all the same."""

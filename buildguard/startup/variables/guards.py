@@ -10,6 +10,7 @@ from buildguard.startup.variables.names import ModuleNames
 from buildguard.startup.variables.records import VariableRead
 
 _SAME, _OTHER = (ast.Is, ast.Eq), (ast.IsNot, ast.NotEq)
+_STRIPS = frozenset({"strip", "lstrip", "rstrip", "lower", "upper"})  # of nothing they make nothing, or fail
 _GETS = frozenset({"os.getenv", "os.environ.get"})
 
 
@@ -41,6 +42,8 @@ class VariableTests(NamedTuple):
     ) -> tuple[VariableRead, ...]:
         """A comparison with nothing, or with the names of the environment."""
         is_empty = isinstance(right, ast.Constant) and right.value in {None, ""}
+        if _is_empty_list(right) and isinstance(operator, ast.In if truth else ast.NotIn):
+            return self._held(left)
         if is_empty and isinstance(operator, _SAME if truth else _OTHER):
             return self._held(left)
         if isinstance(operator, ast.NotIn if truth else ast.In):
@@ -77,6 +80,8 @@ class VariableTests(NamedTuple):
         """The variable that an expression is, where it is empty or None without it."""
         if isinstance(node, ast.NamedExpr):
             return self._held(node.value)
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in _STRIPS:
+            return self._held(node.func.value)
         read = self.holders.get(node.id) if isinstance(node, ast.Name) else gotten(self.names, node)
         return (read._replace(is_required=True),) if read is not None else ()
 
@@ -85,6 +90,14 @@ class VariableTests(NamedTuple):
         if not name or self.names.full(place) not in {"os.environ", "os.environ.keys"}:
             return ()
         return (VariableRead((name,), left.lineno, "os.environ"),)
+
+
+def _is_empty_list(node: ast.expr) -> bool:
+    """Whether a literal list has both, nothing and an empty text."""
+    if not isinstance(node, ast.List | ast.Tuple | ast.Set):
+        return False
+    values = [item.value for item in node.elts if isinstance(item, ast.Constant)]
+    return None in values and "" in values
 
 
 def _join(groups: list[tuple[VariableRead, ...]]) -> tuple[VariableRead, ...]:

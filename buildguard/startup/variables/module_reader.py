@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from buildguard.remote.import_tests import Evaluator
 from buildguard.startup.variables.block_reader import BlockReader
+from buildguard.startup.variables.bound_calls import bind
 from buildguard.startup.variables.names import ModuleNames, assigned
 from buildguard.startup.variables.records import CallSite, CodeBlock, ModuleVariables
 
@@ -38,6 +39,7 @@ class _ModuleReader:
         self._names = ModuleNames(tree)
         self._evaluator = Evaluator((3, minor), "linux", frozenset())
         self._is_main = is_main
+        self._nodes: dict[str, ast.FunctionDef | ast.AsyncFunctionDef] = {}
         for node in ast.walk(tree):
             if isinstance(node, ast.Import):
                 self._evaluator.see_import(node)
@@ -50,15 +52,27 @@ class _ModuleReader:
         sets, is_open = whole.sets, whole.is_open
         functions: dict[str, CodeBlock] = {}
         for function in _functions(self._tree.body):
-            reader = BlockReader(self._names, self._evaluator, _parameters(function.node), is_main=False)
+            parameters = {*_parameters(function.node)}
+            reader = BlockReader(self._names.without(parameters), self._evaluator, parameters, is_main=False)
             body = reader.read(function.node.body)
             sets |= reader.sets
             is_open |= reader.is_open
             if self._runs_when_called(function.node):
                 is_async = isinstance(function.node, ast.AsyncFunctionDef)
                 functions[function.name + (_SYNCHRONOUS if is_async else "")] = body
+                self._nodes[function.name] = function.node
         classes = {node.name: node for node in self._tree.body if isinstance(node, ast.ClassDef)}
-        return ModuleVariables(block, self._names, functions, classes, self._objects(), frozenset(sets), is_open)
+        made = self._objects()
+        return ModuleVariables(block, self._names, functions, classes, made, frozenset(sets), is_open, self._bind)
+
+    def _bind(self, name: str, call: ast.Call) -> CodeBlock | None:
+        """The body of a function as a call runs it."""
+        node = self._nodes.get(name)
+        body = bind(node, call) if node is not None else None
+        if node is None or body is None:
+            return None
+        parameters = {*_parameters(node)}
+        return BlockReader(self._names.without(parameters), self._evaluator, parameters, is_main=False).read(body)
 
     def _objects(self) -> dict[str, CallSite]:
         """What each name of the module is made by, where that is a call."""

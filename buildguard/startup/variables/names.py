@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import copy
 from collections.abc import Iterable, Iterator
 
 _MOST_TEXTS = 200
@@ -24,6 +25,13 @@ class ModuleNames:
                 self._import_from(node)
         for node in tree.body:
             self._constant(node)
+
+    def without(self, names: Iterable[str]) -> ModuleNames:
+        """The same names in a function, whose parameters hide constants of the module."""
+        inner = copy.copy(self)
+        hidden = {*names}
+        inner.constants = {name: texts for name, texts in self.constants.items() if name not in hidden}
+        return inner
 
     def _import(self, node: ast.Import) -> None:
         for alias in node.names:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -44,10 +44,15 @@ class CodeBlock(NamedTuple):
     calls: tuple[CallSite, ...] = ()
 
 
+def _bind_nothing(_name: str, _call: ast.Call) -> CodeBlock | None:
+    return None
+
+
 class ModuleVariables(NamedTuple):
     """One module: its own body, its functions and methods by their names, its classes, and the objects that calls made.
 
     `sets` are variables that the code sets itself; `is_open` says that it sets others too, of which the names are unknown.
+    `bind` gives a function's body as one call runs it, or None where that is no other than usual.
     """
 
     block: CodeBlock
@@ -57,3 +62,4 @@ class ModuleVariables(NamedTuple):
     objects: Mapping[str, CallSite] = MappingProxyType({})
     sets: frozenset[str] = frozenset()
     is_open: bool = False
+    bind: Callable[[str, ast.Call], CodeBlock | None] = _bind_nothing

@@ -21,6 +21,10 @@ _MAKERS = {
     "starlette.config.Config": "starlette",
 }
 LOADERS = frozenset({"dotenv.load_dotenv", "environ.Env.read_env", "environs.Env.read_env", "dotenv.main.load_dotenv"})
+# Libraries whose settings come from files, variables and vaults together: what they need is undecided.
+OPEN_READERS = frozenset(
+    {"dynaconf.Dynaconf", "dynaconf.LazySettings", "dynaconf.FlaskDynaconf", "dynaconf.DjangoDynaconf"}
+)
 _NO_READS = frozenset(
     {
         "read_env",
