@@ -19,13 +19,14 @@ from buildguard.diagnostic import Diagnostic, Range, Severity, Unproven, count, 
 from buildguard.docker.image_source import ENGINE_IMAGES, ImageFilesystem
 from buildguard.docker.image_stage import ImageFiles, ImageStage
 from buildguard.docker.images import Image
-from buildguard.errors import UnprovenError, UsageError
+from buildguard.errors import GuardError, UnprovenError, UsageError
 from buildguard.locate import WorkScope
 from buildguard.project import discovery
 from buildguard.project.image_model import PlacedFile
 from buildguard.project.request import CheckRequest, may_pull
 from buildguard.project.sources import ChosenSources, SourceSelection, choose
 from buildguard.project.target import Target
+from buildguard.stages.git_objects import GitStage, commit_of
 
 _PREFIX = "image:"
 
@@ -54,10 +55,14 @@ def check_image(
 
 
 class ChangedSource(NamedTuple):
-    """A source of the project that is another one in the image; `is_stamp` says that only its version differs."""
+    """A source of the project that is another one in the image.
+
+    `is_stamp` says that only its version differs, `is_committed` that the image has the file of HEAD, which was edited here since.
+    """
 
     path: bytes
     is_stamp: bool
+    is_committed: bool = False
 
 
 class _ImageCheck:
@@ -88,7 +93,7 @@ class _ImageCheck:
                     seen.unproven.append(Unproven(None, None, _BYTECODE_UNSEEN))
                 self._report_missing(located, missing, seen)
                 own = [entry.path for entry in job.chosen.sources if entry.path not in installed]
-                changed = list(self._changed(places, own))
+                changed = self._with_committed(places, list(self._changed(places, own)))
                 self._report_changed(located, places, changed, seen)
                 libraries = ImageLibraries(self._cell, self._image, self._files)
                 seen.diagnostics += libraries.unloadable(job, self._image)
@@ -221,6 +226,20 @@ class _ImageCheck:
                 is_stamp = isinstance(inside, bytes) and is_version_stamp(os.fsdecode(entry.path), here, inside)
                 yield ChangedSource(entry.path, is_stamp)
 
+    def _with_committed(self, places: dict[bytes, bytes], changed: list[ChangedSource]) -> list[ChangedSource]:
+        """Mark those of which the image has the committed bytes: it is the working tree that moved on."""
+        place = self._project.place
+        if not changed or place.repository is None or isinstance(place.stage, GitStage):
+            return changed
+        try:
+            head = commit_of(place.repository, "HEAD")
+            paths = {source.path for source in changed}
+            contents = head.contents([entry for entry in head.entries() if entry.path in paths])
+            committed = {entry.path for entry, data in contents if data == self._files.content(places[entry.path])}
+        except GuardError:
+            return changed  # no commit yet, or one that cannot be read
+        return [source._replace(is_committed=source.path in committed) for source in changed]
+
     def _report_changed(
         self, located: ProjectLocation, places: dict[bytes, bytes], changed: Sequence[ChangedSource], seen: CheckState
     ) -> None:
@@ -233,9 +252,11 @@ class _ImageCheck:
             place = display_path(places[source.path])
             message = f"{place} in {self._image.reference} has other bytes than the file here"
             hint = "build the image again from these files, or check out the commit that it was built of"
-            seen.diagnostics.append(
-                Diagnostic("BG303", Severity.ERROR, display_path(source.path), Range(), message, hint)
-            )
+            severity = Severity.ERROR
+            if source.is_committed:
+                message = f"{place} in {self._image.reference} is the committed file, and the one here was edited since"
+                hint, severity = "build the image again if the edit belongs into it", Severity.WARNING
+            seen.diagnostics.append(Diagnostic("BG303", severity, display_path(source.path), Range(), message, hint))
 
 
 def _copied_by(recipe: discovery.ImageRecipe, file: PlacedFile) -> str:

@@ -352,6 +352,9 @@ def _refusals(source: DeploySource, serving: CurrentService, wishes: DeployOptio
     return refusals
 
 
+WARNING = "warning: "  # begins a note that should not be passed over
+
+
 def _notes(source: DeploySource, building: ImageBuild, serving: CurrentService, wishes: DeployOptions) -> list[str]:
     notes = []
     if source.pushed is None:
@@ -375,7 +378,7 @@ def _notes(source: DeploySource, building: ImageBuild, serving: CurrentService, 
     notes += _project_note(building, serving)
     if serving.lost:
         notes.append(
-            f"{serving.rollback_to} has variables that the new revision loses: {', '.join(serving.lost)};"
+            f"{WARNING}{serving.rollback_to} has variables that the new revision loses: {', '.join(serving.lost)};"
             f" to keep them: gcloud run services update {wishes.service} --update-env-vars NAME=VALUE"
         )
     traffic = serving.unknown_reason and f"the job could not be read: {serving.unknown_reason}"

@@ -39,10 +39,10 @@ def test_sources_that_cannot_be_read_require_nothing() -> None:
     assert unreadable.missing_from([]) == ()
 
 
-def test_a_variable_that_would_be_lost_is_a_note() -> None:
+def test_a_variable_that_would_be_lost_is_a_warning() -> None:
     serving = CurrentService(known=True, exists=True, rollback_to="web-1", lost=("OLD",))
 
     made = prepared(serving=serving).plan
 
-    assert any("web-1 has variables that the new revision loses: OLD" in note for note in made.notes)
+    assert any("warning: web-1 has variables that the new revision loses: OLD" in note for note in made.notes)
     assert not any("OLD" in refusal for refusal in made.refusals)

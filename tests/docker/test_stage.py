@@ -182,6 +182,10 @@ def test_a_project_that_was_installed_is_compared_by_content(
     edited = made.check(f"image:{tag}:/{_SITE}")
     made.write({"src/shop/new.py": ""})
     lacking = made.check(f"image:{tag}")
+    (made.path / "src/shop/new.py").unlink()
+    made.commit(_SHOP)
+    made.write({"src/shop/main.py": "x = 2\n"})
+    since = made.check(f"image:{tag}:/{_SITE}")
 
     assert (same.code, _image_of(same.json)["told_by"], same.json["summary"]["files"]) == (0, "shop-1.0.dist-info", 2)
     assert _image_of(same.json)["changed"] == []
@@ -189,6 +193,8 @@ def test_a_project_that_was_installed_is_compared_by_content(
     assert (edited.code, edited.codes()) == (1, {"src/shop/main.py": ["BG303"]})
     assert lacking.code == 1
     assert lacking.json["unproven"][0]["path"] == "src/shop/new.py"
+    assert (since.code, since.codes()) == (0, {"src/shop/main.py": ["BG303"]})
+    assert "is the committed file, and the one here was edited since" in since.json["diagnostics"][0]["message"]
 
 
 def test_a_source_that_the_image_lacks(image: Callable[..., str], project: Callable[..., Project]) -> None:

@@ -73,7 +73,7 @@ def _rows(poetry: str, folder: Path, chance: Random) -> Iterator[dict[str, objec
     served, root = folder / "index", folder / "svc"
     served.mkdir()
     root.mkdir()
-    _index(served, random_releases(chance))
+    _index(served, random_releases(chance, pythons=False))
     handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=os.fspath(served))
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()

@@ -15,7 +15,7 @@ from buildguard.cycles.gates import describe_rate
 from buildguard.cycles.record import CycleRecord
 from buildguard.deploy.fleet_status import ServiceStatus
 from buildguard.deploy.outcome import StepOutcome
-from buildguard.deploy.plan import DeployPlan
+from buildguard.deploy.plan import WARNING, DeployPlan
 from buildguard.deploy.rollback import RollbackResult
 from buildguard.deploy.run import DeployReport
 from buildguard.diagnostic import count, escape_text, shorten_digests
@@ -121,7 +121,8 @@ def as_text(result: DeployReport) -> str:
         lines += [f"  {number}. {step.id}: {escape_text(step.will)}" for number, step in enumerate(plan.steps, 1)]
     lines += cycle_lines(result.finished.record, result.finished.changes) if result.finished is not None else []
     lines += [f"{click.style('decision', fg='yellow')}: {escape_text(decision)}" for decision in result.decisions]
-    lines += [f"note: {escape_text(shorten_digests(note))}" for note in (*plan.notes, *result.notes)]
+    notes = (escape_text(shorten_digests(note)) for note in (*plan.notes, *result.notes))
+    lines += [note if note.startswith(WARNING) else f"note: {note}" for note in notes]
     lines += finished_lines(result.finished) if result.finished is not None else []
     lines.append(last_line(result))
     return "\n".join(lines) + "\n"
