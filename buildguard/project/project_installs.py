@@ -35,6 +35,12 @@ _READS: dict[str, frozenset[str]] = {
 }
 
 
+_FETCHING = frozenset({"uv sync", "uv run"})
+_NO_DOWNLOADS = re.compile(
+    r"UV_PYTHON_DOWNLOADS[= ]\"?(?:never|manual|0|false)|--no-python-downloads|UV_NO_MANAGED_PYTHON|--no-managed-python|UV_PYTHON[= ]|--python\b"
+)
+
+
 class ProjectInstall(NamedTuple):
     """A command that installs the project: its line, its tool as people write it, and the files whose range it keeps."""
 
@@ -55,9 +61,15 @@ def refusal(
         if promised is not None and promised.minor != version.minor:
             continue
         for install in installs(stage):
+            if install.tool in _FETCHING and _NO_DOWNLOADS.search(_text(stage)) is None:
+                continue  # uv downloads a Python that is in the range
             if name in install.reads:
                 return f"{file}:{install.line}: `{install.tool}` refuses it"
     return ""
+
+
+def _text(stage: DockerfileStage) -> str:
+    return "\n".join(step.text for step in stage.instructions if step.name in {"ENV", "ARG", "RUN"})
 
 
 def installs(stage: DockerfileStage) -> Iterator[ProjectInstall]:

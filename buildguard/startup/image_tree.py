@@ -9,6 +9,7 @@ from buildguard.project import dockerfile
 from buildguard.project.discovery import ImageRecipe
 from buildguard.project.image_model import ImageModel, MissingSource, PlacedFile, folders_above, is_below
 from buildguard.project.project_installs import installs
+from buildguard.project.target import Certainty
 from buildguard.startup.project_files import SentFiles
 
 _SYSTEM = frozenset(
@@ -20,13 +21,18 @@ _INSTALLED = frozenset({".venv", "venv", "env", "site-packages", "node_modules",
 class ImageTree:
     """The model of an image, looked up by its paths and by the project's."""
 
-    def __init__(self, model: ImageModel, chain: Sequence[dockerfile.DockerfileStage], sent: SentFiles) -> None:
+    def __init__(
+        self, model: ImageModel, chain: Sequence[dockerfile.DockerfileStage], sent: SentFiles, compose: str = ""
+    ) -> None:
+        """`compose` is the line of a compose file that builds the image, empty where none does."""
         self.model = model
         self._sent = sent
         self._by_source: dict[str, PlacedFile] = {}
         for placed in model.files.values():
             if placed.source:
                 self._by_source.setdefault(placed.source, placed)
+        has_code = not compose or any(source.endswith(".py") for source in self._by_source)
+        self._mount = "" if has_code else f"the Dockerfile copies no Python source, so {compose} may mount it"
         self._doubts = {posixpath.basename(source): reason for source, reason in model.doubts.items()}
         self._missing = next(filter(self._is_missing, model.missing), None)
         self._folders = {folder for path in model.files for folder in folders_above(path)} | model.folders
@@ -70,6 +76,8 @@ class ImageTree:
             return doubt
         if not self._by_source:
             return "the Dockerfile copies nothing of the project, so a mount may bring it"
+        if self._mount and path.endswith(".py"):
+            return self._mount
         if self._missing is not None:
             return f"line {self._missing.line} copies {self._missing.source}, which the build context lacks"
         reason = self.model.why_unknown(path)
@@ -117,7 +125,9 @@ def _common_root(path: str, source: str) -> tuple[str, str]:
 def build_tree(recipe: ImageRecipe, stages: Iterable[dockerfile.DockerfileStage], sent: SentFiles) -> ImageTree:
     """The tree of the image of a recipe; `stages` are the chain of the stage that the build ends with."""
     files = [path for path in sent.files.below(sent.context) if sent.arrives(path)]
-    return ImageTree(recipe.model(files, sent.files.modes(files)), tuple(stages), sent)
+    basis = recipe.service.basis
+    compose = basis.by if basis.known is Certainty.DECLARED and "compose" in basis.by else ""
+    return ImageTree(recipe.model(files, sent.files.modes(files)), tuple(stages), sent, compose)
 
 
 def context_path(context: str, source: str) -> str:

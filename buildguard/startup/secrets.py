@@ -20,7 +20,7 @@ _SECRET_NAME = re.compile(
     rb"(?im)^[ \t]*(?:export[ \t]+)?\w{0,80}(?:SECRET|TOKEN|PASSWORD|PASSWD|API_?KEY|PRIVATE_?KEY|ACCESS_?KEY|CREDENTIALS?)\w{0,80}[ \t]*=[ \t]*[\"']?([^\s\"'#]+)"
 )
 _PLACEHOLDER = re.compile(
-    rb"(?i)^(?:x{3,}|\*+|<.*>?|\$.*|change.?me.*|your.*|example.*|todo|none|null|false|true|test|dev|local.*|secret|password|postgres|root|admin|\d{1,5}|.{1,3}|.*placeholder.*|.*replace.*|.*insecure.*|/.*|\./.*)$"
+    rb"(?i)^(?:x{3,}|\*+|<.*>?|\$.*|change.?me.*|your.*|example.*|todo|none|null|false|true|test|dev|local.*|secret|password|postgres|root|admin|\d{1,5}|.{1,3}|.*placeholder.*|.*replace.*|.*insecure.*|.*x{5,}.*|.*[_-]here|/.*|\./.*)$"
 )
 _MOST_READ = 200
 _LONGEST = 1 << 16  # bytes that are searched for a secret

@@ -176,8 +176,19 @@ def test_dockerfiles_of_other_names_are_those_that_are_built() -> None:
     ("file", "content", "command", "refusal"),
     [
         ("pyproject.toml", "[project]\nrequires-python = '>=3.12'\n", "pip install .", "Dockerfile:3: `pip install`"),
-        ("pyproject.toml", "[project]\nrequires-python = '>=3.12'\n", "uv sync", "Dockerfile:3: `uv sync`"),
-        ("uv.lock", 'version = 1\nrequires-python = ">=3.12"\n\n[[package]]\n', "uv sync", "Dockerfile:3: `uv sync`"),
+        (
+            "pyproject.toml",
+            "[project]\nrequires-python = '>=3.12'\n",
+            "uv sync --no-python-downloads",
+            "Dockerfile:3: `uv sync`",
+        ),
+        ("pyproject.toml", "[project]\nrequires-python = '>=3.12'\n", "uv sync", ""),
+        (
+            "uv.lock",
+            'version = 1\nrequires-python = ">=3.12"\n\n[[package]]\n',
+            "uv sync --no-managed-python",
+            "Dockerfile:3: `uv sync`",
+        ),
         ("poetry.lock", '[[package]]\n\n[metadata]\npython-versions = "^3.12"\n', "poetry install", "`poetry install`"),
         ("poetry.lock", '[[package]]\n\n[metadata]\npython-versions = "^3.12"\n', "pip install .", ""),
         ("pyproject.toml", "[project]\nrequires-python = '>=3.12'\n", "pip install -r requirements.txt", ""),

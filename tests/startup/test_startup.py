@@ -374,6 +374,7 @@ _KEY = '{"type": "service_account", "private_key": "-----BEGIN PRIVATE KEY-----\
         (".env", "API_KEY=hidden-text-1234\n", 1),
         (".env.production", "export DB_PASSWORD='hidden-text-1234'\n", 1),
         (".env", "DEBUG=1\nAPI_KEY=changeme\nTOKEN=\n", 0),
+        (".env", "API_KEY=sk-XXXXXXXXXXXXXXXX\nAUTH_TOKEN=put-token-here\n", 0),
         (".env.example", "API_KEY=hidden-text-1234\n", 0),
         ("tests/sa-key.json", _KEY, 0),
         ("server.pem", "-----BEGIN CERTIFICATE-----\n", 0),
@@ -505,3 +506,17 @@ def test_the_rules_of_a_folder_that_is_sent_alone(
     found = [(item.path, item.range.line) for item in report.diagnostics if item.code == "BG704"]
 
     assert found == ([expected] if expected is not None else [])
+
+
+def test_sources_that_compose_mounts_are_undecided(tmp_path: Path) -> None:
+    dockerfile = 'FROM python:3.11-slim\nWORKDIR /code\nCOPY requirements.txt run.sh ./\nENTRYPOINT ["/code/run.sh"]\n'
+    compose = "services:\n  web:\n    build: .\n    volumes: ['.:/code']\n"
+    files = {"Dockerfile": dockerfile, "run.sh": "#!/bin/sh\nexec python main.py\n"}
+    (tmp_path / "a").mkdir()
+
+    alone = report_of(tmp_path / "a", files, executable=("run.sh",))
+    mounted = report_of(tmp_path, {**files, "compose.yaml": compose}, executable=("run.sh",))
+
+    assert [row[0] for row in rows_of(alone)] == ["BG704"]
+    assert rows_of(mounted) == []
+    assert any("compose.yaml:3 may mount it" in each for each in mounted.undecided)
