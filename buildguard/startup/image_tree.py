@@ -76,7 +76,7 @@ class ImageTree:
             return doubt
         if not self._by_source:
             return "the Dockerfile copies nothing of the project, so a mount may bring it"
-        if self._mount and path.endswith(".py"):
+        if self._mount:
             return self._mount
         if self._missing is not None:
             return f"line {self._missing.line} copies {self._missing.source}, which the build context lacks"

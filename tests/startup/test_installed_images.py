@@ -169,11 +169,14 @@ def _base(engine_address: str) -> str:
     """An image with Python and pip."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DOCKER_HOST", engine_address)
-        (bundled,) = (Path(ensurepip.__file__).parent / "_bundled").glob("pip-*.whl")
-        files = {"opt/pip.whl": bundled.read_bytes(), "usr/local/bin/pip": _PIP}
-        return images.derived(
-            f"{images.REPOSITORY}/with-pip:3.11", images.base("3.11"), files, ["ENV PIP_BREAK_SYSTEM_PACKAGES=1"]
-        )
+        bundled = {
+            path.name: path.read_bytes() for path in (Path(ensurepip.__file__).parent / "_bundled").glob("*.whl")
+        }
+        files: dict[str, str | bytes] = {f"opt/{name}": data for name, data in bundled.items()}
+        files |= {"opt/pip.whl": next(data for name, data in bundled.items() if name.startswith("pip-"))}
+        files |= {"usr/local/bin/pip": _PIP}
+        steps = ["ENV PIP_BREAK_SYSTEM_PACKAGES=1", "RUN pip install --no-index --find-links /opt setuptools"]
+        return images.derived(f"{images.REPOSITORY}/with-pip:3.11", images.base("3.11"), files, steps)
 
 
 def _files(case: Case, layout: str) -> Iterator[tuple[str, str]]:
