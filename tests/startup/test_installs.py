@@ -10,10 +10,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 from buildguard.diagnostic import Severity
 from buildguard.project.config import Config
 from buildguard.startup.findings import StartupReport
+from buildguard.startup.installs import poetry, wheelhouse
 from buildguard.startup.installs.check import check_installs
 from buildguard.startup.installs.choice import InstallChoice
 from buildguard.startup.installs.commands import Installer, install_commands
@@ -204,6 +206,78 @@ def test_a_compiler_is_known_by_its_image_or_its_package() -> None:
     assert compiler("FROM python:3.13-slim\n") is False
     assert compiler("FROM python:3.13-slim\nRUN apt-get install -y gcc\n") is True
     assert compiler("FROM acme/x:3.13\n") is None
+
+
+_OLDER = """
+[[package]]
+name = "a"
+version = "1.0"
+optional = false
+python-versions = ">=3.8"
+files = [{ file = "a-1.0-py3-none-any.whl", hash = "" }]
+[package.dependencies]
+b = { version = "*", markers = "python_version >= \\"3.12\\"" }
+c = { version = "*", optional = true, markers = "extra == \\"x\\"" }
+[[package]]
+name = "b"
+version = "1.0"
+python-versions = "*"
+files = [{ file = "b-1.0-cp311-cp311-linux_x86_64.whl", hash = "" }]
+[[package]]
+name = "c"
+version = "1.0"
+python-versions = "^3.13"
+files = [{ file = "c-1.0-cp311-cp311-linux_x86_64.whl", hash = "" }]
+[metadata]
+python-versions = "^3.9"
+"""
+
+
+@pytest.mark.parametrize(
+    ("version", "needs", "names"),
+    [
+        ("3.13", 'a = "*"', ["a", "b"]),
+        ("3.11", 'a = "*"', ["a"]),
+        ("3.13", 'a = { version = "*", extras = ["x"] }', ["a", "b", "c"]),
+        ("3.13", 'a = [{ version = "1", python = "<3.10" }]', []),
+        ("3.13", 'b = { git = "https://x.invalid" }', []),
+        ("3.8", 'a = "*"', []),
+    ],
+)
+def test_older_locks_of_poetry_are_followed_from_the_project(version: str, needs: str, names: list[str]) -> None:
+    lock = open_lock("poetry.lock", _OLDER.encode(), f"[tool.poetry.dependencies]\n{needs}\n".encode())
+    assert lock is not None
+
+    installed = list(poetry.of_poetry(lock, WheelPlatform(int(version.partition(".")[2])), InstallChoice()))
+
+    assert sorted(release.name for release in installed) == names
+
+
+def test_the_lock_that_a_stage_copies_counts() -> None:
+    locks = {
+        "uv.lock": _ROOT.format('{ name = "a" }') + _package("a", _OLD),
+        "api/uv.lock": _ROOT.format('{ name = "a" }') + _package("a", _NEW),
+    }
+    head = "FROM python:3.13-slim\nWORKDIR /srv\n"
+
+    def rows(copies: str) -> list[tuple[str, str | None, int | None, str]]:
+        dockerfile = f"{head}{copies}RUN uv sync --frozen\n"
+        return _rows(_report({**locks, "Dockerfile": dockerfile, "api/pyproject.toml": "", "pyproject.toml": ""}))
+
+    assert rows("COPY api/uv.lock api/pyproject.toml ./\n") == rows("COPY api/ ./\n") == []
+    assert rows("COPY . .\n") == rows("COPY uv.loc[k] ./\n") == [("BG606", "uv.lock", 9, "error")]
+    assert rows("COPY api ./\nCOPY . .\n") == rows("COPY --from=other uv.lock ./\n") == []
+
+
+def test_wheels_that_need_each_other_are_met() -> None:
+    platform = WheelPlatform(11)
+    house = wheelhouse.Wheelhouse(["w/a-1-py3-none-any.whl"], lambda _path: b"no zip", platform, only_wheels=True)
+
+    assert house.unmet(Requirement("a")) is None
+    assert house.unmet(Requirement("pip")) is None
+    unmet = house.unmet(Requirement("b>1"))
+    assert unmet is not None
+    assert (str(unmet.requirement), unmet.through) == ("b>1", ())
 
 
 # ------------------------------------------------------------------------------------------ pip's own answer

@@ -10,6 +10,7 @@ import pytest
 from buildguard.project.config import Config
 from buildguard.project.deploy_table import DeployTable
 from buildguard.startup.run import check_startup
+from buildguard.startup.variables.bound_calls import bind
 from buildguard.startup.variables.contract import names_in
 from buildguard.startup.variables.guards import gotten
 from buildguard.startup.variables.module_reader import read_module
@@ -305,3 +306,27 @@ def test_a_source_that_nests_too_deeply_requires_nothing() -> None:
 
     assert read_module(tree, 11).block.reads == ()
     assert gotten(ModuleNames(ast.parse("")), ast.Constant(1)) is None
+
+
+def test_what_a_call_passes_is_filled_in() -> None:
+    tree = ast.parse("def need(name, kind=None):\n    return os.environ[name]\nneed('URL')\nneed(*words)\nneed(1)\n")
+    function, *calls = tree.body
+    assert isinstance(function, ast.FunctionDef)
+    bodies = [
+        bind(function, node.value) for node in calls if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call)
+    ]
+
+    assert [body and ast.unparse(body[0]) for body in bodies] == ["return os.environ['URL']", None, None]
+
+
+def test_dynaconf_is_undecided() -> None:
+    source = "from dynaconf import Dynaconf\nimport os\nsettings = Dynaconf()\nos.environ['URL']\n"
+    template = "spec: {template: {spec: {containers: [{image: img, env: []}]}}}\n# run.googleapis.com\n"
+    dockerfile = "FROM python:3.11-slim\nWORKDIR /srv\nCOPY . .\nENV A=b\nCMD python main.py\n"
+
+    report = check_startup(
+        MemoryStage({"Dockerfile": dockerfile, "main.py": source, "service.yaml": template}), None, Config()
+    )
+
+    assert [item.code for item in report.diagnostics] == []
+    assert any("dynaconf reads variables and files by rules of its own" in reason for reason in report.undecided)
