@@ -169,14 +169,10 @@ def _base(engine_address: str) -> str:
     """An image with Python and pip."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DOCKER_HOST", engine_address)
-        bundled = {
-            path.name: path.read_bytes() for path in (Path(ensurepip.__file__).parent / "_bundled").glob("*.whl")
-        }
-        files: dict[str, str | bytes] = {f"opt/{name}": data for name, data in bundled.items()}
-        files |= {"opt/pip.whl": next(data for name, data in bundled.items() if name.startswith("pip-"))}
-        files |= {"usr/local/bin/pip": _PIP}
-        steps = ["ENV PIP_BREAK_SYSTEM_PACKAGES=1", "RUN pip install --no-index --find-links /opt setuptools"]
-        return images.derived(f"{images.REPOSITORY}/with-pip:3.11", images.base("3.11"), files, steps)
+        (bundled,) = (Path(ensurepip.__file__).parent / "_bundled").glob("pip-*.whl")
+        files: dict[str, str | bytes] = {"opt/pip.whl": bundled.read_bytes(), "usr/local/bin/pip": _PIP}
+        parent, allowed = images.base("3.11"), ["ENV PIP_BREAK_SYSTEM_PACKAGES=1"]
+        return images.derived(f"{images.REPOSITORY}/with-pip:3.11", parent, files, allowed)
 
 
 def _files(case: Case, layout: str) -> Iterator[tuple[str, str]]:
@@ -195,16 +191,27 @@ def _write(root: Path, case: Case, layout: str, compiled: dict[str, dict[str, by
     for release in case.wheels:
         is_compiled = release.tag == _TAG and case.library
         files = compiled[case.library] if is_compiled else {f"{release.name}.py": b"x = 1\n"}
-        write_wheel(root / "wheels", release, files)
+        named = {name.replace("fast.cpython", f"{release.name}.cpython"): data for name, data in files.items()}
+        write_wheel(root / "wheels", release, named)
     if case.source:
         _write_source(root / "wheels" / "fast-1.0.tar.gz")
 
 
 def _write_source(path: Path) -> None:
-    """A source distribution with a compiled part."""
-    setup = "from setuptools import Extension, setup\nsetup(name='fast', version='1.0', ext_modules=[Extension('fast', ['fast.c'])])\n"
+    """A source distribution with a compiled part, and a build backend of its own."""
+    backend = (
+        "import subprocess\n\ndef build_wheel(folder, config=None, metadata=None):\n"
+        "    subprocess.run(['gcc', '-shared', 'fast.c'], check=True)\n"
+    )
+    project = '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n'
+    files = {
+        "pyproject.toml": project,
+        "backend.py": backend,
+        "fast.c": _MODULE,
+        "PKG-INFO": "Name: fast\nVersion: 1.0\n",
+    }
     with tarfile.open(path, "w:gz") as tar:
-        for name, text in {"setup.py": setup, "fast.c": _MODULE, "PKG-INFO": "Name: fast\nVersion: 1.0\n"}.items():
+        for name, text in files.items():
             info = tarfile.TarInfo(f"fast-1.0/{name}")
             info.size = len(text)
             tar.addfile(info, io.BytesIO(text.encode()))

@@ -15,14 +15,15 @@ from packaging.requirements import Requirement
 from buildguard.diagnostic import Severity
 from buildguard.project.config import Config
 from buildguard.startup.findings import StartupReport
-from buildguard.startup.installs import poetry, wheelhouse
 from buildguard.startup.installs.check import check_installs
 from buildguard.startup.installs.choice import InstallChoice
 from buildguard.startup.installs.commands import Installer, install_commands
 from buildguard.startup.installs.locked import is_pylock, open_lock
 from buildguard.startup.installs.platform import WheelPlatform, build_stages
+from buildguard.startup.installs.poetry import of_poetry
 from buildguard.startup.installs.readers import releases
 from buildguard.startup.installs.requirements import read_requirement_file
+from buildguard.startup.installs.wheelhouse import Wheelhouse
 from tests.conftest import interpreter
 from tests.project.memory import MemoryStage
 
@@ -248,7 +249,7 @@ def test_older_locks_of_poetry_are_followed_from_the_project(version: str, needs
     lock = open_lock("poetry.lock", _OLDER.encode(), f"[tool.poetry.dependencies]\n{needs}\n".encode())
     assert lock is not None
 
-    installed = list(poetry.of_poetry(lock, WheelPlatform(int(version.partition(".")[2])), InstallChoice()))
+    installed = list(of_poetry(lock, WheelPlatform(int(version.partition(".")[2])), InstallChoice()))
 
     assert sorted(release.name for release in installed) == names
 
@@ -271,7 +272,7 @@ def test_the_lock_that_a_stage_copies_counts() -> None:
 
 def test_wheels_that_need_each_other_are_met() -> None:
     platform = WheelPlatform(11)
-    house = wheelhouse.Wheelhouse(["w/a-1-py3-none-any.whl"], lambda _path: b"no zip", platform, only_wheels=True)
+    house = Wheelhouse(["w/a-1-py3-none-any.whl"], lambda _path: b"no zip", platform, only_wheels=True)
 
     assert house.unmet(Requirement("a")) is None
     assert house.unmet(Requirement("pip")) is None

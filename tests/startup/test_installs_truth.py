@@ -158,6 +158,8 @@ def test_uv_agrees_on_locks_of_pep_751(tmp_path: Path) -> None:
         install = "pip install --no-index -r pylock.svc.toml"
         python = ("--python", os.fspath(interpreter(version)), "--target", "x", "--dry-run")
         done = _uv(uv, root, *install.split(), *python)
+        if "must include one of" in done.stderr:
+            continue  # uv wrote a package without any wheel, which PEP 751 does not know
         fails.append(done.returncode != 0)
         said = _reports(root, {"Dockerfile": _dockerfile(version, f"uv {install}")})
         if bool(said) is not fails[-1]:

@@ -87,8 +87,9 @@ def of_uv(lock: Lock, platform: WheelPlatform, choice: InstallChoice) -> Iterato
         if platform.marker(need.get("marker", "")) is not True:
             continue
         package = _pick(by_name.get(normalize(need["name"]), []), need, platform)
-        if package is None or normalize(package["name"]) in choice.without:
+        if package is None:
             continue
+        is_kept = "registry" in package.get("source", {}) and normalize(package["name"]) not in choice.without
         for extra in ("", *need.get("extra", ())):
             key = (package["name"], str(package.get("version")), extra)
             if key not in seen:
@@ -98,7 +99,7 @@ def of_uv(lock: Lock, platform: WheelPlatform, choice: InstallChoice) -> Iterato
                     if extra
                     else package.get("dependencies", ())
                 )
-                if not extra and "registry" in package.get("source", {}):
+                if not extra and is_kept:
                     yield release_of(lock, package)
 
 
