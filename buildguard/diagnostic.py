@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from enum import StrEnum
-from typing import NamedTuple
+
+from buildguard.definitions import NamedTuple
 
 
 class Severity(StrEnum):

@@ -21,7 +21,7 @@ _SOURCES = sorted(_PACKAGE.rglob("*.py"))
 
 # Each room may import the rooms before it and itself; rooms of one row in the order of the row.
 ROOMS = (
-    ("errors", "diagnostic", "codes"),
+    ("definitions", "errors", "diagnostic", "codes"),
     ("remote",),
     ("system",),
     ("stages",),

@@ -6,11 +6,11 @@ import hashlib
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 from buildguard import __version__
 from buildguard.check.fact_store import FactStore
 from buildguard.check.merge import MARK
+from buildguard.definitions import NamedTuple
 from buildguard.diagnostic import Edit, Finding, Range, Severity, UnreadableFile
 from buildguard.engines.engine import Engine, Outcome, ReadyEngine, Source
 from buildguard.errors import UnprovenError

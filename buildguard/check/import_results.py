@@ -10,12 +10,12 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 from buildguard import __version__
 from buildguard.check.compile_files import FileVerdict, Judge
 from buildguard.check.context import Job
 from buildguard.codes import RULE_ERRORS
+from buildguard.definitions import NamedTuple
 from buildguard.diagnostic import Diagnostic, Range, Severity, UnreadableFile, display_path
 from buildguard.engines.engine import Engine, ReadyEngine
 from buildguard.imports.records import UndecidedImport

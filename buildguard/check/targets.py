@@ -6,7 +6,7 @@ import threading
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from buildguard.check import diff_base
 from buildguard.check.compile_files import FileVerdict, Judge, digests_of
@@ -16,6 +16,7 @@ from buildguard.check.filters import IgnoreComment
 from buildguard.check.guessed_context import split_by_context
 from buildguard.check.merge import IGNORE, diagnostic_of
 from buildguard.check.result import TargetRow
+from buildguard.definitions import NamedTuple
 from buildguard.diagnostic import Diagnostic, Finding, Unproven, UnreadableFile, display_path
 from buildguard.engines import select as engines
 from buildguard.engines.engine import Engine, EngineName, ReadyEngine

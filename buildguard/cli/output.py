@@ -6,12 +6,12 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 import click
 
 from buildguard.cli.render.formats import FORMATS
 from buildguard.cli.terminal import ColorChoice, wants_color
+from buildguard.definitions import NamedTuple
 from buildguard.errors import UnprovenError, UsageError
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
+from buildguard.definitions import NamedTuple
 from buildguard.diagnostic import display_path
 from buildguard.errors import UnprovenError, UsageError, did_you_mean
 from buildguard.project import deploy_table, environment, toml, user_config

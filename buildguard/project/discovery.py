@@ -6,8 +6,9 @@ import posixpath
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
+from buildguard.definitions import NamedTuple, lazy_pattern
 from buildguard.errors import GuardError, UsageError
 from buildguard.project import image_reference, project_files, version_files
 from buildguard.project.buildpacks import BuildpackService
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from buildguard.project.cloudbuild.reader import BuildFile
     from buildguard.project.image_model import ImageModel
 
-_TABLE = re.compile(rb"^\s*\[+tool\.buildguard\b", re.MULTILINE)
+_TABLE = lazy_pattern(rb"^\s*\[+tool\.buildguard\b", re.MULTILINE)
 _MOST_PINS = 300  # more version files than that are test data, or vendored
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator
-from typing import NamedTuple
 
+from buildguard.definitions import NamedTuple
 from buildguard.diagnostic import UnreadableFile, display_path
 from buildguard.project.compose import is_compose
 from buildguard.project.skaffold import is_skaffold

@@ -8,12 +8,13 @@ import shlex
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 
+from buildguard.definitions import lazy_pattern
 from buildguard.project.gunicorn_config import read_settings
 from buildguard.project.server_options import SERVERS, OptionRole, ParsedOptions, parse_options
 from buildguard.project.start_command import ListenAddress, StartCommand, StartContext, in_folder, is_unknown
 
-_CALL = re.compile(r"([A-Za-z_][\w.]*)\s*\(.*\)", re.DOTALL)
-_MODULE = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)*")
+_CALL = lazy_pattern(r"([A-Za-z_][\w.]*)\s*\(.*\)", re.DOTALL)
+_MODULE = lazy_pattern(r"[^\W\d]\w*(?:\.[^\W\d]\w*)*")
 
 
 def apply_server(start: StartCommand, words: Sequence[str], context: StartContext) -> StartCommand:

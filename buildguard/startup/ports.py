@@ -8,13 +8,14 @@ import posixpath
 import re
 from collections.abc import Iterator
 
+from buildguard.definitions import lazy_pattern
 from buildguard.project.start_command import ListenAddress, StartCommand
 from buildguard.startup.deployed_ports import DeployedPort
 from buildguard.startup.findings import FindingPlace, StartupFindings
 from buildguard.startup.image_start import ImageStart
 from buildguard.startup.source_facts import read_facts
 
-_PROXIES = re.compile(r"\b(?:nginx|caddy|haproxy|envoy|traefik|apache2|httpd|supervisor|supervisord)\b")
+_PROXIES = lazy_pattern(r"\b(?:nginx|caddy|haproxy|envoy|traefik|apache2|httpd|supervisor|supervisord)\b")
 _ALL = "0.0.0.0"  # noqa: S104  an address to compare with
 
 

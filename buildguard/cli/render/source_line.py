@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterator
-from typing import NamedTuple
 
 import click
 
+from buildguard.definitions import NamedTuple
 from buildguard.diagnostic import Diagnostic, escape_text
 
 _WIDEST = 100

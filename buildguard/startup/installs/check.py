@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import posixpath
-from typing import NamedTuple
 
+from buildguard.definitions import NamedTuple
 from buildguard.diagnostic import count
 from buildguard.errors import GuardError
 from buildguard.imports.lock import normalize

@@ -5,8 +5,9 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
+from buildguard.definitions import NamedTuple
 from buildguard.errors import UsageError
 from buildguard.imports.lock import normalize
 from buildguard.project import toml

@@ -5,8 +5,9 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
+from buildguard.definitions import NamedTuple, lazy_pattern
 from buildguard.project import dockerfile, image_reference
 from buildguard.project.dockerfile import DockerfileStage
 from buildguard.project.image_build import knows_base
@@ -21,10 +22,10 @@ _OLDEST_GLIBC = {"x86_64": 5, "i686": 5}  # of the others 17
 _LEGACY = {17: "manylinux2014", 12: "manylinux2010", 5: "manylinux1"}
 _MUSL = 2  # 1.2: every Alpine since 3.13
 _NO_PATCH, _ANY_PATCH = "0", "99"
-_COMPILERS = re.compile(
+_COMPILERS = lazy_pattern(
     r"\b(?:gcc|g\+\+|clang|build-essential|build-base|python3-dev|musl-dev|gfortran|rust|cargo|make)\b|groupinstall"
 )
-_WITHOUT_COMPILER = re.compile(r"slim|alpine|distroless|chiselled")
+_WITHOUT_COMPILER = lazy_pattern(r"slim|alpine|distroless|chiselled")
 
 
 class WheelPlatform(NamedTuple):
