@@ -52,7 +52,7 @@ _FORKING = frozenset(
         "remote/import_modules.py",
     }
 )
-_PRINTING = frozenset({"cli/exit.py", "cli/main.py", "cli/render/progress.py"})
+_PRINTING = frozenset({"cli/commands.py", "cli/exit.py", "cli/main.py", "cli/render/progress.py"})
 
 
 class Import(NamedTuple):

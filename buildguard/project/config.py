@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -264,6 +263,8 @@ def _check(table: Any, name: str, place: ConfigFile) -> None:
             hint = f"set it in {user_config.user_config_file()}, or pass --{key}"
             raise place.wrong(key, f"a project cannot set '{key}': it decides what is downloaded", hint)
         if key not in known:
+            import difflib  # nothing else here needs it
+
             close = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
             shown = f"{name}.{key}" if name else key
             raise place.wrong(key, f"unknown key '{shown}'", f"did you mean '{close[0]}'?" if close else "")

@@ -166,9 +166,11 @@ def _add_dockerfile(path: str, content: bytes, files: ProjectFiles) -> None:
 
 
 def _is_read(path: bytes, configured: Container[bytes]) -> bool:
-    if path in configured or workflows.is_workflow(path):
+    if path in configured:
         return True
-    return decides_target(path) and not (_declares_builds(path) and _is_tooling(path))
+    if not decides_target(path):
+        return False
+    return workflows.is_workflow(path) or not (_declares_builds(path) and _is_tooling(path))
 
 
 def _declares_builds(path: bytes) -> bool:
@@ -224,6 +226,8 @@ def configured_dockerfiles(config: Config) -> set[str]:
 def is_build_file_name(path: bytes) -> bool:
     """Whether a path is called like a build file: cloudbuild.yaml, cloudbuild-staging.yaml, api.cloudbuild.json."""
     name = path[path.rfind(b"/") + 1 :]
+    if b"cloudbuild" not in name:
+        return False
     stem, _, suffix = name.rpartition(b".")
     named = suffix in {b"yaml", b"yml", b"json"} and b"cloudbuild" in re.split(rb"[-._]", stem)
     return named and not _is_tooling(path)

@@ -14,6 +14,8 @@ _ENDLESS = lazy_pattern(rb"""(?<![\w"'.-])(?:[\w"'-]++[ \t]*+\.[ \t]*+){%d}""" %
 
 def read(data: bytes, file: str) -> dict[str, Any]:
     """Parse; raises UsageError that names file and line."""
+    if not data:
+        return {}
     import tomllib
 
     if _ENDLESS.search(data):  # what tomllib makes of them takes a time that grows with the square of their number
