@@ -256,6 +256,8 @@ def test_every_module_is_named_by_a_test() -> None:
 
 
 _HEAVY = ("docker", "libcst", "google", "findpython", "rich", "ruamel", "pathspec", "packaging", "asyncio", "tempfile")
+# The options of `check` are parsed without click where a hook gives them (buildguard.cli.check_arguments).
+_UNUSED_BY_HOOKS = ("click", "inspect", "dataclasses", "tomllib")
 
 
 def _loaded(*argv: str, cwd: Path) -> set[str]:
@@ -276,5 +278,5 @@ def test_a_hook_loads_nothing_heavy(tmp_path: Path) -> None:
     for _ in range(2):
         loaded = _loaded("check", cwd=tmp_path)
         assert "sqlite3" in loaded
-        assert not loaded & set(_HEAVY)
+        assert not loaded & {*_HEAVY, *_UNUSED_BY_HOOKS}
     assert not _loaded("--version", cwd=tmp_path) & {*_HEAVY, "sqlite3", "subprocess", "hashlib", "json"}

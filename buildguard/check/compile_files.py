@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cache
 from pathlib import Path
 
 from buildguard import __version__
@@ -276,6 +277,7 @@ class _SourceQueue:
         return [(digest, entries) for digest, entries in self._waiting.items() if entries]
 
 
+@cache
 def _rules() -> str:
     digest = hashlib.sha256(__version__.encode())
     for pattern in _RULES:

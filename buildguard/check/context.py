@@ -183,7 +183,7 @@ def no_version(target: Target) -> str:
 
 def share_of(target: Target, job: Job) -> list[Entry]:
     """The sources that a target runs."""
-    return [entry for entry in job.chosen.sources if discovery.target_covers(target, job.targets, entry.path)]
+    return discovery.covered_entries(target, job.targets, job.chosen.sources)
 
 
 def asked_about(job: Job) -> set[bytes]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 
 from buildguard import __version__
@@ -166,6 +167,7 @@ def _diagnostic_from(row: list[str]) -> Diagnostic:
     return Diagnostic(code, Severity(severity), path, Range(*place), message, hint, target, "rule", excerpt)
 
 
+@cache
 def _rules() -> str:
     digest = hashlib.sha256(__version__.encode())
     for pattern in _RULES:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import posixpath
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -184,7 +185,7 @@ def _declared_targets(declared: _ProjectDeclarations, sources: Sequence[Entry]) 
         strongest = next((candidate for candidate in declared.deciding if not candidate.folder), None)
         targets += from_folders(without_repeats(projects, strongest), declared.elsewhere)
         targets += root_target(targets, declared.deciding, sources)
-    counts = [sum(target_covers(target, targets, entry.path) for entry in sources) for target in targets]
+    counts = [len(covered_entries(target, targets, sources)) for target in targets]
     notes = [
         f"{count} {'file' if count == 1 else 'files'} outside every build context: checked with {target.found_in} only"
         for target, count in zip(targets, counts, strict=True)
@@ -258,6 +259,33 @@ def target_covers(target: Target, every: Sequence[Target], path: bytes) -> bool:
     if target.covers(path):
         return target.ships is None or not any(target.leaves_to(other, path) for other in every)
     return target.may_cover(path) and not any(other.context is not None and other.covers(path) for other in every)
+
+
+def covered_entries(target: Target, every: Sequence[Target], entries: Iterable[Entry]) -> list[Entry]:
+    """The entries that a target runs, as `target_covers` has it; only targets near a path are asked about it."""
+    if target.context is None:
+        others = [(_prefixes(other), other) for other in every if other.context is not None]
+        return [
+            entry
+            for entry in entries
+            if not any(
+                entry.path.startswith(prefixes) and (other.covers(entry.path) or other.may_cover(entry.path))
+                for prefixes, other in others
+            )
+        ]
+    own = _prefixes(target)
+    near = [other for other in every if _overlap(own, _prefixes(other))]
+    return [entry for entry in entries if entry.path.startswith(own) and target_covers(target, near, entry.path)]
+
+
+def _prefixes(target: Target) -> tuple[bytes, ...]:
+    """What every path begins with that a target covers or may cover."""
+    folders = (target.context or "", target.reach)
+    return tuple(os.fsencode(f"{folder}/" if folder else "") for folder in folders if folder is not None)
+
+
+def _overlap(some: Iterable[bytes], others: Collection[bytes]) -> bool:
+    return any(one.startswith(other) or other.startswith(one) for one in some for other in others)
 
 
 def _declarations(
