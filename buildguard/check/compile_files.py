@@ -19,7 +19,7 @@ from buildguard.project.proof_grade import ProofGrade
 from buildguard.stages.filesystem import DiskStage, digest_file
 from buildguard.stages.stage import Entry, Stage
 from buildguard.system import process
-from buildguard.system.cache import Cache, context_of
+from buildguard.system.cache import Cache, context_of, digest_of_files
 
 # What turns an interpreter's words into findings: a cached verdict is no older than these files.
 _RULES = (
@@ -279,11 +279,7 @@ class _SourceQueue:
 
 @cache
 def _rules() -> str:
-    digest = hashlib.sha256(__version__.encode())
-    for pattern in _RULES:
-        for file in sorted(Path(__file__).parents[1].glob(pattern)):
-            digest.update(file.read_bytes())
-    return digest.hexdigest()
+    return f"{__version__} {digest_of_files(Path(__file__).parents[1], _RULES)}"
 
 
 def _hashed(paths: Sequence[bytes | None]) -> bytes:

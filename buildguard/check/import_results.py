@@ -22,7 +22,7 @@ from buildguard.engines.engine import Engine, ReadyEngine
 from buildguard.imports.records import UndecidedImport
 from buildguard.project.target import Target
 from buildguard.stages.stage import Entry, Stage
-from buildguard.system.cache import Cache, context_of
+from buildguard.system.cache import Cache, context_of, digest_of_files
 
 # What turns facts and answers into findings: a kept result is no older than these files.
 _RULES = ("imports/*", "startup/*.py", "project/*.py", "project/*/*.py", "check/*import*.py")
@@ -169,9 +169,4 @@ def _diagnostic_from(row: list[str]) -> Diagnostic:
 
 @cache
 def _rules() -> str:
-    digest = hashlib.sha256(__version__.encode())
-    for pattern in _RULES:
-        for file in sorted(Path(__file__).parents[1].glob(pattern)):
-            if file.is_file():
-                digest.update(file.read_bytes())
-    return digest.hexdigest()
+    return f"{__version__} {digest_of_files(Path(__file__).parents[1], _RULES)}"
