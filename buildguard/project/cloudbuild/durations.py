@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from buildguard.definitions import lazy_pattern
+import re
 
-_SECONDS = lazy_pattern(r"-?\d+(?:\.\d{1,9})?s")
-_GO = lazy_pattern(r"[-+]?(?:(?:\d+\.?\d*|\.\d+)(?:ns|us|µs|μs|ms|s|m|h))+")
-_PART = lazy_pattern(r"(\d+\.?\d*|\.\d+)(ns|us|µs|μs|ms|s|m|h)")
+_SECONDS = re.compile(r"-?\d+(?:\.\d{1,9})?s")
+_GO = re.compile(r"[-+]?(?:(?:\d+\.?\d*|\.\d+)(?:ns|us|µs|μs|ms|s|m|h))+")
+_PART = re.compile(r"(\d+\.?\d*|\.\d+)(ns|us|µs|μs|ms|s|m|h)")
 _UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
