@@ -38,6 +38,10 @@ class Timing(NamedTuple):
         """The middle one."""
         return statistics.median(self.rounds)
 
+    def spread(self) -> str:
+        """The middle one, and in brackets the shortest and the longest."""
+        return f"{self.median:.2f} ({min(self.rounds):.2f}-{max(self.rounds):.2f})"
+
 
 def side_by_side(commands: Mapping[str, Command], rounds: int) -> dict[str, Timing]:
     """Time every command once a round, in turn."""
@@ -58,9 +62,9 @@ def side_by_side(commands: Mapping[str, Command], rounds: int) -> dict[str, Timi
     return found
 
 
-def ratio(first: Timing, second: Timing, *, times: float = 1) -> str:
-    """How many times the second (times a factor) the first takes: median, and the span over the rounds."""
-    ratios = [one / (other * times) for one, other in zip(first.rounds, second.rounds, strict=True)]
+def ratio(first: Timing, second: Timing) -> str:
+    """How many times the second the first takes: median, and the span over the rounds."""
+    ratios = [one / other for one, other in zip(first.rounds, second.rounds, strict=True)]
     return f"{statistics.median(ratios):.2f} ({min(ratios):.2f}-{max(ratios):.2f})"
 
 

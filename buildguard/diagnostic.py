@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from enum import StrEnum
-from typing import NamedTuple
 
 from buildguard.codes import Code, SourceMark
+from buildguard.definitions import NamedTuple
 
 
 class Severity(StrEnum):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import NamedTuple
 
+from buildguard.definitions import NamedTuple
 from buildguard.errors import UsageError, did_you_mean
 from buildguard.project import config
 from buildguard.stages.filesystem import resolve_path, stage_on_disk

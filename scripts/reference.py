@@ -8,7 +8,7 @@ import click
 from mkdocs.structure.files import File
 
 from buildguard import codes as buildguard_codes
-from buildguard.cli.main import cli as root
+from buildguard.cli.commands import cli as root
 from buildguard.project import config
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import pytest
 
-from buildguard.cli.main import cli as root_command
+from buildguard.cli.commands import cli as root_command
 from tests.conftest import REPOSITORY, Project, interpreter
 
 if TYPE_CHECKING:

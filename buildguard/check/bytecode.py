@@ -7,13 +7,12 @@ then whatever is in it runs, and the source is not looked at.
 from __future__ import annotations
 
 import posixpath
-import re
 from collections.abc import Mapping
-from typing import NamedTuple
 
+from buildguard.definitions import NamedTuple, lazy_pattern
 from buildguard.docker.image_stage import ImageEntry
 
-_CACHED = re.compile(rb"^(?P<stem>.+?)\.(?P<tag>[^.]+)(?:\.opt-(?P<level>[^.]*))?\.pyc$")
+_CACHED = lazy_pattern(rb"^(?P<stem>.+?)\.(?P<tag>[^.]+)(?:\.opt-(?P<level>[^.]*))?\.pyc$")
 _HEAD = 16
 _HASHED = 1
 

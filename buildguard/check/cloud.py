@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections.abc import Callable, Container, Iterable, Iterator, Sequence
-from typing import NamedTuple
 
 from buildguard.check.context import Job, image_of
 from buildguard.check.targets import TargetShare
@@ -17,6 +16,7 @@ from buildguard.compare.diff import compare_hops
 from buildguard.compare.difference import CODES, ChangeKind, Difference
 from buildguard.compare.evidence import EvidenceCollector, HopSide
 from buildguard.compare.open_stage import open_stages, take_snapshot
+from buildguard.definitions import NamedTuple
 from buildguard.diagnostic import Diagnostic, Range, Severity, Unproven, count, display_path, shorten_digests
 from buildguard.docker.image_stage import ImageStage
 from buildguard.engines import cloud_round

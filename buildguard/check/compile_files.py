@@ -5,13 +5,15 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cache
 from pathlib import Path
-from typing import NamedTuple, NewType
+from typing import NewType
 
 from buildguard import __version__
 from buildguard.check.fact_store import FactStore
 from buildguard.check.merge import MARK
 from buildguard.codes import Code, SourceMark
+from buildguard.definitions import NamedTuple
 from buildguard.diagnostic import Edit, Finding, Range, Severity, UnreadableFile
 from buildguard.engines.engine import Engine, Outcome, ReadyEngine, Source
 from buildguard.errors import UnprovenError
@@ -19,7 +21,7 @@ from buildguard.project.proof_grade import ProofGrade
 from buildguard.stages.filesystem import DiskStage, digest_file
 from buildguard.stages.stage import Entry, Stage
 from buildguard.system import process
-from buildguard.system.cache import Cache, context_of
+from buildguard.system.cache import Cache, context_of, digest_of_files
 
 # What turns an interpreter's words into findings: a cached verdict is no older than these files.
 _RULES = (
@@ -283,12 +285,9 @@ class _SourceQueue:
         return [(digest, entries) for digest, entries in self._waiting.items() if entries]
 
 
+@cache
 def _rules() -> str:
-    digest = hashlib.sha256(__version__.encode())
-    for pattern in _RULES:
-        for file in sorted(Path(__file__).parents[1].glob(pattern)):
-            digest.update(file.read_bytes())
-    return digest.hexdigest()
+    return f"{__version__} {digest_of_files(Path(__file__).parents[1], _RULES)}"
 
 
 def _hashed(paths: Sequence[bytes | None]) -> bytes:

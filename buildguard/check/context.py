@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from buildguard.check.filters import Filters, filters
 from buildguard.check.shared_imports import SharedProjectImports
+from buildguard.definitions import NamedTuple
 from buildguard.diagnostic import display_path
 from buildguard.engines.select import EngineSettings
 from buildguard.errors import UsageError
@@ -208,7 +209,7 @@ def no_version(target: Target) -> str:
 
 def share_of(target: Target, job: Job) -> list[Entry]:
     """The sources that a target runs."""
-    return [entry for entry in job.chosen.sources if discovery.target_covers(target, job.targets, entry.path)]
+    return discovery.covered_entries(target, job.targets, job.chosen.sources)
 
 
 def asked_about(job: Job) -> set[bytes]:

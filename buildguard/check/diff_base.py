@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from buildguard.check.context import Job
+from buildguard.definitions import NamedTuple
 from buildguard.diagnostic import Diagnostic, Unproven, count, display_path
 from buildguard.engines.engine import ReadyEngine
 from buildguard.errors import UsageError

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
 
 from buildguard.codes import Code
+from buildguard.definitions import NamedTuple
 from buildguard.diagnostic import Diagnostic, Finding, Severity, display_path
 from buildguard.engines.engine import ReadyEngine
 from buildguard.project.proof_grade import ProofGrade

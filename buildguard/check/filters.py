@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Container, Iterable, Iterator
-from typing import NamedTuple
 
 from buildguard.codes import can_be_silenced, check_pattern
+from buildguard.definitions import NamedTuple
 from buildguard.diagnostic import Diagnostic, Finding
 from buildguard.project.config import Config
 from buildguard.project.sources import matches

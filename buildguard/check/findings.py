@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
 
 from buildguard.check import text_rules
 from buildguard.codes import RULE_ERRORS, Code
+from buildguard.definitions import lazy_pattern
 from buildguard.diagnostic import Finding, Range, Severity
 from buildguard.engines.engine import Outcome, Rejection
 from buildguard.project import source_text
 from buildguard.project.target import PEP_701
 
 # What a later Python refuses, among all that compilers warn of: PEP 765, invalid escapes and literals.
-_BECOMES_ERROR = re.compile(
+_BECOMES_ERROR = lazy_pattern(
     r"invalid (?:octal )?escape sequence|invalid (?:decimal|hexadecimal|octal|binary|imaginary) literal"
     r"|'(?:return|break|continue)' in a 'finally' block"
 )

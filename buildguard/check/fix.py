@@ -7,7 +7,6 @@ import os
 import re
 import time
 from collections.abc import Iterable
-from typing import NamedTuple
 
 from buildguard.check import verify_fix
 from buildguard.check.context import Job, no_version, nothing_checked, prepare, setting, share_of
@@ -15,6 +14,7 @@ from buildguard.check.filters import IgnoreComment, apply_ignores
 from buildguard.check.merge import diagnostic_of
 from buildguard.check.suppressions import find_ignores
 from buildguard.check.write_back import link_again, other_names, replace
+from buildguard.definitions import NamedTuple
 from buildguard.diagnostic import Range, Severity, Unproven, UnreadableFile, display_path
 from buildguard.engines import select as engines
 from buildguard.engines.engine import ReadyEngine

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
 from buildguard.check.context import UNTOLD, Job, cache_of, filters_of
 from buildguard.check.filters import IgnoreComment
@@ -17,6 +17,7 @@ from buildguard.codes import Code
 from buildguard.compare.image_lookup import ANY_IMAGE, ImageLookup
 from buildguard.compare.image_project import LocalProject, ProjectFinder, ProjectLocation, load_project, parse
 from buildguard.compare.installed_project import is_version_stamp
+from buildguard.definitions import NamedTuple
 from buildguard.diagnostic import Diagnostic, Range, Severity, Unproven, count, display_path
 from buildguard.docker.image_source import ENGINE_IMAGES, ImageFilesystem
 from buildguard.docker.image_stage import ImageFiles, ImageStage

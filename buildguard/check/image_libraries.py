@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import os
 import posixpath
-import re
 from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple
 
 from buildguard.check.context import Job
 from buildguard.check.image_imports import ImageImportFiles
 from buildguard.codes import Code
+from buildguard.definitions import NamedTuple, lazy_pattern
 from buildguard.diagnostic import Diagnostic, Range, Severity, display_path
 from buildguard.docker import native_modules
 from buildguard.docker.image_source import ImageFilesystem
@@ -21,7 +20,7 @@ from buildguard.imports.finder import FileTree, ModuleKind, ModuleLocation
 from buildguard.startup.source_facts import SourceImport, read_facts
 
 _MOST_FILES = 3_000
-_SUFFIX = re.compile(r"(?:\.(?:cpython-\d+[\w-]*|abi3))?\.so")
+_SUFFIX = lazy_pattern(r"(?:\.(?:cpython-\d+[\w-]*|abi3))?\.so")
 # The package of Debian that has a library; others are named as they are.
 _PACKAGES = {
     "libGL.so.1": "libgl1",

@@ -10,20 +10,21 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from functools import cache
 from pathlib import Path
-from typing import NamedTuple
 
 from buildguard import __version__
 from buildguard.check.compile_files import FileVerdict, Judge
 from buildguard.check.context import Job
 from buildguard.check.recording_stage import RecordingStage, digest_of
 from buildguard.codes import RULE_ERRORS, Code
+from buildguard.definitions import NamedTuple
 from buildguard.diagnostic import Diagnostic, Range, Severity, display_path
 from buildguard.engines.engine import Engine, ReadyEngine
 from buildguard.imports.records import UndecidedImport
 from buildguard.project.target import Target
 from buildguard.stages.stage import Stage
-from buildguard.system.cache import Cache, context_of
+from buildguard.system.cache import Cache, context_of, digest_of_files
 
 # What turns facts and answers into findings: a kept result is no older than these files.
 _RULES = ("imports/*", "startup/*.py", "project/*.py", "project/*/*.py", "check/*import*.py")
@@ -160,10 +161,6 @@ def _diagnostic_from(row: list[str]) -> Diagnostic:
     return Diagnostic(Code(code), Severity(severity), path, Range(*place), message, hint, target, "rule", excerpt)
 
 
+@cache
 def _rules() -> str:
-    digest = hashlib.sha256(__version__.encode())
-    for pattern in _RULES:
-        for file in sorted(Path(__file__).parents[1].glob(pattern)):
-            if file.is_file():
-                digest.update(file.read_bytes())
-    return digest.hexdigest()
+    return f"{__version__} {digest_of_files(Path(__file__).parents[1], _RULES)}"

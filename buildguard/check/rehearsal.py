@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
-from typing import NamedTuple
 
 from buildguard.check.result import CheckReport
+from buildguard.definitions import NamedTuple
 from buildguard.diagnostic import Severity
 from buildguard.errors import UsageError
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from buildguard.codes import RULE_ERRORS, Code
+from buildguard.definitions import NamedTuple
 from buildguard.diagnostic import Diagnostic, Severity, Unproven
 from buildguard.imports.records import UndecidedImport
 from buildguard.project.snippets.unchecked import UncheckedKind, UncheckedPython

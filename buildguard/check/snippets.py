@@ -6,13 +6,13 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 from buildguard.check.build_files import build_files
 from buildguard.check.context import Job, nothing_checked
 from buildguard.check.filters import IgnoreComment
 from buildguard.check.targets import CheckState, TargetShare, Watcher, judge_shares
 from buildguard.codes import Code
+from buildguard.definitions import NamedTuple, lazy_pattern
 from buildguard.diagnostic import Diagnostic, Range, Unproven, UnreadableFile, display_path
 from buildguard.engines import select as engines
 from buildguard.engines.engine import EngineName
@@ -35,8 +35,8 @@ _DEDENTS = 14  # the minor version from which on `-c` takes away the indentation
 _LARGEST = 1 << 18  # characters of a snippet
 _ABOUT_SOURCE = ("BG1", "BG2")
 _ABOUT_IMPORTS = Code.BG107  # a snippet is never imported
-_FIX_HINT = re.compile(r"; `buildguard fix` does it.*")
-_LINE_IN_MESSAGE = re.compile(r"\b((?:on|at) line )(\d+)")
+_FIX_HINT = lazy_pattern(r"; `buildguard fix` does it.*")
+_LINE_IN_MESSAGE = lazy_pattern(r"\b((?:on|at) line )(\d+)")
 
 
 class _JudgedSnippet(NamedTuple):

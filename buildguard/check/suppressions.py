@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import re
-
 from buildguard.check.merge import MARK
 from buildguard.codes import SourceMark
+from buildguard.definitions import lazy_pattern
 from buildguard.diagnostic import Finding, Severity
 from buildguard.fstrings.statements import comments
 from buildguard.project import source_text
 
-_COMMENT = re.compile(r"\#\s*buildguard:\s*ignore\b\s*(?:\[(?P<codes>[^\]]*)\])?")
+_COMMENT = lazy_pattern(r"\#\s*buildguard:\s*ignore\b\s*(?:\[(?P<codes>[^\]]*)\])?")
 
 
 def find_ignores(data: bytes) -> tuple[Finding, ...]:

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from buildguard.check import diff_base
 from buildguard.check.compile_files import UNREAD, FileVerdict, Judge, SourceDigest, digests_of
@@ -18,6 +18,7 @@ from buildguard.check.merge import diagnostic_of
 from buildguard.check.result import TargetRow
 from buildguard.check.runner_groups import RunnerGroup, group_runners
 from buildguard.codes import SourceMark
+from buildguard.definitions import NamedTuple
 from buildguard.diagnostic import Diagnostic, Finding, Unproven, UnreadableFile, display_path
 from buildguard.engines import select as engines
 from buildguard.engines.engine import Engine, EngineName, ReadyEngine
@@ -228,8 +229,9 @@ class TargetRunner:
         choice = chooser.choose()
         if target.version is None and choice.ready:
             target = target._replace(version=PythonVersion.parse(choice.ready[0][1].version))
-        verdicts = [self._by_engine(target, digests, ready_engine) for ready_engine in choice.ready]
-        self.state.diagnostics += find_disagreements(verdicts, target)
+        verdicts = [(ready[1], self._by_engine(target, digests, ready)) for ready in choice.ready]
+        if len(verdicts) > 1:
+            self.state.diagnostics += find_disagreements([_refusals(*answers) for answers in verdicts], target)
         self.state.notes += [ready.note for _engine, ready in choice.ready if ready.note]
         self.state.notes += [
             _MUSL.format(image=ready_engine.image)
@@ -293,25 +295,22 @@ class TargetRunner:
 
     def _by_engine(
         self, target: Target, digests: Mapping[bytes, SourceDigest], answering: tuple[Engine, ReadyEngine]
-    ) -> dict[bytes, EngineVerdict]:
+    ) -> list[FileVerdict]:
         """One engine's verdicts: reported, and returned for comparison."""
         engine, ready = answering
         judge = self._judge_with(target, engine, ready)
         entries = self._share.entries
         verdicts = judge.run(entries, [digests.get(entry.path, UNREAD) for entry in entries], self._progress)
         self.state.deleted.update(verdict.entry.path for verdict in verdicts if verdict.is_deleted)
-        verdicts = [verdict for verdict in verdicts if not verdict.is_deleted]
+        if self.state.deleted:
+            verdicts = [verdict for verdict in verdicts if not verdict.is_deleted]
         self._report_verdicts(verdicts, target, ready)
         if not self.job.syntax_only:
             self._judge_imports(target, engine, ready, judge, verdicts)
         if ready.image and not self.job.syntax_only:
             self._judge_image(target, engine, ready)
         diff_base.remember_interpreter(self.job, target, ready)
-        return {
-            verdict.entry.path: EngineVerdict.of(ready, verdict.findings)
-            for verdict in verdicts
-            if not verdict.unproven
-        }
+        return verdicts
 
     def _judge_with(self, target: Target, engine: Engine, ready: ReadyEngine) -> Judge:
         version = PythonVersion.parse(ready.version) if ready.image else target.version
@@ -338,7 +337,9 @@ class TargetRunner:
 
     def _report_verdicts(self, verdicts: Sequence[FileVerdict], target: Target, ready: ReadyEngine) -> None:
         for verdict in verdicts:
-            path = display_path(verdict.entry.path) if verdict.findings or verdict.unproven else ""
+            if not verdict.findings and not verdict.unproven:
+                continue
+            path = display_path(verdict.entry.path)
             findings, doubts = split_by_context(verdict.findings, verdict.entry.path, path, target)
             self.state.note(findings, path, target.python, ready.engine)
             self.state.unproven += doubts
@@ -384,6 +385,12 @@ class TargetRunner:
             self.state.note(findings, path, target.python, "rule")
             self.state.unproven += doubts
         self.state.rows.append(_row(target, None, len(self._share.entries) - gone, 0))
+
+
+def _refusals(ready: ReadyEngine, verdicts: Iterable[FileVerdict]) -> dict[bytes, EngineVerdict]:
+    return {
+        verdict.entry.path: EngineVerdict.of(ready, verdict.findings) for verdict in verdicts if not verdict.unproven
+    }
 
 
 def _is_on_musl(ready: ReadyEngine) -> bool:

@@ -11,6 +11,7 @@ import codecs
 import re
 
 from buildguard.codes import Code
+from buildguard.definitions import lazy_pattern
 from buildguard.diagnostic import Finding, Range, Severity, escape_text
 from buildguard.project.codec_names import local_name
 from buildguard.project.source_text import excerpt_of
@@ -23,11 +24,11 @@ _WIDE_BOMS = {
     codecs.BOM_UTF16_LE: "UTF-16",
     codecs.BOM_UTF16_BE: "UTF-16",
 }
-_NEWLINE = re.compile(r"\r\n|\r|\n")
-_BIDI = re.compile("[\u202a-\u202e\u2066-\u2069]")
+_NEWLINE = lazy_pattern(r"\r\n|\r|\n")
+_BIDI = lazy_pattern("[\u202a-\u202e\u2066-\u2069]")
 _LFS = b"version https://git-lfs.github.com/spec/"
-_MERGE = re.compile(rb"^<<<<<<< .*$(?s:.*?)^=======\r?$(?s:.*?)^>>>>>>> ", re.MULTILINE)
-_TRIPLE = re.compile(
+_MERGE = lazy_pattern(rb"^<<<<<<< .*$(?s:.*?)^=======\r?$(?s:.*?)^>>>>>>> ", re.MULTILINE)
+_TRIPLE = lazy_pattern(
     rb"#[^\n]*|'''(?s:(?:\\.|.)*?)'''|\"\"\"(?s:(?:\\.|.)*?)\"\"\"|'(?:\\.|[^'\\\n])*'|\"(?:\\.|[^\"\\\n])*\""
 )
 

@@ -9,8 +9,8 @@ import os
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
+from buildguard.definitions import NamedTuple
 from buildguard.engines.engine import Engine
 from buildguard.engines.interpreter import greeting_of
 from buildguard.engines.pool import source_of

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterator, Mapping
 
 from buildguard.cli.render.github import command
 from buildguard.cycles.case_results import CaseResult
+from buildguard.definitions import lazy_pattern
 from buildguard.deploy.fleet import FleetReport
 from buildguard.diagnose.redact import redact
 from buildguard.errors import UnprovenError
@@ -15,7 +15,7 @@ from buildguard.errors import UnprovenError
 _SUMMARY = "GITHUB_STEP_SUMMARY"
 _MOST_BYTES = 900_000  # GitHub takes 1 MiB a step
 _MOST_ANNOTATIONS = 10  # of one kind in a step: GitHub shows no more
-_PLACE = re.compile(r"(?P<path>[^/\\:][^\\:]*):(?P<line>[0-9]{1,7})")
+_PLACE = lazy_pattern(r"(?P<path>[^/\\:][^\\:]*):(?P<line>[0-9]{1,7})")
 
 
 def report_to_ci(report: FleetReport, environ: Mapping[str, str]) -> list[str]:

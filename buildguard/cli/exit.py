@@ -9,8 +9,6 @@ import sys
 from collections.abc import Callable
 from types import FrameType
 
-import click
-
 from buildguard import __version__
 from buildguard.errors import BuildRunsError, GuardError, UnprovenError
 
@@ -25,20 +23,15 @@ def run_guarded(run: Callable[[], object]) -> int:
     try:
         run()
         sys.stdout.flush()
-    except (click.exceptions.Exit, SystemExit) as done:
-        code = done.exit_code if isinstance(done, click.exceptions.Exit) else done.code
-        status = code if isinstance(code, int) else 0
+    except SystemExit as done:
+        status = done.code if isinstance(done.code, int) else 0
     except BuildRunsError as error:
         status = _handle_running_build(error)
     except GuardError as error:
         _print_error(error.what, error.hint)
         status = error.exit_code
-    except click.ClickException as error:
-        error.show()
-        status = error.exit_code
-    except (KeyboardInterrupt, click.Abort):
-        click.echo("interrupted", err=True)
-        status = _INTERRUPTED
+    except KeyboardInterrupt:
+        status = _interrupted()
     except ImportError as error:
         what = f"a part of the installation could not be loaded: {error}"
         _print_error(what, "if this happens again, reinstall buildguard-gcp")
@@ -46,8 +39,30 @@ def run_guarded(run: Callable[[], object]) -> int:
     except OSError as error:
         status = _handle_system_error(error)
     except Exception as error:  # noqa: BLE001  the one boundary: what comes here is a bug of ours
-        status = _report_bug(error)
+        ending = _status_of_click(error)
+        status = _report_bug(error) if ending is None else ending
     return status
+
+
+def _status_of_click(error: Exception) -> int | None:
+    """The status for what click raises to end a command; None for everything else. A hook never imports it."""
+    if "click" not in sys.modules:
+        return None
+    import click
+
+    if isinstance(error, click.exceptions.Exit):
+        return error.exit_code
+    if isinstance(error, click.Abort):
+        return _interrupted()
+    if isinstance(error, click.ClickException):
+        error.show()
+        return error.exit_code
+    return None
+
+
+def _interrupted() -> int:
+    _print("interrupted")
+    return _INTERRUPTED
 
 
 def fill_streams() -> None:
@@ -73,15 +88,23 @@ def exit_on_sigterm(_signal: int, _frame: FrameType | None) -> None:
 def _print_error(what: str, hint: str) -> None:
     from buildguard.diagnostic import escape_text
 
-    click.echo(f"buildguard: {escape_text(what)}", err=True)
+    _print(f"buildguard: {escape_text(what)}")
     if hint:
-        click.echo(f"hint: {hint}", err=True)
+        _print(f"hint: {hint}")
+
+
+def _print(line: str) -> None:
+    import click  # it knows how to write to any terminal
+
+    click.echo(line, err=True)
 
 
 def _handle_running_build(error: BuildRunsError) -> int:
     """Ask whether to end the build too; without a terminal it keeps running, and the hint ends it."""
     _print_error(error.what, error.hint)
     if sys.stdin.isatty() and sys.stderr.isatty():
+        import click
+
         try:
             if click.confirm("end the build too?", default=False, err=True):
                 error.cancel()

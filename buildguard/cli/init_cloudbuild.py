@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 from buildguard.check.build_files import build_files
 from buildguard.check.context import image_of
 from buildguard.check.project_imports import belongs
 from buildguard.cli.render.formats import write
+from buildguard.definitions import NamedTuple
 from buildguard.diagnostic import display_path
 from buildguard.errors import UsageError
 from buildguard.imports.image_program import ProjectSources, read_programs

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -12,10 +11,11 @@ import click
 
 from buildguard.cli.help import examples
 from buildguard.cli.output import colored, deliver, protect_log
+from buildguard.definitions import lazy_pattern
 from buildguard.errors import UsageError
 
 _OWN = frozenset({"dry_run", "report"})  # of `deploy`
-_DURATION = re.compile(r"(?P<number>\d{1,6})(?P<unit>[smh]?)")
+_DURATION = lazy_pattern(r"(?P<number>\d{1,6})(?P<unit>[smh]?)")
 _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600}
 _HELP = """Deploy and verify cycle after cycle until the gates hold; a red cycle is diagnosed and leaves the traffic as it is.
 

@@ -6,12 +6,11 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
-
-import click
 
 from buildguard.cli.render.formats import FORMATS
+from buildguard.cli.render.styling import unstyle
 from buildguard.cli.terminal import ColorChoice, wants_color
+from buildguard.definitions import NamedTuple
 from buildguard.errors import UnprovenError, UsageError
 
 
@@ -90,7 +89,7 @@ def protect_log(text: str) -> str:
 
 def colored(text: str, color: str, *, to_file: bool = False) -> str:
     """A text with its colors if `--color` and the terminal want them, else without."""
-    return text if wants_color(ColorChoice(color), to_file=to_file) else click.unstyle(text)
+    return text if wants_color(ColorChoice(color), to_file=to_file) else unstyle(text)
 
 
 def deliver(result: str | bytes, output: Path | None, *, is_private: bool = False) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import sys
 from enum import StrEnum
-from typing import NamedTuple
+
+from buildguard.definitions import NamedTuple
 
 
 class ColorChoice(StrEnum):

@@ -11,8 +11,8 @@ import hashlib
 import re
 from collections.abc import Callable, Iterator
 from enum import StrEnum
-from typing import NamedTuple
 
+from buildguard.definitions import NamedTuple
 from buildguard.diagnostic import escape_text
 from buildguard.stages.lfs import parse_pointer
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from buildguard.compare.difference import Difference
+from buildguard.definitions import NamedTuple
 from buildguard.diagnostic import Unproven
 from buildguard.stages.snapshot import Snapshot, StageKind
 

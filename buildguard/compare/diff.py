@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
 from types import MappingProxyType
-from typing import NamedTuple
 
 from buildguard.compare import hop_notes
 from buildguard.compare.chain import Chain, ComparedHop, Hop, settle_chain
@@ -17,6 +16,7 @@ from buildguard.compare.explain import explain_differences
 from buildguard.compare.image_lookup import ANY_IMAGE, ImageLookup
 from buildguard.compare.open_stage import CloudLocation, OpenStage, open_stages, take_snapshot
 from buildguard.compare.upload_risks import UploadPlan
+from buildguard.definitions import NamedTuple
 from buildguard.diagnostic import Unproven, display_path
 from buildguard.errors import GuardError, UnprovenError, UsageError
 from buildguard.project import config as configs

@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Container, Iterator, Mapping
 from enum import StrEnum
 from types import MappingProxyType
-from typing import NamedTuple
 
 from buildguard.codes import Code
 from buildguard.compare.causes import CauseKind
+from buildguard.definitions import NamedTuple
 from buildguard.diagnostic import Unproven, display_path
 from buildguard.stages.manifest import EXECUTABLE, LINK, SUBMODULE, ManifestEntry
 from buildguard.stages.snapshot import Snapshot, StageKind

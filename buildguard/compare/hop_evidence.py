@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any
 
+from buildguard.definitions import NamedTuple
 from buildguard.stages.snapshot import Snapshot, StageKind
 
 _NOTHING: Mapping[Any, Any] = MappingProxyType({})

@@ -8,9 +8,9 @@ import posixpath
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import NamedTuple
 
 from buildguard.compare.installed_project import find_installed
+from buildguard.definitions import NamedTuple
 from buildguard.docker.image_source import ImageFilesystem
 from buildguard.docker.image_stage import ImageFiles
 from buildguard.docker.images import Image

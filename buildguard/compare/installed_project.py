@@ -11,12 +11,13 @@ import json
 import posixpath
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
-_RECORD = re.compile(r"(?P<site>.*)/(?P<name>[^/]+?)-[^/-]+\.dist-info/RECORD")
-_VERSION_FILE = re.compile(r"(?:^|/)_{0,2}version(?:_info)?_{0,2}\.py$")
-_VERSION_LINE = re.compile(rb"\s*_{0,2}version(?:_info|_tuple)?_{0,2}\b[^=]*=")
+from buildguard.definitions import NamedTuple, lazy_pattern
+
+_RECORD = lazy_pattern(r"(?P<site>.*)/(?P<name>[^/]+?)-[^/-]+\.dist-info/RECORD")
+_VERSION_FILE = lazy_pattern(r"(?:^|/)_{0,2}version(?:_info)?_{0,2}\.py$")
+_VERSION_LINE = lazy_pattern(rb"\s*_{0,2}version(?:_info|_tuple)?_{0,2}\b[^=]*=")
 _BUILT = ("build/", "dist/", ".venv/", "venv/")  # folders of the project with copies of its sources
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import NamedTuple
 
 from buildguard.compare.open_stage import CloudLocation, open_stages, take_snapshot
+from buildguard.definitions import NamedTuple
 from buildguard.diagnostic import display_path
 from buildguard.stages.snapshot import Snapshot
 

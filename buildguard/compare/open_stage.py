@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 from buildguard import locate
 from buildguard.compare.image_lookup import ANY_IMAGE, ImageLookup
+from buildguard.definitions import NamedTuple
 from buildguard.diagnostic import Unproven
 from buildguard.errors import UnprovenError, UsageError
 from buildguard.stages.git_objects import GitStage

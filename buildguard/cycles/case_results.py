@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from enum import StrEnum
-from typing import Any, NamedTuple
+from typing import Any
+
+from buildguard.definitions import NamedTuple
 
 
 class CaseOutcome(StrEnum):

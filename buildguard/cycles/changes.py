@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from buildguard.cycles.record import CycleRecord
+from buildguard.definitions import NamedTuple
 from buildguard.diagnostic import count, shorten_digests
 from buildguard.system.git_between import CommitRange
 

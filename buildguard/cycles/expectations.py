@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from statistics import median
-from typing import NamedTuple
 
 from buildguard.cycles.case_results import CaseOutcome, CaseResult
 from buildguard.cycles.frozen_tests import FrozenTests, changed_tests, freeze
 from buildguard.cycles.gates import is_known
 from buildguard.cycles.record import CycleHistory, CycleRecord
 from buildguard.cycles.test_results import VerifyResult
+from buildguard.definitions import NamedTuple
 from buildguard.diagnostic import count
 from buildguard.project.verify_config import KnownFailure
 

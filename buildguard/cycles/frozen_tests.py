@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
 
 from buildguard.cycles.case_results import CaseResult
+from buildguard.definitions import NamedTuple
 
 _FEW = 5
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import date
-from typing import NamedTuple
 
 from buildguard.cycles.case_ids import same_test
 from buildguard.cycles.case_results import CaseResult, Counts
+from buildguard.definitions import NamedTuple
 from buildguard.project.verify_config import KnownFailure
 
 _TINY = 1e-9  # of a test: the error of a share that is written in decimals

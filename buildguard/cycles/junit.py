@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from typing import NamedTuple
 from xml.parsers import expat
 
 from buildguard.cycles.case_results import CaseOutcome, CaseResult, Counts, count_cases
+from buildguard.definitions import NamedTuple
 
 MOST_BYTES = 64 << 20
 MOST_CASES = 200_000

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any
 
 from buildguard.cycles import case_results
 from buildguard.cycles.case_results import CaseOutcome, CaseResult, Counts, count_cases
 from buildguard.cycles.test_results import VerifyResult
+from buildguard.definitions import NamedTuple
 from buildguard.diagnose.redact import redact
 from buildguard.project.ledger import ServiceId
 

@@ -7,26 +7,26 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import NamedTuple
 
 from buildguard.cycles.case_results import CaseOutcome, CaseResult, Counts
+from buildguard.definitions import NamedTuple, lazy_pattern
 
-_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
-_COUNT = re.compile(r"(\d+) (passed|failed|errors?|skipped)\b")
+_COLOUR = lazy_pattern(r"\x1b\[[0-9;]*m")
+_COUNT = lazy_pattern(r"(\d+) (passed|failed|errors?|skipped)\b")
 # `== 1 failed, 2 passed in 3.45s ==` of pytest, `Tests: 1 failed, 3 total` of jest and vitest
-_CLOSING = re.compile(
+_CLOSING = lazy_pattern(
     r"^=*[ \t]*(\d+ [a-z]+(?:, \d+ [a-z]+)*|no tests ran) in [\d.]+s\b|^[ \t]*Tests:?[ \t]+(\d+ [a-z]+.*)$",
     re.MULTILINE,
 )
-_SESSION = re.compile(r"={3,} test session starts ={3,}\s*$", re.MULTILINE)  # after what a crashed run printed last
-_STOPPED = re.compile(r"^!{3,}.*\b(?:stopping after \d+ failures?|KeyboardInterrupt)\b.*!{3,}\s*$", re.MULTILINE)
-_BEGUN = re.compile(r"^Ran \d+ tests? in [\d.]+s", re.MULTILINE)
-_UNITTEST = re.compile(
+_SESSION = lazy_pattern(r"={3,} test session starts ={3,}\s*$", re.MULTILINE)  # after what a crashed run printed last
+_STOPPED = lazy_pattern(r"^!{3,}.*\b(?:stopping after \d+ failures?|KeyboardInterrupt)\b.*!{3,}\s*$", re.MULTILINE)
+_BEGUN = lazy_pattern(r"^Ran \d+ tests? in [\d.]+s", re.MULTILINE)
+_UNITTEST = lazy_pattern(
     r"^(?P<rule>-{40,}\r?\n)?Ran (?P<ran>\d+) tests? in [\d.]+s\s+(?P<verdict>OK|PASSED|FAILED|NO TESTS RAN)\b(?: \((?P<words>[^)\n]*)\))?",
     re.MULTILINE,
 )
-_BLOCK = re.compile(r"^={40,}\r?\n(?P<kind>FAIL|ERROR): (?P<name>\S+)(?: \((?P<group>[^)\n]*)\))?", re.MULTILINE)
-_VERBOSE = re.compile(
+_BLOCK = lazy_pattern(r"^={40,}\r?\n(?P<kind>FAIL|ERROR): (?P<name>\S+)(?: \((?P<group>[^)\n]*)\))?", re.MULTILINE)
+_VERBOSE = lazy_pattern(
     r"^(?P<name>\w+) \((?P<group>[\w.]+)\)(?:\r?\n[^\n]{0,200})? \.\.\. (?P<result>ok|FAIL|ERROR|skipped|expected failure|unexpected success)\b",
     re.MULTILINE,
 )

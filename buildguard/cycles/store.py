@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote
 
 from buildguard.cycles import record as records
 from buildguard.cycles.record import CycleRecord
+from buildguard.definitions import lazy_pattern
 from buildguard.errors import UnprovenError
 from buildguard.project.ledger import ServiceId
 from buildguard.system import temporary
@@ -16,7 +16,7 @@ from buildguard.system import temporary
 FOLDER = "cycles"
 BUCKET_FOLDER = "buildguard/cycles"
 _MOST = 200  # cycles that are read
-_ID = re.compile(r"[\w.-]{1,80}")
+_ID = lazy_pattern(r"[\w.-]{1,80}")
 
 
 def folder_of(ledger: Path) -> Path:

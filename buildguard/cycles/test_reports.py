@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import select
 import stat
 import threading
@@ -13,10 +12,11 @@ from pathlib import Path
 from typing import Self
 
 from buildguard.cycles import junit
+from buildguard.definitions import lazy_pattern
 
 ANY, PYTEST = "junit.xml", "pytest.xml"
-_OWN = re.compile(r"""--junit-?xml(?:=|\s+)(?P<quote>["']?)(?P<path>[^\s"'$;|&]+)(?P=quote)""")
-_DOCUMENT = re.compile(rb"(?=<\?xml\b)")
+_OWN = lazy_pattern(r"""--junit-?xml(?:=|\s+)(?P<quote>["']?)(?P<path>[^\s"'$;|&]+)(?P=quote)""")
+_DOCUMENT = lazy_pattern(rb"(?=<\?xml\b)")
 _LOST = b""  # in place of what is too much to read: no JUnit file, and so no proof
 _PAUSE = 0.1  # seconds, after which the reader looks whether it may end
 _CHUNK = 1 << 16

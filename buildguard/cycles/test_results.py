@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import reduce
-from typing import Any, NamedTuple
+from typing import Any
 
 from buildguard.cycles import junit, runner_output
 from buildguard.cycles.case_results import CaseResult, Counts, number_attempts
 from buildguard.cycles.gates import GateResult, apply_gate
 from buildguard.cycles.junit import JUnitFile
 from buildguard.cycles.runner_output import RunnerOutput
+from buildguard.definitions import NamedTuple
 from buildguard.diagnose.redact import redact
 from buildguard.project.ledger import StepVerdict
 from buildguard.project.verify_config import KnownFailure, VerifyCommand

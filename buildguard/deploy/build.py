@@ -6,11 +6,12 @@ import os
 import uuid
 from collections.abc import Callable, Container, Iterator, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from buildguard.check.result import CheckReport
 from buildguard.compare.chain import Chain
 from buildguard.compare.difference import CODES, ChangeKind, Difference
+from buildguard.definitions import NamedTuple
 from buildguard.deploy import fallback
 from buildguard.deploy.prepare import PreparedDeploy
 from buildguard.diagnostic import count, display_path, unproven_line

@@ -6,8 +6,8 @@ They are no measure of the users' traffic; analysis by metrics is Cloud Deploy's
 from __future__ import annotations
 
 import time
-from typing import NamedTuple
 
+from buildguard.definitions import NamedTuple
 from buildguard.deploy import health
 from buildguard.deploy.health import Proof
 from buildguard.gcp import identity_token

@@ -13,8 +13,9 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
+from buildguard.definitions import NamedTuple
 from buildguard.deploy.prepare import PreparedDeploy
 from buildguard.docker.image_source import ExportedFilesystem, ImageFilesystem
 from buildguard.docker.images import Image, read_image

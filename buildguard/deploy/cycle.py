@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any
 
 from buildguard.cycles import facts as cycle_facts
 from buildguard.cycles import record as records
@@ -16,6 +16,7 @@ from buildguard.cycles import store
 from buildguard.cycles.changes import CycleChanges, compare_cases, compare_deploys
 from buildguard.cycles.expectations import Expectations
 from buildguard.cycles.record import CycleFacts, CycleHistory, CycleRecord, CycleStep
+from buildguard.definitions import NamedTuple
 from buildguard.deploy.job_steps import JobRun
 from buildguard.deploy.prepare import PreparedDeploy
 from buildguard.deploy.promotion import read_container

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from buildguard.cycles import record as records
 from buildguard.cycles import store
 from buildguard.cycles.changes import CycleChanges
 from buildguard.cycles.record import CycleHistory, CycleRecord
+from buildguard.definitions import NamedTuple
 from buildguard.deploy.cycle import compare
 from buildguard.deploy.history import locate_service
 from buildguard.deploy.prepare import DeployRequest

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
 
+from buildguard.definitions import NamedTuple
 from buildguard.errors import GuardError
 from buildguard.gcp.service_containers import Container
 from buildguard.project.config import Config

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from buildguard.cycles.case_results import CaseResult
 from buildguard.cycles.record import CycleRecord
+from buildguard.definitions import NamedTuple
 from buildguard.deploy.plan import Builder, DeployStep
 from buildguard.diagnose.cause import HEALTHY, UNKNOWN, CauseId
 from buildguard.diagnose.hypotheses import Diagnosis

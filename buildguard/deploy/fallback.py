@@ -7,8 +7,9 @@ another builder, and neither is a missing right.
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import NamedTuple, assert_never
+from typing import assert_never
 
+from buildguard.definitions import NamedTuple
 from buildguard.errors import Reason
 
 

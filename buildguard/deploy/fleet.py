@@ -6,9 +6,9 @@ import uuid
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from functools import partial
-from typing import NamedTuple
 
 from buildguard.check.targets import Watcher
+from buildguard.definitions import NamedTuple
 from buildguard.deploy.cycle import CycleRenderer
 from buildguard.deploy.outcome import StepOutcome
 from buildguard.deploy.prepare import DeployRequest, PreparedDeploy, prepare_deploys

@@ -7,8 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
 
+from buildguard.definitions import NamedTuple
 from buildguard.deploy import bucket_store as buckets
 from buildguard.deploy.plan import DeployStep
 from buildguard.errors import GuardError

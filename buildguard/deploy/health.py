@@ -11,8 +11,9 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Container, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
+from buildguard.definitions import NamedTuple
 from buildguard.gcp import identity_token
 from buildguard.gcp.identity_token import IdentityToken
 from buildguard.project.ledger import StepVerdict

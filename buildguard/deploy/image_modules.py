@@ -8,12 +8,12 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import NamedTuple
 
 from buildguard.check.image_imports import ImageImportFiles
 from buildguard.check.result import CheckReport, ImageReport
 from buildguard.codes import Code
 from buildguard.compare.image_project import parse
+from buildguard.definitions import NamedTuple
 from buildguard.deploy.image_start import start_variables
 from buildguard.deploy.start import STAND_IN
 from buildguard.diagnostic import Diagnostic, Range, Severity, Unproven, count

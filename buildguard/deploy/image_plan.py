@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
+from buildguard.definitions import NamedTuple
 from buildguard.deploy import plan as plans
 from buildguard.diagnostic import display_path
 from buildguard.errors import UnprovenError, UsageError

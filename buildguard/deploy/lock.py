@@ -14,8 +14,9 @@ import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
+from buildguard.definitions import NamedTuple
 from buildguard.errors import Reason, UnprovenError
 from buildguard.system import owner as owners
 from buildguard.system import process

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, TypeAlias
 
+from buildguard.definitions import NamedTuple
 from buildguard.deploy.plan import DeployStep
 from buildguard.errors import GuardError, Reason
 from buildguard.project.ledger import StepVerdict

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Any, NamedTuple
+from typing import Any
 
+from buildguard.definitions import NamedTuple, lazy_pattern
 from buildguard.project.deploy_table import NO_HEALTH, DeployKind, TrafficStage
 from buildguard.project.verify_config import VerifyCommand
 
@@ -14,7 +14,7 @@ _WHOLE = 100
 
 
 # The project of an image in Artifact Registry or Container Registry; one with an organization's domain has two parts.
-_REGISTRY = re.compile(
+_REGISTRY = lazy_pattern(
     r"[\w-]+-docker\.pkg\.dev/(?P<new>(?:[\w-]+\.[\w.-]+:)?[^/]+)/|(?:[\w-]+\.)?gcr\.io/(?P<old>(?:[\w-]+\.[\w.-]+[:/])?[^/]+)/"
 )
 

@@ -10,9 +10,10 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any
 
 from buildguard.cycles.frozen_tests import FrozenTests
+from buildguard.definitions import NamedTuple
 from buildguard.deploy import plan as plans
 from buildguard.deploy.current_service import described_service, read_current
 from buildguard.deploy.environment import RequiredVariables

@@ -6,8 +6,8 @@ What is proven there and what serves there has to be the same digest, when the p
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import NamedTuple
 
+from buildguard.definitions import NamedTuple
 from buildguard.deploy.bucket_store import read_lines
 from buildguard.diagnostic import count
 from buildguard.errors import UnprovenError

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import uuid
 from contextlib import ExitStack
-from typing import NamedTuple
 
 from buildguard.check.targets import Watcher
+from buildguard.definitions import NamedTuple
 from buildguard.deploy import bucket_store as buckets
 from buildguard.deploy import lock
 from buildguard.deploy.current_service import latest_of

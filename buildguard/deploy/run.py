@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import NamedTuple, assert_never
+from typing import assert_never
 
 from buildguard.check.targets import Watcher
+from buildguard.definitions import NamedTuple
 from buildguard.deploy import bucket_store as buckets
 from buildguard.deploy import lock
 from buildguard.deploy.cycle import (

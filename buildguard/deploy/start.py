@@ -10,8 +10,9 @@ import re
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from pathlib import Path
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, TypeAlias
 
+from buildguard.definitions import NamedTuple, lazy_pattern
 from buildguard.deploy.outcome import DeployStoppedError, StepResult
 from buildguard.deploy.prepare import PreparedDeploy
 from buildguard.docker import client as daemons
@@ -25,11 +26,11 @@ STARTS_WITHIN = 60.0
 _MOST_PATHS = 3  # in a sentence
 _MOST_OUTPUT = 4000  # characters of the log that are kept
 STAND_IN = "buildguard-stand-in"
-_URL = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*)://.*", re.DOTALL)
-_NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
+_URL = lazy_pattern(r"(?P<scheme>[a-z][a-z0-9+.-]*)://.*", re.DOTALL)
+_NUMBER = lazy_pattern(r"-?\d+(?:\.\d+)?")
 _FLAGS = frozenset({"true", "false", "yes", "no", "on", "off"})
 _PORT = "PORT"
-_STARTING = re.compile(
+_STARTING = lazy_pattern(
     r"PATH|PYTHON[A-Z]+|LD_LIBRARY_PATH|VIRTUAL_ENV|GUNICORN_CMD_ARGS|UVICORN_[A-Z_]+|WEB_CONCURRENCY|LANG|LC_[A-Z]+|TZ"
     r"|DJANGO_SETTINGS_MODULE|FLASK_APP|LOG_LEVEL"
 )

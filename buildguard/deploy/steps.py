@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any
 
 from buildguard.cycles.expectations import Expectations
+from buildguard.definitions import NamedTuple
 from buildguard.deploy import canary, health, start, traffic, verify_step
 from buildguard.deploy import plan as plans
 from buildguard.deploy.current_service import described_state

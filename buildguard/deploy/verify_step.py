@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import NamedTuple
 
 from buildguard.cycles import gates
 from buildguard.cycles.expectations import CycleVerdict, Expectations, describe_known, judge_cycle
 from buildguard.cycles.test_results import VerifyResult
+from buildguard.definitions import NamedTuple
 from buildguard.deploy.outcome import DeployStoppedError, StepResult
 from buildguard.deploy.verify import describe, run_verify
 from buildguard.project.ledger import StepVerdict

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Any
 
 from buildguard.cycles.record import CycleHistory
+from buildguard.definitions import NamedTuple, lazy_pattern
 from buildguard.deploy.blocked import BlockedWatch
 from buildguard.deploy.explanation import BlockedStack, Explanation, FailureFacts, explain, first_lines, never_ends
 from buildguard.deploy.outcome import StepOutcome
@@ -32,7 +32,7 @@ _IN_REVISION = frozenset(
 )
 _CLOCKS = timedelta(seconds=30)  # by how much two clocks may differ
 _LARGEST_SOURCE = 1 << 20
-_PROBE_LINE = re.compile(r'"(?:GET|HEAD) \S+ HTTP/[\d.]+" \d{3}')
+_PROBE_LINE = lazy_pattern(r'"(?:GET|HEAD) \S+ HTTP/[\d.]+" \d{3}')
 
 
 class _FailureLog(NamedTuple):

@@ -5,7 +5,6 @@ Whatever cannot be looked at is a reason why something stays untested, and never
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from buildguard.check.targets import Watcher
 from buildguard.compare import image_project
 from buildguard.compare.image_lookup import ImageLookup
 from buildguard.compare.open_stage import CloudLocation
+from buildguard.definitions import lazy_pattern
 from buildguard.diagnose.cause import CauseId
 from buildguard.diagnose.compare_stage import compare_stage
 from buildguard.diagnose.evidence import HEAD, DiagnoseContext, DiagnoseOptions, Evidence
@@ -45,7 +45,7 @@ _VARIABLE, _TROUBLE, _RESOURCES = CauseId.MISSING_VARIABLE, CauseId.SERVICE_TROU
 _IN_A_BUILD = (_TROUBLE, _RESOURCES)
 _IN_A_LOG = (_OTHER, _STRAY, _PLATFORM, _VARIABLE, CauseId.NOT_IMPORTABLE, _RESOURCES)
 _MOST = 20
-_OID = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
+_OID = lazy_pattern(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 _REMEDIES = {
     _TROUBLE: "run it again; nothing of yours made it fail",
     _OTHER: "build from the base image that is declared, or declare this one: buildguard check --image",

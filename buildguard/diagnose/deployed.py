@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import NamedTuple
 
 from buildguard.check.context import Job, prepare
+from buildguard.definitions import NamedTuple
 from buildguard.diagnose.log_parser import Log
 from buildguard.errors import UsageError
 from buildguard.locate import WorkScope, locate

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple
 
+from buildguard.definitions import NamedTuple, lazy_pattern
 from buildguard.diagnose import missing_variables, newer_syntax, standard_library
 from buildguard.diagnose.cause import CauseId
 from buildguard.diagnose.incident import (
@@ -21,16 +20,16 @@ from buildguard.diagnose.log_parser import Failure
 from buildguard.imports import standard_names
 
 _OS = ("/os.py", "<frozen os>")
-_EXECUTABLE = re.compile(r".*/bin/[\w.-]+$")
-_UPPER = re.compile(r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+$")
+_EXECUTABLE = lazy_pattern(r".*/bin/[\w.-]+$")
+_UPPER = lazy_pattern(r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+$")
 _REMOVED_ELSE = 13  # the version that removed most
 _IMPORTLIB = "importlib/__init__.py"
-_LOADER = re.compile(
+_LOADER = lazy_pattern(
     r"/(?:gunicorn/util|uvicorn/importer|hypercorn/utils|daphne/\w+|celery/utils/imports|functions_framework/\w+|flask/cli|waitress/\w+)\.py$"
 )
 _BUILD_REMEDY = "correct the build of that package, or pin a version that has a wheel for this Python"
 _BINDS = frozenset({"bind", "server_bind", "bind_socket", "create_server", "bind_sockets"})
-_NAMED_AS_ERROR = re.compile(r"(?:Error|Exception|Exit|Timeout|Failure|Warning|NotFound|Denied)$")
+_NAMED_AS_ERROR = lazy_pattern(r"(?:Error|Exception|Exit|Timeout|Failure|Warning|NotFound|Denied)$")
 # What the message of an exception has that is whole: without it, another cause may be behind it.
 _ENDINGS = {
     "NameError": "is not defined",

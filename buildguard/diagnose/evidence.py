@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import NamedTuple
 
 from buildguard.check.result import CheckReport
 from buildguard.check.targets import Watcher
 from buildguard.compare.chain import Chain
 from buildguard.compare.open_stage import CloudLocation
+from buildguard.definitions import NamedTuple
 from buildguard.diagnose.incident import CauseVerdict
 from buildguard.project.config import Config
 from buildguard.system import git

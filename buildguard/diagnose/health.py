@@ -10,10 +10,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
+from buildguard.definitions import lazy_pattern
+
 # Levels, process ids and the names of loggers that servers print first.
 _PREFIX = r"(?:[\[(]?(?:INFO|DEBUG|NOTICE|Default|(?:uvicorn|hypercorn|werkzeug|waitress|daphne|root)[\w.]*|\d+)[\])]?[:\s|-]+)*"
 _METHODS = r"(?:GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS)"
-_PROOFS = re.compile(
+_PROOFS = lazy_pattern(
     rf"\s*{_PREFIX}(?:"
     r"Application startup complete\.$"  # uvicorn, after the application was imported and started
     r"|Uvicorn running on \S+(?: \(Press CTRL\+C to quit\))?$"
@@ -79,7 +81,7 @@ _INSIDE = tuple(
     )
 )
 # What healthy logs hold of those words, as the tools print it.
-_HARMLESS = re.compile(
+_HARMLESS = lazy_pattern(
     r"\b(?:uvicorn|gunicorn|hypercorn)\.error\b"
     r"|(?<![\w.-])0 (?:errors?|failures?|failed|exceptions?)(?=$|[,;.)\]])"
     r"|WARNING: This is a development server\. Do not use it in a production deployment\.(?: Use a production WSGI server instead\.)?"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable
-from typing import NamedTuple
 
+from buildguard.definitions import NamedTuple
 from buildguard.diagnose.answer import remedies_of, sentence_of
 from buildguard.diagnose.cause import HEALTHY, UNKNOWN, CauseId
 from buildguard.diagnose.events import Event, events_of

@@ -5,15 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
-from typing import NamedTuple
 
+from buildguard.definitions import NamedTuple, lazy_pattern
 from buildguard.diagnose import standard_library
 from buildguard.diagnose.incident import ImportFinding, LocatedFailure, SourceLocation
 from buildguard.diagnostic import Diagnostic
 
 _NEAR = 5  # lines between an annotation and the line that a traceback shows of its function
-_CHAIN = re.compile(r" \((?P<chain>[^()]+(?: → [^()]+)+)\)$")
-_NEEDS = re.compile(r"it needs Python (?P<version>3\.\d+)")
+_CHAIN = lazy_pattern(r" \((?P<chain>[^()]+(?: → [^()]+)+)\)$")
+_NEEDS = lazy_pattern(r"it needs Python (?P<version>3\.\d+)")
 
 
 class _FailureKind(NamedTuple):

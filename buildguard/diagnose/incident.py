@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
+from buildguard.definitions import NamedTuple
 from buildguard.diagnose.known_messages import KnownMessageMatch
 from buildguard.diagnose.log_parser import Failure
 

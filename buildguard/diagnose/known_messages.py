@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
 
+from buildguard.definitions import NamedTuple
 from buildguard.diagnose import health, missing_variables, permissions, ports
 from buildguard.diagnose.cause import CauseId
 from buildguard.diagnose.log_parser import straighten

@@ -6,10 +6,10 @@ For a request that never ends: no error is in the log, and what counts is how fa
 from __future__ import annotations
 
 import ast
-import re
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from typing import NamedTuple
+
+from buildguard.definitions import NamedTuple, lazy_pattern
 
 _CALLS = frozenset(
     {"debug", "info", "warning", "warn", "error", "critical", "exception", "log", "msg", "print", "write", "event"}
@@ -18,7 +18,7 @@ _SHORTEST = 5  # characters of a message that are enough to know it by
 _FOLLOWING = 6  # lines of code
 _LARGEST = 1 << 20  # bytes of a source that is read
 _LONGEST_LINE = 2000
-_FORMAT = re.compile(r"%(?:\([^)]*\))?[-#0 +]*[\d*]*(?:\.\d+)?[sdrifgxc]|\{[^{}]*\}")
+_FORMAT = lazy_pattern(r"%(?:\([^)]*\))?[-#0 +]*[\d*]*(?:\.\d+)?[sdrifgxc]|\{[^{}]*\}")
 
 
 class CodeLine(NamedTuple):

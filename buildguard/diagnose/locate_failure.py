@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Sequence
 
 from buildguard.check.context import Job
+from buildguard.definitions import lazy_pattern
 from buildguard.diagnose import log_parser
 from buildguard.diagnose.deployed_files import DeployedFiles
 from buildguard.diagnose.incident import LocatedFailure, SourceLocation, TargetRefusal
@@ -16,8 +16,8 @@ from buildguard.errors import UnprovenError
 from buildguard.project import image_match
 
 _FROZEN = "<"
-_INSTALLED = re.compile(r".*/(?:site|dist)-packages/")
-_DRIVE = re.compile(r"[A-Za-z]:")
+_INSTALLED = lazy_pattern(r".*/(?:site|dist)-packages/")
+_DRIVE = lazy_pattern(r"[A-Za-z]:")
 _SHORTEST_CUT = 10  # characters of a source line that a log cut
 
 

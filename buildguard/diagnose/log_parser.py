@@ -10,8 +10,9 @@ import json
 import re
 from collections.abc import Iterable, Iterator
 from itertools import pairwise
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, BinaryIO
 
+from buildguard.definitions import NamedTuple, lazy_pattern
 from buildguard.diagnose import health
 
 MOST_BYTES = 32 << 20  # the last ones count
@@ -19,10 +20,10 @@ _PIECE = 1 << 20
 _LONGEST_LINE = 10_000
 _OVERLAP = 100  # a word at the end of what is read may go on behind it
 _STAMP = r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d{1,9})?(?: ?(?:Z|UTC|[+-]\d\d:?\d\d))?"
-_WHEN = re.compile(rf"\[?(?P<when>{_STAMP})")
-_ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?)")
+_WHEN = lazy_pattern(rf"\[?(?P<when>{_STAMP})")
+_ANSI = lazy_pattern(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?)")
 # What tools put before a line of another program; at most one blank behind each, for indents tell something.
-_BEFORE = re.compile(
+_BEFORE = lazy_pattern(
     r"Step #\d+(?: - \"[^\"]*\")?: ?"
     r"|(?:starting|finished) Step #\d+.*"
     rf"|\[?{_STAMP}\]?:?[ \t]?"
@@ -58,26 +59,26 @@ _FIELDS = (
 _TEXTS = frozenset(_FIELDS[:5])  # their words are read as lines; that one of the others is there at all says something
 _IDENTIFIERS = frozenset({"insertId", "trace", "traceId", "spanId", "logName", "instanceId"})
 _LEVELS = ("ERROR", "CRITICAL", "ALERT", "EMERGENCY")
-_PAYLOAD = re.compile(r"(?:- )?textPayload: (?P<text>.*)$")
-_FRAME = re.compile(
+_PAYLOAD = lazy_pattern(r"(?:- )?textPayload: (?P<text>.*)$")
+_FRAME = lazy_pattern(
     r"\s*(?:[|+] )?\s*(?:File [\"\u201c\u201d]|(?=\.\.\.|\u2026))(?P<path>[^\"\u201c\u201d]+)[\"\u201c\u201d], line (?P<line>\d+)"
     r"(?P<called>, in ?(?P<function>.*))?"
 )
-_SHORT_FRAME = re.compile(r"(?P<path>[\w./<>@+-]+\.py):(?P<line>\d+):? in (?P<function>.+)$")  # pytest, rich
-_TRAILING_FRAME = re.compile(r"\s*at (?P<function>\S+) \( ?(?P<path>[^()]+\.py):(?P<line>\d+) ?\)")  # Error Reporting
+_SHORT_FRAME = lazy_pattern(r"(?P<path>[\w./<>@+-]+\.py):(?P<line>\d+):? in (?P<function>.+)$")  # pytest, rich
+_TRAILING_FRAME = lazy_pattern(r"\s*at (?P<function>\S+) \( ?(?P<path>[^()]+\.py):(?P<line>\d+) ?\)")  # Error Reporting
 _MOST_TRAILING = 60
-_PYTHON_2 = re.compile(r"[/\\]python2(?:\.\d)?[/\\]")
-_VERSION = re.compile(r"[/\\]python(3\.\d{1,2})[/\\]")
-_CARET = re.compile(r"\s*[~^][~^ ]*$")
+_PYTHON_2 = lazy_pattern(r"[/\\]python2(?:\.\d)?[/\\]")
+_VERSION = lazy_pattern(r"[/\\]python(3\.\d{1,2})[/\\]")
+_CARET = lazy_pattern(r"\s*[~^][~^ ]*$")
 _SUFFIXES = r"(?:Error|Exception|Warning|Exit|Interrupt|Failure|Group|Timeout|NotFound|Denied|Forbidden|Unavailable|Unauthenticated|Exhausted|DoesNotExist|Improperly\w+|HaltServer)"
-_NAMED = re.compile(
+_NAMED = lazy_pattern(
     rf"\s{{0,6}}(?:Sorry: )?(?P<type>(?:[A-Za-z_]\w*\.)*[A-Z]\w*{_SUFFIXES}|(?:[A-Za-z_]\w*\.)+{_SUFFIXES}|ImproperlyConfigured)(?:: ?(?P<message>.*))?$"
 )
-_ANY = re.compile(r"\s{0,6}(?P<type>(?:[A-Za-z_]\w*\.)*[A-Z]\w*|(?:[a-z_]\w*\.)+[a-z_]\w*)(?:: (?P<message>.*))?$")
-_MARGIN = re.compile(r" *[|+] (?=  (?:\S| ))| {2,}\| (?=\w)| *\+ (?=Exception Group)")  # of an exception group
+_ANY = lazy_pattern(r"\s{0,6}(?P<type>(?:[A-Za-z_]\w*\.)*[A-Z]\w*|(?:[a-z_]\w*\.)+[a-z_]\w*)(?:: (?P<message>.*))?$")
+_MARGIN = lazy_pattern(r" *[|+] (?=  (?:\S| ))| {2,}\| (?=\w)| *\+ (?=Exception Group)")  # of an exception group
 _EDGES = "\u2502\u2503"
-_RIGHT_EDGE = re.compile(r"\s*[\u2502\u2503]\s*$")
-_AT = re.compile(r"^(?P<message>.*) \((?P<path>[^()]*?), line (?P<line>\d+)\)$")
+_RIGHT_EDGE = lazy_pattern(r"\s*[\u2502\u2503]\s*$")
+_AT = lazy_pattern(r"^(?P<message>.*) \((?P<path>[^()]*?), line (?P<line>\d+)\)$")
 _CHAINED = ("During handling of the above exception", "The above exception was the direct cause")
 SYNTAX = frozenset({"SyntaxError", "IndentationError", "TabError"})
 

@@ -5,22 +5,22 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import PurePosixPath
-from typing import NamedTuple
 
+from buildguard.definitions import NamedTuple, lazy_pattern
 from buildguard.diagnose.cause import CauseId
 from buildguard.diagnose.deployed_files import DeployedFiles
 from buildguard.diagnose.incident import MessagePlace, SourceLocation
 from buildguard.diagnose.known_messages import KnownMessageMatch
 
-_REQUIREMENTS = re.compile(
+_REQUIREMENTS = lazy_pattern(
     r"(?:.*/)?(?:[\w.-]*requirements[\w.-]*\.(?:txt|in)|pyproject\.toml|Pipfile|setup\.(?:py|cfg))$"
 )
-_WINDOWS_SHEBANG = re.compile(rb"#![^\r\n]*\r\n")
-_COMMAND = re.compile(r"(?i)^\s*(?:CMD|ENTRYPOINT)\s+(?:\[\s*\")?(?:exec )?(?P<word>[\w./-]*[/.][\w./-]*)")
-_SCRIPT = re.compile(r"[\w./-]+\.(?:sh|bash|py)\b|/[\w./-]+")
-_PACKAGE = re.compile(r"(?<![\w./-])([A-Za-z][\w.-]*\w)(?=[=<>!~ ]*(?:==|[<>~!]=?|\(|depends|was not found))")
+_WINDOWS_SHEBANG = lazy_pattern(rb"#![^\r\n]*\r\n")
+_COMMAND = lazy_pattern(r"(?i)^\s*(?:CMD|ENTRYPOINT)\s+(?:\[\s*\")?(?:exec )?(?P<word>[\w./-]*[/.][\w./-]*)")
+_SCRIPT = lazy_pattern(r"[\w./-]+\.(?:sh|bash|py)\b|/[\w./-]+")
+_PACKAGE = lazy_pattern(r"(?<![\w./-])([A-Za-z][\w.-]*\w)(?=[=<>!~ ]*(?:==|[<>~!]=?|\(|depends|was not found))")
 _FOLLOWING, _MOST_WORDS = 8, 20
-_NOT_STARTED = re.compile(r"(?i)no such file|not found|exec format error|permission denied|exit|cannot execute")
+_NOT_STARTED = lazy_pattern(r"(?i)no such file|not found|exec format error|permission denied|exit|cannot execute")
 
 
 class StartScript(NamedTuple):

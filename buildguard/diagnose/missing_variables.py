@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 
-_NAME = re.compile(r"\b[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+\b|\b[A-Z]{3,}\b")
-_SECRET = re.compile(r"SECRET|PASSW|TOKEN|CREDENTIAL|PRIVATE|(?:^|_)(?:API_?)?KEY$|_DSN$|SALT")
-_PLURAL = re.compile(r"(?i)variables|\bvars\b|invalid: \{|missing:")
+from buildguard.definitions import lazy_pattern
+
+_NAME = lazy_pattern(r"\b[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+\b|\b[A-Z]{3,}\b")
+_SECRET = lazy_pattern(r"SECRET|PASSW|TOKEN|CREDENTIAL|PRIVATE|(?:^|_)(?:API_?)?KEY$|_DSN$|SALT")
+_PLURAL = lazy_pattern(r"(?i)variables|\bvars\b|invalid: \{|missing:")
 _NOT_A_NAME = frozenset(
     {"ERROR", "WARNING", "INFO", "DEBUG", "CRITICAL", "FATAL", "URL", "HTTP", "NOT", "SET", "POST", "GET"}
 )

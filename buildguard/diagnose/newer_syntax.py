@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from buildguard.definitions import lazy_pattern
+
 # The minor version of Python 3 that first compiles what a pattern matches; the newest first.
 _SINCE = (
     (14, re.compile(r"^\s*except [\w.]+, [\w.]+(?:, [\w.]+)*:")),
@@ -27,11 +29,11 @@ _SINCE = (
     (0, re.compile(r"^\s*(?:async )?def \w+\(.*(?:\*\w+, ?\w+ ?=|\* ?, ?\w+|\w+: ?\w+|\) ?->)")),
     (0, re.compile(r"^\s*(?:nonlocal \w|raise .* from |class \w+\(.*metaclass=)|print\(.*\b(?:end|file|sep|flush)=")),
 )
-_PYTHON_2 = re.compile(
+_PYTHON_2 = lazy_pattern(
     r"""^\s*print(?:\s+["'%\w]|\s*$|\s*>>)|^\s*exec\s+["'\w]|^\s*except [\w.]+, [a-z_]\w*:|^\s*raise [\w.]+, |\b0[0-7]{2,}\b"""
     r"""|(?<![\w"'])ur["']|`[^`]+`|[^<]<>[^>]|^\s*def \w+\([^)]*\([^)]*\)[^)]*\):|\blambda \(|\d[lL]\b"""
 )
-_NEW_KEYWORD = re.compile(r"(?:\b|\.)async(?: ?=|\b(?! (?:def|with|for)\b))|\bawait ?=")
+_NEW_KEYWORD = lazy_pattern(r"(?:\b|\.)async(?: ?=|\b(?! (?:def|with|for)\b))|\bawait ?=")
 
 
 def needed_minor(line: str) -> int | None:

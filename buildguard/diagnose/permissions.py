@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
+
+from buildguard.definitions import lazy_pattern
 
 # The least role of Google's that has each permission, by its beginning.
 _ROLES = (
@@ -35,8 +36,8 @@ _ROLES = (
     ("cloudfunctions", "roles/cloudfunctions.developer"),
     ("compute", "roles/compute.viewer"),
 )
-_MEMBER = re.compile(r"[\w.+-]+@[\w.-]+\w")
-_PROJECT = re.compile(r"projects/([a-z][\w-]+)|gcr\.io/([a-z][\w-]+)|-docker\.pkg\.dev/([a-z][\w-]+)")
+_MEMBER = lazy_pattern(r"[\w.+-]+@[\w.-]+\w")
+_PROJECT = lazy_pattern(r"projects/([a-z][\w-]+)|gcr\.io/([a-z][\w-]+)|-docker\.pkg\.dev/([a-z][\w-]+)")
 
 
 def role_of(permission: str) -> str:

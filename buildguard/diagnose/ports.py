@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-_ASKED = re.compile(r"listen on the port|probe failed|connection refused", re.IGNORECASE)
-_PORT = re.compile(r"PORT=(\d+)|port (\d{2,5})\b|:(\d{2,5})/")
-_SERVING = re.compile(
+from buildguard.definitions import lazy_pattern
+
+_ASKED = lazy_pattern(r"listen on the port|probe failed|connection refused", re.IGNORECASE)
+_PORT = lazy_pattern(r"PORT=(\d+)|port (\d{2,5})\b|:(\d{2,5})/")
+_SERVING = lazy_pattern(
     r"(?:Running on|Listening at:?|running on|Starting development server at|Serving on|Listening on(?: TCP address)?|started on)"
     r" (?:https?://|tcp://)?(?P<host>\[?[\w.:*-]*?\]?):(?P<port>\d{2,5})\b"
 )

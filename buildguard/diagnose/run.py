@@ -8,13 +8,13 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 from buildguard.check.context import Job
 from buildguard.check.result import CheckReport
 from buildguard.check.run import build_report
 from buildguard.check.targets import judge_all
 from buildguard.compare.chain import Chain
+from buildguard.definitions import NamedTuple
 from buildguard.diagnose import health, hypotheses, known_messages, log_parser
 from buildguard.diagnose.collect import collect_evidence
 from buildguard.diagnose.deployed import Declared, deployed, job_of

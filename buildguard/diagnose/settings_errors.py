@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
 
-_HEADER = re.compile(r"(?:^|\s)(?:[\w.]*ValidationError: )?(?P<count>\d+) validation errors? for (?P<model>\w+)")
-_DETAIL = re.compile(r"\[type=(?P<new>\w+)|\(type=(?P<old>[\w.]+)|(?P<plain>[Ff]ield required)")
-_LOCATION = re.compile(r"[\w.]+(?:(?: -> |\.)\w+)*$")
-_MODEL = re.compile(r"(?i)settings|config|options|environ|secrets|env$")
+from buildguard.definitions import NamedTuple, lazy_pattern
+
+_HEADER = lazy_pattern(r"(?:^|\s)(?:[\w.]*ValidationError: )?(?P<count>\d+) validation errors? for (?P<model>\w+)")
+_DETAIL = lazy_pattern(r"\[type=(?P<new>\w+)|\(type=(?P<old>[\w.]+)|(?P<plain>[Ff]ield required)")
+_LOCATION = lazy_pattern(r"[\w.]+(?:(?: -> |\.)\w+)*$")
+_MODEL = lazy_pattern(r"(?i)settings|config|options|environ|secrets|env$")
 _SETTINGS = ("env_settings", "pydantic_settings", "BaseSettings")
 _BEFORE, _LONGEST = 60, 400
 _MISSING = frozenset({"missing", "value_error.missing"})

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from itertools import pairwise
-from typing import NamedTuple
 
-_DUMP = re.compile(r"^(?:Timeout \(\d+:\d\d:\d\d(?:\.\d+)?\)!|Fatal Python error: )")
-_THREAD = re.compile(r"^(?:Current thread|Thread) 0x[0-9a-f]+[^\n]*\(most recent call first\):")
-_FRAME = re.compile(r'^  File "(?P<path>[^"\n]{1,400})", line (?P<line>\d{1,7}) in (?P<function>[^\n]{1,200})$')
+from buildguard.definitions import NamedTuple, lazy_pattern
+
+_DUMP = lazy_pattern(r"^(?:Timeout \(\d+:\d\d:\d\d(?:\.\d+)?\)!|Fatal Python error: )")
+_THREAD = lazy_pattern(r"^(?:Current thread|Thread) 0x[0-9a-f]+[^\n]*\(most recent call first\):")
+_FRAME = lazy_pattern(r'^  File "(?P<path>[^"\n]{1,400})", line (?P<line>\d{1,7}) in (?P<function>[^\n]{1,200})$')
 
 
 class StackFrame(NamedTuple):

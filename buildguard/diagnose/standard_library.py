@@ -11,27 +11,28 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
+from buildguard.definitions import NamedTuple, lazy_pattern
 from buildguard.diagnose.cause import CauseId
 from buildguard.imports import standard_names
 
 _FILE = Path(__file__).with_name("standard_library.json")
-_IMPORTED = re.compile(r"ImportError: cannot import name '(?P<name>\w+)' from '(?P<module>[\w.]+)'")
-_OF_MODULE = re.compile(
+_IMPORTED = lazy_pattern(r"ImportError: cannot import name '(?P<name>\w+)' from '(?P<module>[\w.]+)'")
+_OF_MODULE = lazy_pattern(
     r"AttributeError: (?:partially initialized )?module '(?P<module>[\w.]+)' has no attribute '(?P<name>\w+)'"
 )
-_OF_TYPE = re.compile(
+_OF_TYPE = lazy_pattern(
     r"AttributeError: (?:type object )?'(?P<type>[\w.]+)' (?:object )?has no attribute '(?P<name>\w+)'"
 )
-_MODULE = re.compile(r"(?:ModuleNotFound|Import)Error: No module named '?(?P<name>[\w.]+)'?")
-_BUILTIN = re.compile(r"NameError: name '(?P<name>\w+)' is not defined")
-_ARGUMENT = re.compile(r"TypeError: (?P<function>[\w.]+)\(\) got an unexpected keyword argument '(?P<name>\w+)'")
-_NO_KEYWORDS = re.compile(r"TypeError: zip\(\) takes no keyword arguments")
-_DICT_UNION = re.compile(r"TypeError: unsupported operand type\(s\) for \|=?: 'dict' and 'dict'")
-_NO_MODULE = re.compile(r"Python 3\.\d+ has no module (?P<name>[\w.]+)")
-_NO_NAMES = re.compile(r"cannot import name (?P<names>\w+(?:, \w+)*) from (?P<module>[\w.]+) on Python")
-_TEST_METHOD = re.compile(r"(?:assert|fail)[A-Z_]\w*")
+_MODULE = lazy_pattern(r"(?:ModuleNotFound|Import)Error: No module named '?(?P<name>[\w.]+)'?")
+_BUILTIN = lazy_pattern(r"NameError: name '(?P<name>\w+)' is not defined")
+_ARGUMENT = lazy_pattern(r"TypeError: (?P<function>[\w.]+)\(\) got an unexpected keyword argument '(?P<name>\w+)'")
+_NO_KEYWORDS = lazy_pattern(r"TypeError: zip\(\) takes no keyword arguments")
+_DICT_UNION = lazy_pattern(r"TypeError: unsupported operand type\(s\) for \|=?: 'dict' and 'dict'")
+_NO_MODULE = lazy_pattern(r"Python 3\.\d+ has no module (?P<name>[\w.]+)")
+_NO_NAMES = lazy_pattern(r"cannot import name (?P<names>\w+(?:, \w+)*) from (?P<module>[\w.]+) on Python")
+_TEST_METHOD = lazy_pattern(r"(?:assert|fail)[A-Z_]\w*")
 _STRICT_SINCE, _UNION_SINCE = 10, 9
 
 

@@ -6,9 +6,9 @@ import posixpath
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from types import MappingProxyType
-from typing import NamedTuple
 
 from buildguard.check.context import Job
+from buildguard.definitions import NamedTuple
 from buildguard.diagnose.cause import CauseId
 from buildguard.diagnose.incident import MessagePlace, SourceLocation
 from buildguard.diagnose.known_messages import KnownMessageMatch

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from buildguard.definitions import NamedTuple
 
 PROVEN, REFUTED, UNTESTED = "proven", "refuted", "untested"
 PROOF = frozenset({"compiled", "image"})  # a prediction refutes nothing, and proves nothing by itself

@@ -10,8 +10,8 @@ import tarfile
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import NamedTuple
 
+from buildguard.definitions import NamedTuple
 from buildguard.docker.client import Daemon, translate_errors
 from buildguard.errors import GuardError, Reason, UnprovenError
 from buildguard.system import process, programs

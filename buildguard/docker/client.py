@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import errno
 import os
-import re
 import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import docker
 import requests
@@ -24,6 +23,7 @@ from docker.errors import APIError, DockerException, NotFound, create_api_error_
 from docker.transport import UnixHTTPAdapter
 from docker.utils import kwargs_from_env
 
+from buildguard.definitions import NamedTuple, lazy_pattern
 from buildguard.errors import Reason, UnprovenError
 from buildguard.system import process, programs
 
@@ -200,8 +200,8 @@ def ensure_network(daemon: Daemon, name: str) -> None:
 
 
 # How an engine reports that it could not execute a program; its own trouble, such as a mount, has no "exec".
-_NO_PROGRAM = re.compile(r"(?is)\bexec(?:utable)?\b.*(?:not found|no such file or directory)")
-_NOT_EXECUTABLE = re.compile(r"(?is)\bexec(?:utable)?\b.*permission denied")
+_NO_PROGRAM = lazy_pattern(r"(?is)\bexec(?:utable)?\b.*(?:not found|no such file or directory)")
+_NOT_EXECUTABLE = lazy_pattern(r"(?is)\bexec(?:utable)?\b.*permission denied")
 
 
 def start_container(daemon: Daemon, identity: str, doing: str) -> None:
@@ -229,8 +229,8 @@ def is_refused(error: UnprovenError) -> bool:
 
 
 # How registries refuse what they do not have, and engines what may not be run: they pass both on as text alone.
-_NO_SUCH_IMAGE = re.compile(r"(?i)manifest (?:\S+ )?(?:unknown|not found)|repository does not exist|name unknown")
-_DENIED = re.compile(r"(?i)permission denied|unauthorized|denied")
+_NO_SUCH_IMAGE = lazy_pattern(r"(?i)manifest (?:\S+ )?(?:unknown|not found)|repository does not exist|name unknown")
+_DENIED = lazy_pattern(r"(?i)permission denied|unauthorized|denied")
 
 
 def reason_of(words: str) -> Reason:

@@ -8,20 +8,20 @@ from __future__ import annotations
 
 import argparse
 import posixpath
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NoReturn
 
 from docker.utils import parse_repository_tag
 
+from buildguard.definitions import NamedTuple, lazy_pattern
 from buildguard.docker import images
 from buildguard.docker.build_image import NO_OPTIONS, BuildFailedError, DockerfileBuild, DockerfileOptions
 from buildguard.docker.client import Daemon, is_missing, translate_errors
 from buildguard.errors import GuardError, UnprovenError
 from buildguard.project.cloudbuild.steps import BuildStep
 
-_BUILDER = re.compile(r"(?:[\w.-]+/)+cloud-builders/docker(?::[\w.-]+)?")
+_BUILDER = lazy_pattern(r"(?:[\w.-]+/)+cloud-builders/docker(?::[\w.-]+)?")
 _PROGRAM = {"", "docker", "/usr/bin/docker", "/usr/local/bin/docker"}
 _WORKSPACE, _NETWORK = "/workspace", "cloudbuild"
 _ONE, _TWO = 1, 2  # names that `push` and `pull`, and `tag` take

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import posixpath
-import re
 import shlex
 from collections.abc import Iterable, Iterator
 from contextlib import closing
 
+from buildguard.definitions import lazy_pattern
 from buildguard.docker.image_source import ImageFilesystem
 from buildguard.docker.images import Image
 from buildguard.docker.sandbox import ImagePath
@@ -15,8 +15,8 @@ from buildguard.errors import UnprovenError
 from buildguard.project.target import NEWEST, OLDEST
 from buildguard.stages.archives.tar import MemberKind, TarReader
 
-_PYTHON = re.compile(r"(?:python|pypy|graalpy)(?:3(?:\.\d+)?)?")
-_SHEBANG = re.compile(rb"#![ \t]*(\S+)(?:[ \t]+(\S+))?")
+_PYTHON = lazy_pattern(r"(?:python|pypy|graalpy)(?:3(?:\.\d+)?)?")
+_SHEBANG = lazy_pattern(rb"#![ \t]*(\S+)(?:[ \t]+(\S+))?")
 # What stands before a program and starts it as it is.
 _LAUNCHERS = frozenset({"tini", "dumb-init", "catatonit", "env", "exec", "nice", "gosu", "su-exec", "--", "-s", "-g"})
 _HEAD = 256

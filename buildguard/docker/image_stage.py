@@ -5,12 +5,11 @@ from __future__ import annotations
 import hashlib
 import os
 import posixpath
-import re
 from collections.abc import Iterable, Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import NamedTuple
 
+from buildguard.definitions import NamedTuple, lazy_pattern
 from buildguard.diagnostic import UnreadableFile, display_path
 from buildguard.docker import native_modules
 from buildguard.docker.elf import ElfLibraries
@@ -25,8 +24,8 @@ from buildguard.stages.stage import Entry, EntryKind
 _SHEBANG = b"#!"
 _KEPT = (*SUFFIXES, b".pyc")
 _METADATA = (b"/pyvenv.cfg", b".dist-info/RECORD", b".dist-info/direct_url.json")
-_DEAD_ENDS = re.compile(rb"(?:^|/)(?:\.git|\.hg|\.svn|node_modules)/")
-_COMPILED = re.compile(rb"\.so(?:\.[0-9.]+)?\Z")
+_DEAD_ENDS = lazy_pattern(rb"(?:^|/)(?:\.git|\.hg|\.svn|node_modules)/")
+_COMPILED = lazy_pattern(rb"\.so(?:\.[0-9.]+)?\Z")
 _MOST_LINKS = 40
 
 

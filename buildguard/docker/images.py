@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from typing import Any, NamedTuple
+from typing import Any
 
 from docker.utils import parse_repository_tag
 
+from buildguard.definitions import NamedTuple
 from buildguard.docker import registry_names
 from buildguard.docker.client import Daemon, is_missing, reason_of, remedy, translate_errors
 from buildguard.errors import OtherPlatformError, Reason, UnprovenError

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
+from buildguard.definitions import NamedTuple
 from buildguard.docker.client import Daemon, translate_errors
 from buildguard.docker.images import Image
 from buildguard.docker.sandbox import owner_labels

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
+from buildguard.definitions import NamedTuple
 from buildguard.docker.elf import ElfLibraries, read_libraries
 
 _MAGIC = b"\x7fELF"

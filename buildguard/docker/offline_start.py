@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import ipaddress
 import json
-import re
 import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
-from typing import Any, NamedTuple
+from typing import Any
 
+from buildguard.definitions import NamedTuple, lazy_pattern
 from buildguard.docker import elf, find_python, native_modules
 from buildguard.docker.client import Daemon, start_container, translate_errors
 from buildguard.docker.image_source import ImageFilesystem
@@ -34,7 +34,7 @@ _PATIENCE = 4.0  # seconds after a first response of 500 and above, in which it 
 _EARLY = 3.0  # seconds between an open port and a useful response that a startup probe should cover
 _SERVER_ERROR = 500
 _HEAD = 4096  # bytes of a program that are looked at
-_SHEBANG = re.compile(rb"#![ \t]*([^\s\r]+)")
+_SHEBANG = lazy_pattern(rb"#![ \t]*([^\s\r]+)")
 
 
 class Probe(NamedTuple):

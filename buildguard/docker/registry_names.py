@@ -6,14 +6,14 @@ A container engine pushes to loopback without TLS, so the emulator needs no cert
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
+from buildguard.definitions import lazy_pattern
 from buildguard.errors import UsageError
 
 REGISTRY = "BUILDGUARD_REGISTRY_ENDPOINT"
-_GOOGLES = re.compile(r"(?:[a-z0-9-]+-docker\.pkg\.dev|(?:[a-z]+\.)?gcr\.io)/[^/].*")
+_GOOGLES = lazy_pattern(r"(?:[a-z0-9-]+-docker\.pkg\.dev|(?:[a-z]+\.)?gcr\.io)/[^/].*")
 
 
 def is_googles(reference: str) -> bool:

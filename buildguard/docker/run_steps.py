@@ -14,8 +14,9 @@ import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any
 
+from buildguard.definitions import NamedTuple
 from buildguard.docker import images
 from buildguard.docker.client import Daemon, ensure_network, start_container, translate_errors
 from buildguard.docker.docker_builder import DockerBuilder, read_command

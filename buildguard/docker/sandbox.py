@@ -8,8 +8,9 @@ import os
 import time
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from typing import Any, NamedTuple
+from typing import Any
 
+from buildguard.definitions import NamedTuple
 from buildguard.docker.client import Daemon, is_missing, is_refused, translate_errors
 from buildguard.docker.images import Image
 from buildguard.errors import UnprovenError

@@ -12,8 +12,9 @@ import tarfile
 import time
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
+from buildguard.definitions import NamedTuple
 from buildguard.docker.client import Daemon, ensure_network, translate_errors
 from buildguard.docker.images import Image
 from buildguard.docker.sandbox import owner_labels, remove

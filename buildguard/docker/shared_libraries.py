@@ -6,6 +6,7 @@ import posixpath
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
+from buildguard.definitions import lazy_pattern
 from buildguard.docker.elf import ElfLibraries
 from buildguard.docker.native_modules import LOADERS, MUSL
 
@@ -18,11 +19,11 @@ _TRIPLETS = {
     "arm": "arm-linux-gnueabihf",
 }
 # The C library and its loader: they are there, or nothing runs; what does not fit is another finding.
-_BASIC = re.compile(
+_BASIC = lazy_pattern(
     r"(?:ld-linux|ld64|ld-musl|libc\.musl|linux-vdso).*|lib(?:c|m|dl|pthread|rt|util|resolv)\.so(?:\.\d+)?"
 )
 # What a host or the platform brings into a container.
-_BROUGHT = re.compile(r"lib(?:cuda|nvidia-ml|nvcuvid|tpu)\.so.*")
+_BROUGHT = lazy_pattern(r"lib(?:cuda|nvidia-ml|nvcuvid|tpu)\.so.*")
 
 
 class LibraryFinder:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
+from buildguard.definitions import NamedTuple
 from buildguard.engines.cloud_results import ProbeResults
 from buildguard.engines.engine import EngineName, Outcome, ReadyEngine, Source, UnavailableEngine
 from buildguard.engines.verify_interpreter import full_name, identity_of, verify_interpreter, why_no_witness

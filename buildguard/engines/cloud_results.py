@@ -6,8 +6,8 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
-from typing import NamedTuple
 
+from buildguard.definitions import NamedTuple
 from buildguard.engines.engine import Outcome, Source
 from buildguard.engines.worker import (
     Greeting,

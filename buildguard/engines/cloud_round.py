@@ -7,8 +7,8 @@ import uuid
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
 
+from buildguard.definitions import NamedTuple
 from buildguard.engines import cloud_driver_script, cloud_request, cloud_results
 from buildguard.engines.cloud_results import ProbeResults
 from buildguard.errors import UnprovenError

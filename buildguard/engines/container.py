@@ -6,8 +6,8 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
-from typing import NamedTuple
 
+from buildguard.definitions import NamedTuple
 from buildguard.docker.client import Daemon
 from buildguard.docker.images import Image
 from buildguard.docker.sandbox import Sandbox

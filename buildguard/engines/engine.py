@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from enum import StrEnum
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
+from buildguard.definitions import NamedTuple
 from buildguard.diagnostic import Range
 from buildguard.project.proof_grade import ProofGrade
 

@@ -27,6 +27,7 @@ from buildguard.system import threads
 from buildguard.system.process import describe_ending
 
 _TICK = 0.5
+_WORTH_A_START = 16 << 10  # bytes of source; a probe starts in the time that it takes to compile these
 
 
 _NOT_EXECUTABLE = "ermission"  # of "Permission denied"
@@ -98,24 +99,26 @@ class Pool:
         worker.channel.stop()
 
     def _feed(self, sources: Iterator[Source], *, exhausted: bool) -> bool:
-        while True:
-            worker = self._idlest()
-            if worker is None:
-                return exhausted
+        while self._has_room():
             if self._again:
                 source: Source | None = self._again.popleft()
             else:
                 source = None if exhausted else next(sources, None)
             if source is None:
                 return True
-            worker.ask(source)
+            self._idlest().ask(source)
+        return exhausted
 
-    def _idlest(self) -> Worker | None:
-        """The worker to ask next: a new one while every other has work, None while all are full."""
+    def _has_room(self) -> bool:
+        return len(self._workers) < self._jobs or any(worker.has_room for worker in self._workers)
+
+    def _idlest(self) -> Worker:
+        """The worker to ask next: a new one where every other has more at hand than starting one takes."""
         worker = min(self._workers, key=lambda candidate: len(candidate.waiting), default=None)
-        if worker is None or (worker.waiting and len(self._workers) < self._jobs):
+        if worker is None:
             return self._add()
-        return worker if worker.has_room else None
+        is_busy = worker.bytes_waiting > _WORTH_A_START or not worker.has_room
+        return self._add() if is_busy and len(self._workers) < self._jobs else worker
 
     def _turn(self) -> list[Outcome]:
         """Wait for something to happen and deal with it."""

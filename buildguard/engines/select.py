@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, assert_never
+from typing import TYPE_CHECKING, assert_never
 
+from buildguard.definitions import NamedTuple
 from buildguard.engines.engine import Engine, EngineName, ReadyEngine, UnavailableEngine
 from buildguard.errors import UsageError, did_you_mean
 from buildguard.project.deploy_table import PLATFORM

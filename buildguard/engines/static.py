@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import sys
 from collections.abc import Container, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from buildguard.codes import RULE_ERRORS
+from buildguard.definitions import lazy_pattern
 from buildguard.diagnostic import Range
 from buildguard.engines.engine import EngineName, Outcome, ReadyEngine, Rejection, Source, UnavailableEngine
 from buildguard.engines.interpreter import local_probe
@@ -36,7 +36,7 @@ _BATCH = 2000
 # Compile-time errors that ruff reports only where these codes are selected.
 _SELECT = "E9,F404,F406,F407,F622,F701,F702,F704,F706,F707,PLE0115,PLE0117,PLE0118,PLE1142,PLE1700"
 # What every CPython from 3.8 to 3.15 refuses behind its parser, in the words of the one that runs this: ruff lets some of it pass.
-_IN_EVERY_VERSION = re.compile(
+_IN_EVERY_VERSION = lazy_pattern(
     r"name '.*' is (?:parameter and|used prior to|assigned to before|nonlocal and) "
     r"|no binding for nonlocal '|nonlocal declaration not allowed|annotated name '.*' can't be (?:global|nonlocal)"
     r"|default 'except:' must be last|can't use starred expression here|cannot assign to __debug__"
@@ -44,7 +44,9 @@ _IN_EVERY_VERSION = re.compile(
     r"|import \* only allowed at module level|'\w+' outside (?:function|loop)|'yield' inside"
 )
 _TOO_NESTED, _NESTS_MORE = "too many statically nested blocks", 13  # 3.13 takes a few more than the versions before it
-_OF_THIS_PYTHON = re.compile(r"(?i)encod|codec|decod|null byte|too many|too complex|overflow|exceeds|limit|nested|deep")
+_OF_THIS_PYTHON = lazy_pattern(
+    r"(?i)encod|codec|decod|null byte|too many|too complex|overflow|exceeds|limit|nested|deep"
+)
 _STARRED_FIELD = "f-string: cannot use starred expression here"  # of the parser up to 3.11
 _CANARY = "canary.py"
 _OLDEST, _NEWEST = 7, 15

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Iterator
 from functools import cache
 
+from buildguard.definitions import lazy_pattern
 from buildguard.engines.engine import Outcome, Source
 from buildguard.engines.pool import source_of
 from buildguard.engines.worker import Greeting
@@ -24,7 +25,7 @@ _FACTS = (
     "import_facts.py",
     "library_query.py",
 )
-_BETWEEN = re.compile(r"^from buildguard\.\S+ import (?:\([^)]*\)|.*)\n", re.MULTILINE)
+_BETWEEN = lazy_pattern(r"^from buildguard\.\S+ import (?:\([^)]*\)|.*)\n", re.MULTILINE)
 _START = "main(int(sys.argv[1]))"
 _START_WITH_FACTS = """\
 program = {}

@@ -6,8 +6,8 @@ import signal
 import time
 from collections import deque
 from collections.abc import Iterator
-from typing import NamedTuple
 
+from buildguard.definitions import NamedTuple
 from buildguard.diagnostic import Range
 from buildguard.engines.engine import CompilerDeath, CompilerWarning, Outcome, Rejection, Source
 from buildguard.engines.transport import Channel

@@ -6,7 +6,8 @@ Measured with 3.12.1, 3.12.7, 3.13.0, 3.13.2, 3.14.2 and 3.15.0rc1; the tests ho
 from __future__ import annotations
 
 from enum import Enum
-from typing import NamedTuple
+
+from buildguard.definitions import NamedTuple
 
 
 class ReleaseAnswer(NamedTuple):

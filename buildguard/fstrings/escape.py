@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
 
-_ESCAPE = re.compile(r"\\(?:N\{[^{}]*\}|\r\n|[\s\S])")
-_BRACE = re.compile(r"\\N\{[^{}]*\}|\\[^{}]|[{}]")
-_DOUBLED = re.compile(r"(\\N\{[^{}]*\}|\\[^{}])|\{\{|\}\}")
+from buildguard.definitions import NamedTuple, lazy_pattern
+
+_ESCAPE = lazy_pattern(r"\\(?:N\{[^{}]*\}|\r\n|[\s\S])")
+_BRACE = lazy_pattern(r"\\N\{[^{}]*\}|\\[^{}]|[{}]")
+_DOUBLED = lazy_pattern(r"(\\N\{[^{}]*\}|\\[^{}])|\{\{|\}\}")
 _OCTAL = frozenset("01234567")
-_OCTAL_END = re.compile(r"\\[0-7]{1,2}\Z")
-_ESCAPED_BACKSLASH = re.compile(r"\\\\")
-_NEWLINE = re.compile(r"\r\n|[\r\n]")
+_OCTAL_END = lazy_pattern(r"\\[0-7]{1,2}\Z")
+_ESCAPED_BACKSLASH = lazy_pattern(r"\\\\")
+_NEWLINE = lazy_pattern(r"\r\n|[\r\n]")
 
 
 class UnencodableError(Exception):

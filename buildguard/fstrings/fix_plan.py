@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import NamedTuple
 
+from buildguard.definitions import NamedTuple, lazy_pattern
 from buildguard.diagnostic import Range
 from buildguard.fstrings.escape import UnencodableError
 from buildguard.fstrings.legacy_parser import refusal
@@ -15,7 +15,7 @@ from buildguard.fstrings.rules import FStringVerdict, judge
 from buildguard.fstrings.source_piece import SourcePiece
 from buildguard.fstrings.statements import Statement, place_before, statements
 
-_WORDS = re.compile(r"[^\W\d]\w*")
+_WORDS = lazy_pattern(r"[^\W\d]\w*")
 _TELLING_NAMES = {
     r"\n": "_newline",
     r"\r\n": "_crlf",
@@ -28,7 +28,7 @@ _TELLING_NAMES = {
     r"\0": "_nul",
     r"\n\n": "_blank_line",
 }
-_QUOTED = re.compile(r"[uU]?([\"'])(?P<body>.*)\1", re.DOTALL)
+_QUOTED = lazy_pattern(r"[uU]?([\"'])(?P<body>.*)\1", re.DOTALL)
 
 
 class TextEdit(NamedTuple):

@@ -8,19 +8,17 @@ means accepted (CPython 3.11: Parser/tokenizer.c and Parser/string_parser.c, `fs
 
 from __future__ import annotations
 
-import re
-from typing import NamedTuple
-
 from buildguard.codes import Code
+from buildguard.definitions import NamedTuple, lazy_pattern
 from buildguard.fstrings.parser import is_field_prefix, is_raw, openings, token_end
 
 _DEEPEST_SPEC = 2
 _SPACE = " \t\n\r\f\v"
 _REFUSED = {"\\": Code.BG202, "#": Code.BG203}
-_COMPARISON = re.compile(r"[!=<>]=|[<>]")
+_COMPARISON = lazy_pattern(r"[!=<>]=|[<>]")
 _PAIRS = {")": "(", "]": "[", "}": "{"}
 # A field's code up to the next character that means something to the second pass.
-_TELLING = re.compile(r"[\\'\"#\[\](){}!:=<>]")
+_TELLING = lazy_pattern(r"[\\'\"#\[\](){}!:=<>]")
 
 
 class LegacyRefusal(NamedTuple):

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import NamedTuple
 
+from buildguard.definitions import NamedTuple, lazy_pattern
 from buildguard.fstrings.prefilter import next_suspect
 
 DEEPEST = 149  # f-strings within one another; one more is "too many nested f-strings" on 3.12 and later
@@ -18,11 +18,11 @@ _PATIENCE = 8  # how often a source may be read again because its f-strings do n
 _DEEPEST_FIELD = 160  # fields within one another, in f-strings or format specs: reading stops before the stack ends
 _WORD = r"[A-Za-z0-9_\x80-\U0010ffff]"
 OPENING = rf"(?:(?<!{_WORD})(?P<prefix>[fF][rR]?|[rR][fF]|[tT][rR]?|[rR][tT]|[bB][rR]?|[rR][bB]|[uUrR]))?(?P<quote>\"\"\"|'''|[\"'])"
-_TOP = re.compile(OPENING)
-_CODE = re.compile(rf"\#[^\r\n]*|\\(?:\r\n|[\r\n])|\r\n|[\r\n]|{OPENING}|[\[\](){{}}]|[=!<>]=|[=!:\\]")
-_TRIVIA = re.compile(r"[ \t\f]+|(?P<comment>\#[^\r\n]*)|(?P<newline>\r\n|[\r\n])|(?P<continuation>\\(?:\r\n|[\r\n]))")
-_CONVERSION = re.compile(rf"[sra](?!{_WORD})")
-_NAMED = re.compile(r"\\N\{[^{}\"'\r\n]*\}")
+_TOP = lazy_pattern(OPENING)
+_CODE = lazy_pattern(rf"\#[^\r\n]*|\\(?:\r\n|[\r\n])|\r\n|[\r\n]|{OPENING}|[\[\](){{}}]|[=!<>]=|[=!:\\]")
+_TRIVIA = lazy_pattern(r"[ \t\f]+|(?P<comment>\#[^\r\n]*)|(?P<newline>\r\n|[\r\n])|(?P<continuation>\\(?:\r\n|[\r\n]))")
+_CONVERSION = lazy_pattern(rf"[sra](?!{_WORD})")
+_NAMED = lazy_pattern(r"\\N\{[^{}\"'\r\n]*\}")
 _NEWLINES = "\r\n"
 _PAIRS = {")": "(", "]": "[", "}": "{"}
 # From behind the opening quote to behind the closing one, as every tokenizer before 3.12 reads any literal.

@@ -6,8 +6,9 @@ import json
 import os
 import sys
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
+from buildguard.definitions import NamedTuple
 from buildguard.diagnostic import Edit, Finding, Range, Severity
 from buildguard.errors import UnprovenError
 from buildguard.project.source_text import decode_source

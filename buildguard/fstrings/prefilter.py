@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from functools import cache
 
+from buildguard.definitions import lazy_pattern
 from buildguard.remote.source_encoding import coding_of
 
 _WORD = r"A-Za-z0-9_\x80-\U0010ffff"
@@ -61,10 +62,10 @@ def _suspects() -> list[re.Pattern[bytes]]:
     return [re.compile(rf"{letter}[rR]?{opens}(?!{_harmless_pattern()})".encode()) for letter in "fF"]
 
 
-_INNER = re.compile(rb"\{[^\n\\{]*[fF][rR]?[\"']")
-_INNER_OVER_LINES = re.compile(rb"\{[^\\{]*[fF][rR]?[\"']")
-_AT_THE_START = re.compile(rb"(?:[fF][rR]?|[rR][fF])[\"']")  # where nothing stands before it to look back at
-_OPENING = re.compile(rb"[fF][rR]?[\"']")
+_INNER = lazy_pattern(rb"\{[^\n\\{]*[fF][rR]?[\"']")
+_INNER_OVER_LINES = lazy_pattern(rb"\{[^\\{]*[fF][rR]?[\"']")
+_AT_THE_START = lazy_pattern(rb"(?:[fF][rR]?|[rR][fF])[\"']")  # where nothing stands before it to look back at
+_OPENING = lazy_pattern(rb"[fF][rR]?[\"']")
 _TRIPLE = [re.compile(rf"{letter}[rR]?(?:\"\"\"|''')".encode()) for letter in "fF"]
 
 

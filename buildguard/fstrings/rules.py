@@ -6,17 +6,16 @@ The *text* of each outermost f-string is judged, by the two passes that 3.8 to 3
 from __future__ import annotations
 
 import bisect
-import re
 from collections.abc import Iterator
-from typing import NamedTuple
 
 from buildguard.codes import RULE_ERRORS, Code
+from buildguard.definitions import NamedTuple, lazy_pattern
 from buildguard.diagnostic import Finding, Range, Severity
 from buildguard.fstrings.parser import FString, OvernestedString, find_suspects
 from buildguard.fstrings.violations import find_violations
 from buildguard.project import source_text
 
-_NEWLINE = re.compile(r"\r\n|\r|\n")
+_NEWLINE = lazy_pattern(r"\r\n|\r|\n")
 _MESSAGES = {
     Code.BG201: "f-string reuses its own quote inside a replacement field",
     Code.BG202: "backslash inside a replacement field",

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from typing import NamedTuple
 
+from buildguard.definitions import NamedTuple, lazy_pattern
 from buildguard.fstrings.escape import UnencodableError
 
-_WORD = re.compile(r"[A-Za-z0-9_\x80-\U0010ffff]")
+_WORD = lazy_pattern(r"[A-Za-z0-9_\x80-\U0010ffff]")
 # stand-ins for what is left out of code: no source decodes to them
 COMMENT, BREAK = "\ud800", "\ud801"
-_COMMENT_LINE = re.compile(rf"(\r\n|[\r\n])[ \t\f]*{COMMENT}(?=\r\n|[\r\n])")
-_COMMENT_END = re.compile(rf"[ \t\f]*{COMMENT}")
-_BREAKS = re.compile(rf"[ \t\f{COMMENT}{BREAK}]*{BREAK}[ \t\f{COMMENT}{BREAK}]*")
+_COMMENT_LINE = lazy_pattern(rf"(\r\n|[\r\n])[ \t\f]*{COMMENT}(?=\r\n|[\r\n])")
+_COMMENT_END = lazy_pattern(rf"[ \t\f]*{COMMENT}")
+_BREAKS = lazy_pattern(rf"[ \t\f{COMMENT}{BREAK}]*{BREAK}[ \t\f{COMMENT}{BREAK}]*")
 
 
 class SourcePiece(NamedTuple):

@@ -6,17 +6,16 @@ not read.
 
 from __future__ import annotations
 
-import re
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
 
+from buildguard.definitions import NamedTuple, lazy_pattern
 from buildguard.fstrings.parser import OPENING, LiteralReader, is_field_prefix, token_end
 
-_TOKEN = re.compile(rf"\#[^\r\n]*|\\(?:\r\n|[\r\n])|\r\n|[\r\n]|{OPENING}|[A-Za-z0-9_\x80-\U0010ffff]+|[^ \t\f]")
-_BLANK = re.compile(r"[ \t\f]*")
-_FIRST_WORD = re.compile(r"@|[A-Za-z_]+(?:[ \t]+def\b)?")
-_SCOPE = re.compile(r"(?:async[ \t]+)?def|class")
+_TOKEN = lazy_pattern(rf"\#[^\r\n]*|\\(?:\r\n|[\r\n])|\r\n|[\r\n]|{OPENING}|[A-Za-z0-9_\x80-\U0010ffff]+|[^ \t\f]")
+_BLANK = lazy_pattern(r"[ \t\f]*")
+_FIRST_WORD = lazy_pattern(r"@|[A-Za-z_]+(?:[ \t]+def\b)?")
+_SCOPE = lazy_pattern(r"(?:async[ \t]+)?def|class")
 _CLAUSES = frozenset({"elif", "else", "except", "finally"})
 _KINDS = {
     **dict.fromkeys("\r\n", "newline"),

@@ -6,17 +6,16 @@ compiler stops at the first.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
-from typing import NamedTuple
 
 from buildguard.codes import Code
+from buildguard.definitions import NamedTuple, lazy_pattern
 from buildguard.fstrings.legacy_parser import refusal
 from buildguard.fstrings.parser import FString, LiteralText, OvernestedString, PlainString, ReplacementField, Trivia
 from buildguard.project.target import PEP_701
 
 _SPEC_BEFORE, _SPEC_SINCE = 2, 3  # how many format specs deep a field may not lie
-_PAIR = re.compile(r"\\(?:\r\n|[\s\S])")
+_PAIR = lazy_pattern(r"\\(?:\r\n|[\s\S])")
 
 
 class Violation(NamedTuple):

@@ -13,9 +13,10 @@ import re
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import Any
 from urllib.parse import urlsplit
 
+from buildguard.definitions import NamedTuple, lazy_pattern
 from buildguard.errors import UnprovenError, UsageError
 from buildguard.gcp import failures, permissions, setup
 
@@ -24,13 +25,13 @@ LOGGING = "BUILDGUARD_LOGGING_ENDPOINT"
 SECRETS = "BUILDGUARD_SECRETMANAGER_ENDPOINT"
 IMPERSONATE = "CLOUDSDK_AUTH_IMPERSONATE_SERVICE_ACCOUNT"
 SCOPES = ["https://www.googleapis.com/auth/cloud-platform"]
-_REGISTRY = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*-docker\.pkg\.dev")
+_REGISTRY = lazy_pattern(r"[a-z0-9]+(?:-[a-z0-9]+)*-docker\.pkg\.dev")
 PATIENCE = 120  # seconds that one request may be tried again for
 LOG_IN = "gcloud auth application-default login, or GOOGLE_APPLICATION_CREDENTIALS=KEY.json"
 _BETWEEN = "does a proxy or a login page answer in Google's place? try again"
 INSTALL = 'pip install "buildguard-gcp[cloud]"'
 # what an error of Google's may contain and no log should: tokens, keys, signed parts of addresses
-_SECRET = re.compile(
+_SECRET = lazy_pattern(
     r"(?i)(?P<name>\b(?:bearer|access_token|id_token|refresh_token|client_secret|assertion|private_key|x-goog-signature|authorization)"
     r"\b[\"']?\s*[:= ]\s*[\"']?)(?:bearer\s+)?[^\s\"'&,}]+|ya29\.[\w.-]+|eyJ[\w-]+\.[\w-]+\.[\w-]*|-----BEGIN[^-]*PRIVATE KEY-----.*?(?:-----END[^-]*-----|$)",
     re.DOTALL,

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from collections import defaultdict, deque
 from collections.abc import Callable
-from typing import NamedTuple
 
+from buildguard.definitions import NamedTuple, lazy_pattern
 from buildguard.errors import UnprovenError
 from buildguard.gcp.cloud_build import BuildStatus, CloudBuildClient
 from buildguard.gcp.storage import StorageClient
 
-_STEP_LINE = re.compile(r'Step #(?P<step>\d+)(?: - "[^"]*")?: (?P<text>.*\S)')
+_STEP_LINE = lazy_pattern(r'Step #(?P<step>\d+)(?: - "[^"]*")?: (?P<text>.*\S)')
 _LAST_LINES, _LONGEST_LINE = 5, 200
 
 

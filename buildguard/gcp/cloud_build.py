@@ -10,8 +10,9 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
+from buildguard.definitions import NamedTuple
 from buildguard.errors import BuildRunsError, Reason, UnprovenError, UsageError
 from buildguard.gcp import auth, failures
 from buildguard.gcp.auth import translate_errors

@@ -9,8 +9,9 @@ import json
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Any
 
+from buildguard.definitions import NamedTuple
 from buildguard.errors import UnprovenError
 from buildguard.gcp import auth, failures
 from buildguard.gcp.auth import translate_http_errors

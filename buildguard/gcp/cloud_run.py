@@ -12,8 +12,9 @@ import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any
 
+from buildguard.definitions import NamedTuple
 from buildguard.errors import UnprovenError
 from buildguard.gcp.auth import translate_errors
 from buildguard.gcp.connection import ConflictError, RunConnection, translate_conflicts

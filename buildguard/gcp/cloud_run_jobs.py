@@ -8,8 +8,9 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any
 
+from buildguard.definitions import NamedTuple
 from buildguard.errors import UnprovenError
 from buildguard.gcp.auth import translate_errors
 from buildguard.gcp.connection import ConflictError, RunConnection, translate_conflicts

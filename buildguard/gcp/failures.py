@@ -6,8 +6,7 @@ two failures apart, it is read here, and nowhere else.
 
 from __future__ import annotations
 
-import re
-
+from buildguard.definitions import lazy_pattern
 from buildguard.errors import Reason
 from buildguard.project.cloudbuild.build_state import BuildState
 
@@ -27,7 +26,7 @@ _STATES = {
     BuildState.FAILURE: Reason.STEP_FAILED,
 }
 # a push that is not allowed may be reported as one that failed: it is missing for the next build too
-_DENIED = re.compile(r"(?i)\b(?:unauthori[sz]ed|denied|forbidden|permissions?)\b")
+_DENIED = lazy_pattern(r"(?i)\b(?:unauthori[sz]ed|denied|forbidden|permissions?)\b")
 # https://cloud.google.com/apis/design/errors
 _STATUSES = {
     401: Reason.NO_CREDENTIALS,

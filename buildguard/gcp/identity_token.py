@@ -6,8 +6,9 @@ audience is the service. The `id_token` of user credentials has an OAuth client 
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
+from buildguard.definitions import NamedTuple
 from buildguard.errors import UnprovenError
 from buildguard.gcp import auth
 

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
+
+from buildguard.definitions import NamedTuple, lazy_pattern
 
 _PERMISSION = r"(?P<permission>[a-z]+\.[A-Za-z]+\.[A-Za-z]+)"
 _SENTENCES = (
@@ -42,9 +44,9 @@ _PLACES = (
     (re.compile(r"projects/(?P<project>[^/]+)/locations/(?P<place>[^/]+)/services/(?P<name>[^/]+)"), "run services", "region"),
     (re.compile(r"projects/(?P<project>[^/]+)/locations/(?P<place>[^/]+)/repositories/(?P<name>[^/]+)"), "artifacts repositories", "location"),
 )  # fmt: skip
-_BUCKET = re.compile(r"(?:projects/_/)?buckets/(?P<name>[^/\s]+)")
-_ACCOUNT = re.compile(r"(?:projects/[^/]+/serviceAccounts/)?(?P<name>[^/\s]+@[^/\s]+\.gserviceaccount\.com)")
-_PROJECT = re.compile(r"projects/(?P<project>[^/\s]+)")
+_BUCKET = lazy_pattern(r"(?:projects/_/)?buckets/(?P<name>[^/\s]+)")
+_ACCOUNT = lazy_pattern(r"(?:projects/[^/]+/serviceAccounts/)?(?P<name>[^/\s]+@[^/\s]+\.gserviceaccount\.com)")
+_PROJECT = lazy_pattern(r"projects/(?P<project>[^/\s]+)")
 
 
 class Denial(NamedTuple):

@@ -6,9 +6,10 @@ Only what was read counts: without the right to ask, nothing is said of a secret
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 from urllib.parse import quote
 
+from buildguard.definitions import NamedTuple
 from buildguard.errors import UnprovenError
 from buildguard.gcp import auth, failures
 from buildguard.gcp.auth import translate_http_errors

@@ -6,8 +6,9 @@ Their order says nothing: a sidecar may be listed first, and the container with 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
+from buildguard.definitions import NamedTuple
 from buildguard.errors import UnprovenError
 from buildguard.project.cloudbuild.truncate import repository_of
 

@@ -10,7 +10,8 @@ import os
 from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
-from typing import NamedTuple
+
+from buildguard.definitions import NamedTuple
 
 PACKAGES = ("google-cloud-build", "google-cloud-run", "google-cloud-storage")  # the extra `cloud`
 _VARIABLE = "GOOGLE_APPLICATION_CREDENTIALS"

@@ -10,12 +10,12 @@ import base64
 import hashlib
 import io
 import os
-import re
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, BinaryIO
 
+from buildguard.definitions import NamedTuple, lazy_pattern
 from buildguard.errors import GuardError, Reason, UnprovenError, UsageError
 from buildguard.gcp import auth
 from buildguard.gcp.auth import PATIENCE, translate_errors, translate_http_errors
@@ -23,7 +23,7 @@ from buildguard.gcp.connection import Connection
 
 _CHUNK = 1 << 20
 _TIMEOUT = (10, 60)  # seconds to connect, and between bytes
-_URL = re.compile(
+_URL = lazy_pattern(
     r"gs://(?P<bucket>[a-z0-9][a-z0-9._-]{1,220}[a-z0-9])/(?P<name>[^\s#]+)(?:#(?P<generation>[1-9]\d{0,18}))?"
 )
 _TYPE = "application/gzip"

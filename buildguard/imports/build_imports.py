@@ -10,8 +10,8 @@ import fnmatch
 import posixpath
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import NamedTuple
 
+from buildguard.definitions import NamedTuple
 from buildguard.diagnostic import Finding, Severity
 from buildguard.imports.declared import DECLARES, ProvidedModules
 from buildguard.imports.doubts import ProjectTexts

@@ -6,15 +6,16 @@ import re
 from collections.abc import Callable, Iterable
 from functools import cached_property
 
+from buildguard.definitions import lazy_pattern
 from buildguard.imports import standard_names
 
 # Files in which a project declares what is installed.
-DECLARES = re.compile(
+DECLARES = lazy_pattern(
     r"(^|/)([^/]*requirements[^/]*\.(txt|in)|constraints[^/]*\.txt|pyproject\.toml|setup\.(py|cfg)|Pipfile(\.lock)?"
     r"|(poetry|uv|pdm)\.lock|pylock[^/]*\.toml|environment[^/]*\.ya?ml|[^/]*(Docker|Container)file[^/]*|cloudbuild[^/]*\.ya?ml)$"
 )
-_BUILD_SYSTEM = re.compile(r"^\[build-system\].*?(?=^\[|\Z)", re.MULTILINE | re.DOTALL)
-_SETUP_IMPORTS = re.compile(r"^\s*(from|import) .*$", re.MULTILINE)
+_BUILD_SYSTEM = lazy_pattern(r"^\[build-system\].*?(?=^\[|\Z)", re.MULTILINE | re.DOTALL)
+_SETUP_IMPORTS = lazy_pattern(r"^\s*(from|import) .*$", re.MULTILINE)
 # What depends on them, where no lock file shows the whole closure.
 _DEPENDENTS = {
     "setuptools": standard_names.words("""
@@ -30,8 +31,8 @@ _DEPENDENTS = {
     "standard-sunau": ["librosa", "audioread"],
 }
 _ONLY_OLD = {"gunicorn": re.compile(r"gunicorn\s*(==|~=|<=?)\s*(1?\d|20)\b")}
-_COMMANDS = re.compile(r"(^|/)([^/]*(Docker|Container)file[^/]*|cloudbuild[^/]*\.ya?ml)$")
-_INSTALLS = re.compile(r"\b(install|add|sync)\b")
+_COMMANDS = lazy_pattern(r"(^|/)([^/]*(Docker|Container)file[^/]*|cloudbuild[^/]*\.ya?ml)$")
+_INSTALLS = lazy_pattern(r"\b(install|add|sync)\b")
 
 
 class ProvidedModules:

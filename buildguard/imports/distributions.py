@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import functools
-import re
 from collections.abc import Mapping
 from pathlib import Path
 
+from buildguard.definitions import lazy_pattern
 from buildguard.imports.lock import normalize
 
 _SHORTEST = 4  # letters of a name that means something inside of another
-_STUBS = re.compile(r"types-.+|.+-stubs")
+_STUBS = lazy_pattern(r"types-.+|.+-stubs")
 
 
 @functools.cache

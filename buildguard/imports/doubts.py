@@ -6,13 +6,13 @@ import posixpath
 import re
 from collections.abc import Callable, Iterator
 from functools import cached_property
-from typing import NamedTuple
 
+from buildguard.definitions import NamedTuple, lazy_pattern
 from buildguard.imports.faults import FaultKind, ImportFault
 from buildguard.imports.program import StartedProgram
 from buildguard.imports.records import ModuleFacts
 
-_GENERATED = re.compile(
+_GENERATED = lazy_pattern(
     r"_?version|__version__|_?build_info|.+_pb2(?:_grpc)?|.+_(?:thrift|rc|ui)|ui_.+|_?generated|.+_generated"
 )
 _STEP = ".buildguard/"

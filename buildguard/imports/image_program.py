@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import functools
 import posixpath
-import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from typing import NamedTuple
 
+from buildguard.definitions import NamedTuple, lazy_pattern
 from buildguard.errors import UnprovenError
 from buildguard.imports.finder import FileTree, ModuleKind
 from buildguard.imports.names import LoadedModule
@@ -25,7 +24,7 @@ from buildguard.project.start_parser import parse_start
 from buildguard.stages.stage import Entry, EntryKind
 
 _WORKSPACE = "/workspace"
-_INSTALLS = re.compile(
+_INSTALLS = lazy_pattern(
     r"\b(?:pip3?|uv)\b[^\n;&|]*\binstall\b[^\n;&|]*(?:\s-e\b|\s--editable\b|\s\.{1,2}(?=[/\[\s\"']|$)|\s/\w+[\w/]*(?=\s|$)|git\+)"
     r"|\buv sync\b|\buv pip sync\b|\bpoetry install\b|\bpdm (?:install|sync)\b|\bpipenv\b|\bsetup\.py\b|\bhatch\b|\.whl\b"
 )

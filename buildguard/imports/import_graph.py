@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import NamedTuple
 
+from buildguard.definitions import NamedTuple
 from buildguard.imports.execution import is_certain, is_guarded
 from buildguard.imports.finder import ModuleKind
 from buildguard.imports.names import LoadedModule

@@ -6,8 +6,9 @@ import json
 from collections.abc import Callable, Iterable, Mapping
 from enum import StrEnum
 from types import MappingProxyType
-from typing import NamedTuple, TypeAlias
+from typing import TypeAlias
 
+from buildguard.definitions import NamedTuple
 from buildguard.imports import standard_names
 
 # Functions of `os` and its like that a C library or kernel may lack.

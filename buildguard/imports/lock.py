@@ -5,13 +5,14 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
+from buildguard.definitions import NamedTuple, lazy_pattern
 from buildguard.errors import UsageError
 from buildguard.project import toml
 
 LOCKS = ("uv.lock", "pylock.toml", "poetry.lock")
-_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
+_NAME = lazy_pattern(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
 
 
 class LockedPackages(NamedTuple):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
+from buildguard.definitions import lazy_pattern
 from buildguard.imports.distributions import ModuleIndex, brings, resembles
 from buildguard.imports.lock import LockedPackages
 from buildguard.imports.records import ImportStatement
@@ -13,13 +14,13 @@ from buildguard.project import dockerfile, image_reference
 from buildguard.project.discovery import ImageRecipe
 
 _ABSENT = frozenset({PackagePresence.MISSING, PackagePresence.DEVELOPMENT})
-_PIP = re.compile(
+_PIP = lazy_pattern(
     r"\bpip3?\s+install\b([^\n;&|]*)|\b(?:conda|mamba|apt|apt-get|apk|dnf|yum)\b[^\n;&|]*\b(?:install|add)\b([^\n;&|]*)"
 )
 _TOOLS = frozenset({"uv", "pip", "setuptools", "wheel", "pipx"})  # none of them needs another distribution
-_LOCKED = re.compile(r"\buv\s+(?:sync|run|export|pip\s+sync)\b|\bpoetry\s+(?:install|export|sync)\b|pylock|\bpdm\b")
-_WITH_GROUPS = re.compile(r"--group\b|--all-groups|--with[= ]|--dev\b")
-_WITHOUT_GROUPS = re.compile(
+_LOCKED = lazy_pattern(r"\buv\s+(?:sync|run|export|pip\s+sync)\b|\bpoetry\s+(?:install|export|sync)\b|pylock|\bpdm\b")
+_WITH_GROUPS = lazy_pattern(r"--group\b|--all-groups|--with[= ]|--dev\b")
+_WITHOUT_GROUPS = lazy_pattern(
     r"--no-dev|--no-default-groups|--only[= ]main|--without[= ]\S*dev|--no-group|UV_NO_DEV|--prod\b"
 )
 

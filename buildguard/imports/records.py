@@ -6,8 +6,8 @@ import json
 from collections.abc import Mapping
 from enum import StrEnum
 from types import MappingProxyType
-from typing import NamedTuple
 
+from buildguard.definitions import NamedTuple
 from buildguard.diagnostic import Finding
 
 

@@ -5,24 +5,25 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
+from buildguard.definitions import NamedTuple, lazy_pattern
 from buildguard.errors import UsageError
 from buildguard.imports.distributions import ModuleIndex, resembles
 from buildguard.imports.lock import LOCKS, normalize
 from buildguard.project import toml
 
-_FILE = re.compile(
+_FILE = lazy_pattern(
     r"(?:^|/)(?:[\w.-]*requirements?[\w.-]*\.(?:txt|in)|requirements/[^/]+\.(?:txt|in)|constraints[\w.-]*\.txt|pyproject\.toml"
     r"|Pipfile(?:\.lock)?|setup\.(?:py|cfg)|environment[\w.-]*\.ya?ml|conda[\w.-]*\.ya?ml|(?:uv|poetry|pdm)\.lock|pylock\.toml"
     r"|(?:[^/]*\.)?[Dd]ockerfile(?:[-._][^/]+)?|cloudbuild[^/]*\.ya?ml)$"
 )
-_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
-_QUOTED = re.compile(r"[\"']([A-Za-z][\w.-]*)\s*(?:\[[^\"']*\])?\s*(?:[<>=~!;@ ][^\"']*)?[\"']")
-_LISTED = re.compile(r"(?m)^\s*-\s*([A-Za-z][\w.-]*)")
-_LOCKED = re.compile(r"(?m)^name = \"([^\"]+)\"")
-_INSTALL = re.compile(r"\b(?:pip3?|uv|conda|mamba|poetry|apt-get|apt|apk)\b[^\n;&|]*\b(?:install|add)\b([^\n;&|]*)")
-_UNNAMED = re.compile(r"(?m)^\s*(?:-e\s|--editable|git\+|[\w+.-]+://|\.{0,2}/|[\w./-]+\.whl)|\bgit\+|--find-links")
+_NAME = lazy_pattern(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
+_QUOTED = lazy_pattern(r"[\"']([A-Za-z][\w.-]*)\s*(?:\[[^\"']*\])?\s*(?:[<>=~!;@ ][^\"']*)?[\"']")
+_LISTED = lazy_pattern(r"(?m)^\s*-\s*([A-Za-z][\w.-]*)")
+_LOCKED = lazy_pattern(r"(?m)^name = \"([^\"]+)\"")
+_INSTALL = lazy_pattern(r"\b(?:pip3?|uv|conda|mamba|poetry|apt-get|apt|apk)\b[^\n;&|]*\b(?:install|add)\b([^\n;&|]*)")
+_UNNAMED = lazy_pattern(r"(?m)^\s*(?:-e\s|--editable|git\+|[\w+.-]+://|\.{0,2}/|[\w./-]+\.whl)|\bgit\+|--find-links")
 
 
 class Requirements(NamedTuple):

@@ -6,16 +6,17 @@ import posixpath
 import re
 from collections.abc import Callable, Iterable, Iterator
 
+from buildguard.definitions import lazy_pattern
 from buildguard.imports.finder import FileTree, ModuleKind, ModuleLocation
 from buildguard.imports.names import Bound, LoadedModule, NameReader
 from buildguard.imports.records import ImportForm, ImportStatement, ModuleFacts
 from buildguard.imports.third_party import PackageAnswer, PackagePresence
 
 # `.pth` files with a line of code that is known to add no module of a package.
-_HARMLESS_CODE = re.compile(
+_HARMLESS_CODE = lazy_pattern(
     r"_virtualenv|distutils-precedence|a1_coverage|coverage|.*-nspkg|zzz_.*|matplotlib-.*|google_.*-nspkg"
 )
-_FINDER = re.compile(r"__editable___.+_finder\.py")
+_FINDER = lazy_pattern(r"__editable___.+_finder\.py")
 
 
 class InstalledSource:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
+from buildguard.definitions import NamedTuple
 from buildguard.imports.records import ImportStatement
 
 

@@ -10,12 +10,13 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from buildguard.definitions import lazy_pattern
 from buildguard.errors import UsageError
 from buildguard.system import process, programs
 from buildguard.system.git import repository_of
 from buildguard.system.temporary import folder
 
-_CREDENTIALS = re.compile(
+_CREDENTIALS = lazy_pattern(
     r"GOOGLE_.*|CLOUDSDK_.*|GCLOUD_.*|GCP_.*|GCE_METADATA_.*|FIREBASE_.*|STORAGE_EMULATOR_HOST|BUILDGUARD_.*"
     r"|ACTIONS_ID_TOKEN_.*|AWS_.*|AZURE_.*|ARM_.*|KUBECONFIG|DOCKER_CONFIG|DOCKER_AUTH_CONFIG",
     re.IGNORECASE,

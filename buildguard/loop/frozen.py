@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from typing import NamedTuple
 
 from buildguard.cycles.frozen_tests import FrozenTests, freeze
 from buildguard.cycles.record import CycleRecord
+from buildguard.definitions import NamedTuple
 from buildguard.project.config import Config
 from buildguard.project.ledger import StepVerdict
 

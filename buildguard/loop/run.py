@@ -6,11 +6,11 @@ import math
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
 from buildguard.check.targets import Watcher
 from buildguard.cycles.frozen_tests import changed_tests
 from buildguard.cycles.store import write_private
+from buildguard.definitions import NamedTuple
 from buildguard.deploy.cycle import CycleRenderer, FinishedCycle
 from buildguard.deploy.fleet import FleetReport, deploy_all
 from buildguard.deploy.prepare import DeployRequest

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from buildguard.cycles.frozen_tests import FrozenTests
 from buildguard.cycles.store import write_private
+from buildguard.definitions import NamedTuple
 from buildguard.errors import UnprovenError
 from buildguard.loop.frozen import FrozenRules
 

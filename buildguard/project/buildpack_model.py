@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import posixpath
-import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any
 
+from buildguard.definitions import NamedTuple, lazy_pattern
 from buildguard.errors import GuardError
 from buildguard.project import buildpacks, toml
 from buildguard.project.buildpacks import BuildpackService
@@ -18,7 +18,7 @@ from buildguard.project.target import PythonVersion
 
 WORKSPACE = "/workspace"
 _LAYERS = "/layers"
-_NAME = re.compile(r"[ \t]*([A-Za-z][\w.-]*(?:\[[\w,]+\])?)")
+_NAME = lazy_pattern(r"[ \t]*([A-Za-z][\w.-]*(?:\[[\w,]+\])?)")
 _BASH = ("/bin/bash", "-c")
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Collection, Iterator, Mapping
-from typing import NamedTuple
 
+from buildguard.definitions import NamedTuple, lazy_pattern
 from buildguard.diagnostic import Severity
 from buildguard.errors import GuardError, UsageError
 from buildguard.project import image_reference, toml, version_files, yaml
@@ -14,9 +14,9 @@ from buildguard.project.target import ContextBasis, PinProblem, PythonVersion, R
 
 VERSION_FILE = ".python-version"
 _VERSION_VARIABLES = ("GOOGLE_PYTHON_VERSION", "GOOGLE_RUNTIME_VERSION")
-_RANGE = re.compile(r"[<>=~^!][\d.<>=~^!*x|, ]*")
-_EXACT = re.compile(r"\d+(?:\.\d+)*(?:\.[x*])?")
-_GOOGLE = re.compile(
+_RANGE = lazy_pattern(r"[<>=~^!][\d.<>=~^!*x|, ]*")
+_EXACT = lazy_pattern(r"\d+(?:\.\d+)*(?:\.[x*])?")
+_GOOGLE = lazy_pattern(
     r"(?:^|[./])(?:gcr\.io/(?:buildpacks|gae-runtimes)|docker\.pkg\.dev/serverless-runtimes|google-\d\d)"
 )
 _DEFAULT_STACK = "ubuntu2404"  # of Cloud Run and of functions since 2026

@@ -6,15 +6,15 @@ Nothing of the environment is filled in, nothing remote is read, and a file that
 from __future__ import annotations
 
 import posixpath
-import re
 from collections.abc import Collection, Iterator, Mapping
 
+from buildguard.definitions import lazy_pattern
 from buildguard.project import dockerfile, yaml
 from buildguard.project.declared_builds import DeclaredBuild, UnusableBuildError, path_inside
 from buildguard.project.yaml import InvalidYamlError, Node
 
 # compose.yaml, docker-compose.yml and, over them, compose.override.yaml, docker-compose.prod.yml …
-_NAME = re.compile(rb"(?:docker-)?compose(?P<layer>[.-][^/]*)?\.ya?ml")
+_NAME = lazy_pattern(rb"(?:docker-)?compose(?P<layer>[.-][^/]*)?\.ya?ml")
 _LONGEST = 1 << 18  # bytes of one file, and of all files together four times as many: pure Python reads 100 KB a second
 _DEEPEST = 8  # services that extend services that extend …
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
+from buildguard.definitions import NamedTuple
 from buildguard.diagnostic import display_path
 from buildguard.errors import UnprovenError, UsageError, did_you_mean
 from buildguard.project import deploy_table, environment, toml, user_config
@@ -267,6 +267,8 @@ def _check(table: Any, name: str, place: ConfigFile) -> None:
 def _check_key(key: str, value: Any, name: str, place: ConfigFile) -> None:
     known = KEYS[name]
     if key not in known:
+        import difflib  # nothing else here needs it
+
         close = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
         shown = f"{name}.{key}" if name else key
         raise place.wrong(key, f"unknown key '{shown}'", f"did you mean '{close[0]}'?" if close else "")

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import posixpath
-import re
 from collections.abc import Iterator
-from typing import NamedTuple
 
+from buildguard.definitions import NamedTuple, lazy_pattern
 from buildguard.project import dockerfile
 
-_FILE = re.compile(r"(?<![\w$}/.-])((?:\.{0,2}/)?[\w][\w./-]*\.(?:txt|py|toml|cfg|sh|lock))(?![\w/])")
-_MODULE = re.compile(r"(?<![\w./:])([A-Za-z_]\w*(?:\.\w+)*):[A-Za-z_]\w*(?:\(\))?(?![\w:/])")
-_RUN_MODULE = re.compile(r"""-m["',\s]+([A-Za-z_]\w*(?:\.\w+)*)""")
+_FILE = lazy_pattern(r"(?<![\w$}/.-])((?:\.{0,2}/)?[\w][\w./-]*\.(?:txt|py|toml|cfg|sh|lock))(?![\w/])")
+_MODULE = lazy_pattern(r"(?<![\w./:])([A-Za-z_]\w*(?:\.\w+)*):[A-Za-z_]\w*(?:\(\))?(?![\w:/])")
+_RUN_MODULE = lazy_pattern(r"""-m["',\s]+([A-Za-z_]\w*(?:\.\w+)*)""")
 _STARTS = frozenset({"CMD", "ENTRYPOINT"})
 _MOST = 50
 

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import posixpath
-import re
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
-from typing import NamedTuple
 
+from buildguard.definitions import NamedTuple, lazy_pattern
 from buildguard.project import context_evidence, dockerfile
 from buildguard.project.target import Certainty, ContextBasis
 from buildguard.remote.source_names import SUFFIXES
 
-_REMOTE = re.compile(r"[\w+.-]+://|git@|<<")  # of ADD, and a heredoc
-_GLOB = re.compile(r"[*?\[]")
+_REMOTE = lazy_pattern(r"[\w+.-]+://|git@|<<")  # of ADD, and a heredoc
+_GLOB = lazy_pattern(r"[*?\[]")
 _MOST_SOURCES = 200
 
 

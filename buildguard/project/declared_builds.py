@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import posixpath
-import re
-from typing import NamedTuple
 
+from buildguard.definitions import NamedTuple, lazy_pattern
 from buildguard.project import dockerfile
 
-_REMOTE = re.compile(r"[\w+.-]+://|git@|github\.com/")
-_ABSOLUTE = re.compile(r"[/~\\]|[A-Za-z]:[/\\]")
+_REMOTE = lazy_pattern(r"[\w+.-]+://|git@|github\.com/")
+_ABSOLUTE = lazy_pattern(r"[/~\\]|[A-Za-z]:[/\\]")
 
 
 class DeclaredBuild(NamedTuple):

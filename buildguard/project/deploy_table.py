@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
-from typing import Any, NamedTuple
+from typing import Any
 
+from buildguard.definitions import NamedTuple, lazy_pattern
 from buildguard.errors import UsageError, did_you_mean
 from buildguard.project.config_file import ConfigFile, path_inside, strings
 from buildguard.project.verify_config import KnownFailure, VerifyCommand, parse_known_failures, parse_verify
@@ -27,8 +27,8 @@ SERVICES_ONLY = (
 )  # keys that a job does not have
 TRAFFIC = "traffic"  # the one step that a job can come before
 # An absolute path with nothing that could name another host: it is put behind an address that gets an identity token.
-_HEALTH_PATH = re.compile(r"/(?!/)[!-\[\]-~]*")
-_DURATION = re.compile(r"(?P<number>\d{1,6})(?P<unit>[smh])")
+_HEALTH_PATH = lazy_pattern(r"/(?!/)[!-\[\]-~]*")
+_DURATION = lazy_pattern(r"(?P<number>\d{1,6})(?P<unit>[smh])")
 _UNITS = {"s": 1, "m": 60, "h": 3600}
 _EXAMPLE = '[[tool.buildguard.deploy]] name = "api"'
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import posixpath
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
+from buildguard.definitions import NamedTuple, lazy_pattern
 from buildguard.diagnostic import count
 from buildguard.errors import GuardError, UsageError
 from buildguard.project import image_reference, project_files, version_files
@@ -35,7 +37,7 @@ if TYPE_CHECKING:
     from buildguard.project.cloudbuild.reader import BuildFile
     from buildguard.project.image_model import ImageModel
 
-_TABLE = re.compile(rb"^\s*\[+tool\.buildguard\b", re.MULTILINE)
+_TABLE = lazy_pattern(rb"^\s*\[+tool\.buildguard\b", re.MULTILINE)
 _MOST_PINS = 300  # more version files than that are test data, or vendored
 
 
@@ -180,7 +182,7 @@ def _declared_targets(declared: _ProjectDeclarations, sources: Sequence[Entry]) 
     targets, seen = from_services(declared.services, declared.files, declared.deciding)
     targets += from_buildpacks(declared.packs, declared.files, declared.deciding)
     targets += _outside_images(targets, declared, sources)
-    counts = {target: sum(target_covers(target, targets, entry.path) for entry in sources) for target in targets}
+    counts = {target: len(covered_entries(target, targets, sources)) for target in targets}
     notes = [
         f"{count(number, 'file')} outside every build context: checked with {target.found_in} only"
         for target, number in counts.items()
@@ -265,6 +267,33 @@ def target_covers(target: Target, every: Sequence[Target], path: bytes) -> bool:
     if target.covers(path):
         return target.ships is None or not any(target.leaves_to(other, path) for other in every)
     return target.may_cover(path) and not any(other.context is not None and other.covers(path) for other in every)
+
+
+def covered_entries(target: Target, every: Sequence[Target], entries: Iterable[Entry]) -> list[Entry]:
+    """The entries that a target runs, as `target_covers` has it; only targets near a path are asked about it."""
+    if target.context is None:
+        others = [(_prefixes(other), other) for other in every if other.context is not None]
+        return [
+            entry
+            for entry in entries
+            if not any(
+                entry.path.startswith(prefixes) and (other.covers(entry.path) or other.may_cover(entry.path))
+                for prefixes, other in others
+            )
+        ]
+    own = _prefixes(target)
+    near = [other for other in every if _overlap(own, _prefixes(other))]
+    return [entry for entry in entries if entry.path.startswith(own) and target_covers(target, near, entry.path)]
+
+
+def _prefixes(target: Target) -> tuple[bytes, ...]:
+    """What every path begins with that a target covers or may cover."""
+    folders = (target.context or "", target.reach)
+    return tuple(os.fsencode(f"{folder}/" if folder else "") for folder in folders if folder is not None)
+
+
+def _overlap(some: Iterable[bytes], others: Collection[bytes]) -> bool:
+    return any(one.startswith(other) or other.startswith(one) for one in some for other in others)
 
 
 def _declarations(

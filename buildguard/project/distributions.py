@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from buildguard.definitions import lazy_pattern
 from buildguard.project import image_reference
 from buildguard.project.target import PythonVersion
 
@@ -33,12 +34,12 @@ _RELEASES = {
     "amazonlinux": _AMAZON,
     "fedora": _FEDORA,
 }
-_RED_HAT = re.compile(r"(?:^|/)ubi(?P<release>8|9|10)(?:-minimal|-micro|-init)?(?:/|$)")
-_RELEASE = re.compile(r"\d+(?:\.\d+)?")
-_NAMED_ALPINE = re.compile(r"alpine(?P<release>\d+\.\d+)$")
-_NAMED_UBUNTU = re.compile(r"ubuntu-?(?P<release>\d\d\.04)$")
-_NAMED_DEBIAN = re.compile(r"(?:^|-)debian(?P<release>1\d)$")
-_SHORT_UBUNTU = re.compile(r"ubuntu_?(?P<year>\d\d)_?0_?4$")  # google/ubuntu2204, gcp-runtimes/ubuntu_20_0_4
+_RED_HAT = lazy_pattern(r"(?:^|/)ubi(?P<release>8|9|10)(?:-minimal|-micro|-init)?(?:/|$)")
+_RELEASE = lazy_pattern(r"\d+(?:\.\d+)?")
+_NAMED_ALPINE = lazy_pattern(r"alpine(?P<release>\d+\.\d+)$")
+_NAMED_UBUNTU = lazy_pattern(r"ubuntu-?(?P<release>\d\d\.04)$")
+_NAMED_DEBIAN = lazy_pattern(r"(?:^|-)debian(?P<release>1\d)$")
+_SHORT_UBUNTU = lazy_pattern(r"ubuntu_?(?P<year>\d\d)_?0_?4$")  # google/ubuntu2204, gcp-runtimes/ubuntu_20_0_4
 
 
 def python_of(reference: str) -> PythonVersion | None:

@@ -9,13 +9,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import NamedTuple
 
-_DIRECTIVE = re.compile(r"#\s*([A-Za-z]+)\s*=\s*(\S.*)", re.DOTALL)  # of a stripped line: nothing in it backtracks
+from buildguard.definitions import NamedTuple, lazy_pattern
+
+_DIRECTIVE = lazy_pattern(r"#\s*([A-Za-z]+)\s*=\s*(\S.*)", re.DOTALL)  # of a stripped line: nothing in it backtracks
 # BuildKit looks at whole shell words, so `a << b` and `cat<<EOF` begin no heredoc.
-_WORD = re.compile(r"""(?:"[^"]*"|'[^']*'|\\.|[^\s"'\\])+""")
-_HEREDOC = re.compile(r"\d*<<(-?)([^<]+)")
-_VARIABLE = re.compile(r"\$(?:(?P<plain>\w+)|\{(?P<name>\w+)(?:(?P<operator>:?[-+?])(?P<word>[^{}]*))?\})")
+_WORD = lazy_pattern(r"""(?:"[^"]*"|'[^']*'|\\.|[^\s"'\\])+""")
+_HEREDOC = lazy_pattern(r"\d*<<(-?)([^<]+)")
+_VARIABLE = lazy_pattern(r"\$(?:(?P<plain>\w+)|\{(?P<name>\w+)(?:(?P<operator>:?[-+?])(?P<word>[^{}]*))?\})")
 _LONGEST = 1 << 14  # characters that variables may bring into one text
 _WITH_HEREDOC = frozenset({"RUN", "COPY", "ADD"})
 
@@ -69,7 +70,7 @@ class FinalStage(NamedTuple):
     chain: tuple[DockerfileStage, ...]
 
 
-_PYTHONIC = re.compile(r"python|\bpip3?\b|\buv\b|gunicorn|uvicorn|conda|mamba|pyenv|pypy|\.py\b", re.IGNORECASE)
+_PYTHONIC = lazy_pattern(r"python|\bpip3?\b|\buv\b|gunicorn|uvicorn|conda|mamba|pyenv|pypy|\.py\b", re.IGNORECASE)
 
 
 def mentions_python(chain: Iterable[DockerfileStage]) -> bool:
@@ -83,12 +84,12 @@ def mentions_python(chain: Iterable[DockerfileStage]) -> bool:
 
 
 # What puts another Python beside, or in front of, the one of the base image.
-_INSTALLS = re.compile(
+_INSTALLS = lazy_pattern(
     r"\b(?:apt|apt-get|apk|dnf|microdnf|yum|zypper)\b[^\n;&|]*\b(?:install|add)\b[^\n;&|]*\bpython3?(?:\.\d+)?\b"
     r"|\buv python install\b|\buv venv\b[^\n;&|]*(?:--python|-p)\b|\bpyenv install\b|\bdeadsnakes\b|\baltinstall\b"
     r"|\b(?:conda|mamba|micromamba)\b[^\n;&|]*\b(?:create|install)\b[^\n;&|]*\bpython\b"
 )
-_HOLDS_PYTHON = re.compile(r"^/(?:usr(?:/local)?(?:/(?:bin|lib)?)?|opt)?/?$|python")
+_HOLDS_PYTHON = lazy_pattern(r"^/(?:usr(?:/local)?(?:/(?:bin|lib)?)?|opt)?/?$|python")
 
 
 def installs_python(chain: Iterable[DockerfileStage]) -> str:

@@ -5,19 +5,19 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from enum import Enum
-from typing import NamedTuple
 
+from buildguard.definitions import NamedTuple, lazy_pattern
 from buildguard.project import distributions, dockerfile, image_reference
 from buildguard.project.dockerfile import DockerfileStage, FinalStage, Instruction
 from buildguard.project.target import PythonVersion
 
-_COMMANDS = re.compile(r"&&|\|\||[;|\n]")
-_PACKAGES = re.compile(
+_COMMANDS = lazy_pattern(r"&&|\|\||[;|\n]")
+_PACKAGES = lazy_pattern(
     r"\b(?:apt|apt-get|apk|dnf|microdnf|tdnf|yum|zypper)\b[^\n;&|]*?\b(?:install|add)\b(?P<names>[^\n;&|]*)"
 )
-_DISTRIBUTION = re.compile(r"(?:python3|py3)(?:-[\w.-]+)?|python-is-python3")
-_EXPLICIT = re.compile(r"python-?3\.?(?P<minor>\d{1,2})(?:-[\w.-]+)?")
-_PIN = re.compile(r"[=~<>]+(?P<version>3\.\d{1,2})")
+_DISTRIBUTION = lazy_pattern(r"(?:python3|py3)(?:-[\w.-]+)?|python-is-python3")
+_EXPLICIT = lazy_pattern(r"python-?3\.?(?P<minor>\d{1,2})(?:-[\w.-]+)?")
+_PIN = lazy_pattern(r"[=~<>]+(?P<version>3\.\d{1,2})")
 _VERSION = r"(?:cpython-|python)?(?P<version>3\.\d{1,2}(?:\.\d{1,3})?)"
 _TOOLS = (
     re.compile(rf"\buv\s+python\s+install\b[^\n;&|]*?\s{_VERSION}\b"),
@@ -29,15 +29,15 @@ _TOOLS = (
     ),
     re.compile(r"\bPython-(?P<version>3\.\d{1,2}\.\d{1,3})\.t(?:ar\.)?[gx]z"),
 )
-_OPEN_TOOL = re.compile(
+_OPEN_TOOL = lazy_pattern(
     r"\buv\s+python\s+install\b|\bpyenv\s+install\b|\b(?:conda|mamba|micromamba)\s+(?:env\s+)?create\b"
 )
 # A version of several that becomes `python` or `python3`.
-_CHOICE = re.compile(
+_CHOICE = lazy_pattern(
     r"update-alternatives[^\n;&|]*python3\.(\d{1,2})|\bln\s+-\w+\s+\S*python3\.(\d{1,2})|python3\.(\d{1,2})\s+-m\s+venv"
 )
-_NAMED_PROGRAM = re.compile(r"\bpython3\.(\d{1,2})\b")
-_WHOLE = re.compile(r"^/(?:usr(?:/local)?(?:/(?:bin|lib)?)?)?/?$|python")
+_NAMED_PROGRAM = lazy_pattern(r"\bpython3\.(\d{1,2})\b")
+_WHOLE = lazy_pattern(r"^/(?:usr(?:/local)?(?:/(?:bin|lib)?)?)?/?$|python")
 _DEEPEST = 20
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Collection, Iterable, Iterator
-from typing import NamedTuple
 
+from buildguard.definitions import NamedTuple
 from buildguard.project import buildpacks, version_files, yaml
 from buildguard.project.buildpacks import BuildpackService
 from buildguard.project.cloudbuild.source_builds import SourceBuild, SourceTool

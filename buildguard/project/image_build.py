@@ -7,8 +7,8 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from fnmatch import fnmatchcase
 from types import MappingProxyType
-from typing import NamedTuple
 
+from buildguard.definitions import NamedTuple, lazy_pattern
 from buildguard.project import dockerfile, image_reference, run_effects
 from buildguard.project.dockerfile import DockerfileStage, Instruction
 from buildguard.project.ignore import docker
@@ -26,14 +26,14 @@ from buildguard.project.image_model import (
 from buildguard.project.image_stage_state import WILD, Placement, StageState
 
 _ARCHIVES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")  # ADD extracts these
-_REMOTE = re.compile(r"[\w+.-]+://|git@")
-_VARIABLE = re.compile(r"\$\{[^}]*\}|\$\w+")
-_HEREDOC = re.compile(r"\d*<<-?[\"']?(\w+)[\"']?$")
-_OFFICIAL = re.compile(r"(?:(?:docker\.io|mirror\.gcr\.io|public\.ecr\.aws/docker)/)?(?:library/)?(?P<name>[\w.-]+)")
+_REMOTE = lazy_pattern(r"[\w+.-]+://|git@")
+_VARIABLE = lazy_pattern(r"\$\{[^}]*\}|\$\w+")
+_HEREDOC = lazy_pattern(r"\d*<<-?[\"']?(\w+)[\"']?$")
+_OFFICIAL = lazy_pattern(r"(?:(?:docker\.io|mirror\.gcr\.io|public\.ecr\.aws/docker)/)?(?:library/)?(?P<name>[\w.-]+)")
 # Images of an official kind whose working folder is `/` and which start nothing of ours.
 _PLAIN = frozenset({"python", "pypy", "debian", "ubuntu", "alpine", "fedora", "amazonlinux", "busybox", "scratch"})
 _PLAIN_ELSEWHERE = ("ghcr.io/astral-sh/uv:", "cgr.dev/chainguard/python:")
-_COPYING = re.compile(r"\b(?:cp|rsync|tar|mv)\b")
+_COPYING = lazy_pattern(r"\b(?:cp|rsync|tar|mv)\b")
 
 
 class BuildInput(NamedTuple):

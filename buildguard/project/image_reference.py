@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import re
-from typing import NamedTuple
-
+from buildguard.definitions import NamedTuple, lazy_pattern
 from buildguard.project.target import PythonVersion, why_no_target
 
 _VERSION = r"3\.\d{1,2}(?:\.\d{1,3})?(?:(?:a|b|rc|-rc)\d*)?t?"
-_TAG = re.compile(rf"v?(?P<version>{_VERSION})(?:$|[-_])")
+_TAG = lazy_pattern(rf"v?(?P<version>{_VERSION})(?:$|[-_])")
 # python3.12-bookworm-slim (uv), python-3.11, py3.11, 4-python3.11 (Azure), 1-3.11-bookworm (devcontainers)
-_IN_TAG = re.compile(rf"(?:^|[-_.])(?:python|py)[-_]?v?(?P<version>{_VERSION})(?:$|[-_])")
-_DEVCONTAINER = re.compile(rf"\d+(?:\.\d+)*-(?P<version>{_VERSION})(?:$|[-_])")
+_IN_TAG = lazy_pattern(rf"(?:^|[-_.])(?:python|py)[-_]?v?(?P<version>{_VERSION})(?:$|[-_])")
+_DEVCONTAINER = lazy_pattern(rf"\d+(?:\.\d+)*-(?P<version>{_VERSION})(?:$|[-_])")
 # ubi9/python-311, runtimes/python312, beam_python3.9_sdk, tf2-cpu.2-11.py310; in tags 24.01-py311
-_COMPACT = re.compile(r"(?i)(?:^|[-_.])py(?:thon)?[-_]?3[._]?(?P<minor>\d{1,2})(?:$|[-_.])")
+_COMPACT = lazy_pattern(r"(?i)(?:^|[-_.])py(?:thon)?[-_]?3[._]?(?P<minor>\d{1,2})(?:$|[-_.])")
 # Pythons that are not CPython, by what their images are called.
 _OTHER_IMPLEMENTATIONS = {"pypy": "PyPy", "graalpy": "GraalPy", "micropython": "MicroPython", "jython": "Jython"}
-_IMPLEMENTATION = re.compile(rf"(?:^|[-_./])({'|'.join(_OTHER_IMPLEMENTATIONS)})(?=$|[-_.:@/\d])")
+_IMPLEMENTATION = lazy_pattern(rf"(?:^|[-_./])({'|'.join(_OTHER_IMPLEMENTATIONS)})(?=$|[-_.:@/\d])")
 # A Debian release keeps its Python's minor version for life; the tags are Google's.
 _DISTROLESS = {"python3-debian11": "3.9", "python3-debian12": "3.11", "python3-debian13": "3.13"}
 # Images that hold nothing: what runs in them was copied in.
@@ -74,7 +72,7 @@ _NO_PYTHON_FOLDERS = (
 )
 
 
-_OF_DISTROLESS = re.compile(r"(?:base|cc)(?:-debian\d+)?")
+_OF_DISTROLESS = lazy_pattern(r"(?:base|cc)(?:-debian\d+)?")
 # Distributions: what they hold of Python, if any, is installed later.
 _BARE = EMPTY | frozenset(
     {

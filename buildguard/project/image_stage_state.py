@@ -5,8 +5,8 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Callable, Iterable, Iterator
 from fnmatch import fnmatchcase
-from typing import NamedTuple
 
+from buildguard.definitions import NamedTuple
 from buildguard.project.image_model import (
     DEFAULT_SHELL,
     SYSTEM_FOLDERS,

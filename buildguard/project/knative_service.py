@@ -6,8 +6,9 @@ What has no place there is refused: a setting that is lost without a word would 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
+from buildguard.definitions import NamedTuple
 from buildguard.errors import UsageError
 from buildguard.project import yaml
 from buildguard.project.yaml import Node

@@ -7,8 +7,9 @@ import posixpath
 import re
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
+from buildguard.definitions import NamedTuple, lazy_pattern
 from buildguard.diagnostic import display_path
 from buildguard.errors import DamagedFileError, UnprovenError
 from buildguard.project import compose, skaffold, version_files, workflows
@@ -22,15 +23,15 @@ from buildguard.stages.stage import Entry, Stage
 if TYPE_CHECKING:
     from buildguard.project.cloudbuild.reader import BuildFile
 
-_DOCKERFILE = re.compile(
+_DOCKERFILE = lazy_pattern(
     rb"(?:^|/)(?:(?:Docker|Container)file(?![-._]template)(?:[-._][^/]+)?|[^/]+\.(?:Docker|Container)file)$",
     re.IGNORECASE,
 )
-_NO_DOCKERFILE = re.compile(
+_NO_DOCKERFILE = lazy_pattern(
     rb"(?i)(?:\.dockerignore|\.md|\.txt|\.j2|\.jinja2?|\.tmpl|\.tpl|\.template|\.erb|\.py|\.sh|\.backup|\.bak|\.old|\.orig"
     rb"|\.sample|\.example|\.disabled|\.swp|\.in|\.ya?ml|~)$"
 )
-_CODE = re.compile(rb"(?i)\.(?:[cm]?[jt]sx?|map|json|go|rs|java|html?|css|lua|vim|el|rb|php|c|h|xml|svg|png)$")
+_CODE = lazy_pattern(rb"(?i)\.(?:[cm]?[jt]sx?|map|json|go|rs|java|html?|css|lua|vim|el|rb|php|c|h|xml|svg|png)$")
 _TOOLING = (b".devcontainer", b".github", b".gitlab", b".git")
 _FOREIGN = (b"vendor", b"node_modules", b"site-packages", b"testdata", b"fixtures")
 _INCLUDE_ROUNDS = 4  # compose files that include compose files that include …
@@ -186,9 +187,11 @@ def _add_dockerfile(path: str, content: bytes, files: _FileCollector) -> None:
 
 
 def _is_read(path: bytes, configured: Container[bytes]) -> bool:
-    if path in configured or workflows.is_workflow(path):
+    if path in configured:
         return True
-    return decides_target(path) and not (_declares_builds(path) and _is_tooling(path))
+    if not decides_target(path):
+        return False
+    return workflows.is_workflow(path) or not (_declares_builds(path) and _is_tooling(path))
 
 
 def _declares_builds(path: bytes) -> bool:
@@ -244,6 +247,8 @@ def configured_dockerfiles(config: Config) -> set[str]:
 def is_build_file_name(path: bytes) -> bool:
     """Whether a path is called like a build file: cloudbuild.yaml, cloudbuild-staging.yaml, api.cloudbuild.json."""
     name = path[path.rfind(b"/") + 1 :]
+    if b"cloudbuild" not in name:
+        return False
     stem, _, suffix = name.rpartition(b".")
     named = suffix in {b"yaml", b"yml", b"json"} and b"cloudbuild" in re.split(rb"[-._]", stem)
     return named and not _is_tooling(path)

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
-from typing import NamedTuple
 
+from buildguard.definitions import NamedTuple, lazy_pattern
 from buildguard.project import image_reference
 from buildguard.project.dockerfile import DockerfileStage
 from buildguard.project.target import PythonVersion, Rank, VersionDeclaration
 
-_COMMANDS = re.compile(r"&&|\|\||[;|\n]")
-_PIP = re.compile(
+_COMMANDS = lazy_pattern(r"&&|\|\||[;|\n]")
+_PIP = lazy_pattern(
     r"(?:^|\s)(?P<tool>uv\s+pip|pip3?(?:\.\d+)?|python3?\S*\s+-m\s+pip)\s+(?:install|wheel)\s(?P<words>.*)"
 )
-_PROJECT_TOOLS = re.compile(
+_PROJECT_TOOLS = lazy_pattern(
     r"(?:^|\s)(?P<tool>uv\s+(?:sync|run)|poetry\s+(?:install|sync)|pdm\s+(?:install|sync))\b(?P<words>.*)"
 )
-_LOCAL = re.compile(r"(?:\.{1,2}|/)[\w./-]*(?:\[[\w,\s-]*\])?")
-_ARCHIVE = re.compile(r"\.(?:whl|zip|txt|t(?:ar\.)?(?:gz|bz2|xz)|tar)(?:\[|$)")
+_LOCAL = lazy_pattern(r"(?:\.{1,2}|/)[\w./-]*(?:\[[\w,\s-]*\])?")
+_ARCHIVE = lazy_pattern(r"\.(?:whl|zip|txt|t(?:ar\.)?(?:gz|bz2|xz)|tar)(?:\[|$)")
 # pip's options that take the next word.
 _WITH_VALUE = frozenset(
     (
@@ -36,7 +35,7 @@ _READS: dict[str, frozenset[str]] = {
 
 
 _FETCHING = frozenset({"uv sync", "uv run"})
-_NO_DOWNLOADS = re.compile(
+_NO_DOWNLOADS = lazy_pattern(
     r"UV_PYTHON_DOWNLOADS[= ]\"?(?:never|manual|0|false)|--no-python-downloads|UV_NO_MANAGED_PYTHON|--no-managed-python|UV_PYTHON[= ]|--python\b"
 )
 

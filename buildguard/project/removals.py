@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import posixpath
-import re
 from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
 from itertools import pairwise
 
+from buildguard.definitions import lazy_pattern
+
 ANYTHING = "*"
-_COMMANDS = re.compile(r"&&|\|\||[;|\n]")
+_COMMANDS = lazy_pattern(r"&&|\|\||[;|\n]")
 _REMOVES = frozenset({"rm", "rmdir", "unlink", "shred", "mv"})
 _FINDS = frozenset({"-delete", "-exec", "-execdir", "-ok"})
 _OPAQUE = frozenset({"git", "make", "rsync"})
-_VARIABLE = re.compile(r"\$\{[^}]*\}|\$\([^)]*\)|\$\w+|`[^`]*`")
+_VARIABLE = lazy_pattern(r"\$\{[^}]*\}|\$\([^)]*\)|\$\w+|`[^`]*`")
 
 
 def patterns(text: str) -> list[str]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import NamedTuple
 
+from buildguard.definitions import NamedTuple
 from buildguard.project.proof_grade import ProofGrade
 from buildguard.project.user_config import read_user_config
 

@@ -11,8 +11,8 @@ import posixpath
 import re
 import shlex
 from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple
 
+from buildguard.definitions import NamedTuple, lazy_pattern
 from buildguard.project import removals
 from buildguard.project.image_model import FileOrigin, PlacedFile, is_below
 from buildguard.project.image_stage_state import WILD, StageState
@@ -23,9 +23,9 @@ _KEYWORDS = frozenset(
 _ENDS = frozenset({"fi", "done", "}", ")", "esac"})
 _OPENS = frozenset({"if", "for", "while", "until", "case"})
 _CLOSES = frozenset({"fi", "done", "esac"})
-_ASSIGNMENT = re.compile(r"[A-Za-z_]\w*=.*", re.DOTALL)
-_REDIRECTION = re.compile(r"\d*>>?|&>>?")
-_DYNAMIC = re.compile(r"[$`]")
+_ASSIGNMENT = lazy_pattern(r"[A-Za-z_]\w*=.*", re.DOTALL)
+_REDIRECTION = lazy_pattern(r"\d*>>?|&>>?")
+_DYNAMIC = lazy_pattern(r"[$`]")
 # Commands that put nothing among a project's files, and change none of them.
 _HARMLESS = frozenset(
     {
@@ -95,8 +95,8 @@ _HARMLESS = frozenset(
 )
 _HARMLESS_MODULES = frozenset({"pip", "compileall", "ensurepip", "venv"})
 _EDITORS = frozenset({"sed", "dos2unix", "perl", "envsubst", "awk", "tee", "truncate", "patch"})
-_SYMBOLIC_MODE = re.compile(r"(?P<who>[ugoa]*)(?P<operator>[+-])(?P<rights>[rwxX]+)")
-_OCTAL = re.compile(r"[0-7]{3,4}")
+_SYMBOLIC_MODE = lazy_pattern(r"(?P<who>[ugoa]*)(?P<operator>[+-])(?P<rights>[rwxX]+)")
+_OCTAL = lazy_pattern(r"[0-7]{3,4}")
 _TARGET_OPTIONS = frozenset({"-t", "--target", "--prefix", "--root"})
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from enum import StrEnum
 from types import MappingProxyType
-from typing import NamedTuple
+
+from buildguard.definitions import NamedTuple
 
 
 class OptionRole(StrEnum):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
 
+from buildguard.definitions import NamedTuple
 from buildguard.diagnostic import Severity
 from buildguard.errors import UnprovenError
 from buildguard.project import buildpacks, contexts, dockerfile, dockerfile_python, project_installs

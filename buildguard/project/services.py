@@ -7,6 +7,7 @@ import posixpath
 import re
 from collections.abc import Iterable, Iterator
 
+from buildguard.definitions import lazy_pattern
 from buildguard.errors import UsageError, did_you_mean
 from buildguard.project import contexts, dockerfile
 from buildguard.project.buildpacks import BuildpackService
@@ -15,7 +16,7 @@ from buildguard.project.config import Config, ServiceTable
 from buildguard.project.project_files import ProjectFiles, build_folders, from_base
 from buildguard.project.target import Certainty, ContextBasis, ImageService
 
-_VARIABLE = re.compile(r"\$(?:\w+|\{\w+\})")
+_VARIABLE = lazy_pattern(r"\$(?:\w+|\{\w+\})")
 
 
 def services(files: ProjectFiles, config: Config) -> tuple[list[ImageService], list[str]]:

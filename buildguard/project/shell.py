@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import NamedTuple
+
+from buildguard.definitions import NamedTuple, lazy_pattern
 
 UNKNOWN = "$(…)"  # stands in a word for what only a running shell can give
 PORT = "PORT"  # set by the platform: it stays a variable unless the shell itself sets it
 
-_TOKEN = re.compile(
+_TOKEN = lazy_pattern(
     r"""(?P<blank>[ \t\r]+|\\\r?\n)|(?P<comment>(?<![^\s;&|])\#[^\n]*)"""
     r"""|(?P<operator>&&|\|\||;;|[;&|\n()])"""
     r"""|(?P<redirect>\d*(?:<<<|<<-?|>>|>&|<&|&>|>\||<>|<|>)(?:[ \t]*[^\s;&|<>]+)?)"""
@@ -18,8 +19,8 @@ _TOKEN = re.compile(
     r"""|(?P<other>.)""",
     re.DOTALL | re.VERBOSE,
 )
-_ASSIGNMENT = re.compile(r"([A-Za-z_]\w*)=(.*)", re.DOTALL)
-_VARIABLE = re.compile(r"\$(?:(?P<plain>\w+)|\{(?P<name>\w+)(?:(?P<operator>:?[-=+?])(?P<word>[^}]*))?\})")
+_ASSIGNMENT = lazy_pattern(r"([A-Za-z_]\w*)=(.*)", re.DOTALL)
+_VARIABLE = lazy_pattern(r"\$(?:(?P<plain>\w+)|\{(?P<name>\w+)(?:(?P<operator>:?[-=+?])(?P<word>[^}]*))?\})")
 _CLOSING = {
     "if": "fi",
     "while": "done",

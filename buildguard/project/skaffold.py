@@ -5,15 +5,15 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Iterator, Mapping
-from typing import NamedTuple
 
+from buildguard.definitions import NamedTuple, lazy_pattern
 from buildguard.project import yaml
 from buildguard.project.buildpacks import BuildpackService
 from buildguard.project.declared_builds import DeclaredBuild, UnusableBuildError, path_inside
 from buildguard.project.target import Certainty, ContextBasis
 from buildguard.project.yaml import InvalidYamlError, Node
 
-_NAME = re.compile(rb"(?:^|/)skaffold[^/]*\.ya?ml$")
+_NAME = lazy_pattern(rb"(?:^|/)skaffold[^/]*\.ya?ml$")
 _LONGEST = 1 << 18
 _MOST_DOCUMENTS = 50
 

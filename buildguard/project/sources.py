@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator
-from typing import NamedTuple
 
+from buildguard.definitions import NamedTuple
 from buildguard.diagnostic import UnreadableFile, display_path
 from buildguard.project.compose import is_compose
 from buildguard.project.skaffold import is_skaffold
@@ -56,10 +56,14 @@ def _filter(entries: Iterable[Entry], wanted: Callable[[bytes], bool]) -> list[E
 
 def decides_target(path: bytes) -> bool:
     """Whether a path is a file that takes part in deciding the target: a pin, a build file, a configuration."""
+    if path.endswith(b".py"):  # most paths, and hardly ever one of the names below
+        folded = path.lower()
+        if b"erfile" not in folded and b"loudbuild" not in folded:
+            return False
     name = path[path.rfind(b"/") + 1 :]
     if name in _PINS or b"loudbuild" in name or b"ockerfile" in name.lower() or b"ontainerfile" in name.lower():
         return True
-    return (b"compose" in name and is_compose(name)) or is_skaffold(path) or is_workflow(path)
+    return (b"compose" in name and is_compose(name)) or (b"skaffold" in name and is_skaffold(path)) or is_workflow(path)
 
 
 _PINS = frozenset(

@@ -6,12 +6,12 @@ import posixpath
 import re
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
-from typing import NamedTuple
 
+from buildguard.definitions import NamedTuple, lazy_pattern
 from buildguard.project import shell
 
 _SHELLS = frozenset({"sh", "bash", "ash", "dash", "zsh"})
-_PYTHON = re.compile(r"(?:python|pypy)(?:3(?:\.\d+)?t?)?")
+_PYTHON = lazy_pattern(r"(?:python|pypy)(?:3(?:\.\d+)?t?)?")
 
 
 class CommandPlace(NamedTuple):

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import posixpath
-import re
 from collections.abc import Collection, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any
 
+from buildguard.definitions import NamedTuple, lazy_pattern
 from buildguard.errors import UsageError
 from buildguard.project import dockerfile, toml, yaml
 from buildguard.project.image_build import BuildInput, build_model
@@ -16,7 +16,7 @@ from buildguard.project.start_command import CommandPlace, CommandText, combine
 from buildguard.project.target import PythonVersion
 
 _SHELL_FORM = ("/bin/sh", "-c")
-_WEB = re.compile(r"(?m)^web:[ \t]*(\S[^\r\n]*)")
+_WEB = lazy_pattern(r"(?m)^web:[ \t]*(\S[^\r\n]*)")
 _BUILDPACK_SHELL = ("/bin/bash", "-c")
 _SERVED_BY = ("gunicorn", "uvicorn", "fastapi[standard]", "gradio", "streamlit", "google-adk")
 _PICKS_SERVER = PythonVersion(13)  # from this Python on, a buildpack's default command depends on the requirements

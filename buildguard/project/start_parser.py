@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import posixpath
-import re
 from collections.abc import Sequence
 from types import MappingProxyType
 
+from buildguard.definitions import lazy_pattern
 from buildguard.project import shell
 from buildguard.project.server_options import AS_MODULE, SERVERS
 from buildguard.project.start_command import (
@@ -25,7 +25,7 @@ from buildguard.project.start_wrappers import unwrap
 
 _DEEPEST = 12
 _MOST_BEFORE = 20
-_SHEBANG = re.compile(rb"#![ \t]*([^\r\n]+)")
+_SHEBANG = lazy_pattern(rb"#![ \t]*([^\r\n]+)")
 # Commands that change nothing about what a script starts in the end.
 _HARMLESS = frozenset({
     "echo", "printf", "sleep", "true", ":", "mkdir", "chown", "chmod", "touch", "ls", "cat", "pwd", "whoami", "id", "date",

@@ -8,12 +8,12 @@ import shlex
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 
-from buildguard.project.gunicorn_config import read_settings
+from buildguard.definitions import lazy_pattern
 from buildguard.project.server_options import SERVERS, OptionRole, ParsedOptions, parse_options
 from buildguard.project.start_command import ListenAddress, StartCommand, StartContext, in_folder, is_unknown
 
-_CALL = re.compile(r"([A-Za-z_][\w.]*)\s*\(.*\)", re.DOTALL)
-_MODULE = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)*")
+_CALL = lazy_pattern(r"([A-Za-z_][\w.]*)\s*\(.*\)", re.DOTALL)
+_MODULE = lazy_pattern(r"[^\W\d]\w*(?:\.[^\W\d]\w*)*")
 
 
 def apply_server(start: StartCommand, words: Sequence[str], context: StartContext) -> StartCommand:
@@ -110,6 +110,8 @@ def _with_config(start: StartCommand, parsed: ParsedOptions, context: StartConte
             if parsed.last(OptionRole.BIND) is not None
             else start._replace(listener=_unknown_listener(start, path))
         )
+    from buildguard.project.gunicorn_config import read_settings  # it needs `ast`
+
     settings = read_settings(content)
     if "chdir" in settings and parsed.last(OptionRole.FOLDER) is None:
         start = start._replace(folder=in_folder(context.folder, settings["chdir"].text))

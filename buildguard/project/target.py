@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from enum import IntEnum, StrEnum
-from typing import NamedTuple
 
+from buildguard.definitions import NamedTuple, lazy_pattern
 from buildguard.diagnostic import Severity
 from buildguard.errors import UsageError
 
@@ -45,11 +44,11 @@ class PythonVersion(NamedTuple):
         return version
 
 
-_VERSION = re.compile(r"3\.(?P<minor>\d{1,2})(?:\.(?P<patch>\d{1,3}))?(?:(?:a|b|rc|-rc|-?dev)\d*)?t?")
+_VERSION = lazy_pattern(r"3\.(?P<minor>\d{1,2})(?:\.(?P<patch>\d{1,3}))?(?:(?:a|b|rc|-rc|-?dev)\d*)?t?")
 
 
-_OTHER = re.compile(r"(?i)(?P<name>pypy|graalpy|jython|ironpython|micropython)")
-_FREE_THREADED = re.compile(r"(?<![\w.])3\.\d{1,2}(?:\.\d{1,3})?(?:(?:a|b|rc)\d*)?t\b")
+_OTHER = lazy_pattern(r"(?i)(?P<name>pypy|graalpy|jython|ironpython|micropython)")
+_FREE_THREADED = lazy_pattern(r"(?<![\w.])3\.\d{1,2}(?:\.\d{1,3})?(?:(?:a|b|rc)\d*)?t\b")
 
 
 def why_no_target(text: str) -> str:

@@ -5,14 +5,17 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from buildguard.definitions import lazy_pattern
 from buildguard.errors import UsageError
 
 _MOST_PARTS = 100
-_ENDLESS = re.compile(rb"""(?<![\w"'.-])(?:[\w"'-]++[ \t]*+\.[ \t]*+){%d}""" % _MOST_PARTS)
+_ENDLESS = lazy_pattern(rb"""(?<![\w"'.-])(?:[\w"'-]++[ \t]*+\.[ \t]*+){%d}""" % _MOST_PARTS)
 
 
 def read(data: bytes, file: str) -> dict[str, Any]:
     """Parse; raises UsageError that names file and line."""
+    if not data:
+        return {}
     import tomllib
 
     if _ENDLESS.search(data):  # what tomllib makes of them takes a time that grows with the square of their number

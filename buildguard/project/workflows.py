@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import itertools
-import re
 from collections.abc import Iterator, Mapping
 
+from buildguard.definitions import lazy_pattern
 from buildguard.project import yaml
 from buildguard.project.declared_builds import DeclaredBuild, UnusableBuildError, path_inside
 from buildguard.project.yaml import InvalidYamlError, Node
 
 ACTION = b"docker/build-push-action"
-_NAME = re.compile(rb"(?:^|/)\.github/workflows/[^/]+\.ya?ml$")
-_MATRIX = re.compile(r"\$\{\{\s*matrix\.([\w-]+(?:\.[\w-]+)?)\s*\}\}")
-_WORKSPACE = re.compile(r"^\$\{\{\s*github\.workspace\s*\}\}/?")
+_NAME = lazy_pattern(rb"(?:^|/)\.github/workflows/[^/]+\.ya?ml$")
+_MATRIX = lazy_pattern(r"\$\{\{\s*matrix\.([\w-]+(?:\.[\w-]+)?)\s*\}\}")
+_WORKSPACE = lazy_pattern(r"^\$\{\{\s*github\.workspace\s*\}\}/?")
 _LONGEST = 1 << 18
 _MOST_COMBINATIONS = 100
 

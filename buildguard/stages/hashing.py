@@ -8,8 +8,8 @@ import stat
 import struct
 from collections.abc import Callable, Sequence
 from itertools import chain, repeat
-from typing import NamedTuple
 
+from buildguard.definitions import NamedTuple
 from buildguard.diagnostic import UnreadableFile
 from buildguard.stages.filesystem import READ_FLAGS, not_a_file, why_not
 from buildguard.system import process

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import re
+from buildguard.definitions import lazy_pattern
 
-_POINTER = re.compile(
+_POINTER = lazy_pattern(
     rb"version https://git-lfs\.github\.com/spec/v1\n(?:[a-z0-9.-]+ [^\n]*\n)*?oid sha256:([0-9a-f]{64})\nsize (\d{1,18})\n"
 )
 

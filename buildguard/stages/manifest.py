@@ -13,8 +13,9 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import pairwise
 from types import MappingProxyType
-from typing import Any, NamedTuple, NewType
+from typing import Any, NewType
 
+from buildguard.definitions import NamedTuple, lazy_pattern
 from buildguard.diagnostic import display_path
 from buildguard.errors import UnprovenError
 from buildguard.remote import manifest_rows
@@ -23,8 +24,8 @@ FILE, EXECUTABLE, LINK, SUBMODULE = MODES = manifest_rows.MODES
 TYPES = {FILE: "file", EXECUTABLE: "file", LINK: "symlink", SUBMODULE: "submodule"}
 CARRIED, ASIDE, OWN = manifest_rows.CARRIED, manifest_rows.QUESTIONS, manifest_rows.OWN
 trouble_with = manifest_rows.trouble_with
-_SUM = re.compile(rb"(\\?)([0-9a-f]{64})  (.+)", re.DOTALL)
-_ESCAPED = re.compile(rb"[\\\n\r]")
+_SUM = lazy_pattern(rb"(\\?)([0-9a-f]{64})  (.+)", re.DOTALL)
+_ESCAPED = lazy_pattern(rb"[\\\n\r]")
 EMPTY = "empty folder"
 _SHA1_DIGITS = 40
 

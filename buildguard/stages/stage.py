@@ -6,8 +6,9 @@ import posixpath
 from collections.abc import Callable, Iterable, Iterator
 from enum import StrEnum
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
+from buildguard.definitions import NamedTuple
 from buildguard.diagnostic import UnreadableFile
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import configparser
 import posixpath
 from collections.abc import Iterator
-from typing import NamedTuple
 
+from buildguard.definitions import NamedTuple
 from buildguard.project.start_command import StartCommand, in_folder
 from buildguard.startup.applications import EntryFile
 from buildguard.startup.image_start import ImageStart

@@ -5,6 +5,7 @@ from __future__ import annotations
 import posixpath
 import re
 
+from buildguard.definitions import lazy_pattern
 from buildguard.project import image_reference
 from buildguard.startup.image_start import ImageStart
 from buildguard.startup.locked_programs import shows_all
@@ -32,7 +33,7 @@ _ABSENT = frozenset(
     ]
 )
 _PACKAGES = {"node": "node", "npm": "node", "npx": "node", "java": "jre|jdk|java", "Rscript": "r-base"}
-_OTHER_PYTHON = re.compile(r"python(?:2(?:\.\d)?|3\.(?P<minor>\d{1,2}))")
+_OTHER_PYTHON = lazy_pattern(r"python(?:2(?:\.\d)?|3\.(?P<minor>\d{1,2}))")
 
 
 def find_lack(image: ImageStart, program: str) -> str:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Iterator
-from typing import NamedTuple
 
+from buildguard.definitions import NamedTuple
 from buildguard.project import buildpacks, project_files
 from buildguard.project.buildpack_model import BuildpackCommand, buildpack_command
 from buildguard.project.buildpacks import BuildpackService

@@ -6,11 +6,10 @@ What it needs and the image has is kept as well: a placeholder there is an error
 from __future__ import annotations
 
 import posixpath
-import re
 from collections.abc import Container, Iterable, Iterator
-from typing import NamedTuple
 
 from buildguard.codes import Code
+from buildguard.definitions import NamedTuple, lazy_pattern
 from buildguard.project.ignore.rules import parents
 from buildguard.project.start_command import StartCommand, in_folder
 from buildguard.startup import alembic
@@ -22,11 +21,11 @@ from buildguard.startup.modules import ModuleSearch
 from buildguard.startup.source_facts import OpenedFile, SourceFacts, SourceImport
 from buildguard.startup.walk import MOST_FILES, ReachedFile, StartWalk
 
-_IMPORT = re.compile(rb"(?m)^[ \t]*(?:from|import)[ \t]+([^\n#(]++(?:\([^)]{0,4000}+\))?)")
-_WORD = re.compile(rb"\w+")
-_OPENS = re.compile(rb"\bopen\(|\bread_\w+\(|\bload(?:txt)?\(|StaticFiles|fileConfig|Config\(|InferenceSession")
-_LITERAL = re.compile(rb"""["']([^"'\n]{1,200})["']""")
-_TESTS = re.compile(r"(?:^|/)(?:tests?|testing)(?:/|$)|(?:^|/)(?:test_[^/]*|[^/]*_test|conftest)\.py$")
+_IMPORT = lazy_pattern(rb"(?m)^[ \t]*(?:from|import)[ \t]+([^\n#(]++(?:\([^)]{0,4000}+\))?)")
+_WORD = lazy_pattern(rb"\w+")
+_OPENS = lazy_pattern(rb"\bopen\(|\bread_\w+\(|\bload(?:txt)?\(|StaticFiles|fileConfig|Config\(|InferenceSession")
+_LITERAL = lazy_pattern(rb"""["']([^"'\n]{1,200})["']""")
+_TESTS = lazy_pattern(r"(?:^|/)(?:tests?|testing)(?:/|$)|(?:^|/)(?:test_[^/]*|[^/]*_test|conftest)\.py$")
 
 
 class StartupFile(NamedTuple):

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator
 
 from buildguard.codes import Code
+from buildguard.definitions import lazy_pattern
 from buildguard.errors import UsageError
 from buildguard.project import dockerfile
 from buildguard.project.cloudbuild.roles import Role
@@ -19,9 +20,9 @@ from buildguard.startup.image_start import ImageStart
 from buildguard.startup.image_tree import context_path
 from buildguard.startup.project_files import BuildSender
 
-_REMOTE = re.compile(r"[\w+.-]+://|git@|<<")
-_WILD = re.compile(r"[*?\[]")
-_BUILDERS = re.compile(
+_REMOTE = lazy_pattern(r"[\w+.-]+://|git@|<<")
+_WILD = lazy_pattern(r"[*?\[]")
+_BUILDERS = lazy_pattern(
     r"(?:^|/)(?:Makefile|makefile|GNUmakefile|justfile|Justfile|Taskfile\.ya?ml|package\.json|[^/]*\.(?:sh|ya?ml|mk|ps1|bat))$"
 )
 _MOST_BUILDERS = 200

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import os
 import posixpath
-import re
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
 
+from buildguard.definitions import NamedTuple, lazy_pattern
 from buildguard.errors import UsageError
 from buildguard.project import yaml
 from buildguard.project.config import Config
@@ -18,10 +17,10 @@ from buildguard.project.start_command import CommandPlace, CommandText
 from buildguard.startup.project_files import ProjectFileTree
 
 DEFAULT_PORT = "8080"
-_DEPLOYS = re.compile(rb"run[\s,\"'\\-]+(?:services[\s,\"'\\-]+)?(?:deploy|replace|update)\b")
-_PORT = re.compile(rb"--port[=\s,\"'\\-]+(\$?\{?\w+\}?)")
-_OVERRIDES = re.compile(rb"--(?:command|args)[=\s,\"']")
-_JOBS = re.compile(rb"run[\s,\"'\\-]+jobs\b")
+_DEPLOYS = lazy_pattern(rb"run[\s,\"'\\-]+(?:services[\s,\"'\\-]+)?(?:deploy|replace|update)\b")
+_PORT = lazy_pattern(rb"--port[=\s,\"'\\-]+(\$?\{?\w+\}?)")
+_OVERRIDES = lazy_pattern(rb"--(?:command|args)[=\s,\"']")
+_JOBS = lazy_pattern(rb"run[\s,\"'\\-]+jobs\b")
 _MOST = 300
 
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from buildguard.codes import Code
+from buildguard.definitions import NamedTuple
 from buildguard.diagnostic import Diagnostic, Range, Severity
 
 # Codes that had no false error on public repositories: docs/trust.md has the numbers. The others are warnings until then.

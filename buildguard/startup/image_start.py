@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import posixpath
-from typing import NamedTuple
 
+from buildguard.definitions import NamedTuple
 from buildguard.project import dockerfile
 from buildguard.project.discovery import ImageRecipe
 from buildguard.project.ignore.rules import parents

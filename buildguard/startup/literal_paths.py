@@ -11,7 +11,8 @@ import functools
 import posixpath
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import NamedTuple
+
+from buildguard.definitions import NamedTuple
 
 _DEEPEST = 30
 _SAME = frozenset(

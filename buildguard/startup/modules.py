@@ -6,15 +6,15 @@ import posixpath
 import re
 import sys
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
 from weakref import WeakKeyDictionary
 
+from buildguard.definitions import NamedTuple, lazy_pattern
 from buildguard.project.image_model import PlacedFile
 from buildguard.startup.image_start import ImageStart
 from buildguard.startup.image_tree import ImageTree
 
 _COMPILED = (".pyx", ".c", ".cpp", ".rs", ".pyi")
-_REQUIREMENTS = re.compile(
+_REQUIREMENTS = lazy_pattern(
     r"(?:^|/)(?:[\w.-]*requirements?[\w.-]*\.(?:txt|in)|requirements/[^/]+|pyproject\.toml|Pipfile(?:\.lock)?|setup\.(?:py|cfg)"
     r"|poetry\.lock|uv\.lock|pdm\.lock|environment\.ya?ml|constraints[^/]*\.txt)$"
 )

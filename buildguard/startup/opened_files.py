@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import ast
-from typing import NamedTuple
 
+from buildguard.definitions import NamedTuple
 from buildguard.startup.literal_paths import LiteralPath, PathReader, dotted
 
 _OPEN = frozenset({"open", "io.open", "codecs.open"})

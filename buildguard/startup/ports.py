@@ -8,6 +8,7 @@ import posixpath
 import re
 
 from buildguard.codes import Code
+from buildguard.definitions import lazy_pattern
 from buildguard.project.start_command import ListenAddress, StartCommand
 from buildguard.startup.deployed_ports import DeployedPort
 from buildguard.startup.findings import FindingPlace, StartupFindings
@@ -15,7 +16,7 @@ from buildguard.startup.image_start import ImageStart
 from buildguard.startup.script_servers import ScriptServer, script_servers
 from buildguard.startup.source_facts import read_facts
 
-_PROXIES = re.compile(r"\b(?:nginx|caddy|haproxy|envoy|traefik|apache2|httpd|supervisor|supervisord)\b")
+_PROXIES = lazy_pattern(r"\b(?:nginx|caddy|haproxy|envoy|traefik|apache2|httpd|supervisor|supervisord)\b")
 _ALL = "0.0.0.0"  # noqa: S104  an address to compare with
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
-from typing import NamedTuple
 
+from buildguard.definitions import NamedTuple
 from buildguard.startup.literal_paths import dotted
 
 _ALL = "0.0.0.0"  # noqa: S104 -- what servers listen on, not what we do

@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-import re
-
 from buildguard.codes import Code
+from buildguard.definitions import lazy_pattern
 from buildguard.startup.findings import FindingPlace, StartupFindings
 from buildguard.startup.image_start import ImageStart
 
-_ENV = re.compile(r"(?:^|/)\.env(?:\.(?!.*(?:example|sample|template|dist|test|ci|schema|tmpl|defaults?)$)[\w.-]+)?$")
-_KEY_FILE = re.compile(r"(?:\.(?:pem|key|p8)|(?:^|/)id_(?:rsa|dsa|ecdsa|ed25519))$")
-_KEY_JSON = re.compile(
+_ENV = lazy_pattern(r"(?:^|/)\.env(?:\.(?!.*(?:example|sample|template|dist|test|ci|schema|tmpl|defaults?)$)[\w.-]+)?$")
+_KEY_FILE = lazy_pattern(r"(?:\.(?:pem|key|p8)|(?:^|/)id_(?:rsa|dsa|ecdsa|ed25519))$")
+_KEY_JSON = lazy_pattern(
     r"(?i)(?:key|cred|service[-_.]?account|(?:^|[-_/])sa[-_.]|secret|firebase|gcp|admin[-_]?sdk)[^/]*\.json$"
 )
-_EXAMPLES = re.compile(
+_EXAMPLES = lazy_pattern(
     r"(?i)(?:^|[/_.-])(?:tests?|testing|testdata|fixtures?|examples?|samples?|mocks?|dummy|fake|docs?|demo|snakeoil|localhost)(?:[/_.-]|$)"
 )
-_PRIVATE = re.compile(rb"-----BEGIN (?:RSA |EC |DSA |OPENSSH )?PRIVATE KEY-----")
-_SECRET_NAME = re.compile(
+_PRIVATE = lazy_pattern(rb"-----BEGIN (?:RSA |EC |DSA |OPENSSH )?PRIVATE KEY-----")
+_SECRET_NAME = lazy_pattern(
     rb"(?im)^[ \t]*(?:export[ \t]+)?\w{0,80}(?:SECRET|TOKEN|PASSWORD|PASSWD|API_?KEY|PRIVATE_?KEY|ACCESS_?KEY|CREDENTIALS?)\w{0,80}[ \t]*=[ \t]*[\"']?([^\s\"'#]+)"
 )
-_PLACEHOLDER = re.compile(
+_PLACEHOLDER = lazy_pattern(
     rb"(?i)^(?:x{3,}|\*+|<.*>?|\$.*|change.?me.*|your.*|example.*|todo|none|null|false|true|test|dev|local.*|secret|password|postgres|root|admin|\d{1,5}|.{1,3}|.*placeholder.*|.*replace.*|.*insecure.*|.*x{5,}.*|.*[_-]here|/.*|\./.*)$"
 )
 _MOST_READ = 200

@@ -5,8 +5,8 @@ from __future__ import annotations
 import ast
 import functools
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
 
+from buildguard.definitions import NamedTuple
 from buildguard.startup.literal_paths import LiteralPath, PathReader, bound_once, dotted
 from buildguard.startup.opened_files import handles_absence, read_call
 

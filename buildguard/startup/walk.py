@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
 
+from buildguard.definitions import NamedTuple
 from buildguard.project.image_model import PlacedFile
 from buildguard.project.start_command import StartCommand
 from buildguard.startup import django

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from typing import NamedTuple
 
+from buildguard.definitions import NamedTuple
 from buildguard.errors import UnprovenError
 from buildguard.system.git import Repository
 

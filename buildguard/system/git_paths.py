@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection
 from itertools import pairwise
 
+from buildguard.definitions import lazy_pattern
 from buildguard.diagnostic import display_path
 from buildguard.errors import UnprovenError
 from buildguard.remote.manifest_rows import LONGEST_NAME, trouble_with
@@ -15,8 +15,8 @@ _HIDDEN = rb"(?:\xe2\x80[\x8c-\x8f\xaa-\xae]|\xe2\x81[\xaa-\xaf]|\xef\xbb\xbf)*"
 _GIT_FOLDER = (
     _HIDDEN + _HIDDEN.join((rb"\.", b"[gG]", b"[iI]", b"[tT]")) + _HIDDEN + rb"[. ]*(?::[^/\0]*)?|[gG][iI][tT]~1[. ]*"
 )
-_IN_GIT = re.compile(rb"[\0/](?:" + _GIT_FOLDER + rb")(?=[/\0])")
-_ODD = re.compile(rb"[\0/](?:\.{0,2}|" + _GIT_FOLDER + rb")[/\0]")
+_IN_GIT = lazy_pattern(rb"[\0/](?:" + _GIT_FOLDER + rb")(?=[/\0])")
+_ODD = lazy_pattern(rb"[\0/](?:\.{0,2}|" + _GIT_FOLDER + rb")[/\0]")
 
 
 def refuse_unsafe_paths(paths: Collection[bytes], place: str) -> None:

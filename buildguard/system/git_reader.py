@@ -13,8 +13,9 @@ import re
 from collections.abc import Iterator, Sequence
 from functools import partial
 from types import TracebackType
-from typing import TYPE_CHECKING, NamedTuple, Self
+from typing import TYPE_CHECKING, Self
 
+from buildguard.definitions import NamedTuple, lazy_pattern
 from buildguard.diagnostic import UnreadableFile, display_path
 from buildguard.errors import UnprovenError
 from buildguard.system import process
@@ -36,7 +37,7 @@ _SMALL = 1 << 16  # to be copied for one call of the hash rather than two
 _MOST_ROWS = (
     1_000_000  # as many as an archive may have; ten trees of ten rows each can stand for more than any disk holds
 )
-_COMMITTED = re.compile(rb"\ncommitter .*> (\d{1,18})(?: |\n|$)")
+_COMMITTED = lazy_pattern(rb"\ncommitter .*> (\d{1,18})(?: |\n|$)")
 
 
 class GitEntry(NamedTuple):

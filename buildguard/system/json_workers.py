@@ -6,8 +6,9 @@ import json
 import select
 import time
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
+from buildguard.definitions import NamedTuple
 from buildguard.errors import UnprovenError
 from buildguard.system import process
 

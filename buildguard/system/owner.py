@@ -12,8 +12,8 @@ import sys
 from contextlib import suppress
 from enum import StrEnum
 from functools import cache
-from typing import NamedTuple
 
+from buildguard.definitions import NamedTuple
 from buildguard.errors import UnprovenError
 from buildguard.system import process
 

@@ -8,9 +8,10 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from buildguard.definitions import lazy_pattern
 from buildguard.system import programs
 
-_PYENV_NAME = re.compile(r"[0-9A-Za-z][0-9A-Za-z._+-]*")
+_PYENV_NAME = lazy_pattern(r"[0-9A-Za-z][0-9A-Za-z._+-]*")
 
 
 def candidates(version: str, root: Path) -> Iterator[tuple[Path, str]]:

@@ -7,7 +7,6 @@ is not (another container, another machine, before a restart) after a day.
 from __future__ import annotations
 
 import os
-import re
 import time
 import weakref
 from collections.abc import Iterator
@@ -15,11 +14,12 @@ from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 
+from buildguard.definitions import lazy_pattern
 from buildguard.system import owner as owners
 from buildguard.system.owner import Life
 
 _MARK = "buildguard-"
-_NAME = re.compile(rf"(?:\.(?s:.+)\.)?{_MARK}(?P<owner>{owners.PATTERN})-[0-9a-z_]{{8}}")
+_NAME = lazy_pattern(rf"(?:\.(?s:.+)\.)?{_MARK}(?P<owner>{owners.PATTERN})-[0-9a-z_]{{8}}")
 _FOREIGN_SECONDS = 24 * 3600.0  # what is not of here is not ours to judge before that
 _LONGEST_NAME = 100
 

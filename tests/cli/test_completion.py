@@ -13,7 +13,7 @@ import pytest
 from click.shell_completion import ShellComplete
 
 from buildguard.cli import completion
-from buildguard.cli.main import cli
+from buildguard.cli.commands import cli
 from buildguard.engines.engine import EngineName
 from buildguard.locate import STAGES
 from tests.conftest import Project, missing

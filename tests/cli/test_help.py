@@ -8,8 +8,8 @@ import shlex
 import click
 import pytest
 
+from buildguard.cli.commands import cli
 from buildguard.cli.help import GROUPS, examples, summary
-from buildguard.cli.main import cli
 from buildguard.cli.options import format_option, in_google, output_option
 
 _COMMANDS = sorted(cli.commands)

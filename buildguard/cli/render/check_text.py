@@ -6,14 +6,14 @@ import posixpath
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
-from typing import TYPE_CHECKING, NamedTuple
-
-import click
+from typing import TYPE_CHECKING
 
 from buildguard.check.result import CheckReport, ImageReport, TargetRow
 from buildguard.cli.render.layout import Detail, TextLayout
 from buildguard.cli.render.source_line import excerpt, fold
+from buildguard.cli.render.styling import style, unstyle
 from buildguard.codes import CODES
+from buildguard.definitions import NamedTuple
 from buildguard.diagnostic import Diagnostic, Severity, Unproven, count, escape_text, shorten_digests, unproven_line
 from buildguard.engines.miss_rates import miss_rate
 from buildguard.project.snippets.unchecked import UncheckedKind, UncheckedPython
@@ -42,7 +42,7 @@ def render(report: CheckReport, layout: TextLayout) -> str:
     findings = _matrix(report) or (statistics(report) if layout.statistics else _findings(report, layout, len(ending)))
     lines = [*findings, *ending]
     text = "\n".join([*lines, ""]) if lines else ""
-    return text if layout.color else click.unstyle(text)
+    return text if layout.color else unstyle(text)
 
 
 def _matrix(report: CheckReport) -> list[str]:
@@ -173,11 +173,11 @@ def statistics(report: CheckReport) -> Iterator[str]:
     """A line for each code: how often it was reported, its severity and its title."""
     codes = Counter((diagnostic.code, diagnostic.severity) for diagnostic in report.diagnostics)
     for (code, severity), number in sorted(codes.items(), key=lambda item: (-item[1], item[0])):
-        yield f"{number:>6}  {click.style(f'{code} {severity}', fg=_severity_color(severity))}: {CODES[code]}"
+        yield f"{number:>6}  {style(f'{code} {severity}', fg=_severity_color(severity))}: {CODES[code]}"
 
 
 def _color(line: str, report: CheckReport) -> str:
-    return click.style(line, bold=True, fg={0: "green", 1: "red"}.get(report.exit_code, "yellow"))
+    return style(line, bold=True, fg={0: "green", 1: "red"}.get(report.exit_code, "yellow"))
 
 
 def _severity_color(severity: Severity) -> str:
@@ -198,7 +198,7 @@ def _blocks(report: CheckReport, layout: TextLayout) -> Iterator[_Block]:
         groups, key=lambda diagnostics: all(diagnostic.severity is Severity.WARNING for diagnostic in diagnostics)
     ):
         path = None if group[0].path is None else shown_path(layout, group[0].path)
-        heading = [] if path is None else [click.style(path, bold=True)]
+        heading = [] if path is None else [style(path, bold=True)]
         details = [list(_finding(diagnostic, hinted, layout)) for diagnostic in group]
         yield _Block(heading, _overview(path, group), details)
 
@@ -206,7 +206,7 @@ def _blocks(report: CheckReport, layout: TextLayout) -> Iterator[_Block]:
 def _overview(path: str | None, group: list[Diagnostic]) -> str:
     """One file on one line: its first place, how many findings, and their codes."""
     line = group[0].range.line
-    place = click.style("the project" if path is None else path if line is None else f"{path}:{line}", bold=True)
+    place = style("the project" if path is None else path if line is None else f"{path}:{line}", bold=True)
     codes = ", ".join(dict.fromkeys(diagnostic.code for diagnostic in group))
     return f"{place}: {', '.join(severities(group))} ({codes})"
 
@@ -223,7 +223,7 @@ def _finding(diagnostic: Diagnostic, hinted: set[str], layout: TextLayout) -> It
 
 def _headline(diagnostic: Diagnostic, layout: TextLayout) -> str:
     place = ":".join(str(number) for number in diagnostic.range[:2] if number is not None)
-    code = click.style(f"{diagnostic.code} {diagnostic.severity}", fg=_severity_color(diagnostic.severity))
+    code = style(f"{diagnostic.code} {diagnostic.severity}", fg=_severity_color(diagnostic.severity))
     engine = f" [{diagnostic.engine}]" if layout.detail is Detail.VERBOSE and diagnostic.engine else ""
     return f"  {place + '  ' if place else ''}{code}: {escape_text(diagnostic.message)}{pythons(diagnostic)}{engine}"
 
@@ -248,7 +248,7 @@ def _unproven(report: CheckReport, layout: TextLayout) -> Iterator[str]:
         groups.setdefault((item.reason, item.target) if most is not None else (item,), []).append(item)
     lines = [line for group in groups.values() for line in _group_lines(group)]
     shown_ones = lines if most is None else lines[: max(1, most // 2)]
-    yield from (f"{click.style('unproven', fg='yellow')}: {line}" for line in shown_ones)
+    yield from (f"{style('unproven', fg='yellow')}: {line}" for line in shown_ones)
     if len(shown_ones) < len(lines):
         yield f"… and {len(lines) - len(shown_ones)} more unproven; --all shows them"
 

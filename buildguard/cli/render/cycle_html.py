@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from buildguard.cli.render.cycle_view import CycleView
 from buildguard.cli.render.html_page import render_page
 from buildguard.cycles.gates import describe_rate
+from buildguard.definitions import NamedTuple
 from buildguard.diagnose.redact import redact
 from buildguard.diagnostic import shorten_digests
 

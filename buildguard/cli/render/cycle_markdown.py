@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 
 from buildguard.cli.render.cycle_view import ChangeSection, CycleView, SuiteRow
+from buildguard.definitions import lazy_pattern
 from buildguard.diagnose.redact import redact
 from buildguard.diagnostic import escape_text, shorten_digests
 
 _DATA = "data, written by the service and its tests; it holds no instructions"
-_TICKS = re.compile(r"`+")
+_TICKS = lazy_pattern(r"`+")
 
 
 def span(text: str) -> str:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from buildguard.cli.render.cycle import case_rows, describe_tests
 from buildguard.cycles.case_results import CaseResult, count_cases
 from buildguard.cycles.changes import CaseChanges, CycleChanges
 from buildguard.cycles.gates import describe_rate
 from buildguard.cycles.record import CycleRecord
+from buildguard.definitions import NamedTuple
 from buildguard.diagnostic import count
 from buildguard.project.ledger import StepVerdict
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import click
 
@@ -13,6 +13,7 @@ from buildguard.cli.render import fleet_status
 from buildguard.cli.render.cycle import cycle_json, cycle_lines, finished_lines
 from buildguard.cycles.gates import describe_rate
 from buildguard.cycles.record import CycleRecord
+from buildguard.definitions import NamedTuple
 from buildguard.deploy.fleet_status import ServiceStatus
 from buildguard.deploy.outcome import StepOutcome
 from buildguard.deploy.plan import WARNING, DeployPlan

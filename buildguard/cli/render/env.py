@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator, Sequence
 
+from buildguard.definitions import lazy_pattern
 from buildguard.diagnostic import count
 from buildguard.startup.variables.survey import ContractVariable, ImageContract, Need
 
 _NEEDS = {Need.START: "required at start", Need.LATER: "required later", Need.OPTIONAL: "optional"}
-_LITERAL = re.compile(r"""(['"])(?P<text>[^'"\\\n]*)\1|(?P<number>-?\d+(?:\.\d+)?)""")
+_LITERAL = lazy_pattern(r"""(['"])(?P<text>[^'"\\\n]*)\1|(?P<number>-?\d+(?:\.\d+)?)""")
 
 
 def as_text(contracts: Sequence[ImageContract]) -> str:

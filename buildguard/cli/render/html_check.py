@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import groupby
-from typing import NamedTuple
 
 from buildguard.check.result import CheckReport, TargetRow
 from buildguard.cli.render.check_text import (
@@ -19,6 +18,7 @@ from buildguard.cli.render.check_text import (
 from buildguard.cli.render.html_matrix import matrix, refused_files, unproven_paths
 from buildguard.cli.render.html_page import MOODS, Drawing, PageLine, chain_rows, draw, draw_chain, render_page
 from buildguard.cli.render.source_line import window
+from buildguard.definitions import NamedTuple
 from buildguard.diagnostic import Diagnostic, count, unproven_line
 
 

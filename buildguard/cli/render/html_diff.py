@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
 
 from buildguard.cli.render.diff import verdict
 from buildguard.cli.render.html_page import MOODS, draw_chain, render_page
@@ -11,6 +10,7 @@ from buildguard.compare.chain import Chain, Hop
 from buildguard.compare.diff import DiffResult
 from buildguard.compare.difference import CODES, Difference
 from buildguard.compare.upload_risks import UploadPlan
+from buildguard.definitions import NamedTuple
 from buildguard.diagnostic import count, display_path, shorten_digests, unproven_line
 
 

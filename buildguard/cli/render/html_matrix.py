@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from buildguard.check.result import CheckReport, TargetRow
 from buildguard.compare.chain import Chain
 from buildguard.compare.difference import ChangeKind
+from buildguard.definitions import NamedTuple
 from buildguard.diagnostic import Severity, display_path
 
 _OF_SOURCES = ("BG1", "BG2")  # the codes that say something of a source

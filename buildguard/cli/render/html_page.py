@@ -11,10 +11,11 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import groupby
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from buildguard import __version__
 from buildguard.compare.chain import Chain, Hop
+from buildguard.definitions import NamedTuple
 from buildguard.diagnostic import Range, escape_text, shorten_digests
 
 _MOST_ROWS = 200

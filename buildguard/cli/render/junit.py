@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import groupby
-from typing import NamedTuple
 from xml.sax.saxutils import escape, quoteattr
 
 from buildguard.check.result import CheckReport
 from buildguard.cli.render.check_text import evidence, pythons
+from buildguard.definitions import NamedTuple
 from buildguard.diagnostic import Diagnostic, Severity, Unproven, count, escape_text
 
 

@@ -6,7 +6,9 @@ import json
 import re
 from typing import Any
 
-_PRINTABLE = re.compile(r"[^\n -~]")
+from buildguard.definitions import lazy_pattern
+
+_PRINTABLE = lazy_pattern(r"[^\n -~]")
 
 
 def dumps(answer: Any) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from typing import Any
 from urllib.parse import quote
 
@@ -12,11 +11,12 @@ from buildguard.check.fingerprint import fingerprints
 from buildguard.check.result import CheckReport
 from buildguard.cli.render.check_text import evidence
 from buildguard.codes import DOCUMENTATION_URL, Code, meaning, page
+from buildguard.definitions import lazy_pattern
 from buildguard.diagnostic import Diagnostic, Range
 
 _SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 _ROOT = "SRCROOT"
-_ESCAPED = re.compile(rb"\\x([89a-f][0-9a-f])")
+_ESCAPED = lazy_pattern(rb"\\x([89a-f][0-9a-f])")
 _FINGERPRINT = "buildguard/v1"
 
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterator
-from typing import NamedTuple
 
-import click
-
+from buildguard.cli.render.styling import style, unstyle
+from buildguard.definitions import NamedTuple
 from buildguard.diagnostic import Diagnostic, escape_text
 
 _WIDEST = 100
@@ -51,7 +50,7 @@ def excerpt(diagnostic: Diagnostic, indent: str, width: int = 0) -> Iterator[str
     yield f"{indent}{left}{shown.before}{shown.marked}{shown.after}{right}".rstrip()
     if diagnostic.range.column is not None:
         before = display_width(shown.before) + len(left)
-        yield f"{indent}{' ' * before}{click.style('^' * max(1, display_width(shown.marked)), fg='red')}"
+        yield f"{indent}{' ' * before}{style('^' * max(1, display_width(shown.marked)), fg='red')}"
 
 
 def shown_line(line: str) -> str:
@@ -70,7 +69,7 @@ def wrap(text: str, width: int) -> list[str]:
     """A text in lines of at most `width` columns, broken between words; a longer word keeps a line of its own."""
     lines: list[str] = []
     for word in text.split(" "):
-        if lines and display_width(click.unstyle(f"{lines[-1]} {word}")) <= width:
+        if lines and display_width(unstyle(f"{lines[-1]} {word}")) <= width:
             lines[-1] += f" {word}"
         else:
             lines.append(word)
@@ -79,7 +78,7 @@ def wrap(text: str, width: int) -> list[str]:
 
 def fold(line: str, width: int, indent: str = "") -> list[str]:
     """A line that is wider than the terminal in several, the later ones indented; as it is if `width` is 0."""
-    if not width or display_width(click.unstyle(line)) <= width:
+    if not width or display_width(unstyle(line)) <= width:
         return [line]
     first, *rest = wrap(line, max(_NARROWEST, width - len(indent)))
     return [first, *(f"{indent}{part}" for part in rest)]

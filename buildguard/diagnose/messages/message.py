@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from buildguard.definitions import NamedTuple
 
 
 class KnownMessage(NamedTuple):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import re
 import threading
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
@@ -12,12 +11,13 @@ from typing import Any
 
 from google.api_core import exceptions as api
 
+from buildguard.definitions import lazy_pattern
 from buildguard.errors import UnprovenError
 from buildguard.gcp.emulator.faults import FaultName, Faults
 
 _SEVERITIES = ("DEFAULT", "DEBUG", "INFO", "NOTICE", "WARNING", "ERROR", "CRITICAL", "ALERT", "EMERGENCY")
 _OWN = "run.googleapis.com/"
-_TERM = re.compile(r'(?P<field>[\w.]+)(?P<operator>>=|<=|=)"?(?P<value>[^"]*)"?')
+_TERM = lazy_pattern(r'(?P<field>[\w.]+)(?P<operator>>=|<=|=)"?(?P<value>[^"]*)"?')
 
 
 class CloudLoggingEmulator:

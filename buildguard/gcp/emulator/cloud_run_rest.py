@@ -5,7 +5,6 @@ A region is part of the host in v1, and of the path everywhere else. What change
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -13,22 +12,23 @@ import google.protobuf.json_format as protobuf_json
 from google.api_core import exceptions as api
 from google.cloud import run_v2
 
+from buildguard.definitions import lazy_pattern
 from buildguard.gcp.emulator.cloud_run import CloudRunEmulator
 from buildguard.gcp.emulator.cloud_run_jobs import CloudRunJobsEmulator
 
 HOST = "run.emulator.invalid"  # which no name server knows: only through the emulator's own proxy it leads anywhere
-_V1 = re.compile(
+_V1 = lazy_pattern(
     r"/apis/(?:serving\.knative\.dev|run\.googleapis\.com)/v1/namespaces/(?P<project>[^/]+)"
     r"/(?P<kind>services|revisions|jobs|executions|tasks)(?:/(?P<name>[^/]+))?"
 )
-_V1_SERVICES = re.compile(r"/v1/projects/(?P<project>[^/]+)/locations/(?P<region>[^/]+)/services")
-_LOCATIONS = re.compile(r"/v1/projects/(?P<project>[^/]+)/locations")
-_V2_ONE = re.compile(r"/v2/(?P<name>projects/[^/]+/locations/[^/]+/(?P<kind>services|jobs)/[^/]+)")
-_V2_MANY = re.compile(
+_V1_SERVICES = lazy_pattern(r"/v1/projects/(?P<project>[^/]+)/locations/(?P<region>[^/]+)/services")
+_LOCATIONS = lazy_pattern(r"/v1/projects/(?P<project>[^/]+)/locations")
+_V2_ONE = lazy_pattern(r"/v2/(?P<name>projects/[^/]+/locations/[^/]+/(?P<kind>services|jobs)/[^/]+)")
+_V2_MANY = lazy_pattern(
     r"/v2/(?P<parent>projects/(?P<project>[^/]+)/locations/(?P<region>[^/]+))/(?P<kind>services|jobs)"
 )
 _LOCATION = "cloud.googleapis.com/location"
-_SELECTOR = re.compile(r"\s*(?P<label>[\w./-]+)\s*=\s*(?P<value>[\w.-]+)\s*")
+_SELECTOR = lazy_pattern(r"\s*(?P<label>[\w./-]+)\s*=\s*(?P<value>[\w.-]+)\s*")
 _CALLER = "developer@emulator.invalid"
 _INGRESS = {"internal-only": "internal", "internal-load-balancer": "internal-and-cloud-load-balancing"}
 _STATES = {"CONDITION_SUCCEEDED": "True", "CONDITION_FAILED": "False"}

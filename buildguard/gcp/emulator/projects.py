@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
 from google.api_core import exceptions as api
 
+from buildguard.definitions import lazy_pattern
+
 # projects/PROJECT/…, namespaces/PROJECT/… of Knative, and the operations of Cloud Build
-_IN_NAME = re.compile(r"(?:^|/)(?:projects|namespaces|operations/build)/(?P<project>[^/:]+)")
+_IN_NAME = lazy_pattern(r"(?:^|/)(?:projects|namespaces|operations/build)/(?P<project>[^/:]+)")
 _FIELDS = ("parent", "name", "service", "job")
 
 

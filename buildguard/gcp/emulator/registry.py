@@ -14,9 +14,10 @@ import uuid
 from collections.abc import Container, Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from buildguard.definitions import NamedTuple, lazy_pattern
 from buildguard.docker import client as daemons
 from buildguard.docker import registry_names
 from buildguard.errors import UnprovenError
@@ -24,11 +25,11 @@ from buildguard.gcp.emulator.http import Handler, HttpServer
 from buildguard.system.temporary import folder_of
 
 _NAME = r"(?P<name>[a-z0-9][a-z0-9._/-]*)"
-_BLOB = re.compile(rf"/v2/{_NAME}/blobs/(?P<digest>sha256:[0-9a-f]{{64}})")
-_UPLOADS = re.compile(rf"/v2/{_NAME}/blobs/uploads/?")
-_UPLOAD = re.compile(rf"/v2/{_NAME}/blobs/uploads/(?P<id>[0-9a-f]{{32}})")
-_MANIFEST = re.compile(rf"/v2/{_NAME}/manifests/(?P<reference>[\w.:-]+)")
-_TAGS = re.compile(rf"/v2/{_NAME}/tags/list")
+_BLOB = lazy_pattern(rf"/v2/{_NAME}/blobs/(?P<digest>sha256:[0-9a-f]{{64}})")
+_UPLOADS = lazy_pattern(rf"/v2/{_NAME}/blobs/uploads/?")
+_UPLOAD = lazy_pattern(rf"/v2/{_NAME}/blobs/uploads/(?P<id>[0-9a-f]{{32}})")
+_MANIFEST = lazy_pattern(rf"/v2/{_NAME}/manifests/(?P<reference>[\w.:-]+)")
+_TAGS = lazy_pattern(rf"/v2/{_NAME}/tags/list")
 _LARGEST_MANIFEST = 4 << 20
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from google.api_core import exceptions as api
 
-_VERSION = re.compile(r"/v1/projects/(?P<project>[^/]+)/secrets/(?P<name>[^/:]+)/versions/(?P<version>[^/:]+)")
-_POLICY = re.compile(r"/v1/projects/(?P<project>[^/:]+)(?:/secrets/(?P<name>[^/:]+))?:getIamPolicy")
+from buildguard.definitions import lazy_pattern
+
+_VERSION = lazy_pattern(r"/v1/projects/(?P<project>[^/]+)/secrets/(?P<name>[^/:]+)/versions/(?P<version>[^/:]+)")
+_POLICY = lazy_pattern(r"/v1/projects/(?P<project>[^/:]+)(?:/secrets/(?P<name>[^/:]+))?:getIamPolicy")
 _ROLE = "roles/secretmanager.secretAccessor"
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Collection, Iterable
 from concurrent import futures
 from typing import Any
@@ -16,6 +15,7 @@ from google.cloud.devtools import cloudbuild_v1 as cb
 from google.protobuf import any_pb2, empty_pb2
 from google.rpc import status_pb2
 
+from buildguard.definitions import lazy_pattern
 from buildguard.docker.registry_names import REGISTRY
 from buildguard.gcp.auth import CLOUDBUILD, LOGGING, RUN, SECRETS, STORAGE
 from buildguard.gcp.emulator.cloud_build import (
@@ -43,11 +43,11 @@ from buildguard.gcp.emulator.storage import StorageServer
 _SERVICE = "google.devtools.cloudbuild.v1.CloudBuild"
 _OPERATIONS = "google.longrunning.Operations"
 _UNDONE = {cb.Build.Status.QUEUED, cb.Build.Status.WORKING, cb.Build.Status.PENDING}
-_ONE = re.compile(
+_ONE = lazy_pattern(
     r"/v1/projects/(?P<project>[^/]+)/(?:locations/(?P<location>[^/]+)/)?builds/(?P<id>[^/:]+)(?P<verb>:cancel)?"
 )
-_MANY = re.compile(r"/v1/projects/(?P<project>[^/]+)/(?:locations/(?P<location>[^/]+)/)?builds")
-_OPERATION = re.compile(r"/v1/(?:projects/[^/]+/locations/[^/]+/)?(?P<name>operations/.+)")
+_MANY = lazy_pattern(r"/v1/projects/(?P<project>[^/]+)/(?:locations/(?P<location>[^/]+)/)?builds")
+_OPERATION = lazy_pattern(r"/v1/(?:projects/[^/]+/locations/[^/]+/)?(?P<name>operations/.+)")
 
 
 class Emulator:

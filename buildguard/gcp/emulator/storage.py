@@ -8,25 +8,25 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import re
 import threading
 from collections.abc import Callable, Container, Mapping
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import Any
 from urllib.parse import parse_qs, quote, unquote, urlsplit
 
+from buildguard.definitions import NamedTuple, lazy_pattern
 from buildguard.gcp.emulator.faults import FaultName, Faults
 from buildguard.gcp.emulator.http import Handler, HttpServer
 
-_OBJECT = re.compile(r"/(?:download/)?storage/v1/b/(?P<bucket>[^/]+)/o/(?P<name>[^/]+)")
-_OBJECTS = re.compile(r"/storage/v1/b/(?P<bucket>[^/]+)/o")
-_BUCKET = re.compile(r"/storage/v1/b/(?P<bucket>[^/]+)")
-_BUCKETS = re.compile(r"/storage/v1/b")
-_UPLOAD = re.compile(r"/(?:resumable/)?upload/storage/v1/b/(?P<bucket>[^/]+)/o")
-_PLAIN = re.compile(r"/(?P<bucket>[a-z0-9][a-z0-9._-]+)/(?P<name>.+)")
-_RANGE = re.compile(r"bytes=(\d+)-(\d*)")
-_LENGTH = re.compile(r"bytes (?:(\d+)-(\d+)|\*)/(\d+|\*)")
-_BOUNDARY = re.compile(r"boundary=[\"']?([^\"';]+)")
+_OBJECT = lazy_pattern(r"/(?:download/)?storage/v1/b/(?P<bucket>[^/]+)/o/(?P<name>[^/]+)")
+_OBJECTS = lazy_pattern(r"/storage/v1/b/(?P<bucket>[^/]+)/o")
+_BUCKET = lazy_pattern(r"/storage/v1/b/(?P<bucket>[^/]+)")
+_BUCKETS = lazy_pattern(r"/storage/v1/b")
+_UPLOAD = lazy_pattern(r"/(?:resumable/)?upload/storage/v1/b/(?P<bucket>[^/]+)/o")
+_PLAIN = lazy_pattern(r"/(?P<bucket>[a-z0-9][a-z0-9._-]+)/(?P<name>.+)")
+_RANGE = lazy_pattern(r"bytes=(\d+)-(\d*)")
+_LENGTH = lazy_pattern(r"bytes (?:(\d+)-(\d+)|\*)/(\d+|\*)")
+_BOUNDARY = lazy_pattern(r"boundary=[\"']?([^\"';]+)")
 _FIRST_GENERATION = 1_700_000_000_000_001
 
 

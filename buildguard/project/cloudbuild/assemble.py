@@ -87,6 +87,8 @@ def _definitions(source: str, tree: ast.Module, wanted: Collection[str]) -> Iter
 def _name_of(source: str, node: ast.stmt) -> str:
     if isinstance(node, ast.FunctionDef | ast.ClassDef):
         return node.name
-    if isinstance(node, ast.Assign):
+    if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+        return node.targets[0].id
+    if isinstance(node, ast.Assign):  # in 3.11 this walks the whole source, letter by letter
         return ast.get_source_segment(source, node.targets[0]) or ""
     return ""

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
+from buildguard.definitions import NamedTuple, lazy_pattern
 from buildguard.errors import UsageError
 from buildguard.project import image_reference, yaml
 from buildguard.project.cloudbuild import reader
@@ -15,7 +16,7 @@ from buildguard.project.cloudbuild.roles import Role
 from buildguard.project.yaml import Node
 
 _COMMENT = "# buildguard: before anything is built, this image's own Python compiles every source file"
-_DASH = re.compile(r"(?P<indent>[ ]*)-(?P<rest>[ \t]*(?:#.*)?)$")
+_DASH = lazy_pattern(r"(?P<indent>[ ]*)-(?P<rest>[ \t]*(?:#.*)?)$")
 _AFTER = frozenset({Role.BUILDS, Role.PUSHES, Role.UPLOADS, Role.DEPLOYS})
 
 

@@ -5,17 +5,16 @@ from __future__ import annotations
 import base64
 import binascii
 import difflib
-import re
 from collections.abc import Callable, Iterator, Mapping
 from enum import Enum
-from typing import NamedTuple
 
 from buildguard.codes import Code
+from buildguard.definitions import NamedTuple, lazy_pattern
 from buildguard.project.cloudbuild import schema
 from buildguard.project.cloudbuild.durations import as_json_duration, is_json_duration, parse_duration
 from buildguard.project.yaml import Node, YamlPosition
 
-_WHOLE = re.compile(r"[-+]?\d+")
+_WHOLE = lazy_pattern(r"[-+]?\d+")
 _NOTHING = Node("", 1, "null")
 _READ_AS = {"bool": "true or false", "int": "a number", "float": "a number", "timestamp": "a date", "null": "nothing"}
 

@@ -10,9 +10,9 @@ import ast
 import hashlib
 import re
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
 
 from buildguard import __version__
+from buildguard.definitions import NamedTuple, lazy_pattern
 from buildguard.diagnostic import Range
 from buildguard.project.cloudbuild.assemble import Part, assemble
 from buildguard.project.cloudbuild.embed import LOADER, embed
@@ -91,10 +91,10 @@ if __name__ == "__main__":
     sys.exit(main(sys.argv[1:], StepSettings(VERSION, INCLUDE, EXCLUDE, load_modules)))
 """
 _LINE = "# " + "=" * 100 + "\n"
-_SAID = re.compile(r"^version: (?P<version>\S+)\ndigest: sha256:(?P<digest>[0-9a-f]{64})$", re.MULTILINE)
+_SAID = lazy_pattern(r"^version: (?P<version>\S+)\ndigest: sha256:(?P<digest>[0-9a-f]{64})$", re.MULTILINE)
 
 
-_STARTED = re.compile(rb'verify\.py.*?!= \\?"([0-9a-f]{64})', re.DOTALL)
+_STARTED = lazy_pattern(rb'verify\.py.*?!= \\?"([0-9a-f]{64})', re.DOTALL)
 
 
 class StepFile(NamedTuple):

@@ -6,13 +6,14 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from buildguard.codes import Code
+from buildguard.definitions import lazy_pattern
 from buildguard.project.cloudbuild import schema
 from buildguard.project.cloudbuild.durations import parse_duration
 from buildguard.project.cloudbuild.fields import FieldProblem, RefusedBy, flat, value_of
 from buildguard.project.cloudbuild.schema import CountLimit
 from buildguard.project.yaml import Node, YamlPosition
 
-_TAG = re.compile(r"[\w][\w.-]{0,127}", re.ASCII)
+_TAG = lazy_pattern(r"[\w][\w.-]{0,127}", re.ASCII)
 
 
 def check_limits(build: Mapping[str, Node], steps: Sequence[Mapping[str, Node]]) -> Iterator[FieldProblem]:

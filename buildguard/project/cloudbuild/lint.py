@@ -11,12 +11,13 @@ import re
 from collections.abc import Iterator, Mapping
 
 from buildguard.codes import Code
+from buildguard.definitions import lazy_pattern
 from buildguard.diagnostic import Finding, Range, Severity, escape_text
 from buildguard.project.cloudbuild import limit_rules, resource_rules, step_rules, substitution_rules
 from buildguard.project.cloudbuild.fields import FieldProblem, check_type, flat, value_of
 from buildguard.project.yaml import InvalidYamlError, Node, YamlPosition, read
 
-_TAB = re.compile(r"^ *\t", re.MULTILINE)
+_TAB = lazy_pattern(r"^ *\t", re.MULTILINE)
 
 
 def problems(data: bytes, file: str, given: Mapping[str, str], builds: str = "") -> list[Finding]:

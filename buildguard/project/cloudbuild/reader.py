@@ -9,15 +9,15 @@ import posixpath
 import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from typing import NamedTuple
 
+from buildguard.definitions import NamedTuple, lazy_pattern
 from buildguard.project import image_reference, yaml
 from buildguard.project.cloudbuild import source_builds
 from buildguard.project.cloudbuild.fields import flat, value_of
 from buildguard.project.cloudbuild.roles import KNOWN_PROGRAMS, Role, roles_of
 from buildguard.project.cloudbuild.source_builds import SourceBuild
 
-_SUBSTITUTION = re.compile(r"\$(?:\$|\{(\w+)\}|(\w+))")
+_SUBSTITUTION = lazy_pattern(r"\$(?:\$|\{(\w+)\}|(\w+))")
 _SWITCHES = frozenset(
     [
         "--no-cache",
@@ -35,14 +35,14 @@ _SWITCHES = frozenset(
         "--debug",
     ]
 )
-_VERSION_VARIABLE = re.compile(r"\bGOOGLE_PYTHON_VERSION=[\"']?([\w.*><=~^!]+)")
+_VERSION_VARIABLE = lazy_pattern(r"\bGOOGLE_PYTHON_VERSION=[\"']?([\w.*><=~^!]+)")
 
 
 # Images whose program is called otherwise than they are; an empty one takes its program from the arguments.
 _PROGRAMS = {"cloud-sdk": "", "google-cloud-cli": "", "google-cloud-cli-slim": "", "alpine-git": "git"}
 _SHELLS = frozenset({"ash", "bash", "dash", "sh"})
-_COMMAND_FLAG = re.compile(r"-[a-z]*c")
-_BEFORE_COMMANDS = re.compile(r"[A-Za-z_]\w*=.*|[({!]|then|do|else|exec|sudo|time|env|nohup|eval", re.DOTALL)
+_COMMAND_FLAG = lazy_pattern(r"-[a-z]*c")
+_BEFORE_COMMANDS = lazy_pattern(r"[A-Za-z_]\w*=.*|[({!]|then|do|else|exec|sudo|time|env|nohup|eval", re.DOTALL)
 
 
 class BuildFileStep(NamedTuple):

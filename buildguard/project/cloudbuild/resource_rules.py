@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import posixpath
-import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
 from buildguard.codes import Code
+from buildguard.definitions import lazy_pattern
 from buildguard.project.cloudbuild import schema
 from buildguard.project.cloudbuild.fields import FieldProblem, RefusedBy, flat, value_of
 from buildguard.project.cloudbuild.step_rules import closest
 from buildguard.project.yaml import Node
 
-_VOLUME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]+")
+_VOLUME = lazy_pattern(r"[A-Za-z0-9][A-Za-z0-9_.-]+")
 _KEEPS_LOGS = {"CLOUD_LOGGING_ONLY", "NONE"}
 _LEAST_USERS = 2  # of a volume: it is there to be shared
 

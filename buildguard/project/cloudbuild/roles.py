@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from enum import Enum
+
+from buildguard.definitions import lazy_pattern
 
 
 class Role(Enum):
@@ -103,7 +104,7 @@ _COPIES = tuple(
     for program in (["gsutil", "…"], ["gcloud", "storage", "…"])
     for command in ("cp", "mv", "rsync")
 )
-_SENDS = re.compile(r"-[dFT]|--(?:data|form|upload-file|json)|-?X?(?:POST|PUT|PATCH|DELETE)$|--request=")
+_SENDS = lazy_pattern(r"-[dFT]|--(?:data|form|upload-file|json)|-?X?(?:POST|PUT|PATCH|DELETE)$|--request=")
 _RELEASE_TRACKS = frozenset({"alpha", "beta", "preview"})
 
 

@@ -6,7 +6,7 @@ that Google publishes. Names are those of JSON; a build file may write them in s
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from buildguard.definitions import NamedTuple
 
 # A type is string, bool, int, bytes (base64), duration, any (only answers hold it), the name of a message or, after
 # `enum`, of an enumeration; [T] is a list of T and {T} a mapping from strings to T.

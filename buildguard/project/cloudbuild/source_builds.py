@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import posixpath
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from enum import StrEnum
-from typing import NamedTuple
+
+from buildguard.definitions import NamedTuple, lazy_pattern
 
 _RELEASE_TRACKS = frozenset({"alpha", "beta", "preview"})
-_REMOTE = re.compile(r"[\w+.-]+://|git@|gs:")
-_DELIMITER = re.compile(r"\^(.+?)\^")
+_REMOTE = lazy_pattern(r"[\w+.-]+://|git@|gs:")
+_DELIMITER = lazy_pattern(r"\^(.+?)\^")
 
 
 class SourceTool(StrEnum):

@@ -7,15 +7,16 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from buildguard.codes import Code
+from buildguard.definitions import lazy_pattern
 from buildguard.project.cloudbuild.durations import parse_duration
 from buildguard.project.cloudbuild.fields import FieldProblem, value_of
 from buildguard.project.yaml import Node, YamlPosition
 
 _START = "-"  # in `waitFor`: at the start of the build
-_USE = re.compile(r"\$(?:\{[^}]*\}|\w+)")
+_USE = lazy_pattern(r"\$(?:\{[^}]*\}|\w+)")
 _COMPONENT = r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*"
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?"
-_IMAGE = re.compile(
+_IMAGE = lazy_pattern(
     rf"(?:{_LABEL}(?:\.{_LABEL})*(?::\d+)?/)?{_COMPONENT}(?:/{_COMPONENT})*"
     r"(?::\w[\w.-]{0,127})?(?:@sha256:\w[\w.-]{0,127})?",
     re.ASCII,

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
+from buildguard.definitions import NamedTuple
 from buildguard.errors import UsageError
 from buildguard.project.cloudbuild.durations import parse_duration
 from buildguard.project.cloudbuild.substitutions import resolve_substitutions, substitute

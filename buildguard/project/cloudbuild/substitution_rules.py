@@ -5,16 +5,16 @@ A trigger forces ALLOW_LOOSE: only names that are neither the user's (`_NAME`) n
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from buildguard.codes import Code
+from buildguard.definitions import lazy_pattern
 from buildguard.project.cloudbuild import schema
 from buildguard.project.cloudbuild.fields import FieldProblem, RefusedBy, camel, flat, value_of
 from buildguard.project.yaml import Node, YamlPosition
 
-_KEY = re.compile(r"_[A-Z0-9_]+")
-_USE = re.compile(r"\$\$|\$(?:\{(?P<braced>[A-Z_][A-Z0-9_]*)(?P<rest>[^}]*)\}|(?P<bare>[A-Z_][A-Z0-9_]*))")
+_KEY = lazy_pattern(r"_[A-Z0-9_]+")
+_USE = lazy_pattern(r"\$\$|\$(?:\{(?P<braced>[A-Z_][A-Z0-9_]*)(?P<rest>[^}]*)\}|(?P<bare>[A-Z_][A-Z0-9_]*))")
 
 
 def check_substitutions(

@@ -6,10 +6,12 @@ import fnmatch
 import re
 from collections.abc import Mapping
 
-_USE = re.compile(r"\$\$|\$(?:\{(?P<braced>[A-Z_][A-Z0-9_]*)(?P<rest>[^}]*)\}|(?P<bare>[A-Z_][A-Z0-9_]*))")
-_SLICE = re.compile(r":(?P<start>\d+| +-?\d+)(?::(?P<length>\d+))?")
-_REPLACE = re.compile(r"/(?P<all>/?)(?P<old>(?:\\.|[^/])+)(?:/(?P<new>.*))?")
-_CUT = re.compile(r"(?P<where>##?|%%?)(?P<pattern>.+)")
+from buildguard.definitions import lazy_pattern
+
+_USE = lazy_pattern(r"\$\$|\$(?:\{(?P<braced>[A-Z_][A-Z0-9_]*)(?P<rest>[^}]*)\}|(?P<bare>[A-Z_][A-Z0-9_]*))")
+_SLICE = lazy_pattern(r":(?P<start>\d+| +-?\d+)(?::(?P<length>\d+))?")
+_REPLACE = lazy_pattern(r"/(?P<all>/?)(?P<old>(?:\\.|[^/])+)(?:/(?P<new>.*))?")
+_CUT = lazy_pattern(r"(?P<where>##?|%%?)(?P<pattern>.+)")
 _DEEPEST = 10
 _LONGEST = 1 << 16  # characters
 

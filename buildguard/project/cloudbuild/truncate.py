@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
+from buildguard.definitions import NamedTuple, lazy_pattern
 from buildguard.errors import UsageError
 from buildguard.project import yaml
 from buildguard.project.cloudbuild import reader, schema
@@ -16,8 +16,8 @@ from buildguard.project.cloudbuild.reader import BuildFileStep
 from buildguard.project.cloudbuild.roles import Role
 from buildguard.project.yaml import Node
 
-_USED = re.compile(r"\$\{?(?P<name>\w+)")
-_SUGGESTIVE = re.compile(r"(?i)\b(?:deploy|release|rollout|promote|publish)")
+_USED = lazy_pattern(r"\$\{?(?P<name>\w+)")
+_SUGGESTIVE = lazy_pattern(r"(?i)\b(?:deploy|release|rollout|promote|publish)")
 
 
 class TruncatedBuild(NamedTuple):

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Callable
-from typing import NamedTuple
 
+from buildguard.definitions import NamedTuple
 from buildguard.errors import UnprovenError
 from buildguard.project.ignore.docker_pattern import PatternError, compile_pattern
 from buildguard.project.ignore.rules import IgnoreRule, parents

@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple
+
+from buildguard.definitions import NamedTuple, lazy_pattern
 
 _ALL, _FOLDERS, _STAR, _ANY = ".*", "(?:.*/)?", "[^/]*", "[^/]"
 _MOST_OPEN = 2  # with so many parts of any length Python's own match is quick on every path
@@ -21,9 +22,9 @@ _ESCAPES = {letter: f"\\{letter}" for letter in "afnrtv"} | {
     "w": "[0-9A-Za-z_]",
     "W": "[^0-9A-Za-z_]",
 }
-_SURROGATES = re.compile("[\udc80-\udcff]")
-_REPEATED = re.compile(r"\{\d+(,\d*)?\}")
-_WORD = re.compile(r"[0-9A-Za-z]")
+_SURROGATES = lazy_pattern("[\udc80-\udcff]")
+_REPEATED = lazy_pattern(r"\{\d+(,\d*)?\}")
+_WORD = lazy_pattern(r"[0-9A-Za-z]")
 
 
 class PatternError(Exception):

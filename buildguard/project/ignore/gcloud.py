@@ -10,8 +10,9 @@ from __future__ import annotations
 import fnmatch
 import re
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
+from buildguard.definitions import NamedTuple, lazy_pattern
 from buildguard.errors import UnprovenError
 from buildguard.project.ignore.rules import IgnoreRule, parents
 
@@ -23,7 +24,7 @@ FILE = ".gcloudignore"
 _GIT_FILE = ".gitignore"
 _DEFAULT = "gcloud's default"
 _INCLUDE = "!include:"
-_ODD_BACKSLASHES = re.compile(r"(?<!\\)\\(\\\\)*$")
+_ODD_BACKSLASHES = lazy_pattern(r"(?<!\\)\\(\\\\)*$")
 _MOST_FOLDERS = 50  # times that `**` may stand in one pattern
 
 

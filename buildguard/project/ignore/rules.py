@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
+
+from buildguard.definitions import NamedTuple
 
 if TYPE_CHECKING:
     from pathspec import GitIgnoreSpec

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 
+from buildguard.definitions import lazy_pattern
 from buildguard.project.snippets.mapped_text import MappedText, TextBuilder
 
-_ESCAPE = re.compile(r"\\(?:x\w{2}|u\w{4}|U\w{8}|\r?\n[ \t]*|.)", re.DOTALL)
+_ESCAPE = lazy_pattern(r"\\(?:x\w{2}|u\w{4}|U\w{8}|\r?\n[ \t]*|.)", re.DOTALL)
 
 
 def align(value: str, raw: MappedText, *, escapes: bool = True) -> MappedText:

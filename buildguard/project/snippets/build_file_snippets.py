@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 
+from buildguard.definitions import lazy_pattern
 from buildguard.project import image_reference, yaml
 from buildguard.project.cloudbuild.fields import flat, value_of
 from buildguard.project.snippets.aligned import align, align_block
@@ -25,9 +25,9 @@ from buildguard.project.snippets.snippet import (
 )
 
 # What Cloud Build replaces in the arguments of a step; `$$` is a dollar sign.
-_SUBSTITUTION = re.compile(r"\$\$|\$(?:\{[A-Z_][A-Z0-9_]*[^}]*\}|[A-Z_][A-Z0-9_]*)")
+_SUBSTITUTION = lazy_pattern(r"\$\$|\$(?:\{[A-Z_][A-Z0-9_]*[^}]*\}|[A-Z_][A-Z0-9_]*)")
 _SUBSTITUTED = "\ue000"  # stands for a value that is known in the build only
-_SHEBANG_PROGRAM = re.compile(r"#!\s*(?:\S*/env\s+(?:-S\s+)?)?(\S+)")
+_SHEBANG_PROGRAM = lazy_pattern(r"#!\s*(?:\S*/env\s+(?:-S\s+)?)?(\S+)")
 
 
 def build_file_snippets(data: bytes, path: str) -> Iterator[Snippet]:

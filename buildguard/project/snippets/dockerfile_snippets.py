@@ -6,8 +6,8 @@ import json
 import posixpath
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from typing import NamedTuple
 
+from buildguard.definitions import NamedTuple, lazy_pattern
 from buildguard.project import dockerfile, dockerfile_python
 from buildguard.project.dockerfile import DockerfileStage, Heredoc, Instruction
 from buildguard.project.dockerfile_python import DockerfilePython
@@ -29,12 +29,12 @@ from buildguard.project.snippets.snippet import (
 )
 from buildguard.project.target import ImageService
 
-_JSON_STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
+_JSON_STRING = lazy_pattern(r'"(?:[^"\\]|\\.)*"')
 _SHELL_NAMES = frozenset({"sh", "bash", "dash", "ash", "ksh", "zsh"})
 _START = ("CMD", "ENTRYPOINT", "HEALTHCHECK")
-_HEALTH_CMD = re.compile(r"CMD\s+", re.IGNORECASE)
+_HEALTH_CMD = lazy_pattern(r"CMD\s+", re.IGNORECASE)
 # COPY expands variables itself, and takes away every backslash but one at the end of a line.
-_IN_COPIED = re.compile(r"\\.|\$(?=[\w{@*#?$!-])|[^\\$]+|.", re.DOTALL)
+_IN_COPIED = lazy_pattern(r"\\.|\$(?=[\w{@*#?$!-])|[^\\$]+|.", re.DOTALL)
 
 
 class _StageSource(NamedTuple):

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import posixpath
-import re
 from collections.abc import Iterator, Sequence
 
+from buildguard.definitions import lazy_pattern
 from buildguard.project.snippets.shell_script import ScriptCommand, ScriptWord, read_script
 from buildguard.project.snippets.snippet import EmbeddedSource, SnippetForm
 from buildguard.project.start_wrappers import unwrap
 from buildguard.remote.source_names import HEAD, SHEBANG, SUFFIXES
 
-PROGRAM = re.compile(r"(?:python(?:3(?:\.\d+)?t?)?|pypy(?:3(?:\.\d+)?)?)")
+PROGRAM = lazy_pattern(r"(?:python(?:3(?:\.\d+)?t?)?|pypy(?:3(?:\.\d+)?)?)")
 _SHELLS = frozenset({"sh", "bash", "dash", "ash", "ksh", "zsh", "su"})
-_ASSIGNMENT = re.compile(r"[A-Za-z_]\w*\+?=")
+_ASSIGNMENT = lazy_pattern(r"[A-Za-z_]\w*\+?=")
 _KEYWORDS = frozenset({"!", "{", "if", "then", "elif", "else", "while", "until", "do", "time"})
-_COMMAND_FLAG = re.compile(r"-[A-Za-z]*c")  # -c, and -Ic, -uc: what follows is source
+_COMMAND_FLAG = lazy_pattern(r"-[A-Za-z]*c")  # -c, and -Ic, -uc: what follows is source
 _WITH_VALUE = frozenset({"-W", "-X", "--check-hash-based-pycs"})
 _DEEPEST = 5
 _WRITERS = frozenset({"cat", "tee"})

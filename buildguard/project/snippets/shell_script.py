@@ -6,21 +6,21 @@ Expansions depend on the machine that runs the script: a word or a heredoc with 
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
 
+from buildguard.definitions import NamedTuple, lazy_pattern
 from buildguard.project.snippets.mapped_text import MappedText, TextBuilder
 
-_BLANK = re.compile(r"(?:[ \t\r]|\\\r?\n)+")
-_COMMENT = re.compile(r"#[^\n]*")
-_OPERATOR = re.compile(r"&&|\|\||;;|[;&|()\n]")
-_REDIRECT = re.compile(r"(?:\d*|&)(?P<kind><<<|<<-?|>>|>&|<&|>\||<>|<|>)")
-_PLAIN = re.compile(r"""[^\s;&|<>()'"`\\$]+""")
+_BLANK = lazy_pattern(r"(?:[ \t\r]|\\\r?\n)+")
+_COMMENT = lazy_pattern(r"#[^\n]*")
+_OPERATOR = lazy_pattern(r"&&|\|\||;;|[;&|()\n]")
+_REDIRECT = lazy_pattern(r"(?:\d*|&)(?P<kind><<<|<<-?|>>|>&|<&|>\||<>|<|>)")
+_PLAIN = lazy_pattern(r"""[^\s;&|<>()'"`\\$]+""")
 _ENDS_WORD = frozenset(" \t\r\n;&|<>()")
-_EXPANSION = re.compile(r"\$(?:\{[^}]{0,2000}\}|[A-Za-z_]\w*|[0-9@*#?$!-])")
-_ANSI = re.compile(r"\$'(?:\\.|[^'\\])*'", re.DOTALL)
-_BACKTICKS = re.compile(r"`((?:\\.|[^`\\])*)`", re.DOTALL)
-_IN_DOUBLE = re.compile(r"""[^"\\$`]+""")
-_IN_HEREDOC = re.compile(r"\\[$`\\]|\\\n|\$(?=[\w{(@*#?$!-])|`|[^\\$`]+|.", re.DOTALL)
+_EXPANSION = lazy_pattern(r"\$(?:\{[^}]{0,2000}\}|[A-Za-z_]\w*|[0-9@*#?$!-])")
+_ANSI = lazy_pattern(r"\$'(?:\\.|[^'\\])*'", re.DOTALL)
+_BACKTICKS = lazy_pattern(r"`((?:\\.|[^`\\])*)`", re.DOTALL)
+_IN_DOUBLE = lazy_pattern(r"""[^"\\$`]+""")
+_IN_HEREDOC = lazy_pattern(r"\\[$`\\]|\\\n|\$(?=[\w{(@*#?$!-])|`|[^\\$`]+|.", re.DOTALL)
 _DEEPEST = 20
 LONGEST = 1 << 18  # characters of a script that is read
 

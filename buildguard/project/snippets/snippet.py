@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import posixpath
-import re
 from enum import StrEnum
-from typing import NamedTuple
 
+from buildguard.definitions import NamedTuple, lazy_pattern
 from buildguard.project import image_reference
 from buildguard.project.snippets.mapped_text import MappedText
 from buildguard.project.target import PythonVersion
@@ -57,7 +56,7 @@ class Snippet(NamedTuple):
         return self.source.text.place(0)[0]
 
 
-_NAMED_VERSION = re.compile(r"python(3\.\d+)t?")
+_NAMED_VERSION = lazy_pattern(r"python(3\.\d+)t?")
 
 
 def python_of_program(own: SnippetPython, program: str, place: str) -> SnippetPython:

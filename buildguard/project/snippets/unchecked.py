@@ -5,7 +5,8 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Iterable, Iterator
 from enum import StrEnum
-from typing import NamedTuple
+
+from buildguard.definitions import NamedTuple
 
 
 class UncheckedKind(StrEnum):

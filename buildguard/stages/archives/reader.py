@@ -7,8 +7,9 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple, assert_never
+from typing import assert_never
 
+from buildguard.definitions import NamedTuple
 from buildguard.diagnostic import display_path
 from buildguard.errors import UnprovenError
 from buildguard.stages import manifest as manifests

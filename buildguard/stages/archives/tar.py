@@ -6,16 +6,16 @@ end silently on damage and drop what they do not understand. Whatever two good p
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
 from enum import StrEnum
 from itertools import chain
-from typing import NamedTuple, NoReturn
+from typing import NoReturn
 
+from buildguard.definitions import NamedTuple, lazy_pattern
 from buildguard.diagnostic import display_path
 from buildguard.errors import UnprovenError
 
-CUT_OFF = re.compile(rb"[A-Za-z]:|\\")  # how a path of Windows begins: bsdtar cuts it off on every system
+CUT_OFF = lazy_pattern(rb"[A-Za-z]:|\\")  # how a path of Windows begins: bsdtar cuts it off on every system
 _BLOCK = 512
 _CHUNK = 1 << 20
 _LONGEST_HEADER = 1 << 20  # names are a few hundred bytes, attributes some thousands; more is an attack on parsers

@@ -11,8 +11,9 @@ import stat
 import struct
 import zlib
 from collections.abc import Iterable, Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
+from buildguard.definitions import NamedTuple
 from buildguard.stages.archives.gzip import HARMLESS, MOST_RATIO
 from buildguard.stages.archives.tar import MemberKind, TarMember, refusal
 

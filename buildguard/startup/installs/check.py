@@ -6,9 +6,9 @@ import fnmatch
 import posixpath
 import re
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from buildguard.codes import Code
+from buildguard.definitions import NamedTuple, lazy_pattern
 from buildguard.diagnostic import count
 from buildguard.errors import GuardError
 from buildguard.project.config import Config
@@ -31,7 +31,7 @@ from buildguard.startup.installs.wheelhouse import Wheelhouse
 from buildguard.startup.project_files import BuildSender, ProjectFileTree
 from buildguard.system import git
 
-_INSTALLS = re.compile(r"\b(?:pip3?|uv|poetry|conda)\b.*\b(?:install|sync|add)\b")
+_INSTALLS = lazy_pattern(r"\b(?:pip3?|uv|poetry|conda)\b.*\b(?:install|sync|add)\b")
 _MOST_SHOWN = 3  # wheels in a message
 
 

@@ -5,16 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from enum import StrEnum
-from typing import NamedTuple
 
+from buildguard.definitions import NamedTuple, lazy_pattern
 from buildguard.imports.lock import normalize
 from buildguard.project import shell
 from buildguard.project.dockerfile import exec_words
 from buildguard.startup.installs.choice import InstallChoice
 from buildguard.startup.installs.platform import BuildStage
 
-_PIP = re.compile(r"pip3?(?:\.\d+)?")
-_PYTHON = re.compile(r"python3?(?:\.\d+)?")
+_PIP = lazy_pattern(r"pip3?(?:\.\d+)?")
+_PYTHON = lazy_pattern(r"python3?(?:\.\d+)?")
 _UNDECIDED = frozenset(
     {
         *("--python", "-p", "--no-install-project-dependencies", "--script", "--no-extra", "--directory", "--project"),

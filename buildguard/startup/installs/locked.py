@@ -6,8 +6,9 @@ import posixpath
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any
 
+from buildguard.definitions import NamedTuple
 from buildguard.errors import UsageError
 from buildguard.imports.lock import normalize
 from buildguard.project import toml

@@ -6,8 +6,9 @@ import functools
 import posixpath
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
+from buildguard.definitions import NamedTuple, lazy_pattern
 from buildguard.project import dockerfile, image_reference
 from buildguard.project.dockerfile import DockerfileStage
 from buildguard.project.image_build import knows_base
@@ -21,13 +22,13 @@ _GLIBC = {"buster": 28, "bullseye": 31, "bookworm": 36, "trixie": 41, "focal": 3
 _OLDEST_GLIBC = {"x86_64": 5, "i686": 5}  # of the others 17
 _LEGACY = {17: "manylinux2014", 12: "manylinux2010", 5: "manylinux1"}
 _MUSL = 2  # 1.2: every Alpine since 3.13
-_ASKS = re.compile(r"\b(?:extras|dependency_groups)\b")
+_ASKS = lazy_pattern(r"\b(?:extras|dependency_groups)\b")
 _NO_PATCH, _ANY_PATCH = "0", "99"
-_MOUNT = re.compile(r"(\w+)=([^,\s]+)")
-_COMPILERS = re.compile(
+_MOUNT = lazy_pattern(r"(\w+)=([^,\s]+)")
+_COMPILERS = lazy_pattern(
     r"\b(?:gcc|g\+\+|clang|build-essential|build-base|python3-dev|musl-dev|gfortran|rust|cargo|make)\b|groupinstall"
 )
-_WITHOUT_COMPILER = re.compile(r"slim|alpine|distroless|chiselled")
+_WITHOUT_COMPILER = lazy_pattern(r"slim|alpine|distroless|chiselled")
 
 
 class WheelPlatform(NamedTuple):

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
+from buildguard.definitions import NamedTuple, lazy_pattern
 from buildguard.imports.lock import normalize
 from buildguard.startup.installs.choice import InstallChoice
 from buildguard.startup.installs.locked import Lock, LockedRelease, line_of
 from buildguard.startup.installs.platform import WheelPlatform
 
 _MAIN = "main"
-_CLAUSE = re.compile(r"(?:[<>=!~^]+\s*)?[^\s,<>=!~^]+")
+_CLAUSE = lazy_pattern(r"(?:[<>=!~^]+\s*)?[^\s,<>=!~^]+")
 _INDEXES = frozenset({"legacy", "pypi"})
 
 

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import posixpath
-import re
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
+
+from buildguard.definitions import NamedTuple, lazy_pattern
 
 if TYPE_CHECKING:
     from packaging.requirements import Requirement
 
-_COMMENT = re.compile(r"(?:^|\s)#.*$")
-_INCLUDE = re.compile(r"(?:-r|--requirement)[=\s]*(\S+)")
-_CONSTRAINT = re.compile(r"(?:-c|--constraint)[=\s]*\S+")
-_OPTIONS = re.compile(r"\s--(?:hash|config-settings?|global-option)\b.*$")
+_COMMENT = lazy_pattern(r"(?:^|\s)#.*$")
+_INCLUDE = lazy_pattern(r"(?:-r|--requirement)[=\s]*(\S+)")
+_CONSTRAINT = lazy_pattern(r"(?:-c|--constraint)[=\s]*\S+")
+_OPTIONS = lazy_pattern(r"\s--(?:hash|config-settings?|global-option)\b.*$")
 _DEEPEST = 8
 
 

@@ -7,8 +7,9 @@ import posixpath
 import zipfile
 from collections.abc import Callable, Iterable, Iterator
 from email.parser import HeaderParser
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
+from buildguard.definitions import NamedTuple
 from buildguard.imports.lock import normalize
 from buildguard.startup.installs.platform import WheelPlatform
 

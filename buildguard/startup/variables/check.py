@@ -6,9 +6,9 @@ import os
 import posixpath
 import re
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
 
 from buildguard.codes import Code
+from buildguard.definitions import NamedTuple, lazy_pattern
 from buildguard.project import image_reference
 from buildguard.project.start_command import StartCommand
 from buildguard.startup.applications import EntryFile
@@ -24,10 +24,10 @@ from buildguard.startup.variables.templates import (
 
 _USUAL = 11  # the minor version that counts where the target's is unknown
 # Files in which a deploy may set variables in ways that are not read here.
-_DEPLOYING = re.compile(
+_DEPLOYING = lazy_pattern(
     r"(?:\.(?:tf|tfvars|hcl|sh|bash|ya?ml|mk|json|env|ps1|jsonnet|cue|pp|nix)|(?:^|/)(?:Makefile|justfile|Jenkinsfile|Procfile|\.env[^/]*))$"
 )
-_ANY_TEXT = re.compile(r"(?<!\.py)(?<!\.pyi)(?<!\.ipynb)$")
+_ANY_TEXT = lazy_pattern(r"(?<!\.py)(?<!\.pyi)(?<!\.ipynb)$")
 _MOST_NAMES = 3  # of one that has several names, shown
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import ast
 import posixpath
 from collections.abc import Iterator, Mapping
-from typing import NamedTuple
 
+from buildguard.definitions import NamedTuple
 from buildguard.project.ignore.rules import parents
 from buildguard.project.start_command import StartCommand, in_folder
 from buildguard.startup.applications import EntryFile

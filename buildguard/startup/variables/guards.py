@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Mapping
-from typing import NamedTuple
 
+from buildguard.definitions import NamedTuple
 from buildguard.startup.variables.names import ModuleNames
 from buildguard.startup.variables.records import VariableRead
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Callable, Iterator, Mapping
-from typing import NamedTuple
 
+from buildguard.definitions import NamedTuple
 from buildguard.startup.variables.records import ModuleVariables
 
 _DEEPEST = 12

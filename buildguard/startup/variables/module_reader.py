@@ -5,8 +5,8 @@ from __future__ import annotations
 import ast
 import functools
 from collections.abc import Iterator
-from typing import NamedTuple
 
+from buildguard.definitions import NamedTuple
 from buildguard.remote.import_tests import Evaluator
 from buildguard.startup.variables.block_reader import BlockReader
 from buildguard.startup.variables.bound_calls import bind

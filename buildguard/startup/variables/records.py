@@ -5,8 +5,8 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import NamedTuple
 
+from buildguard.definitions import NamedTuple
 from buildguard.startup.variables.names import ModuleNames
 
 

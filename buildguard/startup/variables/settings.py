@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator, Mapping, Sequence
-from typing import NamedTuple
 
+from buildguard.definitions import NamedTuple
 from buildguard.startup.variables.lookup import Definition, ModuleLookup
 from buildguard.startup.variables.names import ModuleNames, assigned
 from buildguard.startup.variables.records import VariableRead

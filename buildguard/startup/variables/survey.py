@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from enum import StrEnum
 from types import MappingProxyType
-from typing import NamedTuple
 
+from buildguard.definitions import NamedTuple
 from buildguard.errors import GuardError, UnprovenError
 from buildguard.project.config import Config
 from buildguard.project.discovery import ImageRecipe, list_recipes

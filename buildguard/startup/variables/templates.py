@@ -5,8 +5,8 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
-from typing import NamedTuple
 
+from buildguard.definitions import NamedTuple
 from buildguard.errors import UsageError
 from buildguard.project import yaml
 from buildguard.project.cloudbuild import reader

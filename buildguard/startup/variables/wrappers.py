@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable
-from typing import NamedTuple
 
+from buildguard.definitions import NamedTuple
 from buildguard.startup.variables.guards import default_of
 from buildguard.startup.variables.names import ModuleNames
 from buildguard.startup.variables.records import CallSite, VariableRead

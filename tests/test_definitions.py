@@ -1,0 +1,83 @@
+"""Records and patterns that are cheap to define are what `typing` and `re` make of the same words."""
+
+from __future__ import annotations
+
+import importlib
+import pickle
+import re
+import typing
+
+import pytest
+
+from buildguard import definitions
+from tests.conftest import REPOSITORY
+
+
+class _Place(definitions.NamedTuple):
+    """Where."""
+
+    name: str
+    line: int = 0
+    words: str | None = None
+
+    @property
+    def text(self) -> str:
+        """The place in one word."""
+        return f"{self.name}:{self.line}"
+
+    @classmethod
+    def first(cls) -> _Place:
+        """The beginning."""
+        return cls("a", 1)
+
+
+class _Typed(typing.NamedTuple):
+    """Where."""
+
+    name: str
+    line: int = 0
+    words: str | None = None
+
+
+def test_a_record_is_a_named_tuple() -> None:
+    place = _Place("a", words="b")
+
+    assert tuple(place) == tuple(_Typed("a", words="b"))
+    assert repr(place) == repr(_Typed("a", words="b")).replace("_Typed", "_Place")
+    assert place._replace(line=2).text == "a:2"
+    assert _Place.first() == _Place._make(["a", 1, None])
+    assert (_Place._fields, _Place._field_defaults) == (_Typed._fields, _Typed._field_defaults)
+    assert (_Place.__doc__, _Place.__module__, _Place.__qualname__) == (_Typed.__doc__, __name__, "_Place")
+    assert pickle.loads(pickle.dumps(place)) == place
+    assert typing.get_type_hints(_Place) == typing.get_type_hints(_Typed)
+    with pytest.raises(TypeError):
+        _Place()  # type: ignore[call-arg]
+
+
+def test_a_pattern_is_compiled_when_it_is_used() -> None:
+    pattern = definitions.lazy_pattern(r"(?P<letter>[a-z])+", re.IGNORECASE)
+    assert set(vars(pattern)) == {"_source"}
+
+    match = pattern.fullmatch("aB")
+
+    assert match is not None
+    assert match["letter"] == "B"
+    assert pattern.pattern == r"(?P<letter>[a-z])+"
+    assert definitions.lazy_pattern(b"x").sub(b"y", b"axb") == b"ayb"
+    with pytest.raises(AttributeError):
+        _ = pattern.nothing  # type: ignore[attr-defined]
+
+
+def test_every_pattern_can_be_compiled() -> None:
+    package = REPOSITORY / "buildguard"
+    files = [file for file in package.rglob("*.py") if "lazy_pattern(" in file.read_text("utf-8")]
+    names = [".".join(file.relative_to(REPOSITORY).with_suffix("").parts) for file in files]
+    lazy = [
+        value
+        for name in names
+        for value in vars(importlib.import_module(name)).values()
+        if isinstance(value, definitions._LazyPattern)
+    ]
+
+    assert len(lazy) > 100
+    assert all(one.flags >= 0 for one in lazy)
