@@ -7,7 +7,7 @@ by the manifest in the archive. Nothing that it looks at is imported or run. Fin
 not be looked at with 3.
 
 version: 0.1.0
-digest: sha256:559f3790f5a7d9bc2824f8f6fce99d1e204367da6478e551618dac1aac00d78c
+digest: sha256:1cd190bb31de33f9faa406133ff5b0393bbac5b1f7591d329a39ef2f8517b9ef
     (SHA-256 of everything below the line of equals signs)
 """
 
@@ -1196,7 +1196,6 @@ def check_pattern(pattern: str, where: str) -> None:
 ''',
     'buildguard.diagnostic': r'''from __future__ import annotations
 import re
-from typing import NamedTuple
 from buildguard.codes import Code, SourceMark
 class Severity(StrEnum):
     ERROR = "error"
@@ -1444,7 +1443,6 @@ def providers_of(module: str) -> tuple[str, ...]:
 import json
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import NamedTuple
 from buildguard.diagnostic import Finding
 class ImportForm(StrEnum):
     IMPORT = "import"
@@ -1459,6 +1457,8 @@ class Guard(StrEnum):
     TESTED = "tested"
     EXCEPT = "except"
     FALSE = "false"
+_FORMS = {form.value: form for form in ImportForm}
+_GUARDS = {guard.value: guard for guard in Guard}
 class ImportStatement(NamedTuple):
     line: int
     column: int
@@ -1495,6 +1495,7 @@ class UndecidedImport(NamedTuple):
     path: str
     line: int
     reason: str
+    is_executed: bool = False
 class ProjectImports(NamedTuple):
     findings: Mapping[str, tuple[Finding, ...]]
     undecided: tuple[UndecidedImport, ...]
@@ -1506,7 +1507,7 @@ def facts_from(data: bytes) -> ModuleFacts | None:
         rows = json.loads(data)
         return ModuleFacts(
             tuple(
-                ImportStatement(line, column, ImportForm(form), module, tuple(names), level, Guard(guard), late, lazy)
+                ImportStatement(line, column, _FORMS[form], module, tuple(names), level, _GUARDS[guard], late, lazy)
                 for line, column, form, module, names, level, guard, late, lazy in rows["imports"]
             ),
             MappingProxyType(rows["bound"]),
@@ -1514,7 +1515,7 @@ def facts_from(data: bytes) -> ModuleFacts | None:
             bool(rows["dynamic"]),
             tuple(PathChange(line, folder) for line, folder in rows["paths"]),
             tuple(
-                EvaluatedType(line, column, kind, text, Guard(guard))
+                EvaluatedType(line, column, kind, text, _GUARDS[guard])
                 for line, column, kind, text, guard in rows["evaluated"]
             ),
         )
@@ -1545,10 +1546,8 @@ def is_certain(row: ImportStatement, *, is_main: bool) -> bool:
 ''',
     'buildguard.imports.finder': r'''from __future__ import annotations
 import posixpath
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import NamedTuple
-_COMPILED = re.compile(r"\.(?:(?:cpython|pypy)-?\d+[\w-]*\.|abi3\.)?(?:so|pyd)\Z")
+_COMPILED = lazy_pattern(r"\.(?:(?:cpython|pypy)-?\d+[\w-]*\.|abi3\.)?(?:so|pyd)\Z")
 _MODULE_SUFFIXES = (".py", ".pyc")
 class ModuleKind(StrEnum):
     PACKAGE = "package"
@@ -1656,7 +1655,6 @@ class FileTree:
     'buildguard.imports.names': r'''from __future__ import annotations
 from collections.abc import Callable
 from enum import Enum
-from typing import NamedTuple
 from buildguard.imports.finder import FileTree, ModuleKind, ModuleLocation
 from buildguard.imports.records import Guard, ImportStatement, ModuleFacts
 _OF_EVERY_MODULE = frozenset(
@@ -1714,11 +1712,13 @@ class NameReader:
         if location.kind is ModuleKind.NAMESPACE:
             return Bound.UNKNOWN if self._may_be_foreign(module.name) else Bound.NO
         facts = self._facts(location.file) if location.kind in {ModuleKind.PACKAGE, ModuleKind.MODULE} else None
-        if facts is None or facts.dynamic:
+        if facts is None:
             return Bound.UNKNOWN
         line = facts.bound.get(name)
         if line is not None and (before is None or line < before):
             return Bound.YES
+        if facts.dynamic:
+            return Bound.UNKNOWN
         return self._by_stars(module, facts, name, before, seen | {module.name})
     def _by_stars(
         self, module: LoadedModule, facts: ModuleFacts, name: str, before: int | None, seen: frozenset[str]
@@ -1748,7 +1748,6 @@ class NameReader:
 ''',
     'buildguard.imports.resolver': r'''from __future__ import annotations
 from collections.abc import Callable, Container, Sequence
-from typing import NamedTuple
 from buildguard.imports.finder import FileTree, Lookup, ModuleKind, ModuleLocation
 from buildguard.imports.names import LoadedModule
 from buildguard.imports.records import ImportStatement
@@ -1787,6 +1786,7 @@ class Resolution(NamedTuple):
     @property
     def last(self) -> LoadedModule | None:
         return self.modules[-1] if self.kind is ImportKind.RESOLVED and self.modules else None
+_OUTSIDE = Resolution(ImportKind.OUTSIDE)
 class SearchPath(NamedTuple):
     front: tuple[str, ...]
     back: tuple[str, ...] = ()
@@ -1809,18 +1809,20 @@ class ModuleResolver:
         self._may_be_foreign = may_be_foreign
         self._prefer_installed = prefer_installed
         self._found: dict[str, Resolution] = {}
+        self._found_relative: dict[tuple[str, int, str], Resolution] = {}
         self._installed: dict[str, bool] = {}
     def resolve(self, module: LoadedModule, row: ImportStatement) -> Resolution:
         if row.level:
-            return self._relative(module, row)
+            return self._find_relative(module.package, row)
         top = row.module.partition(".")[0]
         if self._prefer_installed and self._means_installed(module, top):
-            return Resolution(ImportKind.OUTSIDE)
+            return _OUTSIDE
         return self.find(row.module)
     def _means_installed(self, module: LoadedModule, top: str) -> bool:
-        if not module.package:
+        package = module.package
+        if not package:
             return top == module.name or self.may_be_installed(top)
-        return top != module.package.partition(".")[0] and self.may_be_installed(top)
+        return self.may_be_installed(top) and top != package.partition(".")[0]
     def find(self, dotted: str) -> Resolution:
         known = self._found.get(dotted)
         if known is None:
@@ -1844,10 +1846,16 @@ class ModuleResolver:
         return known
     def _is_foreign(self, top: str, first: ModuleLocation) -> bool:
         return first.kind is ModuleKind.NAMESPACE and self.may_be_installed(top)
-    def _relative(self, module: LoadedModule, row: ImportStatement) -> Resolution:
-        if not module.package:
+    def _find_relative(self, package: str, row: ImportStatement) -> Resolution:
+        place = (package, row.level, row.module)
+        known = self._found_relative.get(place)
+        if known is None:
+            known = self._found_relative[place] = self._relative(package, row)
+        return known
+    def _relative(self, package: str, row: ImportStatement) -> Resolution:
+        if not package:
             return Resolution(ImportKind.NO_PACKAGE)
-        parts = module.package.split(".")
+        parts = package.split(".")
         if row.level > len(parts):
             return Resolution(ImportKind.BEYOND)
         base = self.find(".".join(parts[: len(parts) - row.level + 1]))
@@ -1875,7 +1883,7 @@ def _resolution(lookup: Lookup, parts: Sequence[str], before: tuple[LoadedModule
 ''',
     'buildguard.imports.faults': r'''from __future__ import annotations
 from collections.abc import Callable, Container, Mapping
-from typing import NamedTuple
+from typing import TypeAlias
 from buildguard.imports import standard_names
 from buildguard.imports.names import LoadedModule
 from buildguard.imports.records import ImportStatement, ModuleFacts
@@ -1974,7 +1982,6 @@ _TEXTS: Mapping[FaultKind, Callable[[ImportFault, str], FaultText]] = {
     'buildguard.imports.import_graph': r'''from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import NamedTuple
 from buildguard.imports.execution import is_certain, is_guarded
 from buildguard.imports.finder import ModuleKind
 from buildguard.imports.names import LoadedModule
@@ -1994,6 +2001,7 @@ class ImportGraph:
         self.resolver = resolver
         self.facts = facts
         self._edges: dict[str, tuple[ImportEdge, ...]] = {}
+        self._own_edges: dict[str, tuple[ImportEdge, ...]] = {}
     def edges(self, module: LoadedModule) -> tuple[ImportEdge, ...]:
         known = self._edges.get(module.name)
         if known is None:
@@ -2002,11 +2010,19 @@ class ImportGraph:
             known = tuple(self._edge(module, row) for row in rows if row.guard is not Guard.FALSE)
             self._edges[module.name] = known
         return known
+    def own_edges(self, module: LoadedModule) -> tuple[ImportEdge, ...]:
+        known = self._own_edges.get(module.name)
+        if known is None:
+            known = tuple(edge for edge in self.edges(module) if edge.resolution.modules)
+            self._own_edges[module.name] = known
+        return known
     def _edge(self, module: LoadedModule, row: ImportStatement) -> ImportEdge:
         resolution = self.resolver.resolve(module, row)
-        targets = [*resolution.modules, *self._submodules(resolution.last, row)]
-        sources = tuple(target for target in targets if has_source(target))
+        sources = self._sources(resolution, row) if resolution.modules else ()
         return ImportEdge(row, resolution, sources, is_certain(row, is_main=module.is_main))
+    def _sources(self, resolution: Resolution, row: ImportStatement) -> tuple[LoadedModule, ...]:
+        targets = [*resolution.modules, *self._submodules(resolution.last, row)]
+        return tuple(target for target in targets if has_source(target))
     def _submodules(self, package: LoadedModule | None, row: ImportStatement) -> Iterator[LoadedModule]:
         if package is None or row.form is not ImportForm.FROM:
             return
@@ -2056,7 +2072,6 @@ def _spread(
 ''',
     'buildguard.imports.circles': r'''from __future__ import annotations
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
 from buildguard.imports.execution import runs_at_import
 from buildguard.imports.import_graph import ImportEdge, ImportGraph, has_source
 from buildguard.imports.names import Bound, LoadedModule, NameReader
@@ -2109,7 +2124,7 @@ class _Execution:
         self._stack.append(module.name)
         self._lines[module.name] = 0
         late: set[str] = set()
-        for edge in self._graph.edges(module):
+        for edge in self._graph.own_edges(module):
             if not self._runs(module, edge):
                 late.update(target.name for target in edge.targets)
                 continue
@@ -2140,13 +2155,11 @@ class _Execution:
 ''',
     'buildguard.imports.program': r'''from __future__ import annotations
 import posixpath
-import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import NamedTuple
 from buildguard.imports.finder import FileTree, ModuleKind, ModuleLocation
 from buildguard.imports.names import LoadedModule
 from buildguard.imports.resolver import SearchPath
-_TEST = re.compile(
+_TEST = lazy_pattern(
     r"(?:^|/)(?:tests?|[^/]*-tests?(?:\.py)?|testing|e2e|fixtures|conftest\.py|test_[^/]*\.py|[^/]*_tests?\.py|[^/]*\{\{[^/]*)"
     r"(?:/|$)"
 )
@@ -2260,7 +2273,6 @@ def _aliases(nodes: Iterable[ast.AST], module: str) -> Iterator[str]:
 ''',
     'buildguard.imports.own_imports': r'''from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
-from typing import NamedTuple
 from buildguard.imports.circles import CircularImport, find_circles
 from buildguard.imports.execution import is_guarded
 from buildguard.imports.faults import FaultKind, ImportContext, ImportFault
@@ -2277,10 +2289,14 @@ class OutsideImport(NamedTuple):
     row: ImportStatement
     certain: bool
     chain: tuple[str, ...]
+class OpenImport(NamedTuple):
+    file: str
+    line: int
+    certain: bool
 class OwnImports(NamedTuple):
     faults: tuple[ImportFault, ...]
     outside: tuple[OutsideImport, ...]
-    undecided: tuple[tuple[str, int], ...]
+    undecided: tuple[OpenImport, ...]
     reached: Mapping[str, ReachedModule]
 class ProgramReader:
     def __init__(self, program: StartedProgram, context: ImportContext) -> None:
@@ -2328,7 +2344,7 @@ class OwnImportJudge:
         self._knows_path = knows_path
         self._faults: list[ImportFault] = []
         self._outside: list[OutsideImport] = []
-        self._undecided: list[tuple[str, int]] = []
+        self._undecided: list[OpenImport] = []
     def _follow(self, module: LoadedModule, row: ImportStatement) -> LoadedModule | None:
         return self._graph.resolver.resolve(module, row).last
     def result(self, reached: dict[str, ReachedModule]) -> OwnImports:
@@ -2358,7 +2374,7 @@ class OwnImportJudge:
     def _judge_own(self, item: ReachedModule, edge: ImportEdge) -> None:
         kind = edge.resolution.kind
         if kind is ImportKind.UNCLEAR:
-            self._undecided.append((item.module.location.file, edge.row.line))
+            self._leave_open(item, edge)
         elif kind in _WRONG_LEVEL:
             self._add(_WRONG_LEVEL[kind], item, edge, "." * edge.row.level + edge.row.module)
         elif kind is ImportKind.MISSING:
@@ -2374,7 +2390,7 @@ class OwnImportJudge:
         name = missing.rpartition(".")[2]
         other = next(self._graph.resolver.tree.other_cases(name, folders), "")
         if parent is not None and not has_source(parent) and parent.location.file:
-            self._undecided.append((item.module.location.file, edge.row.line))
+            self._leave_open(item, edge)
         else:
             self._add(FaultKind.OTHER_CASE if other else FaultKind.MISSING, item, edge, missing, other)
     def _judge_names(self, item: ReachedModule, edge: ImportEdge) -> None:
@@ -2388,7 +2404,10 @@ class OwnImportJudge:
                 kind = FaultKind.OTHER_CASE if other else FaultKind.UNBOUND
                 self._add(kind, item, edge, f"{source.name}.{name}" if other else name, other)
             elif bound is Bound.UNKNOWN and not self._is_refused(source):
-                self._undecided.append((item.module.location.file, edge.row.line))
+                self._leave_open(item, edge)
+    def _leave_open(self, item: ReachedModule, edge: ImportEdge) -> None:
+        certain = item.certain and edge.certain
+        self._undecided.append(OpenImport(item.module.location.file, edge.row.line, certain))
     def _is_refused(self, source: LoadedModule) -> bool:
         return has_source(source) and self._facts(source.location.file) is None
     def _add(self, kind: FaultKind, item: ReachedModule, edge: ImportEdge, name: str, detail: str = "") -> None:
@@ -2424,7 +2443,7 @@ from buildguard.imports.faults import FaultKind, ImportContext, ImportFault
 from buildguard.imports.finder import FileTree, ModuleKind, ModuleLocation
 from buildguard.imports.import_graph import ImportGraph, ReachedModule
 from buildguard.imports.names import LoadedModule
-from buildguard.imports.own_imports import OwnImportJudge, OwnImports
+from buildguard.imports.own_imports import OpenImport, OwnImportJudge, OwnImports
 from buildguard.imports.program import folders_above, home_of
 from buildguard.imports.resolver import ModuleResolver, SearchPath
 _MOST_MEMBERS = 8
@@ -2453,10 +2472,14 @@ class LooseReader:
         first = self._judge(folders, modules, certain=certain)
         if not first.faults or len(folders) == 1:
             return first
-        second = self._judge(folders[::-1], modules, certain=certain)
+        second = self._judge(folders[::-1], _to_judge_again(first, modules), certain=certain)
         shared = {_place(fault) for fault in second.faults}
         faults = tuple(fault for fault in first.faults if _place(fault) in shared)
-        lost = [(fault.module.location.file, fault.row.line) for fault in first.faults if _place(fault) not in shared]
+        lost = [
+            OpenImport(fault.module.location.file, fault.row.line, fault.certain)
+            for fault in first.faults
+            if _place(fault) not in shared
+        ]
         return first._replace(faults=faults, undecided=(*first.undecided, *lost))
     def _judge(self, folders: tuple[str, ...], modules: list[LoadedModule], *, certain: bool) -> OwnImports:
         resolver = ModuleResolver(
@@ -2497,6 +2520,11 @@ class LooseReader:
                 find_circles(graph, judge.names, [member]) for member in members
             ):
                 yield circle
+def _to_judge_again(first: OwnImports, modules: list[LoadedModule]) -> list[LoadedModule]:
+    if any(fault.kind is FaultKind.CIRCULAR for fault in first.faults):
+        return modules
+    files = {fault.module.location.file for fault in first.faults}
+    return [module for module in modules if module.location.file in files]
 def _place(fault: ImportFault) -> tuple[str, int, str, str]:
     return fault.module.location.file, fault.row.line, fault.name, fault.kind
 ''',
@@ -2505,11 +2533,10 @@ import posixpath
 import re
 from collections.abc import Callable, Iterator
 from functools import cached_property
-from typing import NamedTuple
 from buildguard.imports.faults import FaultKind, ImportFault
 from buildguard.imports.program import StartedProgram
 from buildguard.imports.records import ModuleFacts
-_GENERATED = re.compile(
+_GENERATED = lazy_pattern(
     r"_?version|__version__|_?build_info|.+_pb2(?:_grpc)?|.+_(?:thrift|rc|ui)|ui_.+|_?generated|.+_generated"
 )
 _STEP = ".buildguard/"
@@ -2539,12 +2566,17 @@ class DoubtFinder:
             yield f"{fault.name} is generated"
         for folder in folders:
             yield from self._of_folder(folder, name)
-        if re.search(rb"[\w/.*-]*\b%s\.py\b" % re.escape(name.encode()), self._texts.build_files):
+        if self._is_named_by_build(name):
             yield f"a build file names {name}.py"
         if fault.source is not None and self._changes_modules(fault.source.location.file):
             yield f"{fault.source.name} changes where its modules come from"
         if self._is_registered(fault.name):
             yield f"the project puts {fault.name} into sys.modules"
+    def _is_named_by_build(self, name: str) -> bool:
+        file = name.encode() + b".py"
+        return file in self._texts.build_files and (
+            re.search(rb"\b%s\b" % re.escape(file), self._texts.build_files) is not None
+        )
     def _of_folder(self, folder: str, name: str) -> Iterator[str]:
         stem = posixpath.join(folder, name)
         yield from filter(None, map(self._program.why_unknown, (f"{stem}.py", f"{stem}/__init__.py")))
@@ -2596,7 +2628,7 @@ class DoubtFinder:
         return facts is not None and not facts.dynamic
 ''',
     'buildguard.imports.third_party': r'''from __future__ import annotations
-from typing import NamedTuple, Protocol
+from typing import Protocol
 from buildguard.imports.records import ImportStatement
 class PackagePresence(StrEnum):
     PRESENT = "present"
@@ -2633,7 +2665,7 @@ from buildguard.imports import standard_names
 from buildguard.imports.doubts import DoubtFinder, ProjectTexts
 from buildguard.imports.execution import is_guarded
 from buildguard.imports.faults import ImportContext, ImportFault, describe
-from buildguard.imports.own_imports import OutsideImport, OwnImports, ProgramReader
+from buildguard.imports.own_imports import OpenImport, OutsideImport, OwnImports, ProgramReader
 from buildguard.imports.program import StartedProgram, is_test, sources_of
 from buildguard.imports.records import FileReach, Guard, ProjectImports, UndecidedImport
 from buildguard.imports.third_party import PackageAnswer, PackagePresence, PackageSource
@@ -2706,14 +2738,14 @@ class _ProgramJudge:
             self._take_fault(fault)
         for item in result.outside:
             self._take_outside(item)
-        for file, line in result.undecided:
-            self._leave_open(file, line, "its names are not known")
-    def _leave_open(self, file: str, line: int, reason: str) -> None:
-        self.undecided.append(UndecidedImport(self._origin(file), line, reason))
+        for left in result.undecided:
+            self._leave_open(left, "its names are not known")
+    def _leave_open(self, item: OpenImport, reason: str) -> None:
+        self.undecided.append(UndecidedImport(self._origin(item.file), item.line, reason, item.certain))
     def _take_fault(self, fault: ImportFault) -> None:
         doubt = self._doubts.find(fault)
         if doubt:
-            self._leave_open(fault.module.location.file, fault.row.line, doubt)
+            self._leave_open(_open_import(fault), doubt)
             return
         text = describe(fault, self._origin)
         self._add(Code.BG604, fault, text.message, text.hint, is_error=fault.certain)
@@ -2723,7 +2755,7 @@ class _ProgramJudge:
             return
         answer = self._packages.ask(item.row)
         if answer.presence is PackagePresence.UNKNOWN:
-            self._leave_open(item.module.location.file, item.row.line, answer.detail or "its package is not known")
+            self._leave_open(_open_import(item), answer.detail or "its package is not known")
         elif answer.presence is not PackagePresence.PRESENT:
             is_caught = answer.presence in _ABSENT and item.row.guard is Guard.MODULE_ONLY
             if is_caught or (self._packages.predicted and not self._is_reached(item)):
@@ -2742,6 +2774,8 @@ class _ProgramJudge:
     def _shown(self, chain: tuple[str, ...]) -> tuple[str, ...]:
         main = next((start.location.file for start in self._program.starts if start.is_main), "")
         return tuple(main.rpartition("/")[2] if name == "__main__" else name for name in chain)
+def _open_import(item: ImportFault | OutsideImport) -> OpenImport:
+    return OpenImport(item.module.location.file, item.row.line, item.certain)
 def _package_text(answer: PackageAnswer, packages: PackageSource) -> tuple[str, str]:
     if answer.presence is PackagePresence.NAME_MISSING:
         message = f"cannot import name '{answer.missing}' from '{answer.detail}' as it is installed in {packages.words}"
@@ -2768,7 +2802,7 @@ class LibraryModules(Container):
 import json
 from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import TypeAlias
 from buildguard.imports import standard_names
 _BUILD_NAMES = standard_names.words("""
     copy_file_range eventfd eventfd_read eventfd_write getrandom getresgid getresuid grantpt lchflags lchmod login_tty
@@ -2871,7 +2905,6 @@ def _depends_on_installation(module: str, reply: LibraryReply) -> bool:
     'buildguard.imports.standard_imports': r'''from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import NamedTuple
 from buildguard.codes import Code
 from buildguard.diagnostic import Finding, Range, Severity
 from buildguard.imports import standard_names
@@ -2905,7 +2938,7 @@ _MOVED = (
 )
 class ImportVerdict(NamedTuple):
     findings: tuple[Finding, ...]
-    undecided: tuple[tuple[int, str], ...]
+    undecided: tuple[tuple[int, str, bool], ...]
 def questions_of(statements: Iterable[ImportStatement]) -> set[Question]:
     names: dict[str, set[str]] = defaultdict(set)
     for statement in statements:
@@ -2923,13 +2956,14 @@ class ImportJudge:
         self._brings = brings
     def judge(self, statements: Iterable[ImportStatement], reach: FileReach) -> ImportVerdict:
         findings: list[Finding] = []
-        undecided: list[tuple[int, str]] = []
+        undecided: list[tuple[int, str, bool]] = []
         for statement in filter(is_of_library, statements):
             for item in self._judge(statement, reach):
                 if isinstance(item, Finding):
                     findings.append(item)
                 else:
-                    undecided.append((statement.line, item))
+                    is_executed = severity_of(statement, reach) is Severity.ERROR
+                    undecided.append((statement.line, item, is_executed))
         return ImportVerdict(tuple(findings), tuple(undecided))
     def _judge(self, statement: ImportStatement, reach: FileReach) -> Iterator[Finding | str]:
         answer = self._answers.get(statement.module)
@@ -3012,12 +3046,12 @@ import re
 from collections.abc import Callable, Iterable
 from functools import cached_property
 from buildguard.imports import standard_names
-DECLARES = re.compile(
+DECLARES = lazy_pattern(
     r"(^|/)([^/]*requirements[^/]*\.(txt|in)|constraints[^/]*\.txt|pyproject\.toml|setup\.(py|cfg)|Pipfile(\.lock)?"
     r"|(poetry|uv|pdm)\.lock|pylock[^/]*\.toml|environment[^/]*\.ya?ml|[^/]*(Docker|Container)file[^/]*|cloudbuild[^/]*\.ya?ml)$"
 )
-_BUILD_SYSTEM = re.compile(r"^\[build-system\].*?(?=^\[|\Z)", re.MULTILINE | re.DOTALL)
-_SETUP_IMPORTS = re.compile(r"^\s*(from|import) .*$", re.MULTILINE)
+_BUILD_SYSTEM = lazy_pattern(r"^\[build-system\].*?(?=^\[|\Z)", re.MULTILINE | re.DOTALL)
+_SETUP_IMPORTS = lazy_pattern(r"^\s*(from|import) .*$", re.MULTILINE)
 _DEPENDENTS = {
     "setuptools": standard_names.words("""
         apache-beam astroid gevent google-cloud-bigtable grpcio-tools gunicorn horovod kubernetes lightning nodeenv numba
@@ -3032,8 +3066,8 @@ _DEPENDENTS = {
     "standard-sunau": ["librosa", "audioread"],
 }
 _ONLY_OLD = {"gunicorn": re.compile(r"gunicorn\s*(==|~=|<=?)\s*(1?\d|20)\b")}
-_COMMANDS = re.compile(r"(^|/)([^/]*(Docker|Container)file[^/]*|cloudbuild[^/]*\.ya?ml)$")
-_INSTALLS = re.compile(r"\b(install|add|sync)\b")
+_COMMANDS = lazy_pattern(r"(^|/)([^/]*(Docker|Container)file[^/]*|cloudbuild[^/]*\.ya?ml)$")
+_INSTALLS = lazy_pattern(r"\b(install|add|sync)\b")
 class ProvidedModules:
     def __init__(self, texts: Callable[[], Iterable[tuple[str, str]]], modules: Iterable[str]) -> None:
         self._read = texts
@@ -3620,14 +3654,13 @@ KEPT = re.compile(
 def all_codes(code):
     codes = [code]
     for part in codes:
-        codes.extend(constant for constant in part.co_consts if type(constant) is CODE)
+        codes += [constant for constant in part.co_consts if type(constant) is CODE]
     return codes
-def bound_names(code, codes):
+def bound_names(code, codes, lines):
     import opcode
     bound = {}
     for name, offset in stored(code, opcode.opmap["STORE_NAME"], opcode.EXTENDED_ARG):
         bound.setdefault(name, offset)
-    lines = line_starts(code)
     at = 0
     for name, offset in bound.items():
         while at + 1 < len(lines) and lines[at + 1][0] <= offset:
@@ -3659,16 +3692,18 @@ def line_starts(code):
         line += lines - 256 if lines >= 128 else lines
         starts.append((offset, line))
     return starts
-def outline_of(data, typed):
+def outline_of(data, typed, blocks, is_whole=False):
     if b"\r" in data or b"\0" in data or b"\f" in data:
-        return None
+        return None, []
+    spans, left_out = spans_of(data, blocks)
+    last = len(spans) if is_whole or typed is not None else last_import(data, spans)
     pieces = []
-    kept = start = 0
-    for stop, is_whole in statement_ends(data):
-        if not is_whole:
-            continue
+    kept = 0
+    for number, (start, stop, is_block) in enumerate(spans):
         text = data[start:stop]
-        if not is_needed(text, typed):
+        if number >= last:
+            break
+        if is_block or not is_needed(text, typed):
             pieces.append(data[kept:start])
             pieces.append(b"\n" * text.count(b"\n"))
             kept = stop
@@ -3676,9 +3711,30 @@ def outline_of(data, typed):
             pieces.append(data[kept:start])
             pieces.append(without_functions(text))
             kept = stop
+    pieces.append(data[kept : spans[last][0]] if last < len(spans) else data[kept:])
+    return b"".join(pieces), left_out
+def spans_of(data, blocks):
+    spans, left_out = [], []
+    start = counted = 0
+    line = 1
+    for stop, is_whole in statement_ends(data):
+        if not is_whole:
+            continue
+        is_block = False
+        if blocks and BLOCK_START.match(data, start):
+            line += data.count(b"\n", counted, start)
+            counted = start
+            is_block = line in blocks
+            left_out += [line] if is_block else []
+        spans.append((start, stop, is_block))
         start = stop
-    pieces.append(data[kept:])
-    return b"".join(pieces)
+    return spans, left_out
+def last_import(data, spans):
+    for number in range(len(spans) - 1, -1, -1):
+        start, stop, is_block = spans[number]
+        if not is_block and (data.find(b"import", start, stop) >= 0 or data.find(b"__all__", start, stop) >= 0):
+            return number + 1
+    return 0
 def statement_ends(data):
     at = last = double = single = 0
     quotes = DOUBLE in data or SINGLE in data
@@ -3695,6 +3751,20 @@ def statement_ends(data):
         if not is_decorator:
             at = stop
     yield len(data), True
+def statements_with(data, word):
+    pieces, start = [], 0
+    for stop, is_whole in statement_ends(data):
+        if is_whole:
+            if data.find(word, start, stop) >= 0:
+                pieces.append(data[start:stop])
+            start = stop
+    return b"".join(pieces)
+def uses_in(code, name):
+    import opcode
+    if any(name in nested.co_names for nested in all_codes(code)[1:]):
+        return None
+    operations = [opcode.opmap[kind] for kind in ("LOAD_NAME", "STORE_NAME")]
+    return sum(used == name for kind in operations for used, _at in stored(code, kind, opcode.EXTENDED_ARG))
 def is_needed(text, typed):
     if (b"import" in text and IMPORTS.search(text)) or (typed is not None and (typed.search(text) or b"class" in text)):
         return True
@@ -3739,27 +3809,30 @@ def imports_in(codes):
     'buildguard.remote.import_codes': r'''import re
 import sys
 from itertools import accumulate
-from buildguard.remote.import_outline import BLOCK_START, CODE, imports_in, line_starts, stored
+from buildguard.remote.import_outline import BLOCK_START, CODE, line_starts, stored
 IMPORT_LINE = re.compile(
     rb"[ \t]*(?:import[ \t]+|(from)[ \t]+(\.*)[ \t]*)([A-Za-z0-9_.]*)[^;#\n]*(?:#[^\n]*)?(?:\n|\Z)"
 )
 MARGIN_OF_LINE = re.compile(rb"[ \t]*")
 HEADER = re.compile(rb"^[ \t]*(?:async[ \t]+)?(?:def|class)[ \t]+([A-Za-z0-9_]+)[^\n]*\n", re.MULTILINE)
 EXPORTS = re.compile(rb"^__all__[ \t]*=[ \t]*([\[(])([^\])#]*)[\])][ \t]*$", re.MULTILINE)
+SYS_PATH = re.compile(rb"(?<!\w)sys(?!\w)(?!\.(?!path\b)\w|[ \t]*[\n,#])|^[ \t\f]*\.[ \t]*path\b", re.MULTILINE)
 QUOTED = re.compile(rb"([\"'])([A-Za-z0-9_.]+)\1\Z")
 NOT_PLAIN = frozenset(("exit", "quit", "_exit", "import_module", "__import__", "addsitedir"))
 CHANGES = frozenset(("insert", "append"))
 RETURNS = ("RETURN_VALUE", "RETURN_CONST")
 NEWEST = (3, 15)
+FAR = 100
 FUNCTION = 1
-def plain_imports(data, codes, names):
-    is_path = "path" in names and "sys" in names and not CHANGES.isdisjoint(names)
-    if is_path or not NOT_PLAIN.isdisjoint(names) or b"\r" in data or sys.version_info >= NEWEST:
+def plain_reader(data, names, lines):
+    if not NOT_PLAIN.isdisjoint(names) or b"\r" in data or sys.version_info >= NEWEST:
         return None
-    try:
-        return PlainReader(data, codes).read(codes[0])
-    except UnclearImportError:
-        return None
+    return None if may_change_paths(data, names) else PlainReader(data, lines)
+def may_change_paths(data, names):
+    if "addsitedir" in names:
+        return True
+    is_named = "path" in names and "sys" in names and not CHANGES.isdisjoint(names)
+    return is_named and SYS_PATH.search(data) is not None
 def plain_exports(data, bound):
     match = EXPORTS.search(data)
     if match is None or data.count(b"__all__") > 1 or data.count(b"\n", 0, match.start()) + 1 != bound.get("__all__"):
@@ -3772,24 +3845,42 @@ def plain_exports(data, bound):
 class UnclearImportError(Exception):
     pass
 class PlainReader:
-    def __init__(self, data, codes):
+    def __init__(self, data, lines):
         import opcode
         self._data = data
-        self._lengths = [0]
-        self._lengths += accumulate(map(len, data.split(b"\n")))
-        self._is_nested = imports_in(codes) > imports_in(codes[:1])
+        self._lines = lines
+        self._starts = [0, 0]
+        self._is_nested = may_nest_imports(data)
         self._import = opcode.opmap["IMPORT_NAME"]
         self._constant = opcode.opmap["LOAD_CONST"]
         self._extended = opcode.EXTENDED_ARG
         self._raise = opcode.opmap["RAISE_VARARGS"]
         self._returns = [opcode.opmap[name] for name in RETURNS if name in opcode.opmap]
+    def read_module(self, code):
+        try:
+            return self.read(code)
+        except UnclearImportError:
+            return None
+    def read_blocks(self, code):
+        blocks = {}
+        if self._raise in code.co_code[::2]:
+            return blocks
+        for line, item in self._blocks(code):
+            begin = self._start_of(line)
+            try:
+                self._margin(begin, 0, None)
+                blocks[line] = self.read(item, bool(item.co_flags & FUNCTION), self._body_of(item, begin))
+            except UnclearImportError:
+                continue
+        return blocks
     def read(self, code, late=False, body=None):
-        items = list(self._statements(code)) + list(self._blocks(code))
-        self._check_order(code, items)
+        lines = self._lines if body is None else line_starts(code)
+        items = list(self._statements(code, lines)) + list(self._blocks(code))
+        self._check_order(code, items, lines)
         rows = []
         margin = 0 if body is None else None
         for line, item in sorted(items, key=first_of):
-            begin = self._lengths[line - 1] + line - 1
+            begin = self._start_of(line)
             margin = self._margin(begin, margin, body)
             if type(item) is CODE:
                 rows += self.read(item, late or bool(item.co_flags & FUNCTION), self._body_of(item, begin))
@@ -3797,14 +3888,22 @@ class PlainReader:
                 rows.append([line, margin + 1] + self._written(item, begin) + ["", late, False])
             body = begin
         return rows
-    def _check_order(self, code, items):
+    def _start_of(self, line):
+        starts = self._starts
+        if line - len(starts) > FAR:
+            self._starts = starts = [0, 0]
+            starts += [end + number for number, end in enumerate(accumulate(map(len, self._data.split(b"\n"))), 1)]
+        while len(starts) <= line:
+            starts.append(self._data.index(b"\n", starts[-1]) + 1)
+        return starts[line]
+    def _check_order(self, code, items, lines):
         if not items:
             return
         operations = code.co_code[::2]
         ends = [self._raise]
         if code.co_flags & FUNCTION:
             last = max(map(first_of, items))
-            stop = next((start for start, line in line_starts(code) if line == last), len(code.co_code))
+            stop = next((start for start, line in lines if line == last), len(code.co_code))
             operations = operations[: stop // 2]
             ends += self._returns
         if any(end in operations for end in ends):
@@ -3818,8 +3917,8 @@ class PlainReader:
         if self._data[begin - 2 : begin] == b"\\\n":
             raise UnclearImportError
         return width
-    def _statements(self, code):
-        lines, at = line_starts(code), 0
+    def _statements(self, code, lines):
+        at = 0
         for module, offset in stored(code, self._import, self._extended):
             while at + 1 < len(lines) and lines[at + 1][0] <= offset:
                 at += 1
@@ -3863,6 +3962,17 @@ class PlainReader:
         if header is None or not is_block or header.group(1) != code.co_name.encode():
             raise UnclearImportError
         return header.end()
+def may_nest_imports(data):
+    at = data.find(b"import")
+    while at >= 0:
+        start = data.rfind(b"\n", 0, at) + 1
+        before = data[start:at]
+        if before and not before.startswith((b"from", b"#")):
+            return True
+        if b";" in before or b":" in before:
+            return True
+        at = data.find(b"import", at + 6)
+    return False
 def first_of(pair):
     return pair[0]
 def lesser(width):
@@ -3872,8 +3982,16 @@ def lesser(width):
 import re
 import sys
 from buildguard.remote.evaluated_types import TypeReader, typed_bytes
-from buildguard.remote.import_codes import plain_exports, plain_imports
-from buildguard.remote.import_outline import all_codes, bound_names, imports_in, outline_of
+from buildguard.remote.import_codes import may_change_paths, plain_exports, plain_reader
+from buildguard.remote.import_outline import (
+    all_codes,
+    bound_names,
+    imports_in,
+    line_starts,
+    outline_of,
+    statements_with,
+    uses_in,
+)
 from buildguard.remote.import_tests import (
     ENDS,
     PATH_CALLS,
@@ -3883,6 +4001,7 @@ from buildguard.remote.import_tests import (
     is_own_package,
     literal_names,
 )
+ENCODER = []
 LARGEST = 2 << 20
 DYNAMIC = frozenset({"globals", "exec", "modules", "meta_path", "path_hooks"})
 DYNAMIC_AT_TOP = frozenset({"vars", "locals", "eval", "__dict__", "setattr"})
@@ -3898,18 +4017,22 @@ def facts_for(version):
     return lambda data, code: import_facts(data, code, wanted, "linux")
 def import_facts(data: bytes, code: object, version: object, platform: str) -> bytes:
     try:
-        import json
         if len(data) > LARGEST or sys.version_info < (3, 8):
             return b""
-        return json.dumps(read_facts(data, code, version, platform), separators=(",", ":")).encode("ascii")
+        text = encoder().encode(read_facts(data, code, version, platform))
+        return text.encode("ascii")
     except Exception:
         return b""
+def encoder():
+    if not ENCODER:
+        import json
+        ENCODER.append(json.JSONEncoder(separators=(",", ":"), check_circular=False))
+    return ENCODER[0]
 def read_facts(data, code, version, platform):
     codes = all_codes(code)
-    names = set()
-    for part in codes:
-        names.update(part.co_names)
-    bound = bound_names(code, codes if b"global" in data else ())
+    names = set().union(*[part.co_names for part in codes])
+    lines = line_starts(code)
+    bound = bound_names(code, codes if b"global" in data else (), lines)
     dynamic = bool(
         not DYNAMIC.isdisjoint(names) or "__getattr__" in bound or not DYNAMIC_AT_TOP.isdisjoint(code.co_names)
     )
@@ -3918,29 +4041,57 @@ def read_facts(data, code, version, platform):
     if typed is not None and not typed.search(data):
         typed = None
     if b"import" in data or b"__all__" in data or typed is not None:
-        plain = None if typed is not None else plain_facts(data, codes, names, bound)
-        facts.update(tree_facts(data, codes, names, bound, (version, platform, typed)) if plain is None else plain)
+        reader = None if typed is not None else plain_reader(data, names, lines)
+        plain = None if reader is None else plain_facts(data, code, bound, reader)
+        if plain is None:
+            blocks = {} if reader is None else reader.read_blocks(code)
+            plain = tree_facts(data, codes, (names, bound, version, platform, typed), blocks)
+        facts.update(plain)
     return facts
-def plain_facts(data, codes, names, bound):
-    exports = plain_exports(data, bound) if b"__all__" in data else None
-    if exports is None and b"__all__" in data:
+def plain_facts(data, code, bound, reader):
+    rows = reader.read_module(code)
+    if rows is None or b"__all__" not in data:
+        return None if rows is None else {"imports": rows}
+    exports = plain_exports(data, bound)
+    if exports is not None:
+        return {"imports": rows, "exports": exports}
+    parts = read_exports(data, code)
+    return None if parts is None else {"imports": rows, "exports": parts.exports if parts.exports_known else None}
+def read_exports(data, code):
+    text = statements_with(data, b"__all__")
+    if b"__all__ as" in text or b"\r" in data or b"\f" in data or not text.isascii():
         return None
-    rows = plain_imports(data, codes, names)
-    return None if rows is None else {"imports": rows, "exports": exports}
-def tree_facts(data, codes, names, bound, how):
-    outline = outline_of(data, how[2])
     try:
-        reader = None if outline is None else read_tree(outline, data, names, bound, *how)
+        tree = ast.parse(text)
+    except (SyntaxError, ValueError):
+        return None
+    uses = [node for node in ast.walk(tree) if isinstance(node, ast.Name) and node.id == "__all__"]
+    changes = [node for node in ast.walk(tree) if isinstance(node, ast.AugAssign) and node.target in uses]
+    if len(uses) + len(changes) != uses_in(code, "__all__"):
+        return None
+    reader = FactReader(text, (), Evaluator(sys.version_info, "linux", ()))
+    reader.read(tree)
+    return reader
+def tree_facts(data, codes, how, blocks):
+    outline, left_out = outline_of(data, how[-1], blocks, is_whole=may_change_paths(data, how[0]))
+    rows = [row for line in left_out for row in blocks[line]]
+    try:
+        reader = None if outline is None else read_tree(outline, data, *how)
     except (SyntaxError, ValueError):
         reader = None
-    if reader is None or reader.count != imports_in(codes) or not names.issuperset(reader.modules):
-        reader = read_tree(data, data, names, bound, *how)
+    compiled = imports_in(codes)
+    if reader is None or reader.count + len(rows) != compiled or not how[0].issuperset(reader.modules):
+        reader, rows = read_tree(data, data, *how), []
+        if compiled > reader.count and (b"finally" not in data or not reader.count):
+            raise ValueError("an import is in a statement that is not known here")
     return {
-        "imports": reader.imports,
+        "imports": sorted(reader.imports + rows, key=line_of) if rows else reader.imports,
         "paths": reader.paths,
         "exports": reader.exports if reader.exports_known else None,
         "evaluated": reader.types.rows if reader.types is not None else [],
     }
+def line_of(row):
+    return row[0]
 def read_tree(text, data, names, bound, version, platform, typed):
     reader = FactReader(data, names, Evaluator(version, platform, names))
     if typed is not None:
@@ -3948,13 +4099,15 @@ def read_tree(text, data, names, bound, version, platform, typed):
     reader.read(ast.parse(text))
     return reader
 class ImportBlock:
-    def __init__(self, guard="", late=False, model=False, caught=False):
+    def __init__(self, guard="", late=False, model=False, caught=False, local=False):
         self.guard = guard
         self.late = late
         self.model = model
         self.caught = caught
+        self.local = local or late
     def inside(self, guard):
-        return ImportBlock(max(self.guard, guard, key=GUARDS.index), self.late, self.model, self.caught)
+        guard = max(self.guard, guard, key=GUARDS.index)
+        return ImportBlock(guard, self.late, self.model, self.caught, self.local)
     @property
     def runs(self):
         return not self.late and not self.caught and self.guard in ("", "conditional", "main")
@@ -4039,7 +4192,7 @@ class FactReader:
     def _class(self, node, block):
         self._expressions(node, block)
         is_model = self.types is not None and self.types.is_model(node)
-        self._body(node.body, ImportBlock(block.guard, block.late, is_model, block.caught))
+        self._body(node.body, ImportBlock(block.guard, block.late, is_model, block.caught, local=True))
         return False
     def _if(self, node, block):
         self._expressions(node, block)
@@ -4107,7 +4260,7 @@ class FactReader:
         for target in targets:
             if isinstance(target, ast.Name) and target.id == "__all__" and not block.late:
                 self._export(node)
-        if not block.late and node.value is not None and not isinstance(node, ast.AugAssign):
+        if not block.local and node.value is not None and not isinstance(node, ast.AugAssign):
             self.values.see_assignment(targets, node.value)
         return False
     def _export(self, node):
@@ -4175,7 +4328,6 @@ import fnmatch
 import posixpath
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import NamedTuple
 from buildguard.diagnostic import Finding, Severity
 from buildguard.imports.declared import DECLARES, ProvidedModules
 from buildguard.imports.doubts import ProjectTexts
@@ -4282,7 +4434,7 @@ class _BuildJudge:
         for path, facts in known.items():
             verdict = judge.judge(facts.imports, reach[path])
             yield from ((path, finding) for finding in verdict.findings)
-            yield from ((path, reason) for _line, reason in verdict.undecided)
+            yield from ((path, reason) for _line, reason, _is_executed in verdict.undecided)
             if facts.evaluated:
                 has_backport = provided.declares(BACKPORT)
                 for finding in judge_types(facts.evaluated, reach[path], version, has_backport=has_backport):
