@@ -7,7 +7,7 @@ by the manifest in the archive. Nothing that it looks at is imported or run. Fin
 not be looked at with 3.
 
 version: 0.1.0
-digest: sha256:1cd190bb31de33f9faa406133ff5b0393bbac5b1f7591d329a39ef2f8517b9ef
+digest: sha256:07a398713640318ab1bffc8aaf1119521e42e4602c04bf088796196b1edbf64a
     (SHA-256 of everything below the line of equals signs)
 """
 
@@ -1111,6 +1111,37 @@ def _json(value: object) -> str:
 
 # Each module of ours that judges imports, without its comments.
 MODULES = {
+    'buildguard.definitions': r'''from __future__ import annotations
+import re
+from collections import namedtuple
+from typing import TYPE_CHECKING, Any, AnyStr, cast
+if TYPE_CHECKING:
+    from typing import NamedTuple
+else:
+    class _RecordType(type):
+        def __new__(cls, name: str, bases: tuple[type, ...], body: dict[str, Any]) -> type:
+            if not bases:
+                return super().__new__(cls, name, bases, body)
+            types = body.pop("__annotations__")
+            defaults = [body.pop(field) for field in types if field in body]
+            record = namedtuple(name, types, defaults=defaults, module=body.pop("__module__"))
+            record.__annotations__ = record.__new__.__annotations__ = types
+            for key, value in body.items():
+                setattr(record, key, value)
+            return record
+    class NamedTuple(metaclass=_RecordType):
+        pass
+class _LazyPattern:
+    def __init__(self, text: Any, flags: int) -> None:
+        self._source = text, flags
+    def __getattr__(self, name: str) -> Any:
+        value = getattr(re.compile(*self._source), name)
+        setattr(self, name, value)
+        return value
+def lazy_pattern(text: AnyStr, flags: int = 0) -> re.Pattern[AnyStr]:
+    return cast("re.Pattern[AnyStr]", _LazyPattern(text, flags))
+__all__ = ["NamedTuple", "lazy_pattern"]
+''',
     'buildguard.codes': r'''from __future__ import annotations
 import re
 from pathlib import Path
@@ -1200,6 +1231,7 @@ def check_pattern(pattern: str, where: str) -> None:
     'buildguard.diagnostic': r'''from __future__ import annotations
 import re
 from buildguard.codes import Code, SourceMark
+from buildguard.definitions import NamedTuple
 class Severity(StrEnum):
     ERROR = "error"
     WARNING = "warning"
@@ -1446,11 +1478,13 @@ def providers_of(module: str) -> tuple[str, ...]:
 import json
 from collections.abc import Mapping
 from types import MappingProxyType
+from buildguard.definitions import NamedTuple
 from buildguard.diagnostic import Finding
 class ImportForm(StrEnum):
     IMPORT = "import"
     FROM = "from"
     CALL = "call"
+    ATTRIBUTE = "attribute"
 class Guard(StrEnum):
     NONE = ""
     CONDITIONAL = "conditional"
@@ -1491,6 +1525,10 @@ class ModuleFacts(NamedTuple):
     dynamic: bool
     paths: tuple[PathChange, ...]
     evaluated: tuple[EvaluatedType, ...]
+    attributes: tuple[ImportStatement, ...] = ()
+    @property
+    def library_uses(self) -> tuple[ImportStatement, ...]:
+        return (*self.imports, *self.attributes)
 class FileReach(NamedTuple):
     certain: bool
     chain: tuple[str, ...] = ()
@@ -1521,6 +1559,10 @@ def facts_from(data: bytes) -> ModuleFacts | None:
                 EvaluatedType(line, column, kind, text, _GUARDS[guard])
                 for line, column, kind, text, guard in rows["evaluated"]
             ),
+            tuple(
+                ImportStatement(line, column, ImportForm.ATTRIBUTE, module, (name,), 0, _GUARDS[guard], late)
+                for line, column, module, name, guard, late in rows["attributes"]
+            ),
         )
     except (TypeError, KeyError) as error:
         raise ValueError(f"these are no facts: {error}") from error
@@ -1550,6 +1592,7 @@ def is_certain(row: ImportStatement, *, is_main: bool) -> bool:
     'buildguard.imports.finder': r'''from __future__ import annotations
 import posixpath
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from buildguard.definitions import NamedTuple, lazy_pattern
 _COMPILED = lazy_pattern(r"\.(?:(?:cpython|pypy)-?\d+[\w-]*\.|abi3\.)?(?:so|pyd)\Z")
 _MODULE_SUFFIXES = (".py", ".pyc")
 class ModuleKind(StrEnum):
@@ -1658,6 +1701,7 @@ class FileTree:
     'buildguard.imports.names': r'''from __future__ import annotations
 from collections.abc import Callable
 from enum import Enum
+from buildguard.definitions import NamedTuple
 from buildguard.imports.finder import FileTree, ModuleKind, ModuleLocation
 from buildguard.imports.records import Guard, ImportStatement, ModuleFacts
 _OF_EVERY_MODULE = frozenset(
@@ -1751,6 +1795,7 @@ class NameReader:
 ''',
     'buildguard.imports.resolver': r'''from __future__ import annotations
 from collections.abc import Callable, Container, Sequence
+from buildguard.definitions import NamedTuple
 from buildguard.imports.finder import FileTree, Lookup, ModuleKind, ModuleLocation
 from buildguard.imports.names import LoadedModule
 from buildguard.imports.records import ImportStatement
@@ -1886,7 +1931,7 @@ def _resolution(lookup: Lookup, parts: Sequence[str], before: tuple[LoadedModule
 ''',
     'buildguard.imports.faults': r'''from __future__ import annotations
 from collections.abc import Callable, Container, Mapping
-from typing import TypeAlias
+from buildguard.definitions import NamedTuple
 from buildguard.imports import standard_names
 from buildguard.imports.names import LoadedModule
 from buildguard.imports.records import ImportStatement, ModuleFacts
@@ -1985,6 +2030,7 @@ _TEXTS: Mapping[FaultKind, Callable[[ImportFault, str], FaultText]] = {
     'buildguard.imports.import_graph': r'''from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from buildguard.definitions import NamedTuple
 from buildguard.imports.execution import is_certain, is_guarded
 from buildguard.imports.finder import ModuleKind
 from buildguard.imports.names import LoadedModule
@@ -2075,6 +2121,7 @@ def _spread(
 ''',
     'buildguard.imports.circles': r'''from __future__ import annotations
 from collections.abc import Iterable, Iterator
+from buildguard.definitions import NamedTuple
 from buildguard.imports.execution import runs_at_import
 from buildguard.imports.import_graph import ImportEdge, ImportGraph, has_source
 from buildguard.imports.names import Bound, LoadedModule, NameReader
@@ -2159,6 +2206,7 @@ class _Execution:
     'buildguard.imports.program': r'''from __future__ import annotations
 import posixpath
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from buildguard.definitions import NamedTuple, lazy_pattern
 from buildguard.imports.finder import FileTree, ModuleKind, ModuleLocation
 from buildguard.imports.names import LoadedModule
 from buildguard.imports.resolver import SearchPath
@@ -2276,6 +2324,7 @@ def _aliases(nodes: Iterable[ast.AST], module: str) -> Iterator[str]:
 ''',
     'buildguard.imports.own_imports': r'''from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
+from buildguard.definitions import NamedTuple
 from buildguard.imports.circles import CircularImport, find_circles
 from buildguard.imports.execution import is_guarded
 from buildguard.imports.faults import FaultKind, ImportContext, ImportFault
@@ -2536,6 +2585,7 @@ import posixpath
 import re
 from collections.abc import Callable, Iterator
 from functools import cached_property
+from buildguard.definitions import NamedTuple, lazy_pattern
 from buildguard.imports.faults import FaultKind, ImportFault
 from buildguard.imports.program import StartedProgram
 from buildguard.imports.records import ModuleFacts
@@ -2632,6 +2682,7 @@ class DoubtFinder:
 ''',
     'buildguard.imports.third_party': r'''from __future__ import annotations
 from typing import Protocol
+from buildguard.definitions import NamedTuple
 from buildguard.imports.records import ImportStatement
 class PackagePresence(StrEnum):
     PRESENT = "present"
@@ -2805,7 +2856,7 @@ class LibraryModules(Container):
 import json
 from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
-from typing import TypeAlias
+from buildguard.definitions import NamedTuple
 from buildguard.imports import standard_names
 _BUILD_NAMES = standard_names.words("""
     copy_file_range eventfd eventfd_read eventfd_write getrandom getresgid getresuid grantpt lchflags lchmod login_tty
@@ -2909,10 +2960,11 @@ def _depends_on_installation(module: str, reply: LibraryReply) -> bool:
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from buildguard.codes import Code
+from buildguard.definitions import NamedTuple
 from buildguard.diagnostic import Finding, Range, Severity
 from buildguard.imports import standard_names
 from buildguard.imports.library_answers import Availability, LibraryAnswer, Question
-from buildguard.imports.records import FileReach, Guard, ImportStatement
+from buildguard.imports.records import FileReach, Guard, ImportForm, ImportStatement
 _NEVER_FAILS = frozenset({Guard.FALSE, Guard.EXCEPT, Guard.TESTED, Guard.HANDLER})
 _MAY_NOT_RUN = frozenset({Guard.CONDITIONAL, Guard.MAIN})
 _MOVED = (
@@ -2970,7 +3022,10 @@ class ImportJudge:
         return ImportVerdict(tuple(findings), tuple(undecided))
     def _judge(self, statement: ImportStatement, reach: FileReach) -> Iterator[Finding | str]:
         answer = self._answers.get(statement.module)
-        if answer is None or answer.module is Availability.UNDECIDED:
+        state = Availability.UNDECIDED if answer is None else answer.module
+        if statement.form is ImportForm.ATTRIBUTE and state in {Availability.UNDECIDED, Availability.MISSING}:
+            return
+        if answer is None or state is Availability.UNDECIDED:
             yield "the target's interpreter could not be asked"
             return
         if answer.module is not Availability.MISSING:
@@ -3007,6 +3062,8 @@ def _missing_module(statement: ImportStatement, answer: LibraryAnswer, reach: Fi
 def _missing_names(statement: ImportStatement, missing: list[str], reach: FileReach, version: str) -> Finding:
     chain = chain_words(reach, statement.module)
     message = f"cannot import name {', '.join(missing)} from {statement.module} on Python {version}{chain}"
+    if statement.form is ImportForm.ATTRIBUTE:
+        message = f"module {statement.module} has no attribute {missing[0]} on Python {version}{chain}"
     hint = _hint_for(statement, missing)
     return Finding(Code.BG602, _range(statement), message, hint, severity=severity_of(statement, reach))
 def _hint_for(statement: ImportStatement, missing: list[str]) -> str:
@@ -3048,6 +3105,7 @@ def _hint(row: EvaluatedType, kind: str) -> str:
 import re
 from collections.abc import Callable, Iterable
 from functools import cached_property
+from buildguard.definitions import lazy_pattern
 from buildguard.imports import standard_names
 DECLARES = lazy_pattern(
     r"(^|/)([^/]*requirements[^/]*\.(txt|in)|constraints[^/]*\.txt|pyproject\.toml|setup\.(py|cfg)|Pipfile(\.lock)?"
@@ -3638,6 +3696,195 @@ class TypeReader:
             return node.id
         return repr(node.value) if isinstance(node, ast.Constant) else "…"
 ''',
+    'buildguard.remote.library_attributes': r'''import ast
+ANNOTATIONS_LATE_FROM = 14
+CHANGED_WORDS = """
+abc: update_abstractmethods
+aifc: openfp
+argparse: BooleanOptionalAction
+ast: Bytes Ellipsis Interpolation Match MatchAs NameConstant Num ParamSpec Str TemplateStr TryStar TypeAlias TypeVar unparse
+asyncio: AbstractChildWatcher Barrier BrokenBarrierError EventLoop FastChildWatcher PidfdChildWatcher QueueShutDown Runner
+    SafeChildWatcher TaskGroup ThreadedChildWatcher Timeout coroutine create_eager_task_factory eager_task_factory
+    get_child_watcher iscoroutinefunction set_child_watcher timeout timeout_at to_thread
+base64: b32hexdecode b32hexencode decodestring encodestring z85decode z85encode
+binascii: a2b_hqx b2a_hqx rlecode_hqx rledecode_hqx
+builtins: BaseExceptionGroup EncodingWarning ExceptionGroup PythonFinalizationError aiter anext
+calendar: APRIL AUGUST DECEMBER Day FEBRUARY JANUARY JULY JUNE MARCH MAY Month NOVEMBER OCTOBER SEPTEMBER
+cgi: escape parse_qs parse_qsl
+codecs: unregister
+collections: AsyncGenerator AsyncIterable AsyncIterator Awaitable ByteString Callable Collection Container Coroutine Generator
+    Hashable ItemsView Iterable Iterator KeysView Mapping MappingView MutableMapping MutableSequence MutableSet Reversible
+    Sequence Set Sized ValuesView
+collections.abc: Buffer ByteString
+configparser: LegacyInterpolation MultilineContinuationError SafeConfigParser UNNAMED_SECTION
+contextlib: AsyncContextDecorator aclosing chdir
+copy: replace
+csv: QUOTE_NOTNULL QUOTE_STRINGS
+ctypes: LittleEndianUnion c_time_t
+dataclasses: KW_ONLY
+datetime: UTC
+enum: EnumCheck EnumDict EnumType FlagBoundary ReprEnum StrEnum global_enum nonmember verify
+fractions: gcd
+functools: Placeholder cache
+gc: is_finalized
+gettext: bind_textdomain_codeset ldgettext ldngettext lgettext lngettext
+glob: translate
+hashlib: file_digest
+heapq: heapify_max heappop_max heappush_max
+http: HTTPMethod
+http.server: CGIHTTPRequestHandler HTTPSServer ThreadingHTTPSServer
+importlib: find_loader
+importlib.abc: Finder ResourceReader Traversable TraversableResources
+importlib.metadata: PackageMetadata packages_distributions
+importlib.resources: as_file contents files is_resource open_binary open_text path read_binary read_text
+importlib.util: module_for_loader set_loader set_package
+inspect: ArgSpec BufferFlags formatargspec get_annotations getargspec getmembers_static markcoroutinefunction
+io: Reader Writer text_encoding
+itertools: batched pairwise
+keyword: issoftkeyword softkwlist
+locale: format getdefaultlocale getencoding localize resetlocale
+logging: getHandlerByName getHandlerNames getLevelNamesMapping
+math: cbrt exp2 fma lcm nextafter sumprod ulp
+mimetypes: guess_file_type
+operator: call is_none is_not_none
+os: eventfd pidfd_open process_cpu_count reload_environ splice unshare waitstatus_to_exitcode
+os.path: isjunction splitroot
+pathlib: UnsupportedOperation
+pkgutil: ImpImporter ImpLoader find_loader get_loader resolve_name
+platform: dist freedesktop_os_release linux_distribution popen
+plistlib: Data readPlist readPlistFromBytes writePlist writePlistToBytes
+queue: ShutDown
+random: binomialvariate randbytes
+re: NOFLAG PatternError TEMPLATE template
+socket: recv_fds send_fds
+sqlite3: Blob OptimizedUnicode enable_shared_cache
+ssl: RAND_pseudo_bytes match_hostname wrap_socket
+statistics: LinearRegression correlation covariance fmean kde linear_regression
+sunau: openfp
+sys: exception getcheckinterval orig_argv set_coroutine_wrapper setcheckinterval stdlib_module_names unraisablehook
+threading: getprofile gettrace setprofile_all_threads settrace_all_threads
+time: clock
+tracemalloc: reset_peak
+types: EllipsisType GenericAlias NoneType NotImplementedType UnionType get_original_bases
+typing: Annotated ByteString Concatenate Final Literal LiteralString Never NoDefault NotRequired ParamSpec ParamSpecArgs
+    ParamSpecKwargs Protocol ReadOnly Required Self SupportsIndex TypeAlias TypeAliasType TypeGuard TypeIs TypeVarTuple
+    TypedDict Unpack assert_never assert_type clear_overloads dataclass_transform final get_args get_origin get_overloads
+    get_protocol_members is_protocol is_typeddict override reveal_type runtime_checkable
+unittest: IsolatedAsyncioTestCase enterModuleContext findTestCases getTestCaseNames makeSuite
+uuid: uuid6 uuid7 uuid8
+warnings: deprecated
+wave: openfp
+xml.etree.ElementTree: canonicalize indent
+zoneinfo: available_timezones
+"""
+def changed_names(words):
+    names = {}
+    for line in words.replace("\n    ", " ").strip().splitlines():
+        module, _colon, rest = line.partition(":")
+        names[module] = frozenset(rest.split())
+    modules = {}
+    for module, of_module in names.items():
+        for name in of_module:
+            modules.setdefault(name, []).append(module)
+    return names, modules
+CHANGED, MODULES_WITH = changed_names(CHANGED_WORDS)
+NAMES = frozenset(MODULES_WITH)
+def may_use(data, names):
+    for name in NAMES & names:
+        for module in MODULES_WITH[name]:
+            parts = module.split(".")
+            if module not in names and not (len(parts) > 1 and names.issuperset(parts)):
+                continue
+            last = parts[-1].encode("ascii")
+            if last + b"." + name.encode("ascii") in data or last + b" as " in data:
+                return True
+    return False
+class AttributeReader:
+    def __init__(self, tree, minor):
+        self.rows = []
+        self._modules = module_names(tree)
+        self._has_late_annotations = minor >= ANNOTATIONS_LATE_FROM or has_future(tree)
+        self._seen = set()
+    def read(self, statement, place, block):
+        pending = list(self._expressions(statement, block))
+        while pending:
+            node = pending.pop()
+            if isinstance(node, (ast.IfExp, ast.BoolOp, ast.Lambda)):
+                continue
+            if isinstance(node, ast.Attribute):
+                self._attribute(node, place, block)
+            pending += ast.iter_child_nodes(node)
+    def _expressions(self, statement, block):
+        late = self._has_late_annotations
+        waiting = [getattr(statement, "returns", None)] if late else []
+        if isinstance(statement, ast.AnnAssign) and (block.late or late):
+            waiting.append(statement.annotation)
+        for node in ast.iter_child_nodes(statement):
+            if isinstance(node, ast.arguments):
+                for value in node.defaults + node.kw_defaults + ([] if late else annotations_of(node)):
+                    if value is not None:
+                        yield value
+            elif isinstance(node, (ast.expr, ast.keyword, ast.withitem)) and node not in waiting:
+                yield node
+    def _attribute(self, node, place, block):
+        if not isinstance(node.ctx, ast.Load):
+            return
+        module = self._module_of(node.value)
+        if node.attr in CHANGED.get(module, ()):
+            line, column = place(node)
+            key = (module, node.attr, block.late, block.guard)
+            if key not in self._seen:
+                self._seen.add(key)
+                self.rows.append([line, column, module, node.attr, block.guard, block.late])
+    def _module_of(self, node):
+        if isinstance(node, ast.Name):
+            return self._modules.get(node.id, "")
+        if isinstance(node, ast.Attribute):
+            parent = self._module_of(node.value)
+            return parent + "." + node.attr if parent else ""
+        return ""
+def annotations_of(arguments):
+    listed = getattr(arguments, "posonlyargs", []) + arguments.args + arguments.kwonlyargs
+    return [item.annotation for item in listed + [arguments.vararg, arguments.kwarg] if item is not None]
+def has_future(tree):
+    return any(
+        isinstance(node, ast.ImportFrom)
+        and node.module == "__future__"
+        and any(alias.name == "annotations" for alias in node.names)
+        for node in tree.body
+    )
+def module_names(tree):
+    imported = {}
+    other = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                top = alias.name.partition(".")[0]
+                note(imported, other, alias.asname or top, alias.name if alias.asname else top)
+        elif isinstance(node, ast.ImportFrom):
+            base = "" if node.level or not node.module else node.module + "."
+            for alias in node.names:
+                module = base + alias.name
+                if base and module in CHANGED:
+                    note(imported, other, alias.asname or alias.name, module)
+                else:
+                    other.add(alias.asname or alias.name)
+        else:
+            other.update(names_bound(node))
+    return {name: module for name, module in imported.items() if name not in other and "*" not in other}
+def note(imported, other, name, module):
+    if imported.setdefault(name, module) != module:
+        other.add(name)
+def names_bound(node):
+    if isinstance(node, ast.Name):
+        return () if isinstance(node.ctx, ast.Load) else (node.id,)
+    if isinstance(node, ast.arg):
+        return (node.arg,)
+    if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.ExceptHandler)):
+        return (node.name,)
+    names = [getattr(node, field, None) for field in ("name", "rest")]
+    return [name for name in names if isinstance(name, str)] if not isinstance(node, ast.alias) else ()
+''',
     'buildguard.remote.import_outline': r'''import re
 CODE = type((lambda: None).__code__)
 DOUBLE, SINGLE = b'"' * 3, b"'" * 3
@@ -4004,6 +4251,7 @@ from buildguard.remote.import_tests import (
     is_own_package,
     literal_names,
 )
+from buildguard.remote.library_attributes import AttributeReader, may_use
 ENCODER = []
 LARGEST = 2 << 20
 DYNAMIC = frozenset({"globals", "exec", "modules", "meta_path", "path_hooks"})
@@ -4012,6 +4260,7 @@ CALLS = ("importlib.import_module", "importlib.__import__", "__import__", "built
 CATCHES_NAMES = frozenset({"ImportError", "Exception", "BaseException"})
 IMPORTING = (ast.Import, ast.ImportFrom)
 CATCHES_TYPES = frozenset({"TypeError", "Exception", "BaseException"})
+CATCHES_ATTRIBUTES = frozenset({"AttributeError", "Exception", "BaseException"})
 GUARDS = ("", "conditional", "main", "module-only", "handler", "tested", "except", "false")
 def facts_here(data, code):
     return import_facts(data, code, sys.version_info, "linux")
@@ -4040,6 +4289,7 @@ def read_facts(data, code, version, platform):
         not DYNAMIC.isdisjoint(names) or "__getattr__" in bound or not DYNAMIC_AT_TOP.isdisjoint(code.co_names)
     )
     facts = {"imports": [], "bound": bound, "exports": None, "dynamic": dynamic, "paths": [], "evaluated": []}
+    facts["attributes"] = read_attributes(data, names, version, platform) if may_use(data, names) else []
     typed = typed_bytes(version[1])
     if typed is not None and not typed.search(data):
         typed = None
@@ -4051,6 +4301,12 @@ def read_facts(data, code, version, platform):
             plain = tree_facts(data, codes, (names, bound, version, platform, typed), blocks)
         facts.update(plain)
     return facts
+def read_attributes(data, names, version, platform):
+    tree = ast.parse(data)
+    reader = FactReader(data, names, Evaluator(version, platform, names))
+    reader.attributes = AttributeReader(tree, version[1])
+    reader.read(tree)
+    return reader.attributes.rows
 def plain_facts(data, code, bound, reader):
     rows = reader.read_module(code)
     if rows is None or b"__all__" not in data:
@@ -4102,7 +4358,8 @@ def read_tree(text, data, names, bound, version, platform, typed):
     reader.read(ast.parse(text))
     return reader
 class ImportBlock:
-    def __init__(self, guard="", late=False, model=False, caught=False, local=False):
+    def __init__(self, guard="", late=False, model=False, caught=False, local=False, absent=False):
+        self.absent = absent
         self.guard = guard
         self.late = late
         self.model = model
@@ -4110,7 +4367,7 @@ class ImportBlock:
         self.local = local or late
     def inside(self, guard):
         guard = max(self.guard, guard, key=GUARDS.index)
-        return ImportBlock(guard, self.late, self.model, self.caught, self.local)
+        return ImportBlock(guard, self.late, self.model, self.caught, self.local, self.absent)
     @property
     def runs(self):
         return not self.late and not self.caught and self.guard in ("", "conditional", "main")
@@ -4121,6 +4378,7 @@ class FactReader:
         self.exports = []
         self.exports_known = False
         self.types = None
+        self.attributes = None
         self.values = values
         self._data = data
         self._lines = None
@@ -4146,6 +4404,8 @@ class FactReader:
     def _expressions(self, node, block):
         if self.types is not None and block.runs:
             self.types.read(node, self._place, block.guard, block.model)
+        if self.attributes is not None and not block.absent:
+            self.attributes.read(node, self._place, block)
         if self._has_calls:
             for child in ast.iter_child_nodes(node):
                 if isinstance(child, (ast.expr, ast.withitem, ast.keyword)):
@@ -4195,7 +4455,7 @@ class FactReader:
     def _class(self, node, block):
         self._expressions(node, block)
         is_model = self.types is not None and self.types.is_model(node)
-        self._body(node.body, ImportBlock(block.guard, block.late, is_model, block.caught, local=True))
+        self._body(node.body, ImportBlock(block.guard, block.late, is_model, block.caught, True, block.absent))
         return False
     def _if(self, node, block):
         self._expressions(node, block)
@@ -4223,6 +4483,7 @@ class FactReader:
             call = item.context_expr
             if isinstance(call, ast.Call) and self.values.dotted(call.func) in ("contextlib.suppress", "suppress"):
                 block = block.inside(self._caught(call.args))
+                block.absent = block.absent or any(self.values.dotted(node) in CATCHES_ATTRIBUTES for node in call.args)
         self._body(node.body, block)
         return False
     def _match(self, node, block):
@@ -4231,23 +4492,32 @@ class FactReader:
         return False
     def _try(self, node, block):
         caught = ""
-        for handler in node.handlers:
+        for handler in filter(self._goes_on, node.handlers):
             types = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]
             caught = max(caught, self._caught(types), key=GUARDS.index)
         if caught:
             self.values.see_names(node)
         body = block.inside(caught)
-        body.caught = block.caught or any(map(self._catches_types, node.handlers))
+        body.caught = block.caught or any(self._catches(handler, CATCHES_TYPES) for handler in node.handlers)
+        body.absent = block.absent or any(self._catches(handler, CATCHES_ATTRIBUTES) for handler in node.handlers)
         first = 1 + next((at for at, item in enumerate(node.body) if not isinstance(item, IMPORTING)), len(node.body))
         ended = self._body(node.body[:first], body)
         ended = self._body(node.body[first:], body.inside("conditional" if node.handlers else "")) or ended
         for handler in node.handlers:
-            self._body(handler.body, block.inside("handler" if caught else "conditional"))
+            instead = block.inside("handler" if caught else "conditional")
+            instead.absent = body.absent
+            self._body(handler.body, instead)
         self._body(node.orelse, block.inside("handler" if caught else ""))
         return self._body(node.finalbody, block) or (ended and not node.handlers)
-    def _catches_types(self, handler):
+    def _goes_on(self, handler):
+        last = handler.body[-1]
+        is_exit = isinstance(last, ast.Expr) and isinstance(last.value, ast.Call)
+        return not isinstance(last, ast.Raise) and not (is_exit and self.values.dotted(last.value.func) in ENDS)
+    def _catches(self, handler, names):
+        if not self._goes_on(handler):
+            return False
         types = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]
-        return any(node is None or self.values.dotted(node) in CATCHES_TYPES for node in types)
+        return any(node is None or self.values.dotted(node) in names for node in types)
     def _caught(self, types):
         guard = ""
         for node in types:
@@ -4331,6 +4601,7 @@ import fnmatch
 import posixpath
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from buildguard.definitions import NamedTuple
 from buildguard.diagnostic import Finding, Severity
 from buildguard.imports.declared import DECLARES, ProvidedModules
 from buildguard.imports.doubts import ProjectTexts
@@ -4435,7 +4706,7 @@ class _BuildJudge:
         provided = ProvidedModules(self._declarations, self._facts)
         judge = ImportJudge(self._answers(known.values()), version, provided.brings)
         for path, facts in known.items():
-            verdict = judge.judge(facts.imports, reach[path])
+            verdict = judge.judge(facts.library_uses, reach[path])
             yield from ((path, finding) for finding in verdict.findings)
             yield from ((path, reason) for _line, reason, _is_executed in verdict.undecided)
             if facts.evaluated:
@@ -4444,7 +4715,7 @@ class _BuildJudge:
                     yield path, finding
     def _answers(self, facts: Iterable[ModuleFacts]) -> dict[str, LibraryAnswer]:
         judge = AnswerJudge(sys.version_info[1], sys.platform, is_image=False)
-        return judge.answer(questions_of(row for of_file in facts for row in of_file.imports), _ask)
+        return judge.answer(questions_of(row for of_file in facts for row in of_file.library_uses), _ask)
     def _declarations(self) -> Iterator[tuple[str, str]]:
         for path in self._sources.paths:
             data = self._sources.read(path) if DECLARES.search(path) else None

@@ -60,14 +60,14 @@ class ImportCheck:
     ) -> TargetImports:
         reach = {path: how for path, how in project.reach.items() if path in facts}
         known = {path: rows for path, rows in facts.items() if path in reach and rows is not None}
-        answers = self._library.ask(questions_of(row for rows in known.values() for row in rows.imports))
+        answers = self._library.ask(questions_of(row for rows in known.values() for row in rows.library_uses))
         provided = ProvidedModules(self._declarations, facts)
         judge = ImportJudge(answers, f"3.{self._library.minor}", provided.brings)
         diagnostics = list(self._of_project_files(project, read))
         undecided = [UndecidedImport(path, 1, _UNREAD, how.certain) for path, how in reach.items() if path not in known]
         undecided += (item for item in project.undecided if item.path in known)
         for path, rows in known.items():
-            verdict = judge.judge(rows.imports, reach[path])
+            verdict = judge.judge(rows.library_uses, reach[path])
             findings = [*verdict.findings, *self._types(rows, reach[path], provided)]
             diagnostics += self._diagnostics(read[path], path, findings)
             undecided += [UndecidedImport(path, *item) for item in verdict.undecided]

@@ -20,6 +20,7 @@ from buildguard.remote import program
 _FACTS = (
     "import_tests.py",
     "evaluated_types.py",
+    "library_attributes.py",
     "import_outline.py",
     "import_codes.py",
     "import_facts.py",

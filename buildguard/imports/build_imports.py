@@ -152,7 +152,7 @@ class _BuildJudge:
         provided = ProvidedModules(self._declarations, self._facts)
         judge = ImportJudge(self._answers(known.values()), version, provided.brings)
         for path, facts in known.items():
-            verdict = judge.judge(facts.imports, reach[path])
+            verdict = judge.judge(facts.library_uses, reach[path])
             yield from ((path, finding) for finding in verdict.findings)
             yield from ((path, reason) for _line, reason, _is_executed in verdict.undecided)
             if facts.evaluated:
@@ -162,7 +162,7 @@ class _BuildJudge:
 
     def _answers(self, facts: Iterable[ModuleFacts]) -> dict[str, LibraryAnswer]:
         judge = AnswerJudge(sys.version_info[1], sys.platform, is_image=False)
-        return judge.answer(questions_of(row for of_file in facts for row in of_file.imports), _ask)
+        return judge.answer(questions_of(row for of_file in facts for row in of_file.library_uses), _ask)
 
     def _declarations(self) -> Iterator[tuple[str, str]]:
         for path in self._sources.paths:

@@ -12,11 +12,12 @@ from buildguard.diagnostic import Finding
 
 
 class ImportForm(StrEnum):
-    """How a module is imported: `import x`, `from x import y`, or `importlib.import_module("x")`."""
+    """How a module is asked for: `import x`, `from x import y`, `importlib.import_module("x")`, or `x.y` after an import."""
 
     IMPORT = "import"
     FROM = "from"
     CALL = "call"
+    ATTRIBUTE = "attribute"
 
 
 class Guard(StrEnum):
@@ -84,7 +85,8 @@ class ModuleFacts(NamedTuple):
     """What is known of one module.
 
     `bound` has every name that the module binds at its top, on any path, with the first line where it does; star imports
-    are among `imports`. `exports` is a literal `__all__`, None without one or where it is computed. A `dynamic` module may
+    are among `imports`. `attributes` are the names that it takes by a dot from a module of the standard library, as far as not
+    every Python has them. `exports` is a literal `__all__`, None without one or where it is computed. A `dynamic` module may
     bind names that no reader can see (`__getattr__`, `globals()`, `exec`, `sys.modules`): no name is missing from it.
     """
 
@@ -94,6 +96,12 @@ class ModuleFacts(NamedTuple):
     dynamic: bool
     paths: tuple[PathChange, ...]
     evaluated: tuple[EvaluatedType, ...]
+    attributes: tuple[ImportStatement, ...] = ()
+
+    @property
+    def library_uses(self) -> tuple[ImportStatement, ...]:
+        """What it may ask of the standard library."""
+        return (*self.imports, *self.attributes)
 
 
 class FileReach(NamedTuple):
@@ -138,6 +146,10 @@ def facts_from(data: bytes) -> ModuleFacts | None:
             tuple(
                 EvaluatedType(line, column, kind, text, _GUARDS[guard])
                 for line, column, kind, text, guard in rows["evaluated"]
+            ),
+            tuple(
+                ImportStatement(line, column, ImportForm.ATTRIBUTE, module, (name,), 0, _GUARDS[guard], late)
+                for line, column, module, name, guard, late in rows["attributes"]
             ),
         )
     except (TypeError, KeyError) as error:

@@ -10,7 +10,7 @@ from buildguard.definitions import NamedTuple
 from buildguard.diagnostic import Finding, Range, Severity
 from buildguard.imports import standard_names
 from buildguard.imports.library_answers import Availability, LibraryAnswer, Question
-from buildguard.imports.records import FileReach, Guard, ImportStatement
+from buildguard.imports.records import FileReach, Guard, ImportForm, ImportStatement
 
 _NEVER_FAILS = frozenset({Guard.FALSE, Guard.EXCEPT, Guard.TESTED, Guard.HANDLER})
 _MAY_NOT_RUN = frozenset({Guard.CONDITIONAL, Guard.MAIN})
@@ -92,7 +92,10 @@ class ImportJudge:
     def _judge(self, statement: ImportStatement, reach: FileReach) -> Iterator[Finding | str]:
         """Findings in one import, or the reason why it cannot be decided."""
         answer = self._answers.get(statement.module)
-        if answer is None or answer.module is Availability.UNDECIDED:
+        state = Availability.UNDECIDED if answer is None else answer.module
+        if statement.form is ImportForm.ATTRIBUTE and state in {Availability.UNDECIDED, Availability.MISSING}:
+            return  # that is said of the import itself
+        if answer is None or state is Availability.UNDECIDED:
             yield "the target's interpreter could not be asked"
             return
         if answer.module is not Availability.MISSING:
@@ -142,6 +145,8 @@ def _missing_module(statement: ImportStatement, answer: LibraryAnswer, reach: Fi
 def _missing_names(statement: ImportStatement, missing: list[str], reach: FileReach, version: str) -> Finding:
     chain = chain_words(reach, statement.module)
     message = f"cannot import name {', '.join(missing)} from {statement.module} on Python {version}{chain}"
+    if statement.form is ImportForm.ATTRIBUTE:
+        message = f"module {statement.module} has no attribute {missing[0]} on Python {version}{chain}"
     hint = _hint_for(statement, missing)
     return Finding(Code.BG602, _range(statement), message, hint, severity=severity_of(statement, reach))
 

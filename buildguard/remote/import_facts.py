@@ -8,6 +8,7 @@ exports  the names in a literal `__all__`; null without one, or where it is comp
 dynamic  whether names appear in ways that this pass does not follow (`__getattr__`, `globals()`, `exec`, `sys.modules`)
 paths    rows of line and folder that the module adds to `sys.path`; null where the folder is computed, "@" is the module's own
 evaluated rows of line, column, kind, text and guard: type expressions that run at import and need a newer Python
+attributes rows of line, column, module, name, guard and late: names taken from the standard library by a dot that not every Python has
 """
 
 import ast
@@ -34,6 +35,7 @@ from buildguard.remote.import_tests import (
     is_own_package,
     literal_names,
 )
+from buildguard.remote.library_attributes import AttributeReader, may_use
 
 ENCODER = []  # type: list[object]
 LARGEST = 2 << 20  # bytes of a source that is still read: larger ones are data
@@ -45,6 +47,7 @@ CALLS = ("importlib.import_module", "importlib.__import__", "__import__", "built
 CATCHES_NAMES = frozenset({"ImportError", "Exception", "BaseException"})
 IMPORTING = (ast.Import, ast.ImportFrom)
 CATCHES_TYPES = frozenset({"TypeError", "Exception", "BaseException"})
+CATCHES_ATTRIBUTES = frozenset({"AttributeError", "Exception", "BaseException"})
 # How strong each guard is: of two around one import the stronger counts.
 GUARDS = ("", "conditional", "main", "module-only", "handler", "tested", "except", "false")
 
@@ -90,6 +93,7 @@ def read_facts(data, code, version, platform):
         not DYNAMIC.isdisjoint(names) or "__getattr__" in bound or not DYNAMIC_AT_TOP.isdisjoint(code.co_names)
     )
     facts = {"imports": [], "bound": bound, "exports": None, "dynamic": dynamic, "paths": [], "evaluated": []}
+    facts["attributes"] = read_attributes(data, names, version, platform) if may_use(data, names) else []
     typed = typed_bytes(version[1])
     if typed is not None and not typed.search(data):
         typed = None
@@ -101,6 +105,15 @@ def read_facts(data, code, version, platform):
             plain = tree_facts(data, codes, (names, bound, version, platform, typed), blocks)
         facts.update(plain)
     return facts
+
+
+def read_attributes(data, names, version, platform):
+    """The rows of the names that are taken from the standard library by a dot: few sources have any."""
+    tree = ast.parse(data)
+    reader = FactReader(data, names, Evaluator(version, platform, names))
+    reader.attributes = AttributeReader(tree, version[1])
+    reader.read(tree)
+    return reader.attributes.rows
 
 
 def plain_facts(data, code, bound, reader):
@@ -177,11 +190,12 @@ def read_tree(text, data, names, bound, version, platform, typed):
 class ImportBlock:
     """What surrounds statements: the guard of their imports, and whether a function holds them.
 
-    `model` is the body of a class that pydantic reads, `caught` a place where errors of types are handled. What is assigned in a
-    `local` one, a function or a class, is no constant of the module.
+    `model` is the body of a class that pydantic reads, `caught` a place where errors of types are handled, `absent` one where a
+    missing attribute is. What is assigned in a `local` one, a function or a class, is no constant of the module.
     """
 
-    def __init__(self, guard="", late=False, model=False, caught=False, local=False):
+    def __init__(self, guard="", late=False, model=False, caught=False, local=False, absent=False):
+        self.absent = absent
         self.guard = guard
         self.late = late
         self.model = model
@@ -191,7 +205,7 @@ class ImportBlock:
     def inside(self, guard):
         """The same place under one more guard."""
         guard = max(self.guard, guard, key=GUARDS.index)
-        return ImportBlock(guard, self.late, self.model, self.caught, self.local)
+        return ImportBlock(guard, self.late, self.model, self.caught, self.local, self.absent)
 
     @property
     def runs(self):
@@ -208,6 +222,7 @@ class FactReader:
         self.exports = []
         self.exports_known = False
         self.types = None  # who looks for type expressions that the target cannot evaluate
+        self.attributes = None  # who looks for names that are taken by a dot
         self.values = values
         self._data = data
         self._lines = None
@@ -240,6 +255,8 @@ class FactReader:
         """Calls that import, and types that cannot be evaluated, in the expressions of a statement itself."""
         if self.types is not None and block.runs:
             self.types.read(node, self._place, block.guard, block.model)
+        if self.attributes is not None and not block.absent:
+            self.attributes.read(node, self._place, block)
         if self._has_calls:
             for child in ast.iter_child_nodes(node):
                 if isinstance(child, (ast.expr, ast.withitem, ast.keyword)):
@@ -299,7 +316,7 @@ class FactReader:
     def _class(self, node, block):
         self._expressions(node, block)
         is_model = self.types is not None and self.types.is_model(node)
-        self._body(node.body, ImportBlock(block.guard, block.late, is_model, block.caught, local=True))
+        self._body(node.body, ImportBlock(block.guard, block.late, is_model, block.caught, True, block.absent))
         return False
 
     def _if(self, node, block):
@@ -330,6 +347,7 @@ class FactReader:
             call = item.context_expr
             if isinstance(call, ast.Call) and self.values.dotted(call.func) in ("contextlib.suppress", "suppress"):
                 block = block.inside(self._caught(call.args))
+                block.absent = block.absent or any(self.values.dotted(node) in CATCHES_ATTRIBUTES for node in call.args)
         self._body(node.body, block)
         return False
 
@@ -340,25 +358,36 @@ class FactReader:
 
     def _try(self, node, block):
         caught = ""
-        for handler in node.handlers:
+        for handler in filter(self._goes_on, node.handlers):
             types = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]
             caught = max(caught, self._caught(types), key=GUARDS.index)
         if caught:
             self.values.see_names(node)
         body = block.inside(caught)
-        body.caught = block.caught or any(map(self._catches_types, node.handlers))
+        body.caught = block.caught or any(self._catches(handler, CATCHES_TYPES) for handler in node.handlers)
+        body.absent = block.absent or any(self._catches(handler, CATCHES_ATTRIBUTES) for handler in node.handlers)
         first = 1 + next((at for at, item in enumerate(node.body) if not isinstance(item, IMPORTING)), len(node.body))
         ended = self._body(node.body[:first], body)
         # what comes after another statement is not reached where that raises: `long` decides for Python 2
         ended = self._body(node.body[first:], body.inside("conditional" if node.handlers else "")) or ended
         for handler in node.handlers:
-            self._body(handler.body, block.inside("handler" if caught else "conditional"))
+            instead = block.inside("handler" if caught else "conditional")
+            instead.absent = body.absent  # what takes the place of a name that is not there
+            self._body(handler.body, instead)
         self._body(node.orelse, block.inside("handler" if caught else ""))
         return self._body(node.finalbody, block) or (ended and not node.handlers)
 
-    def _catches_types(self, handler):
+    def _goes_on(self, handler):
+        """Whether the module goes on after a handler, as far as its own last statement says."""
+        last = handler.body[-1]
+        is_exit = isinstance(last, ast.Expr) and isinstance(last.value, ast.Call)
+        return not isinstance(last, ast.Raise) and not (is_exit and self.values.dotted(last.value.func) in ENDS)
+
+    def _catches(self, handler, names):
+        if not self._goes_on(handler):
+            return False
         types = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]
-        return any(node is None or self.values.dotted(node) in CATCHES_TYPES for node in types)
+        return any(node is None or self.values.dotted(node) in names for node in types)
 
     def _caught(self, types):
         """The guard that catching some exceptions is: None stands for a bare `except`."""

@@ -27,10 +27,7 @@ class ImageTree:
         """`compose` is the line of a compose file that builds the image, empty where none does."""
         self.model = model
         self._sent = sent
-        self._by_source: dict[str, PlacedFile] = {}
-        for placed in model.files.values():
-            if placed.source:
-                self._by_source.setdefault(placed.source, placed)
+        self._by_source = _first_by_source(model.files.values())
         has_code = not compose or any(source.endswith(".py") for source in self._by_source)
         self._mount = "" if has_code else f"the Dockerfile copies no Python source, so {compose} may mount it"
         self._doubts = {posixpath.basename(source): reason for source, reason in model.doubts.items()}
@@ -104,6 +101,15 @@ class ImageTree:
             if is_below(path, folder)
         )
         return list(dict.fromkeys(candidate for candidate in candidates if not candidate.startswith("..")))
+
+
+def _first_by_source(files: Iterable[PlacedFile]) -> dict[str, PlacedFile]:
+    """The first place in the image of each file of the project."""
+    places: dict[str, PlacedFile] = {}
+    for placed in files:
+        if placed.source:
+            places.setdefault(placed.source, placed)
+    return places
 
 
 def _origins(files: Mapping[str, PlacedFile]) -> list[tuple[str, str]]:

@@ -11,7 +11,8 @@ import tokenize
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
-Part = tuple[str, frozenset[str]]  # a module of the package, and the names that are taken from it; none for all of them
+# A module of the package, and the names that are taken from it with what they use there; none for all of them.
+Part = tuple[str, frozenset[str]]
 _LAYOUT = {tokenize.COMMENT, tokenize.NL, tokenize.DEDENT, tokenize.ENDMARKER}
 
 
@@ -75,6 +76,7 @@ def _imported(alias: ast.alias) -> str:
 def _definitions(source: str, tree: ast.Module, wanted: Collection[str]) -> Iterator[str]:
     """The text of what a part defines, comments above it included; all of it, or what is wanted."""
     lines = source.splitlines(keepends=True)
+    wanted = _with_used(source, tree, wanted)
     before = 0
     for node in tree.body:
         last = node.end_lineno or node.lineno
@@ -82,6 +84,22 @@ def _definitions(source: str, tree: ast.Module, wanted: Collection[str]) -> Iter
         if name in wanted if wanted else name:
             yield "".join(lines[before:last])
         before = last
+
+
+def _with_used(source: str, tree: ast.Module, wanted: Collection[str]) -> set[str]:
+    """The wanted names, and those of the same module that their definitions use, and so on."""
+    uses = {
+        _name_of(source, node): {part.id for part in ast.walk(node) if isinstance(part, ast.Name)}
+        for node in (tree.body if wanted else ())
+    }
+    reached: set[str] = set()
+    pending = [*wanted]
+    while pending:
+        name = pending.pop()
+        if name not in reached:
+            reached.add(name)
+            pending += uses.get(name, set()) & uses.keys()
+    return reached
 
 
 def _name_of(source: str, node: ast.stmt) -> str:

@@ -47,7 +47,7 @@ def load_modules():
 _METHODS = frozenset({"removesuffix", "removeprefix"})
 _NEWER = (
     (re.compile(r"^from enum import StrEnum\n", re.MULTILINE), ""),
-    (re.compile(r", TypeAlias\b"), ""),
+    (re.compile(r"^from typing import TypeAlias\n|, TypeAlias\b", re.MULTILINE), ""),
     (re.compile(r": TypeAlias = "), " = "),
     (re.compile(r"\(Container\[str\]\)"), "(Container)"),
 )

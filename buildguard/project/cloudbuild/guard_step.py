@@ -33,6 +33,7 @@ _PARTS: tuple[Part, ...] = (
 )
 # The modules that judge imports, each after those that it imports.
 _IMPORTS = (
+    "buildguard.definitions",
     "buildguard.codes",
     "buildguard.diagnostic",
     "buildguard.imports.standard_names",
@@ -59,6 +60,7 @@ _IMPORTS = (
     "buildguard.remote.library_query",
     "buildguard.remote.import_tests",
     "buildguard.remote.evaluated_types",
+    "buildguard.remote.library_attributes",
     "buildguard.remote.import_outline",
     "buildguard.remote.import_codes",
     "buildguard.remote.import_facts",

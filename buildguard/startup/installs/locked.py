@@ -106,13 +106,17 @@ def of_uv(lock: Lock, platform: WheelPlatform, choice: InstallChoice) -> Iterato
 
 def uv_roots(lock: Lock, choice: InstallChoice) -> list[Mapping[str, Any]]:
     """The members of a workspace that are installed: those that are named, else the root, else (where no root is a project) all."""
-    names = {normalize(name) for name in lock.content.get("manifest", {}).get("members", ())}
     packages = [package for package in lock.content["package"] if not {*package.get("source", {})} & _REMOTE]
-    members = [package for package in packages if normalize(package["name"]) in names] if names else []
+    members = _workspace_members(lock, packages)
     roots = [package for package in packages if "." in package.get("source", {}).values()]
     if choice.members:
         return [package for package in members or roots if normalize(package["name"]) in choice.members]
     return members if choice.every_member and members else roots or members
+
+
+def _workspace_members(lock: Lock, packages: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    names = {normalize(name) for name in lock.content.get("manifest", {}).get("members", ())}
+    return [package for package in packages if normalize(package["name"]) in names]
 
 
 def _default_groups(project: Mapping[str, Any]) -> frozenset[str] | None:

@@ -20,8 +20,19 @@ def _defined(source: str) -> set[str]:
 def test_only_what_is_wanted() -> None:
     source = assemble([_PART])
 
-    assert _defined(source) == {"parse_duration", "_GO"}
+    assert _defined(source) == {"parse_duration", "_GO", "_PART", "_UNITS"}
     assert source.startswith("import re\n")
+
+
+def test_what_the_wanted_names_use_comes_along() -> None:
+    source = assemble([("project/cloudbuild/durations.py", frozenset({"parse_duration"}))])
+
+    assert _defined(source) == {"parse_duration", "_GO", "_PART", "_UNITS"}
+    scope: dict[str, object] = {}
+    exec(compile(source, "part.py", "exec"), scope)
+    parse = scope["parse_duration"]
+    assert callable(parse)
+    assert parse("2m") == 120
 
 
 def test_an_empty_set_takes_everything_and_imports_stand_once() -> None:

@@ -1,0 +1,232 @@
+"""Names that a source takes from a module of the standard library by a dot, and that not every Python has: `datetime.UTC`.
+
+A part of the probe: the standard library alone, and no syntax that CPython 3.6 lacks. The table only says what is worth
+asking: the target's own interpreter answers. It holds the names that came or went between 3.7 and 3.15.
+"""
+
+import ast
+
+ANNOTATIONS_LATE_FROM = 14  # from 3.14 on an annotation is evaluated when somebody asks for it
+
+CHANGED_WORDS = """
+abc: update_abstractmethods
+aifc: openfp
+argparse: BooleanOptionalAction
+ast: Bytes Ellipsis Interpolation Match MatchAs NameConstant Num ParamSpec Str TemplateStr TryStar TypeAlias TypeVar unparse
+asyncio: AbstractChildWatcher Barrier BrokenBarrierError EventLoop FastChildWatcher PidfdChildWatcher QueueShutDown Runner
+    SafeChildWatcher TaskGroup ThreadedChildWatcher Timeout coroutine create_eager_task_factory eager_task_factory
+    get_child_watcher iscoroutinefunction set_child_watcher timeout timeout_at to_thread
+base64: b32hexdecode b32hexencode decodestring encodestring z85decode z85encode
+binascii: a2b_hqx b2a_hqx rlecode_hqx rledecode_hqx
+builtins: BaseExceptionGroup EncodingWarning ExceptionGroup PythonFinalizationError aiter anext
+calendar: APRIL AUGUST DECEMBER Day FEBRUARY JANUARY JULY JUNE MARCH MAY Month NOVEMBER OCTOBER SEPTEMBER
+cgi: escape parse_qs parse_qsl
+codecs: unregister
+collections: AsyncGenerator AsyncIterable AsyncIterator Awaitable ByteString Callable Collection Container Coroutine Generator
+    Hashable ItemsView Iterable Iterator KeysView Mapping MappingView MutableMapping MutableSequence MutableSet Reversible
+    Sequence Set Sized ValuesView
+collections.abc: Buffer ByteString
+configparser: LegacyInterpolation MultilineContinuationError SafeConfigParser UNNAMED_SECTION
+contextlib: AsyncContextDecorator aclosing chdir
+copy: replace
+csv: QUOTE_NOTNULL QUOTE_STRINGS
+ctypes: LittleEndianUnion c_time_t
+dataclasses: KW_ONLY
+datetime: UTC
+enum: EnumCheck EnumDict EnumType FlagBoundary ReprEnum StrEnum global_enum nonmember verify
+fractions: gcd
+functools: Placeholder cache
+gc: is_finalized
+gettext: bind_textdomain_codeset ldgettext ldngettext lgettext lngettext
+glob: translate
+hashlib: file_digest
+heapq: heapify_max heappop_max heappush_max
+http: HTTPMethod
+http.server: CGIHTTPRequestHandler HTTPSServer ThreadingHTTPSServer
+importlib: find_loader
+importlib.abc: Finder ResourceReader Traversable TraversableResources
+importlib.metadata: PackageMetadata packages_distributions
+importlib.resources: as_file contents files is_resource open_binary open_text path read_binary read_text
+importlib.util: module_for_loader set_loader set_package
+inspect: ArgSpec BufferFlags formatargspec get_annotations getargspec getmembers_static markcoroutinefunction
+io: Reader Writer text_encoding
+itertools: batched pairwise
+keyword: issoftkeyword softkwlist
+locale: format getdefaultlocale getencoding localize resetlocale
+logging: getHandlerByName getHandlerNames getLevelNamesMapping
+math: cbrt exp2 fma lcm nextafter sumprod ulp
+mimetypes: guess_file_type
+operator: call is_none is_not_none
+os: eventfd pidfd_open process_cpu_count reload_environ splice unshare waitstatus_to_exitcode
+os.path: isjunction splitroot
+pathlib: UnsupportedOperation
+pkgutil: ImpImporter ImpLoader find_loader get_loader resolve_name
+platform: dist freedesktop_os_release linux_distribution popen
+plistlib: Data readPlist readPlistFromBytes writePlist writePlistToBytes
+queue: ShutDown
+random: binomialvariate randbytes
+re: NOFLAG PatternError TEMPLATE template
+socket: recv_fds send_fds
+sqlite3: Blob OptimizedUnicode enable_shared_cache
+ssl: RAND_pseudo_bytes match_hostname wrap_socket
+statistics: LinearRegression correlation covariance fmean kde linear_regression
+sunau: openfp
+sys: exception getcheckinterval orig_argv set_coroutine_wrapper setcheckinterval stdlib_module_names unraisablehook
+threading: getprofile gettrace setprofile_all_threads settrace_all_threads
+time: clock
+tracemalloc: reset_peak
+types: EllipsisType GenericAlias NoneType NotImplementedType UnionType get_original_bases
+typing: Annotated ByteString Concatenate Final Literal LiteralString Never NoDefault NotRequired ParamSpec ParamSpecArgs
+    ParamSpecKwargs Protocol ReadOnly Required Self SupportsIndex TypeAlias TypeAliasType TypeGuard TypeIs TypeVarTuple
+    TypedDict Unpack assert_never assert_type clear_overloads dataclass_transform final get_args get_origin get_overloads
+    get_protocol_members is_protocol is_typeddict override reveal_type runtime_checkable
+unittest: IsolatedAsyncioTestCase enterModuleContext findTestCases getTestCaseNames makeSuite
+uuid: uuid6 uuid7 uuid8
+warnings: deprecated
+wave: openfp
+xml.etree.ElementTree: canonicalize indent
+zoneinfo: available_timezones
+"""
+
+
+def changed_names(words):
+    """The names of each module in the table, and the modules that have each name."""
+    names = {}
+    for line in words.replace("\n    ", " ").strip().splitlines():
+        module, _colon, rest = line.partition(":")
+        names[module] = frozenset(rest.split())
+    modules = {}
+    for module, of_module in names.items():
+        for name in of_module:
+            modules.setdefault(name, []).append(module)
+    return names, modules
+
+
+CHANGED, MODULES_WITH = changed_names(CHANGED_WORDS)
+NAMES = frozenset(MODULES_WITH)
+
+
+def may_use(data, names):
+    """Whether a source may take one of these from its module: by the names in its code, then by its text."""
+    for name in NAMES & names:
+        for module in MODULES_WITH[name]:
+            parts = module.split(".")
+            if module not in names and not (len(parts) > 1 and names.issuperset(parts)):
+                continue
+            last = parts[-1].encode("ascii")
+            if last + b"." + name.encode("ascii") in data or last + b" as " in data:
+                return True
+    return False
+
+
+class AttributeReader:
+    """Finds what a module takes from modules of the standard library by a dot, where their names mean nothing else."""
+
+    def __init__(self, tree, minor):
+        self.rows = []
+        self._modules = module_names(tree)
+        self._has_late_annotations = minor >= ANNOTATIONS_LATE_FROM or has_future(tree)
+        self._seen = set()
+
+    def read(self, statement, place, block):
+        """The attributes in the expressions that a statement itself evaluates."""
+        pending = list(self._expressions(statement, block))
+        while pending:
+            node = pending.pop()
+            # under a test of its own: `to_thread if hasattr(asyncio, "to_thread") else None`
+            if isinstance(node, (ast.IfExp, ast.BoolOp, ast.Lambda)):
+                continue
+            if isinstance(node, ast.Attribute):
+                self._attribute(node, place, block)
+            pending += ast.iter_child_nodes(node)
+
+    def _expressions(self, statement, block):
+        """What a statement evaluates, less its blocks, and annotations where they wait."""
+        late = self._has_late_annotations
+        waiting = [getattr(statement, "returns", None)] if late else []
+        if isinstance(statement, ast.AnnAssign) and (block.late or late):
+            waiting.append(statement.annotation)
+        for node in ast.iter_child_nodes(statement):
+            if isinstance(node, ast.arguments):
+                for value in node.defaults + node.kw_defaults + ([] if late else annotations_of(node)):
+                    if value is not None:
+                        yield value
+            elif isinstance(node, (ast.expr, ast.keyword, ast.withitem)) and node not in waiting:
+                yield node
+
+    def _attribute(self, node, place, block):
+        if not isinstance(node.ctx, ast.Load):
+            return
+        module = self._module_of(node.value)
+        if node.attr in CHANGED.get(module, ()):
+            line, column = place(node)
+            key = (module, node.attr, block.late, block.guard)
+            if key not in self._seen:
+                self._seen.add(key)
+                self.rows.append([line, column, module, node.attr, block.guard, block.late])
+
+    def _module_of(self, node):
+        """The module that an expression is; empty for anything else."""
+        if isinstance(node, ast.Name):
+            return self._modules.get(node.id, "")
+        if isinstance(node, ast.Attribute):
+            parent = self._module_of(node.value)
+            return parent + "." + node.attr if parent else ""
+        return ""
+
+
+def annotations_of(arguments):
+    """The annotations of a function's parameters, None for those without."""
+    listed = getattr(arguments, "posonlyargs", []) + arguments.args + arguments.kwonlyargs
+    return [item.annotation for item in listed + [arguments.vararg, arguments.kwarg] if item is not None]
+
+
+def has_future(tree):
+    """Whether a module keeps annotations as text."""
+    return any(
+        isinstance(node, ast.ImportFrom)
+        and node.module == "__future__"
+        and any(alias.name == "annotations" for alias in node.names)
+        for node in tree.body
+    )
+
+
+def module_names(tree):
+    """The names that stand for a module of the table wherever the source has them: imports bind them, and nothing else does."""
+    imported = {}
+    other = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                top = alias.name.partition(".")[0]
+                note(imported, other, alias.asname or top, alias.name if alias.asname else top)
+        elif isinstance(node, ast.ImportFrom):
+            base = "" if node.level or not node.module else node.module + "."
+            for alias in node.names:
+                module = base + alias.name
+                if base and module in CHANGED:
+                    note(imported, other, alias.asname or alias.name, module)
+                else:
+                    other.add(alias.asname or alias.name)
+        else:
+            other.update(names_bound(node))
+    return {name: module for name, module in imported.items() if name not in other and "*" not in other}
+
+
+def note(imported, other, name, module):
+    """Note what a name is imported as; a name that is two modules is none."""
+    if imported.setdefault(name, module) != module:
+        other.add(name)
+
+
+def names_bound(node):
+    """The names that one node binds, but for imports."""
+    if isinstance(node, ast.Name):
+        return () if isinstance(node.ctx, ast.Load) else (node.id,)
+    if isinstance(node, ast.arg):
+        return (node.arg,)
+    if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.ExceptHandler)):
+        return (node.name,)
+    # patterns of `match`, type parameters
+    names = [getattr(node, field, None) for field in ("name", "rest")]
+    return [name for name in names if isinstance(name, str)] if not isinstance(node, ast.alias) else ()

@@ -1,0 +1,75 @@
+"""Names that are taken from the standard library by a dot: which are asked about, where, and under which guard."""
+
+from __future__ import annotations
+
+import pytest
+
+from buildguard.imports.records import Guard, extract
+
+
+def _rows(text: str, minor: int = 10) -> list[tuple[int, str, bool, str]]:
+    facts = extract(text.encode(), (3, minor))
+    assert facts is not None
+    return [
+        (item.line, f"{item.module}.{item.names[0]}", item.late, item.guard.value)
+        for item in facts.attributes
+        if item.guard is not Guard.FALSE
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "late"),
+    [
+        ("import collections\nclass M(collections.Mapping): pass", "collections.Mapping", False),
+        ("import collections as c\nX = [c.Mapping for _ in 'a']", "collections.Mapping", False),
+        ("import datetime\ndef now():\n    return datetime.datetime.now(datetime.UTC)", "datetime.UTC", True),
+        ("import typing as t\ndef f(x: t.Self): ...", "typing.Self", False),
+        ("import typing\ndef f() -> typing.Self: ...", "typing.Self", False),
+        ("import typing\nx: typing.Self", "typing.Self", False),
+        ("import asyncio\n@asyncio.coroutine\ndef f(): ...", "asyncio.coroutine", False),
+        ("import asyncio\nasync def f():\n    async with asyncio.TaskGroup() as g: ...", "asyncio.TaskGroup", True),
+        ("import inspect\ndef f(x=inspect.getargspec): ...", "inspect.getargspec", False),
+        ("import importlib.metadata\nimportlib.metadata.packages_distributions()", "importlib.metadata.", False),
+        ("from importlib import metadata as m\nm.packages_distributions()", "importlib.metadata.", False),
+        ("import os.path\nos.path.isjunction", "os.path.isjunction", False),
+    ],
+)
+def test_what_is_asked(text: str, name: str, late: bool) -> None:
+    [(line, asked, is_late, guard)] = _rows(text)
+
+    assert asked.startswith(name)
+    assert (line > 1, is_late, guard) == (True, late, "")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "import datetime\nX = datetime.timezone.utc",  # every Python has it
+        "from datetime import datetime\nX = datetime.UTC",  # a class
+        "import datetime\ndatetime = other\nX = datetime.UTC",
+        "import datetime\ndef f(datetime): return datetime.UTC",
+        "from here import *\nimport datetime\nX = datetime.UTC",
+        "import here as datetime\nX = datetime.UTC",
+        "import collections\ncollections.Mapping = dict",
+        "import datetime\ntry:\n    X = datetime.UTC\nexcept AttributeError:\n    X = datetime.timezone.utc",
+        "import collections\ntry:\n    X = collections.abc\nexcept Exception:\n    X = collections.Mapping",
+        "import asyncio\nX = asyncio.to_thread if hasattr(asyncio, 'to_thread') else None",
+        "import contextlib, datetime\nwith contextlib.suppress(AttributeError):\n    X = datetime.UTC",
+        "import sys, datetime\nif sys.version_info >= (3, 11):\n    X = datetime.UTC",
+        "import datetime\nf = lambda: datetime.UTC",
+        "from __future__ import annotations\nimport typing\ndef f(x: typing.Self) -> typing.Self: ...",
+        "import typing\ndef f():\n    x: typing.Self = 1",
+    ],
+)
+def test_what_is_not_asked(text: str) -> None:
+    assert _rows(text) == []
+
+
+def test_annotations_wait_from_3_14_on() -> None:
+    assert _rows("import typing\ndef f(x: typing.ByteString): ...", minor=14) == []
+
+
+def test_a_test_of_what_is_there_is_a_guard() -> None:
+    [(_line, _name, _late, guard)] = _rows("import asyncio\nif hasattr(asyncio, 'timeout'):\n    asyncio.timeout(1)")
+
+    assert guard == "tested"
