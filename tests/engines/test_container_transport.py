@@ -54,6 +54,7 @@ def relay() -> Iterator[_Relay]:
     far_end = _Relay()
     yield far_end
     far_end.far.close()
+    far_end.near.close()
 
 
 @pytest.fixture
