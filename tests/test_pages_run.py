@@ -51,7 +51,7 @@ _NEWCOMER = frozenset(
 # What needs a container engine and takes minutes: `tests/test_newcomer.py` pastes the whole page.
 _NEEDS_ENGINE = frozenset(
     {
-        'python3 -m pip install --quiet "${BUILDGUARD:?set it to the checkout of buildguard}[cloud]"',
+        'python3 -m pip install --quiet "${BUILDGUARD:?set it to the path of your checkout}[cloud]"',
         "buildguard emulator -- buildguard deploy --service web --yes",
         "buildguard emulator -- buildguard deploy --service web --build-local --yes",
     }

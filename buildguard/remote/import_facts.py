@@ -30,6 +30,7 @@ from buildguard.remote.import_tests import (
     ENDS,
     PATH_CALLS,
     Evaluator,
+    ImportBlock,
     UnknownValue,
     is_main_test,
     is_own_package,
@@ -44,12 +45,9 @@ DYNAMIC_AT_TOP = frozenset({"vars", "locals", "eval", "__dict__", "setattr"})
 CALLS = ("importlib.import_module", "importlib.__import__", "__import__", "builtins.__import__")
 
 
-CATCHES_NAMES = frozenset({"ImportError", "Exception", "BaseException"})
 IMPORTING = (ast.Import, ast.ImportFrom)
 CATCHES_TYPES = frozenset({"TypeError", "Exception", "BaseException"})
 CATCHES_ATTRIBUTES = frozenset({"AttributeError", "Exception", "BaseException"})
-# How strong each guard is: of two around one import the stronger counts.
-GUARDS = ("", "conditional", "main", "module-only", "handler", "tested", "except", "false")
 
 
 def facts_here(data, code):
@@ -187,32 +185,6 @@ def read_tree(text, data, names, bound, version, platform, typed):
     return reader
 
 
-class ImportBlock:
-    """What surrounds statements: the guard of their imports, and whether a function holds them.
-
-    `model` is the body of a class that pydantic reads, `caught` a place where errors of types are handled, `absent` one where a
-    missing attribute is. What is assigned in a `local` one, a function or a class, is no constant of the module.
-    """
-
-    def __init__(self, guard="", late=False, model=False, caught=False, local=False, absent=False):
-        self.absent = absent
-        self.guard = guard
-        self.late = late
-        self.model = model
-        self.caught = caught
-        self.local = local or late
-
-    def inside(self, guard):
-        """The same place under one more guard."""
-        guard = max(self.guard, guard, key=GUARDS.index)
-        return ImportBlock(guard, self.late, self.model, self.caught, self.local, self.absent)
-
-    @property
-    def runs(self):
-        """Whether what it evaluates runs at import, and fails the module where it raises."""
-        return not self.late and not self.caught and self.guard in ("", "conditional", "main")
-
-
 class FactReader:
     """Reads the imports of a module's tree, with what guards them on one target."""
 
@@ -346,7 +318,7 @@ class FactReader:
         for item in node.items:
             call = item.context_expr
             if isinstance(call, ast.Call) and self.values.dotted(call.func) in ("contextlib.suppress", "suppress"):
-                block = block.inside(self._caught(call.args))
+                block = block.inside(self.values.caught(call.args))
                 block.absent = block.absent or any(self.values.dotted(node) in CATCHES_ATTRIBUTES for node in call.args)
         self._body(node.body, block)
         return False
@@ -357,19 +329,13 @@ class FactReader:
         return False
 
     def _try(self, node, block):
-        caught = ""
-        for handler in filter(self._goes_on, node.handlers):
-            types = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]
-            caught = max(caught, self._caught(types), key=GUARDS.index)
+        caught = self.values.caught_by(node.handlers)
         if caught:
             self.values.see_names(node)
         body = block.inside(caught)
-        body.caught = block.caught or any(self._catches(handler, CATCHES_TYPES) for handler in node.handlers)
-        body.absent = block.absent or any(self._catches(handler, CATCHES_ATTRIBUTES) for handler in node.handlers)
-        first = 1 + next((at for at, item in enumerate(node.body) if not isinstance(item, IMPORTING)), len(node.body))
-        ended = self._body(node.body[:first], body)
-        # what comes after another statement is not reached where that raises: `long` decides for Python 2
-        ended = self._body(node.body[first:], body.inside("conditional" if node.handlers else "")) or ended
+        body.caught = block.caught or self.values.catches(node.handlers, CATCHES_TYPES)
+        body.absent = block.absent or self.values.catches(node.handlers, CATCHES_ATTRIBUTES)
+        ended = self._guarded(node, body)
         for handler in node.handlers:
             instead = block.inside("handler" if caught else "conditional")
             instead.absent = body.absent  # what takes the place of a name that is not there
@@ -377,28 +343,12 @@ class FactReader:
         self._body(node.orelse, block.inside("handler" if caught else ""))
         return self._body(node.finalbody, block) or (ended and not node.handlers)
 
-    def _goes_on(self, handler):
-        """Whether the module goes on after a handler, as far as its own last statement says."""
-        last = handler.body[-1]
-        is_exit = isinstance(last, ast.Expr) and isinstance(last.value, ast.Call)
-        return not isinstance(last, ast.Raise) and not (is_exit and self.values.dotted(last.value.func) in ENDS)
-
-    def _catches(self, handler, names):
-        if not self._goes_on(handler):
-            return False
-        types = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]
-        return any(node is None or self.values.dotted(node) in names for node in types)
-
-    def _caught(self, types):
-        """The guard that catching some exceptions is: None stands for a bare `except`."""
-        guard = ""
-        for node in types:
-            names = ["BaseException"] if node is None else self.values.exceptions(node)
-            if not CATCHES_NAMES.isdisjoint(names):
-                return "except"
-            if "ModuleNotFoundError" in names:
-                guard = "module-only"
-        return guard
+    def _guarded(self, node, body):
+        """Read the statements that a `try` guards: what comes after one that may raise is not reached then."""
+        first = 1 + next((at for at, item in enumerate(node.body) if not isinstance(item, IMPORTING)), len(node.body))
+        ended = self._body(node.body[:first], body)
+        # `long` decides for Python 2
+        return self._body(node.body[first:], body.inside("conditional" if node.handlers else "")) or ended
 
     # --- other statements
 

@@ -32,6 +32,9 @@ SYSTEMS = {"linux": ("posix", "Linux"), "darwin": ("posix", "Darwin"), "win32": 
 # What projects call these when they come from a module of their own, or from six.
 PYTHON_FLAGS = {"PY2": False, "PY3": True, "IS_PY2": False, "IS_PY3": True, "is_py2": False, "is_py3": True}
 CAUGHT = frozenset({"ImportError", "ModuleNotFoundError", "Exception", "BaseException"})
+CATCHES_NAMES = frozenset({"ImportError", "Exception", "BaseException"})
+# How strong each guard is: of two around one import the stronger counts.
+GUARDS = ("", "conditional", "main", "module-only", "handler", "tested", "except", "false")
 
 
 def is_main_test(node: ast.AST) -> bool:
@@ -56,6 +59,32 @@ def literal_names(node):
         return None
     names = [item.value for item in node.elts if isinstance(item, ast.Constant) and isinstance(item.value, str)]
     return names if len(names) == len(node.elts) else None
+
+
+class ImportBlock:
+    """What surrounds statements: the guard of their imports, and whether a function holds them.
+
+    `model` is the body of a class that pydantic reads, `caught` a place where errors of types are handled, `absent` one where a
+    missing attribute is. What is assigned in a `local` one, a function or a class, is no constant of the module.
+    """
+
+    def __init__(self, guard="", late=False, model=False, caught=False, local=False, absent=False):
+        self.absent = absent
+        self.guard = guard
+        self.late = late
+        self.model = model
+        self.caught = caught
+        self.local = local or late
+
+    def inside(self, guard):
+        """The same place under one more guard."""
+        guard = max(self.guard, guard, key=GUARDS.index)
+        return ImportBlock(guard, self.late, self.model, self.caught, self.local, self.absent)
+
+    @property
+    def runs(self):
+        """Whether what it evaluates runs at import, and fails the module where it raises."""
+        return not self.late and not self.caught and self.guard in ("", "conditional", "main")
 
 
 class Evaluator:
@@ -146,6 +175,41 @@ class Evaluator:
             return [name]
         value = self._values.get(node.id) if isinstance(node, ast.Name) else None
         return [item for item in value if item in CAUGHT] if isinstance(value, tuple) else []
+
+    # --- handlers
+
+    def caught_by(self, handlers):
+        """The guard that the handlers of a `try` are to its imports."""
+        caught = ""
+        for handler in filter(self.goes_on, handlers):
+            types = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]
+            caught = max(caught, self.caught(types), key=GUARDS.index)
+        return caught
+
+    def goes_on(self, handler):
+        """Whether the module goes on after a handler, as far as its own last statement says."""
+        last = handler.body[-1]
+        is_exit = isinstance(last, ast.Expr) and isinstance(last.value, ast.Call)
+        return not isinstance(last, ast.Raise) and not (is_exit and self.dotted(last.value.func) in ENDS)
+
+    def catches(self, handlers, names):
+        """Whether a handler takes one of some exceptions, and the module goes on."""
+        for handler in filter(self.goes_on, handlers):
+            types = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]
+            if any(node is None or self.dotted(node) in names for node in types):
+                return True
+        return False
+
+    def caught(self, types):
+        """The guard that catching some exceptions is: None stands for a bare `except`."""
+        guard = ""
+        for node in types:
+            names = ["BaseException"] if node is None else self.exceptions(node)
+            if not CATCHES_NAMES.isdisjoint(names):
+                return "except"
+            if "ModuleNotFoundError" in names:
+                guard = "module-only"
+        return guard
 
     # --- values
 

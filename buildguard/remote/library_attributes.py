@@ -6,7 +6,7 @@ asking: the target's own interpreter answers. It holds the names that came or we
 
 import ast
 
-ANNOTATIONS_LATE_FROM = 14  # from 3.14 on an annotation is evaluated when somebody asks for it
+ANNOTATIONS_LATE_FROM = 14  # from 3.14 on an annotation is evaluated when it is asked for
 
 CHANGED_WORDS = """
 abc: update_abstractmethods
@@ -106,7 +106,7 @@ CHANGED, MODULES_WITH = changed_names(CHANGED_WORDS)
 NAMES = frozenset(MODULES_WITH)
 
 
-def may_use(data, names):
+def may_use(data: bytes, names: "frozenset[str]") -> bool:
     """Whether a source may take one of these from its module: by the names in its code, then by its text."""
     for name in NAMES & names:
         for module in MODULES_WITH[name]:
@@ -201,16 +201,20 @@ def module_names(tree):
                 top = alias.name.partition(".")[0]
                 note(imported, other, alias.asname or top, alias.name if alias.asname else top)
         elif isinstance(node, ast.ImportFrom):
-            base = "" if node.level or not node.module else node.module + "."
-            for alias in node.names:
-                module = base + alias.name
-                if base and module in CHANGED:
-                    note(imported, other, alias.asname or alias.name, module)
-                else:
-                    other.add(alias.asname or alias.name)
+            note_names(imported, other, node)
         else:
             other.update(names_bound(node))
     return {name: module for name, module in imported.items() if name not in other and "*" not in other}
+
+
+def note_names(imported, other, node):
+    """Note what `from x import y` binds: modules of the table, and other names."""
+    base = "" if node.level or not node.module else node.module + "."
+    for alias in node.names:
+        if base and base + alias.name in CHANGED:
+            note(imported, other, alias.asname or alias.name, base + alias.name)
+        else:
+            other.add(alias.asname or alias.name)
 
 
 def note(imported, other, name, module):

@@ -74,7 +74,7 @@ def test_what_is_too_large_has_no_facts() -> None:
 
 
 def test_every_guard_has_its_name() -> None:
-    assert set(import_facts.GUARDS) == set(Guard)
+    assert set(import_tests.GUARDS) == set(Guard)
 
 
 @pytest.mark.parametrize(

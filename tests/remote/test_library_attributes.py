@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from buildguard.imports.records import Guard, extract
+from buildguard.remote.library_attributes import CHANGED, may_use
 
 
 def _rows(text: str, minor: int = 10) -> list[tuple[int, str, bool, str]]:
@@ -73,3 +74,11 @@ def test_a_test_of_what_is_there_is_a_guard() -> None:
     [(_line, _name, _late, guard)] = _rows("import asyncio\nif hasattr(asyncio, 'timeout'):\n    asyncio.timeout(1)")
 
     assert guard == "tested"
+
+
+def test_few_sources_are_read_for_this() -> None:
+    assert may_use(b"import datetime\ndatetime.UTC", frozenset({"datetime", "UTC"}))
+    assert may_use(b"import datetime as d\nd.UTC", frozenset({"datetime", "UTC"}))
+    assert not may_use(b"import copy\n'a'.replace('a', 'b')", frozenset({"copy", "replace"}))
+    assert not may_use(b"import datetime\ndatetime.date", frozenset({"datetime", "date"}))
+    assert "Mapping" in CHANGED["collections"]

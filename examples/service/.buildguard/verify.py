@@ -7,7 +7,7 @@ by the manifest in the archive. Nothing that it looks at is imported or run. Fin
 not be looked at with 3.
 
 version: 0.1.0
-digest: sha256:07a398713640318ab1bffc8aaf1119521e42e4602c04bf088796196b1edbf64a
+digest: sha256:9237f3e18ba0ebd531bf3088ea9dbf2d1943c9c519c4061a058f3354f7d0044e
     (SHA-256 of everything below the line of equals signs)
 """
 
@@ -3281,6 +3281,8 @@ SAME_FOLDER = (
 SYSTEMS = {"linux": ("posix", "Linux"), "darwin": ("posix", "Darwin"), "win32": ("nt", "Windows")}
 PYTHON_FLAGS = {"PY2": False, "PY3": True, "IS_PY2": False, "IS_PY3": True, "is_py2": False, "is_py3": True}
 CAUGHT = frozenset({"ImportError", "ModuleNotFoundError", "Exception", "BaseException"})
+CATCHES_NAMES = frozenset({"ImportError", "Exception", "BaseException"})
+GUARDS = ("", "conditional", "main", "module-only", "handler", "tested", "except", "false")
 def is_main_test(node: ast.AST) -> bool:
     if not isinstance(node, ast.Compare) or len(node.ops) != 1 or not isinstance(node.ops[0], ast.Eq):
         return False
@@ -3296,6 +3298,20 @@ def literal_names(node):
         return None
     names = [item.value for item in node.elts if isinstance(item, ast.Constant) and isinstance(item.value, str)]
     return names if len(names) == len(node.elts) else None
+class ImportBlock:
+    def __init__(self, guard="", late=False, model=False, caught=False, local=False, absent=False):
+        self.absent = absent
+        self.guard = guard
+        self.late = late
+        self.model = model
+        self.caught = caught
+        self.local = local or late
+    def inside(self, guard):
+        guard = max(self.guard, guard, key=GUARDS.index)
+        return ImportBlock(guard, self.late, self.model, self.caught, self.local, self.absent)
+    @property
+    def runs(self):
+        return not self.late and not self.caught and self.guard in ("", "conditional", "main")
 class Evaluator:
     def __init__(self, version: "tuple[int, ...]", platform: str, names: "frozenset[str]") -> None:
         system, name = SYSTEMS.get(platform, ("posix", platform.capitalize()))
@@ -3366,6 +3382,31 @@ class Evaluator:
             return [name]
         value = self._values.get(node.id) if isinstance(node, ast.Name) else None
         return [item for item in value if item in CAUGHT] if isinstance(value, tuple) else []
+    def caught_by(self, handlers):
+        caught = ""
+        for handler in filter(self.goes_on, handlers):
+            types = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]
+            caught = max(caught, self.caught(types), key=GUARDS.index)
+        return caught
+    def goes_on(self, handler):
+        last = handler.body[-1]
+        is_exit = isinstance(last, ast.Expr) and isinstance(last.value, ast.Call)
+        return not isinstance(last, ast.Raise) and not (is_exit and self.dotted(last.value.func) in ENDS)
+    def catches(self, handlers, names):
+        for handler in filter(self.goes_on, handlers):
+            types = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]
+            if any(node is None or self.dotted(node) in names for node in types):
+                return True
+        return False
+    def caught(self, types):
+        guard = ""
+        for node in types:
+            names = ["BaseException"] if node is None else self.exceptions(node)
+            if not CATCHES_NAMES.isdisjoint(names):
+                return "except"
+            if "ModuleNotFoundError" in names:
+                guard = "module-only"
+        return guard
     def test(self, node: ast.AST) -> object:
         value = self._value(node)
         if value is UNKNOWN and self._may_ask and any(self._asks(child) for child in ast.walk(node)):
@@ -3786,7 +3827,7 @@ def changed_names(words):
     return names, modules
 CHANGED, MODULES_WITH = changed_names(CHANGED_WORDS)
 NAMES = frozenset(MODULES_WITH)
-def may_use(data, names):
+def may_use(data: bytes, names: "frozenset[str]") -> bool:
     for name in NAMES & names:
         for module in MODULES_WITH[name]:
             parts = module.split(".")
@@ -3859,16 +3900,17 @@ def module_names(tree):
                 top = alias.name.partition(".")[0]
                 note(imported, other, alias.asname or top, alias.name if alias.asname else top)
         elif isinstance(node, ast.ImportFrom):
-            base = "" if node.level or not node.module else node.module + "."
-            for alias in node.names:
-                module = base + alias.name
-                if base and module in CHANGED:
-                    note(imported, other, alias.asname or alias.name, module)
-                else:
-                    other.add(alias.asname or alias.name)
+            note_names(imported, other, node)
         else:
             other.update(names_bound(node))
     return {name: module for name, module in imported.items() if name not in other and "*" not in other}
+def note_names(imported, other, node):
+    base = "" if node.level or not node.module else node.module + "."
+    for alias in node.names:
+        if base and base + alias.name in CHANGED:
+            note(imported, other, alias.asname or alias.name, base + alias.name)
+        else:
+            other.add(alias.asname or alias.name)
 def note(imported, other, name, module):
     if imported.setdefault(name, module) != module:
         other.add(name)
@@ -4243,6 +4285,7 @@ from buildguard.remote.import_tests import (
     ENDS,
     PATH_CALLS,
     Evaluator,
+    ImportBlock,
     UnknownValue,
     is_main_test,
     is_own_package,
@@ -4254,11 +4297,9 @@ LARGEST = 2 << 20
 DYNAMIC = frozenset({"globals", "exec", "modules", "meta_path", "path_hooks"})
 DYNAMIC_AT_TOP = frozenset({"vars", "locals", "eval", "__dict__", "setattr"})
 CALLS = ("importlib.import_module", "importlib.__import__", "__import__", "builtins.__import__")
-CATCHES_NAMES = frozenset({"ImportError", "Exception", "BaseException"})
 IMPORTING = (ast.Import, ast.ImportFrom)
 CATCHES_TYPES = frozenset({"TypeError", "Exception", "BaseException"})
 CATCHES_ATTRIBUTES = frozenset({"AttributeError", "Exception", "BaseException"})
-GUARDS = ("", "conditional", "main", "module-only", "handler", "tested", "except", "false")
 def facts_here(data, code):
     return import_facts(data, code, sys.version_info, "linux")
 def facts_for(version):
@@ -4354,20 +4395,6 @@ def read_tree(text, data, names, bound, version, platform, typed):
         reader.types = TypeReader(version[1], bound, reader.values)
     reader.read(ast.parse(text))
     return reader
-class ImportBlock:
-    def __init__(self, guard="", late=False, model=False, caught=False, local=False, absent=False):
-        self.absent = absent
-        self.guard = guard
-        self.late = late
-        self.model = model
-        self.caught = caught
-        self.local = local or late
-    def inside(self, guard):
-        guard = max(self.guard, guard, key=GUARDS.index)
-        return ImportBlock(guard, self.late, self.model, self.caught, self.local, self.absent)
-    @property
-    def runs(self):
-        return not self.late and not self.caught and self.guard in ("", "conditional", "main")
 class FactReader:
     def __init__(self, data, names, values):
         self.imports = []
@@ -4479,7 +4506,7 @@ class FactReader:
         for item in node.items:
             call = item.context_expr
             if isinstance(call, ast.Call) and self.values.dotted(call.func) in ("contextlib.suppress", "suppress"):
-                block = block.inside(self._caught(call.args))
+                block = block.inside(self.values.caught(call.args))
                 block.absent = block.absent or any(self.values.dotted(node) in CATCHES_ATTRIBUTES for node in call.args)
         self._body(node.body, block)
         return False
@@ -4488,42 +4515,23 @@ class FactReader:
             self._body(case.body, block.inside("conditional"))
         return False
     def _try(self, node, block):
-        caught = ""
-        for handler in filter(self._goes_on, node.handlers):
-            types = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]
-            caught = max(caught, self._caught(types), key=GUARDS.index)
+        caught = self.values.caught_by(node.handlers)
         if caught:
             self.values.see_names(node)
         body = block.inside(caught)
-        body.caught = block.caught or any(self._catches(handler, CATCHES_TYPES) for handler in node.handlers)
-        body.absent = block.absent or any(self._catches(handler, CATCHES_ATTRIBUTES) for handler in node.handlers)
-        first = 1 + next((at for at, item in enumerate(node.body) if not isinstance(item, IMPORTING)), len(node.body))
-        ended = self._body(node.body[:first], body)
-        ended = self._body(node.body[first:], body.inside("conditional" if node.handlers else "")) or ended
+        body.caught = block.caught or self.values.catches(node.handlers, CATCHES_TYPES)
+        body.absent = block.absent or self.values.catches(node.handlers, CATCHES_ATTRIBUTES)
+        ended = self._guarded(node, body)
         for handler in node.handlers:
             instead = block.inside("handler" if caught else "conditional")
             instead.absent = body.absent
             self._body(handler.body, instead)
         self._body(node.orelse, block.inside("handler" if caught else ""))
         return self._body(node.finalbody, block) or (ended and not node.handlers)
-    def _goes_on(self, handler):
-        last = handler.body[-1]
-        is_exit = isinstance(last, ast.Expr) and isinstance(last.value, ast.Call)
-        return not isinstance(last, ast.Raise) and not (is_exit and self.values.dotted(last.value.func) in ENDS)
-    def _catches(self, handler, names):
-        if not self._goes_on(handler):
-            return False
-        types = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]
-        return any(node is None or self.values.dotted(node) in names for node in types)
-    def _caught(self, types):
-        guard = ""
-        for node in types:
-            names = ["BaseException"] if node is None else self.values.exceptions(node)
-            if not CATCHES_NAMES.isdisjoint(names):
-                return "except"
-            if "ModuleNotFoundError" in names:
-                guard = "module-only"
-        return guard
+    def _guarded(self, node, body):
+        first = 1 + next((at for at, item in enumerate(node.body) if not isinstance(item, IMPORTING)), len(node.body))
+        ended = self._body(node.body[:first], body)
+        return self._body(node.body[first:], body.inside("conditional" if node.handlers else "")) or ended
     def _assign(self, node, block):
         self._expressions(node, block)
         targets = node.targets if isinstance(node, ast.Assign) else [node.target]
