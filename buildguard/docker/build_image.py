@@ -6,9 +6,10 @@ BuildKit through the docker CLI where there is one that can, since `RUN --mount`
 from __future__ import annotations
 
 import os
+import posixpath
 import tarfile
 from collections.abc import Callable, Iterable, Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 
 from buildguard.definitions import NamedTuple
@@ -89,7 +90,10 @@ class DockerfileBuild:
 
     def _unpack(self, archive: Path) -> None:
         with tarfile.open(archive) as tar:
-            tar.extractall(self._root, filter="tar")  # an archive of ours, compared with its digest
+            if hasattr(tarfile, "tar_filter"):
+                tar.extractall(self._root, filter="tar")
+            else:  # before Python 3.11.4
+                tar.extractall(self._root, members=_inside(tar))  # noqa: S202 -- those stay inside
 
     def _unpack_pieces(self, pieces: Iterable[bytes]) -> None:
         packed = self._root.parent / f"{self._root.name}.tar"
@@ -174,6 +178,19 @@ def _with_buildkit(daemon: Daemon) -> str:
         if version.status == 0 and major.isdigit() and int(major) < _WITH_PLUGIN:
             return docker
     return ""
+
+
+def _inside(tar: tarfile.TarFile) -> list[tarfile.TarInfo]:
+    """The members of an archive that stay in the folder they are unpacked in; raises TarError if one does not."""
+    members = tar.getmembers()
+    links = {posixpath.normpath(member.name) for member in members if member.issym()}
+    for member in members:
+        path = PurePosixPath(member.name)
+        behind = {str(folder) for folder in path.parents} & links
+        if path.is_absolute() or ".." in path.parts or behind:
+            raise tarfile.TarError(f"{member.name} leads out of the folder")
+        member.mode &= 0o755
+    return members
 
 
 def _environment(daemon: Daemon) -> dict[str, str]:

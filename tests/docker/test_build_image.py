@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tarfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -70,6 +71,35 @@ def test_a_builder_without_a_result_proves_nothing(archive: Path) -> None:
 
     with pytest.raises(UnprovenError, match="image"):
         build.build(daemon_of(build=_events({"stream": "done\n"})), "app:1", print)
+
+
+@pytest.mark.parametrize("has_filters", [True, False])
+@pytest.mark.parametrize("name", ["../out.py", "link/out.py"])
+def test_nothing_is_unpacked_beside_the_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, *, has_filters: bool
+) -> None:
+    if not has_filters:  # as before Python 3.11.4
+        monkeypatch.delattr(tarfile, "tar_filter", raising=False)
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    with tarfile.open(tmp_path / "evil.tar", "w") as tar:
+        link = tarfile.TarInfo("link")
+        link.type, link.linkname = tarfile.SYMTYPE, str(outside)
+        tar.addfile(link)
+        tar.addfile(tarfile.TarInfo(name))
+
+    with pytest.raises(UnprovenError):
+        DockerfileBuild(tmp_path / "evil.tar", "Dockerfile", "", "linux/amd64").build(daemon_of(), "a:1", str)
+
+    assert list(outside.iterdir()) == []
+
+
+def test_an_archive_is_unpacked_by_every_patch_release(archive: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(tarfile, "tar_filter", raising=False)
+
+    build = DockerfileBuild(archive, "svc/Dockerfile", "svc", "linux/amd64")
+
+    assert (build._context / "main.py").read_bytes() == b"x = 1\n"
 
 
 def test_a_damaged_archive_is_unproven(tmp_path: Path) -> None:
