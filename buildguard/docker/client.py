@@ -117,10 +117,13 @@ def connect(patience: int = _TIMEOUT) -> Daemon:
         url = tunnel.url
     try:
         with translate_errors(f"the container engine at {address.url}", address):
+            if url.startswith("unix://"):
+                os.stat(url.removeprefix("unix://"))  # a client leaves a socket open that found no file
             client = _TlsClient if address.tls else docker.APIClient
             api = client(base_url=url, tls=address.tls or False, version="auto", timeout=patience)
             api.timeout = _TIMEOUT
             if url.startswith("unix://"):
+                api.get_adapter("http+docker://").close()  # the connection that asked for the version
                 api.mount("http+docker://", _SingleHostAdapter(f"http+{url}", _TIMEOUT))
     except UnprovenError as error:
         words = tunnel.complaint() if tunnel is not None else ""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -133,15 +133,25 @@ def _pull(daemon: Daemon, reference: str, platform: str, tell: Callable[[str], N
     layers: dict[str, tuple[int, int]] = {}
     tell(f"pulling {reference} for {platform}")
     with translate_errors(f"pulling {reference}"):
-        for event in daemon.api.pull(repository, tag=tag or "latest", platform=platform, stream=True, decode=True):
-            if "error" in event:
-                words = str(event["error"])
-                raise UnprovenError(words, reason=reason_of(words))
+        events = daemon.api.pull(repository, tag=tag or "latest", platform=platform, stream=True, decode=True)
+        for event in _until_error(events, ""):
             progress = event.get("progressDetail") or {}
             if event.get("status") == "Downloading" and progress.get("total"):
                 layers[event["id"]] = (progress.get("current", 0), progress["total"])
                 done, whole = (sum(column) >> 20 for column in zip(*layers.values(), strict=True))
                 tell(f"pulling {reference}: {done} of {whole} MB")
+
+
+def _until_error(events: Iterable[Any], doing: str) -> Iterator[Any]:
+    """What an engine reports of its work. Raises UnprovenError for an error, when all is read: else the connection stays open."""
+    errors: list[str] = []
+    for event in events:
+        if "error" in event:
+            errors.append(str(event["error"]))
+        elif not errors:
+            yield event
+    if errors:
+        raise UnprovenError(f"{doing}{errors[0]}", reason=reason_of(errors[0]))
 
 
 def push(daemon: Daemon, reference: str, login: Mapping[str, str] | None = None) -> str:
@@ -156,12 +166,8 @@ def push(daemon: Daemon, reference: str, login: Mapping[str, str] | None = None)
     digest = ""
     with translate_errors(f"pushing {reference}"):
         login_config = dict(login) if login is not None else None
-        for event in daemon.api.push(
-            repository, tag=tag or "latest", stream=True, decode=True, auth_config=login_config
-        ):
-            if "error" in event:
-                words = str(event["error"])
-                raise UnprovenError(f"{reference} could not be pushed: {words}", reason=reason_of(words))
+        events = daemon.api.push(repository, tag=tag or "latest", stream=True, decode=True, auth_config=login_config)
+        for event in _until_error(events, f"{reference} could not be pushed: "):
             digest = str((event.get("aux") or {}).get("Digest", digest))
     if not digest:
         raise UnprovenError(f"{reference} was pushed, but the registry returned no digest")

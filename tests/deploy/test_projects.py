@@ -49,7 +49,7 @@ def _ledger(project: Project) -> Path:
 
 def test_the_same_commit_in_two_projects(web: Project, google: Callable[..., Emulator]) -> None:
     """The builds and the revisions of one are not those of the other."""
-    emulator = google()
+    emulator = google(projects=(_STAGING, _PROD))
     staging = deployed(web, project=_STAGING)
     assert staging.exit_code == 0, as_text(staging)
 
@@ -77,7 +77,7 @@ def test_the_same_commit_in_two_projects(web: Project, google: Callable[..., Emu
 
 
 def test_the_way_back_that_is_named_is_the_same_projects(web: Project, google: Callable[..., Emulator]) -> None:
-    google()
+    google(projects=(_STAGING, _PROD))
     first = deployed(web, build_local=True, project=_PROD)
     web.commit({"app/other.py": "x = 2\n"})
 
@@ -95,7 +95,7 @@ def test_the_way_back_that_is_named_is_the_same_projects(web: Project, google: C
 
 def test_an_image_that_was_built_here_is_its_own_projects(web: Project, google: Callable[..., Emulator]) -> None:
     """The name under which it is pushed holds the project."""
-    google()
+    google(projects=(_STAGING, _PROD))
     toml = (web.path / "buildguard.toml").read_text()
     steps = "steps: [{name: gcr.io/cloud-builders/docker, args: [build, -t, '%s', .]}]\nimages: ['%s']\n"
     image = f"{toml.partition('image = ')[2].split(chr(34))[1].removesuffix('/web')}/$PROJECT_ID/web"
@@ -113,7 +113,7 @@ def test_an_image_that_was_built_here_is_its_own_projects(web: Project, google: 
 
 
 def test_a_deploy_of_one_project_does_not_hold_up_another(web: Project, google: Callable[..., Emulator]) -> None:
-    google()
+    google(projects=(_STAGING, _PROD))
     with StorageClient(_STAGING) as storage:
         bucket = storage.ensure("", _STAGING)
         held = BucketLock(storage, bucket, ServiceId(_STAGING, "europe-west1", "web"))
@@ -136,7 +136,7 @@ _ALIKE = [
 
 def test_lines_without_a_project_are_still_read(web: Project, google: Callable[..., Emulator]) -> None:
     """A rollback believes one of them where this very service has the revision that it names."""
-    emulator = google()
+    emulator = google(projects=(_STAGING, _PROD))
     first = deployed(web, build_local=True)
     web.commit({"app/other.py": "x = 2\n"})
     second = deployed(web, build_local=True)
@@ -166,7 +166,7 @@ def test_lines_without_a_project_are_still_read(web: Project, google: Callable[.
 
 
 def test_a_build_is_of_one_project(web: Project, google: Callable[..., Emulator]) -> None:
-    google()
+    google(projects=(_STAGING, _PROD))
     found = deployed(web, project=_STAGING)
     build = next(one.evidence["build"] for one in found.outcomes or () if one.step == "build")
 

@@ -68,7 +68,7 @@ def _sole() -> str:
         ("logging-failed", "the build ended by Cloud Build's own trouble (2 builds)", _LOCAL),
         ("timeout", "the build timed out or was cancelled", _STOPS),
         ("cancelled", "the build timed out or was cancelled", _STOPS),
-        ("push-failed", "the image could not be pushed", _STOPS),
+        ("push-failed", "a permission or an API is missing", _STOPS),
         ("truncate-object", "the bytes changed on their way (2 uploads)", _LOCAL),
         ("pending", "the build waits for an approval", _STOPS),
     ],

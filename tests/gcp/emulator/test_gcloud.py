@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 from google.cloud import run_v2
 
+from buildguard.docker import client
+from buildguard.errors import UnprovenError
 from buildguard.gcp.emulator.cloud_run_rest import HOST, CloudRunRest
 from buildguard.gcp.emulator.cloud_run_template import start_order, wrong_containers
 from tests.conftest import ALL, missing
@@ -20,7 +22,18 @@ if TYPE_CHECKING:
 
     from buildguard.gcp.emulator.server import Emulator
 
+pytestmark = pytest.mark.usefixtures("no_engine")
 _PARENT = "projects/emulated/locations/europe-west1"
+
+
+@pytest.fixture
+def no_engine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No container engine for the revisions of this module."""
+
+    def refuse() -> None:
+        raise UnprovenError("no container engine is here")
+
+    monkeypatch.setattr(client, "connect", refuse)
 
 
 def _container(image: str) -> run_v2.Container:
