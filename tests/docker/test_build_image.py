@@ -73,6 +73,7 @@ def test_a_builder_without_a_result_proves_nothing(archive: Path) -> None:
         build.build(daemon_of(build=_events({"stream": "done\n"})), "app:1", print)
 
 
+@pytest.mark.filterwarnings("ignore:Python 3.14 will:DeprecationWarning")
 @pytest.mark.parametrize("has_filters", [True, False])
 @pytest.mark.parametrize("name", ["../out.py", "link/out.py"])
 def test_nothing_is_unpacked_beside_the_folder(
@@ -94,6 +95,7 @@ def test_nothing_is_unpacked_beside_the_folder(
     assert list(outside.iterdir()) == []
 
 
+@pytest.mark.filterwarnings("ignore:Python 3.14 will:DeprecationWarning")  # of what 3.11.0 does without a word
 def test_an_archive_is_unpacked_by_every_patch_release(archive: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(tarfile, "tar_filter", raising=False)
 

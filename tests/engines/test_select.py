@@ -83,7 +83,7 @@ class _Session:
 
 
 def _setting(root: Path, version: PythonVersion | None = _VERSION, image: str = "") -> EngineSettings:
-    return EngineSettings(version, root, 1, Cache(root / "cache"), image=image, cloud=_Session() if image else None)
+    return EngineSettings(version, root, 1, Cache(None), image=image, cloud=_Session() if image else None)
 
 
 def _names(texts: tuple[str, ...]) -> tuple[EngineName, ...]:
