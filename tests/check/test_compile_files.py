@@ -59,7 +59,12 @@ def _stage(folder: Path, files: dict[str, bytes]) -> Stage:
 def _judge(stage: Stage, engine: _Compiler, cache: Cache, minor: int = 11) -> dict[bytes, FileVerdict]:
     entries = stage.entries()
     judge = Judge(stage, engine, _READY, minor, cache)
-    return {verdict.entry.path: verdict for verdict in judge.run(entries, digests_of(stage, entries), lambda _n: None)}
+    try:
+        return {
+            verdict.entry.path: verdict for verdict in judge.run(entries, digests_of(stage, entries), lambda _n: None)
+        }
+    finally:
+        cache.close()
 
 
 def test_digests_are_those_of_the_bytes_on_disk(tmp_path: Path) -> None:
