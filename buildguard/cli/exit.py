@@ -24,7 +24,7 @@ def run_guarded(run: Callable[[], object]) -> int:
         run()
         sys.stdout.flush()
     except SystemExit as done:
-        status = done.code if isinstance(done.code, int) else 0
+        status = _status_of_exit(done.code)
     except BuildRunsError as error:
         status = _handle_running_build(error)
     except GuardError as error:
@@ -42,6 +42,14 @@ def run_guarded(run: Callable[[], object]) -> int:
         ending = _status_of_click(error)
         status = _report_bug(error) if ending is None else ending
     return status
+
+
+def _status_of_exit(code: object) -> int:
+    """What Python makes of it: a text is printed, and is a failure."""
+    if code is None or isinstance(code, int):
+        return code or 0
+    _print(str(code))
+    return 1
 
 
 def _status_of_click(error: Exception) -> int | None:

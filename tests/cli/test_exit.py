@@ -49,6 +49,8 @@ def _stdout_restored() -> Iterator[None]:
         (OSError(5, "Input/output error"), 3, "buildguard: the result could not be written: Input/output error"),
         (PermissionError(13, "Permission denied", "a.py"), 3, "buildguard: a.py cannot be used: Permission denied"),
         (SystemExit(1), 1, ""),
+        (SystemExit(None), 0, ""),
+        (SystemExit("no verdict"), 1, "no verdict"),
         (click.exceptions.Exit(0), 0, ""),
     ],
 )
