@@ -291,11 +291,11 @@ class _ImageCheck:
             place = display_path(places[source.path])
             message = f"{place} in {self._image.reference} has other bytes than the file here"
             hint = "build the image again from these files, or check out the commit that it was built of"
-            severity = Severity.ERROR
             if source.is_committed:
                 message = f"{place} in {self._image.reference} is the committed file, and the one here was edited since"
-                hint, severity = "build the image again if the edit belongs into it", Severity.WARNING
-            seen.diagnostics.append(Diagnostic(Code.BG303, severity, display_path(source.path), Range(), message, hint))
+                hint = "build the image again if the edit belongs into it, or check the commit"
+            path = display_path(source.path)
+            seen.diagnostics.append(Diagnostic(Code.BG303, Severity.ERROR, path, Range(), message, hint))
 
 
 def _copied_by(recipe: discovery.ImageRecipe, file: PlacedFile) -> str:

@@ -193,7 +193,7 @@ def test_a_project_that_was_installed_is_compared_by_content(
     assert (edited.code, edited.codes()) == (1, {"src/shop/main.py": ["BG303"]})
     assert lacking.code == 1
     assert lacking.json["unproven"][0]["path"] == "src/shop/new.py"
-    assert (since.code, since.codes()) == (0, {"src/shop/main.py": ["BG303"]})
+    assert (since.code, since.codes()) == (1, {"src/shop/main.py": ["BG303"]})
     assert "is the committed file, and the one here was edited since" in since.json["diagnostics"][0]["message"]
 
 
