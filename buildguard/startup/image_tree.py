@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import posixpath
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from buildguard.definitions import lazy_pattern
 from buildguard.project import dockerfile
+from buildguard.project.compose import is_compose
 from buildguard.project.discovery import ImageRecipe
 from buildguard.project.image_model import ImageModel, MissingSource, PlacedFile, folders_above, is_below
 from buildguard.project.project_installs import installs
@@ -15,6 +18,7 @@ from buildguard.startup.project_files import SentFiles
 _SYSTEM = frozenset(
     {"bin", "dev", "etc", "home", "lib", "lib64", "proc", "root", "run", "sbin", "sys", "tmp", "usr", "var"}
 )
+_MOUNTS = lazy_pattern(rb"\b(?:volumes|develop)\s*:")
 _INSTALLED = frozenset({".venv", "venv", "env", "site-packages", "node_modules", "__pypackages__"})
 
 
@@ -132,7 +136,8 @@ def build_tree(recipe: ImageRecipe, stages: Iterable[dockerfile.DockerfileStage]
     """The tree of the image of a recipe; `stages` are the chain of the stage that the build ends with."""
     files = [path for path in sent.files.below(sent.context) if sent.arrives(path)]
     basis = recipe.service.basis
-    compose = basis.by if basis.known is Certainty.DECLARED and "compose" in basis.by else ""
+    is_composed = basis.known is Certainty.DECLARED and is_compose(os.fsencode(basis.by.rpartition(":")[0]))
+    compose = basis.by if is_composed and _mounts_something(sent) else ""
     return ImageTree(recipe.model(files, sent.files.modes(files)), tuple(stages), sent, compose)
 
 
@@ -140,3 +145,14 @@ def context_path(context: str, source: str) -> str:
     """A source of a COPY as a path of the project."""
     inside = posixpath.normpath(posixpath.join("/", source)).lstrip("/")
     return posixpath.join(context, inside) if inside and context else context or inside
+
+
+def _mounts_something(sent: SentFiles) -> bool:
+    """Whether a compose file of the project mounts volumes, or syncs files, in whatever layer."""
+    paths = sent.files.named(_is_compose_file)
+    sent.files.load(paths)
+    return any(_MOUNTS.search(sent.files.read(path) or b"volumes:") for path in paths)
+
+
+def _is_compose_file(path: str) -> bool:
+    return is_compose(os.fsencode(path))

@@ -64,7 +64,7 @@ _METHODS = {
     ("gradio.Interface", "launch"): ServerCall(),
 }
 _KEYWORDS = (("host", "server_name", "hostname", "address"), ("port", "server_port"))
-_OTHER_SOCKETS = frozenset({None, "uds", "fd", "sock", "path", "unix_socket", "reuse_port_fd"})
+_OTHER_SOCKETS = frozenset({None, "uds", "fd", "sock", "path", "unix_socket", "sockets", "listen"})
 
 
 def script_servers(tree: ast.Module) -> Iterator[ScriptServer]:

@@ -143,10 +143,21 @@ class StartWalk:
     def _follow_module(self, reached: ReachedFile, item: SourceImport) -> None:
         """A module that is loaded by its name, with the packages above it."""
         parts = item.module.split(".")
+        parent = ModuleSearch()
         for end in range(1, len(parts) + 1):
             module = ".".join(parts[:end])
             result = search(self._image, module, self._start.search_path)
             self._take(reached, item, module, result)
             if result.file is None and not result.package:
-                self._miss_named(reached, item, result)
+                if not self._may_bind(parent, parts[end - 1]):
+                    self._miss_named(reached, item, result)
                 return
+            parent = result
+
+    def _may_bind(self, parent: ModuleSearch, name: str) -> bool:
+        """Whether a module may have a name that is no module below it: a function of middleware, or one of another folder."""
+        if parent.file is None:
+            return False
+        content = None if parent.file.doubt else self._image.content(parent.file)
+        facts = read_facts(content) if content is not None else None
+        return content is None or facts is None or b"__path__" in content or facts.binds(name) is not False

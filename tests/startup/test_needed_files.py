@@ -153,6 +153,18 @@ def test_modules_that_django_loads_by_name_exist(tmp_path: Path, file: str, text
     assert rows_of(report_of(tmp_path, files)) == rows
 
 
+@pytest.mark.parametrize("package", ["def simple(get): ...\n", "from users.apps import *\n", "__path__ = []\n"])
+def test_middleware_may_be_a_function_of_its_module(tmp_path: Path, package: str) -> None:
+    settings = (
+        "def simple(get): ...\nMIDDLEWARE = [\n    'shop.settings.simple',\n    'users.simple',\n    'shop.late',\n]\n"
+    )
+    files = {**_DJANGO, "shop/settings.py": settings, "users/__init__.py": package, "users/apps.py": "simple = 1\n"}
+
+    report = report_of(tmp_path, {**files, "Dockerfile": f"{_HEAD}COPY . .\n{_INSTALL}{_WSGI}"})
+
+    assert rows_of(report) == [("BG701", "shop/settings.py", 5)]
+
+
 def test_settings_that_a_deploy_chooses(tmp_path: Path) -> None:
     build = "steps:\n- name: gcloud\n  args: [run, deploy, x, --set-env-vars, DJANGO_SETTINGS_MODULE=shop.prod]\n"
     files = {**_DJANGO, "cloudbuild.yaml": build, "Dockerfile": f"{_HEAD}COPY shop/w* shop/\n{_INSTALL}{_WSGI}"}

@@ -44,6 +44,7 @@ def test_the_address_of_a_server(text: str, host: str, port: str) -> None:
         "import uvicorn\nif x:\n  uvicorn.run('a:b')",
         "import uvicorn\nuvicorn.run('a:b', uds='/x')",
         "import uvicorn\nuvicorn.run('a:b', **options)",
+        "import waitress\nwaitress.serve(app, listen='*:9000')",
         "import gradio as gr\nd = gr.Blocks()\nd.launch()",
         "from http.server import HTTPServer\nHTTPServer(ADDRESS, H)",
         "import mine\nmine.HTTPServer(('127.0.0.1', 8080), H)",

@@ -518,11 +518,15 @@ def test_sources_that_compose_mounts_are_undecided(tmp_path: Path) -> None:
     dockerfile = 'FROM python:3.11-slim\nWORKDIR /code\nCOPY requirements.txt run.sh ./\nENTRYPOINT ["/code/run.sh"]\n'
     compose = "services:\n  web:\n    build: .\n    volumes: ['.:/code']\n"
     files = {"Dockerfile": dockerfile, "run.sh": "#!/bin/sh\nexec python main.py\n"}
-    (tmp_path / "a").mkdir()
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
 
     alone = report_of(tmp_path / "a", files, executable=("run.sh",))
+    built = {**files, "compose.yaml": compose.partition("    volumes")[0]}
+    unmounted = report_of(tmp_path / "b", built, executable=("run.sh",))
     mounted = report_of(tmp_path, {**files, "compose.yaml": compose}, executable=("run.sh",))
 
     assert [row[0] for row in rows_of(alone)] == ["BG704"]
+    assert [row[0] for row in rows_of(unmounted)] == ["BG704"]
     assert rows_of(mounted) == []
     assert any("compose.yaml:3 may mount it" in each for each in mounted.undecided)
