@@ -14,7 +14,14 @@ from buildguard.errors import UnprovenError
 from buildguard.imports.declared import DECLARES, ProvidedModules
 from buildguard.imports.evaluated import BACKPORT, judge_types
 from buildguard.imports.library import StandardLibrary
-from buildguard.imports.records import FileReach, ModuleFacts, ProjectImports, UndecidedImport, facts_from
+from buildguard.imports.records import (
+    FileReach,
+    ModuleFacts,
+    ProjectImports,
+    UndecidedImport,
+    facts_from,
+    patched_names,
+)
 from buildguard.imports.standard_imports import ImportJudge, questions_of
 from buildguard.project.source_text import excerpt_of
 
@@ -62,7 +69,7 @@ class ImportCheck:
         known = {path: rows for path, rows in facts.items() if path in reach and rows is not None}
         answers = self._library.ask(questions_of(row for rows in known.values() for row in rows.library_uses))
         provided = ProvidedModules(self._declarations, facts)
-        judge = ImportJudge(answers, f"3.{self._library.minor}", provided.brings)
+        judge = ImportJudge(answers, f"3.{self._library.minor}", provided.brings, patched_names(facts.values()))
         diagnostics = list(self._of_project_files(project, read))
         undecided = [UndecidedImport(path, 1, _UNREAD, how.certain) for path, how in reach.items() if path not in known]
         undecided += (item for item in project.undecided if item.path in known)

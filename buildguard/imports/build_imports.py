@@ -22,7 +22,7 @@ from buildguard.imports.library_answers import AnswerJudge, LibraryAnswer, Libra
 from buildguard.imports.names import LoadedModule
 from buildguard.imports.program import StartedProgram
 from buildguard.imports.project_imports import read_imports
-from buildguard.imports.records import FileReach, ModuleFacts, ProjectImports, facts_from
+from buildguard.imports.records import FileReach, ModuleFacts, ProjectImports, facts_from, patched_names
 from buildguard.imports.resolver import SearchPath
 from buildguard.imports.standard import LibraryModules
 from buildguard.imports.standard_imports import ImportJudge, questions_of
@@ -150,7 +150,9 @@ class _BuildJudge:
         known = {path: facts for path, facts in self._facts.items() if facts is not None and path in reach}
         version = f"3.{sys.version_info[1]}"
         provided = ProvidedModules(self._declarations, self._facts)
-        judge = ImportJudge(self._answers(known.values()), version, provided.brings)
+        judge = ImportJudge(
+            self._answers(known.values()), version, provided.brings, patched_names(self._facts.values())
+        )
         for path, facts in known.items():
             verdict = judge.judge(facts.library_uses, reach[path])
             yield from ((path, finding) for finding in verdict.findings)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from types import MappingProxyType
 
@@ -86,7 +86,7 @@ class ModuleFacts(NamedTuple):
 
     `bound` has every name that the module binds at its top, on any path, with the first line where it does; star imports
     are among `imports`. `attributes` are the names that it takes by a dot from a module of the standard library, as far as not
-    every Python has them. `exports` is a literal `__all__`, None without one or where it is computed. A `dynamic` module may
+    every Python has them; `patched` those that it sets there itself. `exports` is a literal `__all__`, None without one or where it is computed. A `dynamic` module may
     bind names that no reader can see (`__getattr__`, `globals()`, `exec`, `sys.modules`): no name is missing from it.
     """
 
@@ -97,6 +97,7 @@ class ModuleFacts(NamedTuple):
     paths: tuple[PathChange, ...]
     evaluated: tuple[EvaluatedType, ...]
     attributes: tuple[ImportStatement, ...] = ()
+    patched: tuple[str, ...] = ()
 
     @property
     def library_uses(self) -> tuple[ImportStatement, ...]:
@@ -128,6 +129,11 @@ class ProjectImports(NamedTuple):
     reach: Mapping[str, FileReach]
 
 
+def patched_names(facts: Iterable[ModuleFacts | None]) -> set[str]:
+    """The names that some modules set in others."""
+    return {name for of_file in facts if of_file is not None for name in of_file.patched}
+
+
 def facts_from(data: bytes) -> ModuleFacts | None:
     """Read the facts that came with a verdict; None where there are none. Raises ValueError for what are no facts."""
     if not data:
@@ -151,6 +157,7 @@ def facts_from(data: bytes) -> ModuleFacts | None:
                 ImportStatement(line, column, ImportForm.ATTRIBUTE, module, (name,), 0, _GUARDS[guard], late)
                 for line, column, module, name, guard, late in rows["attributes"]
             ),
+            tuple(rows["patched"]),
         )
     except (TypeError, KeyError) as error:
         raise ValueError(f"these are no facts: {error}") from error

@@ -68,10 +68,18 @@ def is_of_library(statement: ImportStatement) -> bool:
 class ImportJudge:
     """Judges the imports of modules by what the target answered.
 
-    `version` is the target's, "3.12"; `brings` gives the reason why a module may come from elsewhere, empty where it cannot.
+    `version` is the target's, "3.12"; `brings` gives the reason why a module may come from elsewhere, empty where it cannot;
+    `patched` are names that the project sets in modules of the library, such as "collections.Mapping".
     """
 
-    def __init__(self, answers: Mapping[str, LibraryAnswer], version: str, brings: Callable[[str], str]) -> None:
+    def __init__(
+        self,
+        answers: Mapping[str, LibraryAnswer],
+        version: str,
+        brings: Callable[[str], str],
+        patched: Iterable[str] = (),
+    ) -> None:
+        self._patched = frozenset(patched)
         self._answers = answers
         self._version = version
         self._brings = brings
@@ -111,6 +119,9 @@ class ImportJudge:
         if Availability.UNDECIDED in states.values():
             yield "whether the name is there depends on how the interpreter was built"
         missing = [name for name, state in states.items() if state is Availability.MISSING]
+        if any(f"{statement.module}.{name}" in self._patched for name in missing):
+            yield "the project sets the name itself"
+            return
         if not missing:
             return
         is_unreached = not reach.chain and not reach.certain

@@ -9,6 +9,7 @@ dynamic  whether names appear in ways that this pass does not follow (`__getattr
 paths    rows of line and folder that the module adds to `sys.path`; null where the folder is computed, "@" is the module's own
 evaluated rows of line, column, kind, text and guard: type expressions that run at import and need a newer Python
 attributes rows of line, column, module, name, guard and late: names taken from the standard library by a dot that not every Python has
+patched  names that the module sets in others ("collections.Mapping"), in sources that have such attributes
 """
 
 import ast
@@ -91,7 +92,9 @@ def read_facts(data, code, version, platform):
         not DYNAMIC.isdisjoint(names) or "__getattr__" in bound or not DYNAMIC_AT_TOP.isdisjoint(code.co_names)
     )
     facts = {"imports": [], "bound": bound, "exports": None, "dynamic": dynamic, "paths": [], "evaluated": []}
-    facts["attributes"] = read_attributes(data, names, version, platform) if may_use(data, names) else []
+    facts["attributes"], facts["patched"] = [], []
+    if may_use(data, names):
+        facts["attributes"], facts["patched"] = read_attributes(data, names, version, platform)
     typed = typed_bytes(version[1])
     if typed is not None and not typed.search(data):
         typed = None
@@ -106,12 +109,12 @@ def read_facts(data, code, version, platform):
 
 
 def read_attributes(data, names, version, platform):
-    """The rows of the names that are taken from the standard library by a dot: few sources have any."""
+    """The rows of the names that are taken from the standard library by a dot, and those that are set: few sources have any."""
     tree = ast.parse(data)
     reader = FactReader(data, names, Evaluator(version, platform, names))
     reader.attributes = AttributeReader(tree, version[1])
     reader.read(tree)
-    return reader.attributes.rows
+    return reader.attributes.rows, reader.attributes.patched
 
 
 def plain_facts(data, code, bound, reader):

@@ -5,6 +5,7 @@ asking: the target's own interpreter answers. It holds the names that came or we
 """
 
 import ast
+import re
 
 ANNOTATIONS_LATE_FROM = 14  # from 3.14 on an annotation is evaluated when it is asked for
 
@@ -104,10 +105,13 @@ def changed_names(words):
 
 CHANGED, MODULES_WITH = changed_names(CHANGED_WORDS)
 NAMES = frozenset(MODULES_WITH)
+SETS_BY_NAME = re.compile(rb"""\bsetattr\(\s*[\w.]+\s*,\s*["']""")
 
 
 def may_use(data: bytes, names: "frozenset[str]") -> bool:
-    """Whether a source may take one of these from its module: by the names in its code, then by its text."""
+    """Whether a source may take one of these from its module, or give it one: by the names in its code, then by its text."""
+    if "setattr" in names and SETS_BY_NAME.search(data) is not None and not names.isdisjoint(CHANGED):
+        return True
     for name in NAMES & names:
         for module in MODULES_WITH[name]:
             parts = module.split(".")
@@ -125,8 +129,18 @@ class AttributeReader:
     def __init__(self, tree, minor):
         self.rows = []
         self._modules = module_names(tree)
+        self.patched = sorted(set(self._patched(tree)))
         self._has_late_annotations = minor >= ANNOTATIONS_LATE_FROM or has_future(tree)
         self._seen = set()
+
+    def _patched(self, tree):
+        """The names that the source gives a module itself: `collections.Mapping = …`, `setattr(collections, "Mapping", …)`."""
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+                yield self._module_of(node.value) + "." + node.attr
+            elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "setattr":
+                names = [item.value for item in node.args[1:2] if isinstance(item, ast.Constant)]
+                yield from (self._module_of(node.args[0]) + "." + str(name) for name in names)
 
     def read(self, statement, place, block):
         """The attributes in the expressions that a statement itself evaluates."""
@@ -141,7 +155,9 @@ class AttributeReader:
             pending += ast.iter_child_nodes(node)
 
     def _expressions(self, statement, block):
-        """What a statement evaluates, less its blocks, and annotations where they wait."""
+        """What a statement evaluates, less its blocks, and what waits: annotations, and `type` of 3.12."""
+        if type(statement).__name__ == "TypeAlias":
+            return
         late = self._has_late_annotations
         waiting = [getattr(statement, "returns", None)] if late else []
         if isinstance(statement, ast.AnnAssign) and (block.late or late):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from buildguard.codes import Code
 from buildguard.diagnostic import Severity
 from buildguard.imports.declared import DECLARES, ProvidedModules
 from buildguard.imports.library_answers import Availability, LibraryAnswer
@@ -34,6 +35,23 @@ def test_what_is_missing_is_an_error() -> None:
     assert findings[0].message == "Python 3.13 has no module cgi: removed in Python 3.13"
     assert findings[1].message == "cannot import name Self from typing on Python 3.13"
     assert findings[1].hint == "from typing_extensions import Self"
+
+
+def test_a_name_by_a_dot_has_words_of_its_own() -> None:
+    by_dot = ImportStatement(3, 5, ImportForm.ATTRIBUTE, "typing", ("Self",))
+    of_none = by_dot._replace(module="cgi", names=("escape",))
+
+    (finding,) = _judge(by_dot, of_none).findings
+
+    assert (finding.code, finding.message) == (Code.BG602, "module typing has no attribute Self on Python 3.13")
+
+
+def test_what_the_project_sets_itself_is_undecided() -> None:
+    judge = ImportJudge(_ANSWERS, "3.13", lambda _module: "", ["typing.Self"])
+
+    verdict = judge.judge([_SELF], _REACHED)
+
+    assert verdict == ImportVerdict((), ((2, "the project sets the name itself", True),))
 
 
 @pytest.mark.parametrize("guard", [Guard.FALSE, Guard.EXCEPT, Guard.TESTED, Guard.HANDLER])

@@ -60,6 +60,7 @@ def test_what_is_asked(text: str, name: str, late: bool) -> None:
         "import datetime\nf = lambda: datetime.UTC",
         "from __future__ import annotations\nimport typing\ndef f(x: typing.Self) -> typing.Self: ...",
         "import typing\ndef f():\n    x: typing.Self = 1",
+        "import typing\nt = 1\nif t:\n    pass\nx = 'typing.Self'",
     ],
 )
 def test_what_is_not_asked(text: str) -> None:
@@ -82,3 +83,17 @@ def test_few_sources_are_read_for_this() -> None:
     assert not may_use(b"import copy\n'a'.replace('a', 'b')", frozenset({"copy", "replace"}))
     assert not may_use(b"import datetime\ndatetime.date", frozenset({"datetime", "date"}))
     assert "Mapping" in CHANGED["collections"]
+
+
+@pytest.mark.parametrize(
+    ("text", "patched"),
+    [
+        ("import collections, collections.abc\ncollections.Mapping = collections.abc.Mapping", "collections.Mapping"),
+        ("import collections as c\nsetattr(c, 'Mapping', dict)", "collections.Mapping"),
+    ],
+)
+def test_what_a_source_sets_itself(text: str, patched: str) -> None:
+    facts = extract(text.encode(), (3, 12))
+
+    assert facts is not None
+    assert facts.patched == (patched,)

@@ -7,7 +7,7 @@ by the manifest in the archive. Nothing that it looks at is imported or run. Fin
 not be looked at with 3.
 
 version: 0.1.0
-digest: sha256:9237f3e18ba0ebd531bf3088ea9dbf2d1943c9c519c4061a058f3354f7d0044e
+digest: sha256:8f598e3a951d2662563bb5059a86767debec1a28e95261766becaa05204fa725
     (SHA-256 of everything below the line of equals signs)
 """
 
@@ -1473,7 +1473,7 @@ def providers_of(module: str) -> tuple[str, ...]:
 ''',
     'buildguard.imports.records': r'''from __future__ import annotations
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from buildguard.definitions import NamedTuple
 from buildguard.diagnostic import Finding
@@ -1523,6 +1523,7 @@ class ModuleFacts(NamedTuple):
     paths: tuple[PathChange, ...]
     evaluated: tuple[EvaluatedType, ...]
     attributes: tuple[ImportStatement, ...] = ()
+    patched: tuple[str, ...] = ()
     @property
     def library_uses(self) -> tuple[ImportStatement, ...]:
         return (*self.imports, *self.attributes)
@@ -1538,6 +1539,8 @@ class ProjectImports(NamedTuple):
     findings: Mapping[str, tuple[Finding, ...]]
     undecided: tuple[UndecidedImport, ...]
     reach: Mapping[str, FileReach]
+def patched_names(facts: Iterable[ModuleFacts | None]) -> set[str]:
+    return {name for of_file in facts if of_file is not None for name in of_file.patched}
 def facts_from(data: bytes) -> ModuleFacts | None:
     if not data:
         return None
@@ -1560,6 +1563,7 @@ def facts_from(data: bytes) -> ModuleFacts | None:
                 ImportStatement(line, column, ImportForm.ATTRIBUTE, module, (name,), 0, _GUARDS[guard], late)
                 for line, column, module, name, guard, late in rows["attributes"]
             ),
+            tuple(rows["patched"]),
         )
     except (TypeError, KeyError) as error:
         raise ValueError(f"these are no facts: {error}") from error
@@ -3002,7 +3006,14 @@ def is_of_library(statement: ImportStatement) -> bool:
         return False
     return standard_names.is_standard(statement.module.partition(".")[0])
 class ImportJudge:
-    def __init__(self, answers: Mapping[str, LibraryAnswer], version: str, brings: Callable[[str], str]) -> None:
+    def __init__(
+        self,
+        answers: Mapping[str, LibraryAnswer],
+        version: str,
+        brings: Callable[[str], str],
+        patched: Iterable[str] = (),
+    ) -> None:
+        self._patched = frozenset(patched)
         self._answers = answers
         self._version = version
         self._brings = brings
@@ -3036,6 +3047,9 @@ class ImportJudge:
         if Availability.UNDECIDED in states.values():
             yield "whether the name is there depends on how the interpreter was built"
         missing = [name for name, state in states.items() if state is Availability.MISSING]
+        if any(f"{statement.module}.{name}" in self._patched for name in missing):
+            yield "the project sets the name itself"
+            return
         if not missing:
             return
         is_unreached = not reach.chain and not reach.certain
@@ -3735,6 +3749,7 @@ class TypeReader:
         return repr(node.value) if isinstance(node, ast.Constant) else "…"
 ''',
     'buildguard.remote.library_attributes': r'''import ast
+import re
 ANNOTATIONS_LATE_FROM = 14
 CHANGED_WORDS = """
 abc: update_abstractmethods
@@ -3827,7 +3842,10 @@ def changed_names(words):
     return names, modules
 CHANGED, MODULES_WITH = changed_names(CHANGED_WORDS)
 NAMES = frozenset(MODULES_WITH)
+SETS_BY_NAME = re.compile(rb"""\bsetattr\(\s*[\w.]+\s*,\s*["']""")
 def may_use(data: bytes, names: "frozenset[str]") -> bool:
+    if "setattr" in names and SETS_BY_NAME.search(data) is not None and not names.isdisjoint(CHANGED):
+        return True
     for name in NAMES & names:
         for module in MODULES_WITH[name]:
             parts = module.split(".")
@@ -3841,8 +3859,16 @@ class AttributeReader:
     def __init__(self, tree, minor):
         self.rows = []
         self._modules = module_names(tree)
+        self.patched = sorted(set(self._patched(tree)))
         self._has_late_annotations = minor >= ANNOTATIONS_LATE_FROM or has_future(tree)
         self._seen = set()
+    def _patched(self, tree):
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+                yield self._module_of(node.value) + "." + node.attr
+            elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "setattr":
+                names = [item.value for item in node.args[1:2] if isinstance(item, ast.Constant)]
+                yield from (self._module_of(node.args[0]) + "." + str(name) for name in names)
     def read(self, statement, place, block):
         pending = list(self._expressions(statement, block))
         while pending:
@@ -3853,6 +3879,8 @@ class AttributeReader:
                 self._attribute(node, place, block)
             pending += ast.iter_child_nodes(node)
     def _expressions(self, statement, block):
+        if type(statement).__name__ == "TypeAlias":
+            return
         late = self._has_late_annotations
         waiting = [getattr(statement, "returns", None)] if late else []
         if isinstance(statement, ast.AnnAssign) and (block.late or late):
@@ -4327,7 +4355,9 @@ def read_facts(data, code, version, platform):
         not DYNAMIC.isdisjoint(names) or "__getattr__" in bound or not DYNAMIC_AT_TOP.isdisjoint(code.co_names)
     )
     facts = {"imports": [], "bound": bound, "exports": None, "dynamic": dynamic, "paths": [], "evaluated": []}
-    facts["attributes"] = read_attributes(data, names, version, platform) if may_use(data, names) else []
+    facts["attributes"], facts["patched"] = [], []
+    if may_use(data, names):
+        facts["attributes"], facts["patched"] = read_attributes(data, names, version, platform)
     typed = typed_bytes(version[1])
     if typed is not None and not typed.search(data):
         typed = None
@@ -4344,7 +4374,7 @@ def read_attributes(data, names, version, platform):
     reader = FactReader(data, names, Evaluator(version, platform, names))
     reader.attributes = AttributeReader(tree, version[1])
     reader.read(tree)
-    return reader.attributes.rows
+    return reader.attributes.rows, reader.attributes.patched
 def plain_facts(data, code, bound, reader):
     rows = reader.read_module(code)
     if rows is None or b"__all__" not in data:
@@ -4617,7 +4647,7 @@ from buildguard.imports.library_answers import AnswerJudge, LibraryAnswer, Libra
 from buildguard.imports.names import LoadedModule
 from buildguard.imports.program import StartedProgram
 from buildguard.imports.project_imports import read_imports
-from buildguard.imports.records import FileReach, ModuleFacts, ProjectImports, facts_from
+from buildguard.imports.records import FileReach, ModuleFacts, ProjectImports, facts_from, patched_names
 from buildguard.imports.resolver import SearchPath
 from buildguard.imports.standard import LibraryModules
 from buildguard.imports.standard_imports import ImportJudge, questions_of
@@ -4709,7 +4739,9 @@ class _BuildJudge:
         known = {path: facts for path, facts in self._facts.items() if facts is not None and path in reach}
         version = f"3.{sys.version_info[1]}"
         provided = ProvidedModules(self._declarations, self._facts)
-        judge = ImportJudge(self._answers(known.values()), version, provided.brings)
+        judge = ImportJudge(
+            self._answers(known.values()), version, provided.brings, patched_names(self._facts.values())
+        )
         for path, facts in known.items():
             verdict = judge.judge(facts.library_uses, reach[path])
             yield from ((path, finding) for finding in verdict.findings)
