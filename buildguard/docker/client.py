@@ -150,7 +150,7 @@ def find() -> EngineAddress:
         raise UnprovenError(f"there is no Docker context '{name or 'the active one'}'", hint="docker context ls")
     if context.Name != "default":
         return EngineAddress(str(context.Host), context.TLSConfig, f"the Docker context '{context.Name}'")
-    socket_path = next((path for path in _sockets() if path.exists()), None)
+    socket_path = next((path for path in _sockets() if os.path.exists(path)), None)
     if socket_path is None:
         raise UnprovenError("no container engine is running here", hint=_INSTALL)
     return EngineAddress(f"unix://{socket_path}", None, "its socket")

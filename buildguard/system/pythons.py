@@ -6,6 +6,7 @@ import os
 import re
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from buildguard.definitions import lazy_pattern
@@ -47,14 +48,14 @@ def default_python3(root: Path) -> Path | None:
 
 def _is_inside(path: Path, root: Path) -> bool:
     # Where a home folder is itself the repository, the person's own version managers still count.
-    stores = [store for store in (_pyenv_root(), Path.home() / ".local/share/uv") if store.is_dir()]
+    stores = [store for store in (_pyenv_root(), Path.home() / ".local/share/uv") if os.path.isdir(store)]
     return path.is_relative_to(root) and not any(path.is_relative_to(store) for store in stores)
 
 
 def _on_path(name: str, behind_shims: Path | None = None) -> Iterator[Path]:
     for folder in programs.search_path():
         path = Path(folder, name)
-        if not path.is_file():
+        if not os.path.isfile(path):  # of a folder that nobody may look into too
             continue
         if path.parent.name != "shims":
             yield path
@@ -89,7 +90,7 @@ def _behind_pyenv_shim(start: Path) -> Iterator[Path]:
         if not _PYENV_NAME.fullmatch(name):
             continue
         exact = versions / name / "bin" / "python3"
-        if exact.is_file():
+        if os.path.isfile(exact):
             yield exact
             return
         folders = sorted(versions.glob(f"{name}.*"), key=_by_number, reverse=True)
@@ -127,5 +128,6 @@ def _by_library(name: str) -> Iterator[Path]:
 
     for kind, provider_class in ALL_PROVIDERS.items():
         provider = None if kind in {"path", "pyenv"} else provider_class.create()
-        for python in provider.find_pythons() if provider is not None else ():
-            yield python.executable.parent / name
+        with suppress(OSError):  # a home folder that may not be read, after `su`
+            for python in provider.find_pythons() if provider is not None else ():
+                yield python.executable.parent / name

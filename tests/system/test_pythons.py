@@ -5,14 +5,17 @@ from __future__ import annotations
 import os
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from buildguard.docker import client
 from buildguard.engines.engine import ReadyEngine, UnavailableEngine
 from buildguard.engines.interpreter import InterpreterEngine
 from buildguard.engines.pool import source_of
+from buildguard.errors import UnprovenError
 from buildguard.project.target import PythonVersion
 from buildguard.system.pythons import candidates, default_python3
 from tests.conftest import Project, interpreter
@@ -167,6 +170,30 @@ def test_uv_and_conda_are_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     found = {path for path, _where in candidates("3.9", Path("/nowhere"))}
 
     assert {place / "python3.9" for place in places} <= found
+
+
+def test_folders_that_may_not_be_read_are_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As after `su`: PATH, HOME and XDG_RUNTIME_DIR are still another person's."""
+    locked, mine = tmp_path / "locked", tmp_path / "mine"
+    mine.mkdir()
+    (mine / "python3.9").write_text("#!/bin/sh\n")
+    (mine / "python3.9").chmod(0o755)
+    real = os.stat
+
+    def stat(path: Any, **how: Any) -> os.stat_result:
+        if str(path).startswith(str(locked)):
+            raise PermissionError(13, "Permission denied", str(path))
+        return real(path, **how)
+
+    monkeypatch.setenv("PATH", f"{locked}{os.pathsep}{mine}")
+    for name in ("HOME", "PYENV_ROOT", "XDG_RUNTIME_DIR"):
+        monkeypatch.setenv(name, str(locked))
+    monkeypatch.delenv("DOCKER_HOST", raising=False)
+    monkeypatch.setattr(os, "stat", stat)
+
+    assert next(candidates("3.9", tmp_path / "project"))[0] == mine / "python3.9"
+    with suppress(UnprovenError):
+        client.find()
 
 
 @pytest.mark.parametrize("version", ["3.6", "3.7", "3.8", "3.13"])
