@@ -355,8 +355,8 @@ def _distribution_name(pyproject: bytes) -> str:
         content = toml.read(pyproject, "pyproject.toml")
     except UsageError:
         return ""
-    for table in (content.get("project"), content.get("tool", {}).get("poetry")):
-        if isinstance(table, dict) and isinstance(table.get("name"), str):
+    for table in (toml.table(content, "project"), toml.table(content, "tool", "poetry")):
+        if isinstance(table.get("name"), str):
             return str(table["name"])
     return ""
 

@@ -132,9 +132,9 @@ def _read_poetry(file: str, content: Mapping[str, Any], project: Mapping[str, An
 
 def _poetry_roots(project: Mapping[str, Any]) -> Iterator[str]:
     """What a project needs in production, in poetry's own table or in the standard one."""
-    table = project.get("tool", {}).get("poetry", {}).get("dependencies", {})
+    table = toml.table(project, "tool", "poetry", "dependencies")
     yield from (name for name in table if name.lower() != "python")
-    for requirement in project.get("project", {}).get("dependencies", ()):
+    for requirement in toml.table(project, "project").get("dependencies", ()):
         match = _NAME.match(requirement.strip())
         if match:
             yield match[0]

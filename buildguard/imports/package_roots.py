@@ -28,13 +28,13 @@ def package_roots(folder: str, pyproject: bytes | None, folders: Collection[str]
 
 
 def _declared(document: Mapping[str, Any]) -> Iterator[Any]:
-    tools = document.get("tool", {})
-    yield from _setuptools(tools.get("setuptools", {}))
-    for package in tools.get("poetry", {}).get("packages", ()):
+    tools = toml.table(document, "tool")
+    yield from _setuptools(toml.table(tools, "setuptools"))
+    for package in toml.table(tools, "poetry").get("packages", ()):
         yield package.get("from", ".")
-    yield from _hatch(tools.get("hatch", {}).get("build", {}))
-    yield tools.get("uv", {}).get("build-backend", {}).get("module-root", "src")
-    yield tools.get("pdm", {}).get("build", {}).get("package-dir", ".")
+    yield from _hatch(toml.table(tools, "hatch", "build"))
+    yield toml.table(tools, "uv", "build-backend").get("module-root", "src")
+    yield toml.table(tools, "pdm", "build").get("package-dir", ".")
 
 
 def _setuptools(table: Mapping[str, Any]) -> Iterator[Any]:

@@ -98,16 +98,13 @@ _BY_SUFFIX: tuple[tuple[tuple[str, ...], Callable[[str], Iterable[str]]], ...] =
 
 def _tables(document: Mapping[str, Any]) -> Iterator[Any]:
     """The parts of a pyproject.toml that list requirements."""
-    project, tools = document.get("project", {}), document.get("tool", {})
+    project, poetry = toml.table(document, "project"), toml.table(document, "tool", "poetry")
     yield from (project.get("dependencies"), project.get("optional-dependencies"), document.get("dependency-groups"))
-    poetry = tools.get("poetry", {})
-    groups = poetry.get("group", {})
-    tables = [poetry, *(groups.values() if isinstance(groups, dict) else ())]
-    for table in tables:
+    for table in (poetry, *toml.table(poetry, "group").values()):
         for key in ("dependencies", "dev-dependencies"):
-            yield list(table.get(key, {}))
-    yield tools.get("uv", {}).get("dev-dependencies")
-    yield tools.get("pdm", {}).get("dev-dependencies")
+            yield list(toml.table(table, key))
+    for tool in ("uv", "pdm"):
+        yield toml.table(document, "tool", tool).get("dev-dependencies")
 
 
 def _strings(values: Iterable[Any]) -> Iterator[str]:

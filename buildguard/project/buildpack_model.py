@@ -135,8 +135,7 @@ def _dependencies(project: bytes) -> Iterator[str]:
         content: dict[str, Any] = toml.read(project, "pyproject.toml")
     except GuardError:
         return
-    listed = content.get("project", {}).get("dependencies", ())
+    listed = toml.table(content, "project").get("dependencies", ())
     for requirement in listed if isinstance(listed, list) else ():
         yield from _listed(str(requirement).encode())
-    table = content.get("tool", {}).get("poetry", {}).get("dependencies", {})
-    yield from (str(name).lower() for name in table)
+    yield from (name.lower() for name in toml.table(content, "tool", "poetry", "dependencies"))

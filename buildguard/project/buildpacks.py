@@ -134,8 +134,8 @@ def _project_variables(data: bytes, file: str) -> dict[str, tuple[int | None, st
         content = toml.read(data, file)
     except GuardError:
         return {}
-    tables = (content.get("build"), content.get("io", {}).get("buildpacks", {}).get("build"))
-    pairs = [pair for table in tables if isinstance(table, dict) for pair in _listed(table.get("env"))]
+    tables = (toml.table(content, "build"), toml.table(content, "io", "buildpacks", "build"))
+    pairs = [pair for table in tables for pair in _listed(table.get("env"))]
     return {
         str(pair.get("name")): (version_files.line_with(data, str(pair.get("name"))), str(pair.get("value", "")))
         for pair in pairs

@@ -160,7 +160,7 @@ def read(files: Mapping[bytes, bytes], folder: str = "") -> Config:
             continue  # it may be broken, and says nothing to us
         file = f"{folder}/{name.decode()}" if folder else name.decode()
         content = toml.read(data, file)
-        table = content if name == b"buildguard.toml" else content.get("tool", {}).get("buildguard")
+        table = content if name == b"buildguard.toml" else toml.table(content, "tool").get("buildguard")
         if table is not None:
             return _parse_config(table, ConfigFile(file, data))
     return Config()
@@ -173,7 +173,7 @@ def read_file(path: Path, name: str) -> Config:
     except OSError as error:
         raise UsageError(f"--config {name}: {error.strerror}", hint="name a TOML file, or pass --isolated") from error
     content = toml.read(data, name)
-    table = content.get("tool", {}).get("buildguard") if path.name == "pyproject.toml" else content
+    table = toml.table(content, "tool").get("buildguard") if path.name == "pyproject.toml" else content
     if table is None:
         raise UsageError(f"--config {name}: no [tool.buildguard] in it", hint="add the table, or pass --isolated")
     return _parse_config(table, ConfigFile(name, data))

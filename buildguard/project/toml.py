@@ -28,6 +28,13 @@ def read(data: bytes, file: str) -> dict[str, Any]:
         raise UsageError(f"{place} is not valid TOML: {error}") from error
 
 
+def table(content: object, *names: str) -> dict[str, Any]:
+    """The table at some names, one below the other; an empty one where a person wrote something else there, or nothing."""
+    for name in names:
+        content = content.get(name) if isinstance(content, dict) else None
+    return content if isinstance(content, dict) else {}
+
+
 def line_of(data: bytes, key: str) -> int | None:
     """The line (from 1) on which a key or the table of that name first stands; tomllib does not keep it."""
     pattern = re.compile(rf"^\s*(?:\[+[^\]]*\b)?[\"']?{re.escape(key)}[\"']?\s*[=\]]")

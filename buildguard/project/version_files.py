@@ -104,7 +104,7 @@ def line_with(data: bytes, word: str) -> int | None:
 
 
 def _pipfile(data: bytes, file: str) -> Iterator[VersionDeclaration]:
-    wanted = toml.read(data, file).get("requires", {})
+    wanted = toml.table(toml.read(data, file), "requires")
     for key in ("python_full_version", "python_version"):
         if isinstance(wanted.get(key), str):
             line = toml.line_of(data, key)
@@ -114,12 +114,12 @@ def _pipfile(data: bytes, file: str) -> Iterator[VersionDeclaration]:
 
 def _pyproject(data: bytes, file: str) -> Iterator[VersionDeclaration]:
     content = toml.read(data, file)
-    wanted = content.get("project", {}).get("requires-python")
+    wanted = toml.table(content, "project").get("requires-python")
     if isinstance(wanted, str):
         line = toml.line_of(data, "requires-python")
         yield declare_range(Rank.REQUIRES, file, line, wanted, f"requires-python {wanted}")
         return
-    poetry = content.get("tool", {}).get("poetry", {}).get("dependencies", {}).get("python")
+    poetry = toml.table(content, "tool", "poetry", "dependencies").get("python")
     if isinstance(poetry, str):
         line = toml.line_of(data, "python")
         yield declare_range(Rank.REQUIRES, file, line, poetry, f"python {poetry}")
@@ -197,7 +197,7 @@ def _app_yaml(data: bytes, file: str) -> Iterator[VersionDeclaration]:
 
 def _project_toml(data: bytes, file: str) -> Iterator[VersionDeclaration]:
     content = toml.read(data, file)
-    for table in (content.get("build", {}), content.get("io", {}).get("buildpacks", {}).get("build", {})):
+    for table in (toml.table(content, "build"), toml.table(content, "io", "buildpacks", "build")):
         for pair in table.get("env", []) if isinstance(table.get("env", []), list) else []:
             if isinstance(pair, dict) and pair.get("name") == "GOOGLE_PYTHON_VERSION":
                 value = str(pair.get("value", ""))

@@ -11,6 +11,7 @@ from buildguard.codes import Code
 from buildguard.definitions import NamedTuple, lazy_pattern
 from buildguard.diagnostic import count
 from buildguard.errors import GuardError
+from buildguard.project import toml
 from buildguard.project.config import Config
 from buildguard.project.discovery import ImageRecipe, list_recipes
 from buildguard.stages.stage import Stage
@@ -140,7 +141,8 @@ def _why_moved(context: _InstallContext, lock: Lock, choice: InstallChoice) -> s
     if choice.members or choice.every_member or "manifest" not in lock.content:
         return ""
     folder = posixpath.basename(context.command.stage.folder.rstrip("/"))
-    sources = (package.get("source", {}) for package in lock.content.get("package", ()))
+    packages = lock.content.get("package")
+    sources = [toml.table(package, "source") for package in packages] if isinstance(packages, list) else []
     members = {posixpath.basename(str(path)) for source in sources for path in source.values()}
     return f"it may install the member in {folder} alone" if folder and folder in members else ""
 

@@ -121,7 +121,7 @@ def _workspace_members(lock: Lock, packages: Sequence[Mapping[str, Any]]) -> lis
 
 def _default_groups(project: Mapping[str, Any]) -> frozenset[str] | None:
     """The groups that uv installs without being asked; None for all."""
-    groups = project.get("tool", {}).get("uv", {}).get("default-groups", ["dev"])
+    groups = toml.table(project, "tool", "uv").get("default-groups", ["dev"])
     return None if groups == "all" else frozenset(map(normalize, groups))
 
 

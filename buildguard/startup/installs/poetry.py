@@ -7,6 +7,7 @@ from typing import Any
 
 from buildguard.definitions import NamedTuple, lazy_pattern
 from buildguard.imports.lock import normalize
+from buildguard.project import toml
 from buildguard.startup.installs.choice import InstallChoice
 from buildguard.startup.installs.locked import Lock, LockedRelease, line_of
 from buildguard.startup.installs.platform import WheelPlatform
@@ -52,7 +53,7 @@ class _Question(NamedTuple):
         if group == _MAIN:
             is_asked = not self.choice.only_groups or _MAIN in self.choice.groups
             return is_asked and _MAIN not in self.choice.without_groups
-        table = project.get("tool", {}).get("poetry", {}).get("group", {})
+        table = toml.table(project, "tool", "poetry", "group")
         is_optional = any(normalize(name) == group and each.get("optional") for name, each in table.items())
         return self.choice.wants_group(group, is_default=not is_optional)
 
@@ -96,7 +97,7 @@ def _by_dependencies(lock: Lock, packages: list[Mapping[str, Any]], question: _Q
 
 
 def _roots(lock: Lock, question: _Question) -> Iterator[tuple[str, str]]:
-    table = lock.project.get("tool", {}).get("poetry", {})
+    table = toml.table(lock.project, "tool", "poetry")
     groups = {_MAIN: table.get("dependencies", {}), "dev": table.get("dev-dependencies", {})}
     groups |= {normalize(name): group.get("dependencies", {}) for name, group in table.get("group", {}).items()}
     for group, dependencies in groups.items():
