@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import posixpath
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +16,7 @@ from buildguard.imports.faults import ImportContext
 from buildguard.imports.image_program import ProjectSources, read_programs
 from buildguard.imports.lock import LOCKS, LockedPackages, read_lock
 from buildguard.imports.program import StartedProgram
-from buildguard.imports.project_imports import read_imports
+from buildguard.imports.project_imports import ProgramSubject, read_imports
 from buildguard.imports.records import ModuleFacts, ProjectImports, extract
 from buildguard.imports.requirements import Requirements, read_requirements
 from buildguard.imports.standard import LibraryModules
@@ -53,27 +53,33 @@ class ProjectImportCheck:
 
     def judge(self, target: Target, known: Mapping[str, ModuleFacts | None]) -> ProjectImports:
         """The findings in the imports that one target runs; `known` are the facts that its engine extracted, by path."""
-        facts = _FactsOfTarget(known, self._files.read, target)
         if self._stage.name.startswith("image:"):
-            return self._judge_image(facts, target)
+            return self._judge_image(target, known)
+        facts = _FactsOfTarget(known, self._files.read, target)
         recipes = [recipe for recipe in self._recipes if belongs(recipe, target)]
         sources = ProjectSources(self._stage.entries(), self._files.read)
         programs = read_programs(sources, recipes, self._job.config.entry, self._why_unknown)
-        contexts = [self._context(program, facts) for program in programs]
-        texts = [ProjectTexts(context.read, self._is_ignored, context.facts, self._build_texts) for context in contexts]
-        return read_imports(programs, contexts, texts, self._packages(target, recipes), self._hooked(known))
+        subjects = [self._subject(program, facts) for program in programs]
+        packages = self._packages(target, recipes)
+        return read_imports(subjects, packages, known.keys(), follows_starts=self._has_time(known))
 
-    def _hooked(self, known: Mapping[str, ModuleFacts | None]) -> Collection[str] | None:
-        """The staged files, where a hook has no time to read every module that the project starts; None elsewhere."""
+    def _subject(self, program: StartedProgram, facts: _FactsOfTarget) -> ProgramSubject:
+        context = self._context(program, facts)
+        return ProgramSubject(
+            program, context, ProjectTexts(context.read, self._is_ignored, context.facts, self._build_texts)
+        )
+
+    def _has_time(self, known: Mapping[str, ModuleFacts | None]) -> bool:
+        """Whether every module that the project starts can be read: a hook has no time for it in a large project."""
         if not self._job.request.staged:
-            return None
+            return True
         others = [path for path in self._paths if path.endswith(".py") and path not in known]
         if len(others) > _MOST_HOOKED:
-            return known.keys()
+            return False
         self._files.load(others)
-        return None
+        return True
 
-    def _judge_image(self, facts: _FactsOfTarget, target: Target) -> ProjectImports:
+    def _judge_image(self, target: Target, known: Mapping[str, ModuleFacts | None]) -> ProjectImports:
         """The same in a built image: its own files and packages decide."""
         from buildguard.check.image_imports import ExplainedPackages, ImageImportFiles
         from buildguard.docker.image_stage import ImageStage
@@ -84,9 +90,11 @@ class ProjectImportCheck:
         image = ImageImportFiles(stage, stage.image)
         packages = image.packages(_FactsOfTarget({}, image.read, target).of)
         program = image.program(packages)
+        facts = _FactsOfTarget(known, self._files.read, target)
         context = self._context(program, facts)._replace(may_be_foreign=lambda name: _is_installed(packages, name))
         texts = ProjectTexts(context.read, lambda _path: False, context.facts)
-        return read_imports([program], [context], [texts], ExplainedPackages(packages, stage.lacking))
+        subject = ProgramSubject(program, context, texts)
+        return read_imports([subject], ExplainedPackages(packages, stage.lacking), known.keys())
 
     # -------------------------------------------------------------------------------------- the project's files
 

@@ -21,7 +21,7 @@ from buildguard.imports.finder import FileTree, ModuleKind, ModuleLocation
 from buildguard.imports.library_answers import AnswerJudge, LibraryAnswer, LibraryReply, Question, replies_from
 from buildguard.imports.names import LoadedModule
 from buildguard.imports.program import StartedProgram
-from buildguard.imports.project_imports import read_imports
+from buildguard.imports.project_imports import ProgramSubject, read_imports
 from buildguard.imports.records import FileReach, ModuleFacts, ProjectImports, facts_from, patched_names
 from buildguard.imports.resolver import SearchPath
 from buildguard.imports.standard import LibraryModules
@@ -90,7 +90,7 @@ class _BuildJudge:
             self._facts_at, self._read_at, LibraryModules(sys.version_info[1]), lambda _dotted: True
         )
         texts = ProjectTexts(self._read_at, self._may_be_ignored, self._facts_at, self._build_texts())
-        return read_imports([program], [context], [texts], None)
+        return read_imports([ProgramSubject(program, context, texts)], None)
 
     def _program(self) -> StartedProgram:
         front, back = (self._folders(kind) for kind in (FRONT, BACK))

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from itertools import repeat
 
 from buildguard.codes import Code
+from buildguard.definitions import NamedTuple
 from buildguard.diagnostic import Finding, Range, Severity
 from buildguard.imports import standard_names
 from buildguard.imports.doubts import DoubtFinder, ProjectTexts
@@ -20,26 +20,35 @@ from buildguard.imports.unreached import LooseReader
 _ABSENT = frozenset({PackagePresence.MISSING, PackagePresence.DEVELOPMENT})
 
 
-def read_imports(
-    programs: Sequence[StartedProgram],
-    contexts: Sequence[ImportContext],
-    texts: Sequence[ProjectTexts],
-    packages: PackageSource | None,
-    only: Collection[str] | None = None,
-) -> ProjectImports:
-    """Judge the imports of programs, each with its context and texts; one finding for each import.
+class ProgramSubject(NamedTuple):
+    """A program, what its imports are judged with, and the texts that cast a doubt on what is found."""
 
-    With `only`, nothing is followed from a start: the imports of these files are judged, and none counts as executed.
+    program: StartedProgram
+    context: ImportContext
+    texts: ProjectTexts
+
+
+def read_imports(
+    subjects: Sequence[ProgramSubject],
+    packages: PackageSource | None,
+    asked: Collection[str] | None = None,
+    *,
+    follows_starts: bool = True,
+) -> ProjectImports:
+    """Judge the imports of programs; one finding for each import.
+
+    Of what no start reaches, only the files that are `asked` for are judged (None: all of them). Unless `follows_starts`,
+    nothing is followed from a start, and nothing counts as executed.
     """
-    judges = list(map(_ProgramJudge, programs, contexts, texts, repeat(packages)))
+    judges = [_ProgramJudge(subject, packages) for subject in subjects]
     reach: dict[str, FileReach] = {}
-    for judge in judges if only is None else ():
+    for judge in judges if follows_starts else ():
         for path, how in judge.follow():
             known = reach.get(path)
             if known is None or (how.certain and not known.certain):
                 reach[path] = how
     for judge in judges:
-        for path, how in judge.read_rest(reach, only):
+        for path, how in judge.read_rest(reach, asked, follows_starts=follows_starts):
             reach.setdefault(path, how)
     findings = _strongest(item for judge in judges for item in judge.findings)
     undecided = dict.fromkeys(item for judge in judges for item in judge.undecided)
@@ -60,13 +69,8 @@ def _strongest(located: Iterable[tuple[str, Finding]]) -> dict[str, tuple[Findin
 class _ProgramJudge:
     """One program while it is judged."""
 
-    def __init__(
-        self,
-        program: StartedProgram,
-        context: ImportContext,
-        texts: ProjectTexts,
-        packages: PackageSource | None,
-    ) -> None:
+    def __init__(self, subject: ProgramSubject, packages: PackageSource | None) -> None:
+        program, context, texts = subject
         self.findings: list[tuple[str, Finding]] = []
         self.undecided: list[UndecidedImport] = []
         self._program = program
@@ -85,18 +89,19 @@ class _ProgramJudge:
                 yield origin, FileReach(item.certain, self._shown(item.chain))
 
     def read_rest(
-        self, reached: Mapping[str, FileReach], only: Collection[str] | None
+        self, reached: Mapping[str, FileReach], asked: Collection[str] | None, *, follows_starts: bool
     ) -> Iterator[tuple[str, FileReach]]:
         """Judge the files that no start reaches, tests aside; without a start all of them count as executed."""
-        certain = not self._program.starts and only is None
+        certain = not self._program.starts and follows_starts
 
-        def is_wanted(path: str) -> bool:
-            return path not in reached and not is_test(path) and (only is None or path in only)
+        def is_asked(file: str) -> bool:
+            return asked is None or self._origin(file) in asked
 
-        files = sources_of(self._program.tree, is_wanted)
-        self._take(LooseReader(self._program.tree, self._program.roots, self._context).read(files, certain=certain))
-        for file in files:
-            yield self._origin(file), FileReach(certain or only is not None)
+        files = sources_of(self._program.tree, lambda path: path not in reached and not is_test(path))
+        reader = LooseReader(self._program.tree, self._program.roots, self._context)
+        self._take(reader.read(files, is_asked, certain=certain))
+        for file in filter(is_asked, files):
+            yield self._origin(file), FileReach(certain or not follows_starts)
 
     def _origin(self, file: str) -> str:
         return self._program.tree.origins.get(file, "")

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import posixpath
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
+from buildguard.definitions import NamedTuple
 from buildguard.imports.circles import CircularImport, find_circles
 from buildguard.imports.faults import FaultKind, ImportContext, ImportFault
 from buildguard.imports.finder import FileTree, ModuleKind, ModuleLocation
@@ -16,6 +17,13 @@ from buildguard.imports.program import folders_above, home_of
 from buildguard.imports.resolver import ModuleResolver, SearchPath
 
 _MOST_MEMBERS = 8  # of a circle that is tried from each of its modules
+
+
+class _Group(NamedTuple):
+    """The modules below one folder, and those of them whose imports are asked for."""
+
+    modules: tuple[LoadedModule, ...]
+    asked: tuple[LoadedModule, ...]
 
 
 class LooseReader:
@@ -29,8 +37,8 @@ class LooseReader:
         self._roots = roots
         self._context = context
 
-    def read(self, files: Iterable[str], *, certain: bool) -> OwnImports:
-        """Judge every import of some files."""
+    def read(self, files: Iterable[str], is_asked: Callable[[str], bool], *, certain: bool) -> OwnImports:
+        """Judge every import of those of the files that are asked for; the others may be in a circle with them."""
         groups: dict[str, list[LoadedModule]] = defaultdict(list)
         for file in files:
             home, name = home_of(file, self._tree)
@@ -38,7 +46,14 @@ class LooseReader:
             folders = (file.removesuffix("/__init__.py"),) if kind is ModuleKind.PACKAGE else ()
             if name:
                 groups[home].append(LoadedModule(name, ModuleLocation(kind, file, folders)))
-        results = [self._read_group(home, modules, certain=certain) for home, modules in groups.items()]
+        results = [
+            self._read_group(
+                home,
+                _Group(tuple(modules), tuple(one for one in modules if is_asked(one.location.file))),
+                certain=certain,
+            )
+            for home, modules in groups.items()
+        ]
         return OwnImports(
             tuple(fault for result in results for fault in result.faults),
             tuple(item for result in results for item in result.outside),
@@ -46,12 +61,12 @@ class LooseReader:
             {},
         )
 
-    def _read_group(self, home: str, modules: list[LoadedModule], *, certain: bool) -> OwnImports:
+    def _read_group(self, home: str, group: _Group, *, certain: bool) -> OwnImports:
         folders = tuple(dict.fromkeys([*folders_above(home, self._roots), *self._roots]))
-        first = self._judge(folders, modules, certain=certain)
+        first = self._judge(folders, group, certain=certain)
         if not first.faults or len(folders) == 1:
             return first
-        second = self._judge(folders[::-1], _to_judge_again(first, modules), certain=certain)
+        second = self._judge(folders[::-1], group._replace(asked=_to_judge_again(first, group.asked)), certain=certain)
         shared = {_place(fault) for fault in second.faults}
         faults = tuple(fault for fault in first.faults if _place(fault) in shared)
         lost = [
@@ -61,7 +76,7 @@ class LooseReader:
         ]
         return first._replace(faults=faults, undecided=(*first.undecided, *lost))
 
-    def _judge(self, folders: tuple[str, ...], modules: list[LoadedModule], *, certain: bool) -> OwnImports:
+    def _judge(self, folders: tuple[str, ...], group: _Group, *, certain: bool) -> OwnImports:
         resolver = ModuleResolver(
             self._tree,
             SearchPath((), folders),
@@ -71,11 +86,11 @@ class LooseReader:
         )
         graph = ImportGraph(resolver, self._context.facts)
         judge = OwnImportJudge(graph, self._context)
-        items = {module.name: ReachedModule(module, certain, (module.name,)) for module in modules}
-        for item in items.values():
-            judge.judge(item)
+        items = {module.name: ReachedModule(module, certain, (module.name,)) for module in group.modules}
+        for module in group.asked:
+            judge.judge(items[module.name])
         if certain:
-            for circle in self._circles(graph, judge, modules):
+            for circle in self._circles(graph, judge, group):
                 judge.add_circle(circle, items)
         result = judge.result({})
         return result._replace(faults=tuple(fault for fault in result.faults if not self._is_loose(fault, folders)))
@@ -95,11 +110,9 @@ class LooseReader:
         alone = (self._tree.look_up(fault.row.module, [folder]) for folder in (*inside, *folders))
         return any(lookup.last is not None and lookup.last.file != used for lookup in alone)
 
-    def _circles(
-        self, graph: ImportGraph, judge: OwnImportJudge, modules: list[LoadedModule]
-    ) -> Iterator[CircularImport]:
-        by_name = {module.name: module for module in modules}
-        for circle in find_circles(graph, judge.names, modules):
+    def _circles(self, graph: ImportGraph, judge: OwnImportJudge, group: _Group) -> Iterator[CircularImport]:
+        by_name = {module.name: module for module in group.modules}
+        for circle in find_circles(graph, judge.names, group.asked):
             members = [by_name[name] for name in circle.circle if name in by_name]
             if len(members) == len(circle.circle) <= _MOST_MEMBERS and all(
                 find_circles(graph, judge.names, [member]) for member in members
@@ -107,12 +120,12 @@ class LooseReader:
                 yield circle
 
 
-def _to_judge_again(first: OwnImports, modules: list[LoadedModule]) -> list[LoadedModule]:
+def _to_judge_again(first: OwnImports, modules: tuple[LoadedModule, ...]) -> tuple[LoadedModule, ...]:
     """The modules with a fault; all of them where one is a circle, which any of them may close."""
     if any(fault.kind is FaultKind.CIRCULAR for fault in first.faults):
         return modules
     files = {fault.module.location.file for fault in first.faults}
-    return [module for module in modules if module.location.file in files]
+    return tuple(module for module in modules if module.location.file in files)
 
 
 def _place(fault: ImportFault) -> tuple[str, int, str, str]:

@@ -55,7 +55,7 @@ def _is_inside(path: Path, root: Path) -> bool:
 def _on_path(name: str, behind_shims: Path | None = None) -> Iterator[Path]:
     for folder in programs.search_path():
         path = Path(folder, name)
-        if not os.path.isfile(path):  # of a folder that nobody may look into too
+        if not os.path.isfile(path):  # also where the folder may not be read
             continue
         if path.parent.name != "shims":
             yield path

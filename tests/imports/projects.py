@@ -12,7 +12,7 @@ from buildguard.imports.faults import ImportContext
 from buildguard.imports.finder import FileTree
 from buildguard.imports.names import LoadedModule
 from buildguard.imports.program import StartedProgram, started_modules
-from buildguard.imports.project_imports import read_imports
+from buildguard.imports.project_imports import ProgramSubject, read_imports
 from buildguard.imports.records import ModuleFacts, ProjectImports, extract
 from buildguard.imports.requirements import Requirements
 from buildguard.imports.resolver import SearchPath
@@ -57,7 +57,7 @@ class TextProject:
         """Everything that is said of its imports."""
         context = ImportContext(self.facts, self.read, LibraryModules(11), self.may_be_foreign)
         texts = ProjectTexts(self.read, ignored.__contains__, self.facts, build)
-        return read_imports([self.program], [context], [texts], packages)
+        return read_imports([ProgramSubject(self.program, context, texts)], packages)
 
 
 def findings(files: Mapping[str, str], start: str = "main", requires: tuple[str, ...] = ()) -> list[str]:

@@ -7,7 +7,7 @@ from buildguard.imports.execution import is_certain, is_guarded, runs_at_import
 from buildguard.imports.faults import ImportContext
 from buildguard.imports.import_graph import ImportGraph, find_reached
 from buildguard.imports.own_imports import OwnImportJudge
-from buildguard.imports.records import extract
+from buildguard.imports.records import ModuleFacts, extract
 from buildguard.imports.resolver import ModuleResolver
 from buildguard.imports.shadows import find_shadows
 from buildguard.imports.standard import LibraryModules
@@ -45,9 +45,30 @@ def test_each_module_has_its_shortest_chain_and_how_surely_it_runs() -> None:
 def test_a_file_that_no_start_reaches_is_read_from_its_home() -> None:
     project = TextProject(_FILES, "main")
     _graph_of, _judge, context = _graph(project)
-    result = LooseReader(project.tree, ("/srv",), context).read(["/srv/other.py"], certain=False)
+    result = LooseReader(project.tree, ("/srv",), context).read(["/srv/other.py"], lambda _file: True, certain=False)
 
     assert [(fault.name, fault.certain) for fault in result.faults] == [("app.missing", False)]
+
+
+def test_only_the_file_that_is_asked_for_is_read() -> None:
+    """A check of one file in a large project reads what that file needs, a circle with other files included."""
+    files = {"a.py": "from b import y\nx = 1\n", "b.py": "from a import x\ny = 1\n", "c.py": "import b\n"}
+    project = TextProject(files, start="")
+    read: list[str] = []
+    _graph_of, _judge, context = _graph(project)
+
+    def facts(file: str) -> ModuleFacts | None:
+        read.append(file)
+        return context.facts(file)
+
+    loose = LooseReader(project.tree, ("/srv",), context._replace(facts=facts))
+    sources = [f"/srv/{name}" for name in files]
+
+    result = loose.read(sources, "/srv/a.py".__eq__, certain=True)
+
+    assert [(fault.module.name, fault.name) for fault in result.faults] == [("b", "x")]
+    assert set(read) == {"/srv/a.py", "/srv/b.py"}
+    assert loose.read(sources, lambda _file: False, certain=True).faults == ()
 
 
 def test_a_circle_stands_where_the_execution_stands() -> None:
