@@ -249,10 +249,10 @@ class Project:
         self.git("commit", "--quiet", "--message", "change")
         return self.git("rev-parse", "HEAD").strip()
 
-    def run(self, *args: str, cwd: Path | None = None, timeout: float = 120) -> Result:
+    def run(self, *args: str, cwd: Path | None = None, timeout: float = 300) -> Result:
         return self.pipe(b"", *args, cwd=cwd, timeout=timeout)
 
-    def pipe(self, stdin: bytes, *args: str, cwd: Path | None = None, timeout: float = 120) -> Result:
+    def pipe(self, stdin: bytes, *args: str, cwd: Path | None = None, timeout: float = 300) -> Result:
         """The same with something on stdin."""
         environment, folder = {**os.environ, **self.env}, cwd or self.path
         if served.is_faithful(environment):

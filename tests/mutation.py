@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def _run(self: conftest.Project, *args: str, cwd: Path | None = None, timeout: float = 120) -> conftest.Result:
+def _run(self: conftest.Project, *args: str, cwd: Path | None = None, timeout: float = 300) -> conftest.Result:
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err, tempfile.TemporaryFile() as hits:
         child = os.fork()
         if child == 0:

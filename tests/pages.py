@@ -121,7 +121,7 @@ def screenshot(page: Path, folder: Path, width: int, scheme: str) -> Path:
             page.as_uri(),
         ],
         capture_output=True,
-        timeout=120,
+        timeout=300,
         check=True,
     )
     return picture

@@ -196,7 +196,7 @@ def test_the_gitlab_job_reports_what_it_finds(
         env={**os.environ, "BUILDGUARD_PATHS": job["variables"]["BUILDGUARD_PATHS"]},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
         check=False,
     )
 

@@ -626,7 +626,7 @@ def test_ctrl_c_leaves_nothing_behind(project: Callable[..., Project]) -> None:
     )
     probes = _probes_at_work(run.pid)
     os.killpg(run.pid, signal.SIGINT)
-    _out, err = run.communicate(timeout=60)
+    _out, err = run.communicate(timeout=300)
 
     assert run.returncode == 130
     assert err.decode().strip() == "interrupted"
@@ -647,7 +647,7 @@ def test_killed_it_leaves_nothing_running(project: Callable[..., Project], numbe
     probes = _probes_at_work(run.pid)
     run.send_signal(number)
 
-    assert run.wait(60) == status
+    assert run.wait(120) == status
     for _ in range(100):
         if not _alive(probes):
             break

@@ -54,7 +54,7 @@ def _reshape(emulator: Emulator, containers: Sequence[run_v2.Container]) -> run_
     """A person gives the service these containers."""
     service = _service(emulator)
     service.template.revision, service.template.containers, service.traffic = "", list(containers), []
-    emulator.runs.update(run_v2.UpdateServiceRequest(service=service)).done.wait(60)
+    emulator.runs.update(run_v2.UpdateServiceRequest(service=service)).done.wait(120)
     return _service(emulator)
 
 
@@ -92,7 +92,7 @@ def test_a_sidecar_that_is_listed_first_keeps_its_image(web: Project, google: Ca
     assert app.image != before.template.containers[1].image
     assert repository_of(app.image) == repository_of(before.template.containers[1].image)
     assert [one.name for one in app.env] == ["WHO"]
-    assert requests.get(found.url, timeout=30).text == found.revision != first.revision
+    assert requests.get(found.url, timeout=60).text == found.revision != first.revision
     answer = json.loads(as_json(found))
     assert (answer["container"], answer["project"], answer["region"]) == ("app", "emulated", "europe-west1")
 
@@ -113,7 +113,7 @@ def test_a_proxy_in_front_of_the_app_stays_as_it_is(web: Project, google: Callab
     ingress, app = _service(emulator).template.containers
     assert ingress.image == proxy.image
     assert app.image != before.template.containers[1].image
-    assert requests.get(found.url, timeout=30).text == f"by proxy: {found.revision}"
+    assert requests.get(found.url, timeout=60).text == f"by proxy: {found.revision}"
 
 
 @pytest.mark.parametrize(("twin", "words"), [(True, "2 containers of web run "), (False, "none of the 2 containers")])

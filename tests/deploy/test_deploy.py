@@ -58,7 +58,7 @@ def test_a_green_deploy_and_the_next_one(web: Project, google: Callable[..., Emu
     assert list(verdicts(first)) == [
         one for one in DeployStep if one not in {"push", "verify", "traffic", "execute", "promote"}
     ]
-    assert requests.get(first.url, timeout=30).text == first.revision
+    assert requests.get(first.url, timeout=60).text == first.revision
     _change(web)
 
     second = deployed(web)
@@ -66,7 +66,7 @@ def test_a_green_deploy_and_the_next_one(web: Project, google: Callable[..., Emu
     assert second.exit_code == 0, as_text(second)
     assert verdicts(second)["traffic"] == "ok"
     assert second.plan.serving.rollback_to == first.revision
-    assert requests.get(second.url, timeout=30).text == second.revision == _sole()
+    assert requests.get(second.url, timeout=60).text == second.revision == _sole()
     with CloudRunClient() as run:
         revision = run.revision("web", second.revision)
     assert revision.annotations["buildguard.dev/commit"] == second.plan.source.commit
@@ -92,7 +92,7 @@ def test_built_here_without_cloud_build(web: Project, google: Callable[..., Emul
     assert list(verdicts(found)) == [
         one for one in DeployStep if one not in {"upload", "verify", "traffic", "execute", "promote"}
     ]
-    assert requests.get(found.url, timeout=30).text == found.revision
+    assert requests.get(found.url, timeout=60).text == found.revision
     assert any("built here, not by Cloud Build" in note for note in found.plan.notes)
 
 
@@ -237,7 +237,7 @@ def test_a_container_that_does_not_start_is_told_by_its_log(
     assert words in why
     assert "it does not start" in why
     assert _sole() == first.revision
-    assert requests.get(first.url, timeout=30).text == first.revision
+    assert requests.get(first.url, timeout=60).text == first.revision
 
 
 def test_an_image_that_holds_something_else_is_not_deployed(web: Project, google: Callable[..., Emulator]) -> None:
@@ -451,7 +451,7 @@ def test_a_first_revision_that_did_not_come_up_is_no_obstacle(web: Project, goog
 
     assert found.exit_code == 0, as_text(found)
     assert _sole() == found.revision
-    assert requests.get(found.url, timeout=30).text == found.revision
+    assert requests.get(found.url, timeout=60).text == found.revision
 
 
 def test_where_nothing_ever_came_up_nobody_says_that_no_traffic_moves(
@@ -511,7 +511,7 @@ def test_without_traffic_the_candidate_waits_under_its_tag(web: Project, google:
 
     assert found.exit_code == 0
     assert _sole() == first.revision
-    assert requests.get(found.url, timeout=30).text == found.revision
+    assert requests.get(found.url, timeout=60).text == found.revision
     # what --no-traffic pinned is no obstacle to the next deploy
     _change(web, "x = 3\n")
     after = deployed(web, build_local=True)
@@ -704,7 +704,7 @@ def test_rollback_goes_to_the_last_that_served_alone(web: Project, google: Calla
     back = rollback(DeployRequest(cwd=web.path), "", Watcher())
 
     assert (back.before, back.revision) == (second.revision, first.revision)
-    assert requests.get(back.url, timeout=30).text == first.revision == _sole()
+    assert requests.get(back.url, timeout=60).text == first.revision == _sole()
     named = web.run("rollback", "--revision", second.revision)
     assert named.code == 0, named.err
     assert _sole() == second.revision

@@ -172,7 +172,7 @@ def _change_service(emulator: Emulator, change: Callable[[run_v2.Service], objec
     service = emulator.runs.get(_SERVICE)
     service.template.revision = ""
     change(service)
-    emulator.runs.update(run_v2.UpdateServiceRequest(service=service)).done.wait(60)
+    emulator.runs.update(run_v2.UpdateServiceRequest(service=service)).done.wait(120)
 
 
 def test_an_internal_service_is_proven_by_its_startup_probe_alone(

@@ -69,7 +69,7 @@ def test_each_module_is_imported_in_a_child_of_its_own(tmp_path: Path) -> None:
         capture_output=True,
         text=True,
         check=True,
-        timeout=120,
+        timeout=300,
     )
 
     rows = {row["module"]: row for row in map(json.loads, done.stdout.splitlines())}

@@ -82,8 +82,8 @@ def test_two_services_are_one_plan_and_fail_apart(shop: Project, google: Callabl
     assert first.exit_code == 0, as_text(first)
     api, web = first.reports
     assert (api.plan.wishes.name, web.plan.wishes.name) == _SERVICES
-    assert requests.get(api.url, timeout=30).json()["prices"] == {"tea": "3.50 EUR", "cake": "4.20 EUR"}
-    assert "<h1>Shop</h1>" in requests.get(web.url, timeout=30).text
+    assert requests.get(api.url, timeout=60).json()["prices"] == {"tea": "3.50 EUR", "cake": "4.20 EUR"}
+    assert "<h1>Shop</h1>" in requests.get(web.url, timeout=60).text
     described = emulator.runs.get("projects/emulated/locations/europe-west1/services/api").template
     assert described.containers[0].resources.limits["memory"] == "256Mi"
     assert described.scaling.max_instance_count == 4
@@ -100,7 +100,7 @@ def test_two_services_are_one_plan_and_fail_apart(shop: Project, google: Callabl
     assert set(_verdicts(second)["web"].values()) == {"skipped"}
     assert second.reports[1].blocked == "not begun: api was not deployed"
     assert "0 of 2 deploys succeeded" in unstyle(as_text(second))
-    assert requests.get(api.url, timeout=30).json()["revision"] == api.revision, "it serves as before"
+    assert requests.get(api.url, timeout=60).json()["revision"] == api.revision, "it serves as before"
 
 
 def test_several_deploys_need_a_name(shop: Project) -> None:
@@ -124,7 +124,7 @@ def test_regions_have_one_image_and_each_its_own_proof(shop: Project, google: Ca
     assert [each.plan.serving.region for each in report.reports] == ["europe-west1", "us-central1"]
     assert (west.exit_code, central.exit_code) == (1, 0), as_text(report)
     assert len(emulator.builds.find("emulated", "")) == 1
-    assert requests.get(central.url, timeout=30).ok
+    assert requests.get(central.url, timeout=60).ok
     assert "web (europe-west1): failed at revision" in unstyle(as_text(report))
     assert "1 of 2 deploys succeeded" in unstyle(as_text(report))
 
@@ -203,13 +203,13 @@ def test_what_staging_has_proven_is_promoted_and_rolled_back(shop: Project, goog
     assert (failed.exit_code, _verdicts(failed)["api"]["revision"]) == (1, "failed")
     second = _deployed(shop, env="prod", from_env="staging", services=("api",))
     assert second.exit_code == 0, as_text(second)
-    assert requests.get(second.reports[0].url, timeout=30).json()["prices"]["cake"] == "4.50 EUR"
+    assert requests.get(second.reports[0].url, timeout=60).json()["prices"]["cake"] == "4.50 EUR"
     assert second.reports[0].plan.serving.rollback_to == first.reports[1].revision
 
     back = shop.run("rollback", "--service", "api", "--env", "prod")
 
     assert back.code == 0, back.err
-    assert requests.get(second.reports[0].url, timeout=30).json()["prices"]["cake"] == "4.20 EUR"
+    assert requests.get(second.reports[0].url, timeout=60).json()["prices"]["cake"] == "4.20 EUR"
     table = shop.run("history", "--service", "api", "--env", "prod", "--format", "json").json
     assert {line["project"] for run in table["runs"] for line in run["lines"]} == {"shop-prod"}
 

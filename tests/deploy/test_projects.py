@@ -66,7 +66,7 @@ def test_the_same_commit_in_two_projects(web: Project, google: Callable[..., Emu
     back = rollback(DeployRequest(cwd=web.path, project=_PROD), "", Watcher())
 
     assert (back.before, back.revision) == (again.revision, first.revision)
-    assert requests.get(back.url, timeout=30).text == first.revision == _sole(_PROD)
+    assert requests.get(back.url, timeout=60).text == first.revision == _sole(_PROD)
     assert _sole(_STAGING) == staged.revision
     everything = history(DeployRequest(cwd=web.path))
     assert len(everything.runs) == 5

@@ -87,7 +87,7 @@ def test_each_row_of_the_fallback_table(
     if leads_to == _LOCAL:
         assert found.exit_code == 0, as_text(found)
         assert found.plan.wishes.builder == Builder.LOCAL
-        assert requests.get(found.url, timeout=30).text == found.revision
+        assert requests.get(found.url, timeout=60).text == found.revision
     else:
         assert found.exit_code in {1, 3}
         assert not _sole()
@@ -317,7 +317,7 @@ def test_a_build_file_runs_up_to_the_step_that_deploys(
     assert [one.partition(" ")[0] for one in found.plan.building.steps_skipped] == ["ship", "after"]
     assert any("will not run" in note for note in found.plan.notes)
     assert "_ONLY_THERE" not in found.plan.building.build["substitutions"]
-    assert requests.get(found.url, timeout=30).text == found.revision
+    assert requests.get(found.url, timeout=60).text == found.revision
     assert len(made.builds.find("emulated", "")) == (0 if build_local else 1)
 
 

@@ -90,7 +90,7 @@ class Walk:
         there = self._service()
         if there is None or there.only_revision != found.revision:
             return f"it says that {found.revision} serves: {there and there.describe_traffic}"
-        told = requests.get(found.url, timeout=30).text
+        told = requests.get(found.url, timeout=60).text
         return "" if told == found.revision else f"{told} answers, and not {found.revision}"
 
     def _no_traffic(self) -> str:

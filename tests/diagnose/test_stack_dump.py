@@ -53,7 +53,7 @@ def test_the_program_that_writes_them(tmp_path: Path) -> None:
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=300,
     )
 
     frames = {frame.function for dump in read_dumps(done.stderr.splitlines()) for stack in dump for frame in stack}

@@ -73,7 +73,7 @@ class Engine:
         if self.process.poll() is not None:
             self.start()  # so that it ends what a killed one left running
         self.process.terminate()
-        self.process.wait(60)
+        self.process.wait(120)
 
 
 def _possible() -> None:
@@ -552,7 +552,7 @@ def test_the_engine_is_killed(own_engine: Callable[..., Engine], project: Callab
 
     with _halted(made, "--engine", "container", "--no-cache") as child:
         mine.kill()
-    out, err = child.communicate(timeout=60)
+    out, err = child.communicate(timeout=300)
 
     assert child.returncode == 3
     assert b"was lost in the middle of the run" in out
@@ -569,7 +569,7 @@ def test_the_container_is_removed_under_us(engine: str, spotless: None, project:
     with _halted(made, "--engine", "container", "--no-cache") as child:
         (ours,) = _containers(child)
         images.api().remove_container(ours, force=True)
-    out, _err = child.communicate(timeout=60)
+    out, _err = child.communicate(timeout=300)
 
     assert child.returncode == 3
     assert b"the container was removed from outside" in out or b"the container was killed" in out
@@ -584,7 +584,7 @@ def test_an_interruption_leaves_no_container(
 
     with _halted(made, "--engine", "container", "--no-cache", "--target", "3.11", "--image", _BASE) as child:
         child.send_signal(number)
-    child.communicate(timeout=60)
+    child.communicate(timeout=300)
 
     assert child.returncode == status
     assert not [one for one in leftovers() if owner(one) == child.pid]
@@ -604,7 +604,7 @@ def test_an_interruption_of_several_targets(engine: str, project: Callable[..., 
 
     with _halted(made, "--engine", "container", "--no-cache") as child:
         child.send_signal(signal.SIGINT)
-    child.communicate(timeout=60)
+    child.communicate(timeout=300)
 
     assert child.returncode == 130
     assert not [one for one in leftovers() if owner(one) == child.pid]

@@ -94,7 +94,7 @@ def test_what_probes_write_reaches_their_channels_however_it_is_cut(relay: _Rela
     for piece in (b"O 1 5\nhel", b"loE 2 4\noops", b"O 2 1\n", b"!X 1 4\n-9 7"):
         relay.write(piece)
 
-    site.wait(5)
+    site.wait(120)
 
     assert (bytes(first.incoming), bytes(first.errors)) == (b"hello", b"")
     assert (bytes(second.incoming), bytes(second.errors)) == (b"!", b"oops")
@@ -105,7 +105,7 @@ def test_what_probes_write_reaches_their_channels_however_it_is_cut(relay: _Rela
 def test_a_probe_that_ended_is_sent_nothing(relay: _Relay, site: RelayedSite) -> None:
     channel = site.start(1)
     relay.frame(b"X", 1, b"0 0")
-    site.wait(5)
+    site.wait(120)
     relay.read()
 
     channel.send(b"more")
@@ -124,7 +124,7 @@ def test_a_stopped_probe_is_killed_once_and_not_heard_any_more(relay: _Relay, si
 
     relay.frame(b"O", 1, b"late")
     relay.frame(b"X", 1, b"-9 0")
-    site.wait(5)
+    site.wait(120)
 
     assert not channel.incoming
 
@@ -161,7 +161,7 @@ def test_what_is_no_frame_is_refused(relay: _Relay, site: RelayedSite) -> None:
     relay.write(b"Traceback (most recent call last):\n")
 
     with pytest.raises(UnprovenError, match="not the relay's"):
-        site.wait(5)
+        site.wait(120)
 
 
 def test_a_container_that_cannot_be_started_is_let_go(relay: _Relay) -> None:

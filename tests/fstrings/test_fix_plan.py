@@ -353,7 +353,7 @@ def _shown(version: str, data: bytes) -> bytes:
         cwd="/",
         env={"LC_ALL": "C", "PYTHONHASHSEED": "0"},
         preexec_fn=limit,
-        timeout=60,
+        timeout=300,
         check=False,
     )
     assert done.returncode == 0, os.fsdecode(done.stderr)

@@ -60,7 +60,7 @@ def _drive(version: str, folder: Path, shares: int = 1, more: tuple[bytes, ...] 
             cwd=folder,
             env={"BUILDER_OUTPUT": str(out), **variables},
             capture_output=True,
-            timeout=120,
+            timeout=300,
             check=False,
         )
         assert done.returncode == 0, done.stderr.decode()

@@ -108,4 +108,4 @@ def test_the_relay_ends_with_its_input(process: subprocess.Popen[bytes]) -> None
     assert process.stdin is not None
     process.stdin.close()
 
-    assert process.wait(timeout=60) == 0
+    assert process.wait(timeout=300) == 0

@@ -41,6 +41,6 @@ def in_pid_namespace(code: str, *arguments: str) -> Iterator[NamespacedProgram]:
         yield NamespacedProgram(child, line)
     finally:
         try:
-            child.communicate(timeout=30)  # its input ends
+            child.communicate(timeout=300)  # its input ends
         finally:
             child.kill()

@@ -177,7 +177,7 @@ def test_parallel_runs_share_one_cache(project: Callable[..., Project]) -> None:
     runs = [subprocess.Popen(command, cwd=made.path, stdout=subprocess.PIPE, stderr=subprocess.PIPE) for _ in range(6)]
 
     for run in runs:
-        out, err = run.communicate(timeout=120)
+        out, err = run.communicate(timeout=300)
         assert run.returncode == 1, (out, err)
         assert b"Traceback" not in err
 

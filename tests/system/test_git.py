@@ -558,7 +558,7 @@ def test_two_threads_may_need_a_folder_of_our_own_at_once(repo: Path, monkeypatc
     monkeypatch.setattr(git_directory, "_write", slowly)
     first = threading.Thread(target=lambda: rows.append(repository.index_rows()))
     first.start()
-    begun.wait(10)
+    begun.wait(120)
     rows.append(repository.index_rows())
     first.join()
 

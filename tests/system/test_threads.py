@@ -12,7 +12,7 @@ from buildguard.system import threads
 
 def test_every_task_is_done_once_and_so_many_at_once() -> None:
     done: list[int] = []
-    both = threading.Barrier(2, timeout=30)
+    both = threading.Barrier(2, timeout=60)
 
     def task(number: int) -> None:
         both.wait()  # two have to be here together

@@ -87,7 +87,7 @@ class Place:
 
     def run(self, words: tuple[str, ...]) -> tuple[int, bytes]:
         child = self.start(words)
-        out, _err = child.communicate(timeout=120)
+        out, _err = child.communicate(timeout=300)
         return child.returncode, out
 
     def scratch(self) -> set[str]:

@@ -51,7 +51,7 @@ def test_eight_runs_on_one_cache_half_of_them_killed(place: Place, seed: int) ->
         time.sleep(rng.uniform(0, 0.3))
         child.kill()
     for number, child in enumerate(children):
-        out, err = child.communicate(timeout=120)
+        out, err = child.communicate(timeout=300)
         if number % 2 or child.returncode >= 0:
             assert _refused(out) == BAD, err
     status, out = place.run(COMMANDS["check"])
@@ -64,7 +64,7 @@ def test_eight_runs_on_one_cache_half_of_them_killed(place: Place, seed: int) ->
 def test_two_repairs_at_once_lose_nothing(place: Place) -> None:
     children = [place.start(COMMANDS["fix"]) for _ in range(4)]
     for child in children:
-        child.communicate(timeout=120)
+        child.communicate(timeout=300)
 
     assert killed._half_written(place, "fix") == ""
     status, out = place.run(COMMANDS["check"])

@@ -35,7 +35,7 @@ def made(repository: Callable[..., Project]) -> Project:
 
 
 def _output(made: Project, *words: str) -> bytes:
-    done = subprocess.run([made.executable, *words], cwd=made.path, capture_output=True, check=False, timeout=120)
+    done = subprocess.run([made.executable, *words], cwd=made.path, capture_output=True, check=False, timeout=300)
     assert done.returncode in {1, 3}
     assert done.stdout
     return done.stdout + done.stderr

@@ -70,7 +70,7 @@ def _sh(text: str, **fields: Any) -> dict[str, Any]:
     return {"name": images.base("3.11"), "script": text, **fields}
 
 
-def _built(build: dict[str, Any], timeout: float = 120, **options: Any) -> BuildStatus:
+def _built(build: dict[str, Any], timeout: float = 300, **options: Any) -> BuildStatus:
     client = _client()
     return client.wait(client.submit(build), timeout, grace=5, **options)
 
@@ -353,7 +353,7 @@ def _digest_there(reference: str) -> str:
     host, _, rest = reference.partition("/")
     repository, _, tag = rest.rpartition(":")
     accept = {"Accept": "application/vnd.docker.distribution.manifest.v2+json"}
-    told = requests.get(f"http://{host}/v2/{repository}/manifests/{tag}", headers=accept, timeout=10)
+    told = requests.get(f"http://{host}/v2/{repository}/manifests/{tag}", headers=accept, timeout=60)
     return told.headers["Docker-Content-Digest"]
 
 
@@ -420,7 +420,7 @@ def test_gcloud_submits_to_it(
 
     done = subprocess.run(
         [gcloud, "builds", "submit", ".", "--config", "build.yaml", "--region", "europe-west1"],
-        cwd=project.path, env=env, capture_output=True, text=True, check=False, timeout=200,
+        cwd=project.path, env=env, capture_output=True, text=True, check=False, timeout=300,
     )  # fmt: skip
 
     assert done.returncode == 0, done.stderr

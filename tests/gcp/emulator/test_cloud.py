@@ -501,7 +501,7 @@ def test_a_person_is_asked_whether_to_end_the_build_too(
         child.send_signal(signal.SIGINT)
         seen += _until(ours, "end the build too?" if answer else "gcloud builds cancel")
         os.write(ours, f"{answer}\n".encode())
-        assert child.wait(timeout=30) == 130
+        assert child.wait(timeout=300) == 130
         seen += _until(ours, "")
     finally:
         os.close(ours)

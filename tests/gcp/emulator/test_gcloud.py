@@ -48,7 +48,7 @@ def _fill(emulator: Emulator) -> None:
     job.template.template.containers = [_container("r.invalid/migrate")]
     emulator.jobs.create(run_v2.CreateJobRequest(parent=_PARENT, job=job, job_id="migrate"))
     emulator.storage.buckets.put("emulated_cloudbuild", "source/a.tgz", b"x", "", None)
-    assert created.done.wait(60)
+    assert created.done.wait(120)
 
 
 @pytest.mark.interpreters

@@ -45,9 +45,9 @@ def test_the_proxy_leads_nowhere_else() -> None:
     try:
         proxies = {"http": front.address, "https": front.address}
         for url in ("http://example.invalid/", "http://127.0.0.1:3/", "http://evil-run.emulator.invalid.example/"):
-            assert requests.get(url, proxies=proxies, timeout=30).status_code == 403
+            assert requests.get(url, proxies=proxies, timeout=60).status_code == 403
         with pytest.raises(requests.exceptions.ProxyError, match="403"):
-            requests.get("https://example.invalid/", proxies=proxies, timeout=30)
+            requests.get("https://example.invalid/", proxies=proxies, timeout=60)
     finally:
         front.close()
     assert front.address.startswith("http://127.0.0.1:")

@@ -34,12 +34,12 @@ def registry() -> Iterator[RegistryEmulator]:
 
 def _push(registry: RegistryEmulator, name: str = _NAME, digest: str = _digest(_LAYER)) -> requests.Response:
     """A layer, as an engine pushes it: begun, sent in pieces, and closed with its digest."""
-    begun = requests.post(f"{registry.address}/v2/{name}/blobs/uploads/", timeout=30)
+    begun = requests.post(f"{registry.address}/v2/{name}/blobs/uploads/", timeout=60)
     if begun.status_code != 202:
         return begun
     place = registry.address + begun.headers["Location"]
-    requests.patch(place, data=iter([_LAYER[:3], _LAYER[3:]]), timeout=30)
-    return requests.put(f"{place}?digest={digest}", timeout=30)
+    requests.patch(place, data=iter([_LAYER[:3], _LAYER[3:]]), timeout=60)
+    return requests.put(f"{place}?digest={digest}", timeout=60)
 
 
 def _manifest() -> bytes:
@@ -49,19 +49,19 @@ def _manifest() -> bytes:
 
 def test_what_was_pushed_is_given_back(registry: RegistryEmulator) -> None:
     place = f"{registry.address}/v2/{_NAME}"
-    missing = requests.put(f"{place}/manifests/1", data=_manifest(), headers={"Content-Type": _TYPE}, timeout=30)
+    missing = requests.put(f"{place}/manifests/1", data=_manifest(), headers={"Content-Type": _TYPE}, timeout=60)
     layer = _push(registry)
-    put = requests.put(f"{place}/manifests/1", data=_manifest(), headers={"Content-Type": _TYPE}, timeout=30)
+    put = requests.put(f"{place}/manifests/1", data=_manifest(), headers={"Content-Type": _TYPE}, timeout=60)
     digest = put.headers["Docker-Content-Digest"]
-    head = requests.head(f"{place}/manifests/{digest}", timeout=30)
-    mounted = requests.post(f"{place}/blobs/uploads/?mount={_digest(_LAYER)}&from=x", timeout=30)
+    head = requests.head(f"{place}/manifests/{digest}", timeout=60)
+    mounted = requests.post(f"{place}/blobs/uploads/?mount={_digest(_LAYER)}&from=x", timeout=60)
 
     assert (missing.status_code, missing.json()["errors"][0]["code"]) == (404, "BLOB_UNKNOWN")
     assert (layer.status_code, put.status_code, mounted.status_code) == (201, 201, 201)
     assert (head.headers["Content-Type"], head.headers["Docker-Content-Digest"]) == (_TYPE, _digest(_manifest()))
-    assert requests.get(f"{place}/manifests/1", timeout=30).content == _manifest()
-    assert requests.get(f"{place}/blobs/{_digest(_LAYER)}", timeout=30).content == _LAYER
-    assert requests.get(f"{place}/tags/list", timeout=30).json()["tags"] == ["1"]
+    assert requests.get(f"{place}/manifests/1", timeout=60).content == _manifest()
+    assert requests.get(f"{place}/blobs/{_digest(_LAYER)}", timeout=60).content == _LAYER
+    assert requests.get(f"{place}/tags/list", timeout=60).json()["tags"] == ["1"]
     host = registry.address.partition("//")[2]
     assert registry.resolve(f"{_NAME}:1") == registry.resolve(f"{_NAME}@{digest}") == f"{host}/{_NAME}@{digest}"
     assert registry.resolve(f"{_NAME}:2") == f"{_NAME}:2", "it was not pushed here"
@@ -70,9 +70,9 @@ def test_what_was_pushed_is_given_back(registry: RegistryEmulator) -> None:
 def test_damaged_layers_and_other_manifests_are_refused(registry: RegistryEmulator) -> None:
     assert _push(registry, digest=_digest(b"other")).json()["errors"][0]["code"] == "DIGEST_INVALID"
     assert not registry.has_blob(_digest(b"other"))
-    wrong = requests.put(f"{registry.address}/v2/{_NAME}/manifests/{_digest(b'x')}", data=b"{}", timeout=30)
+    wrong = requests.put(f"{registry.address}/v2/{_NAME}/manifests/{_digest(b'x')}", data=b"{}", timeout=60)
     assert wrong.status_code == 400
-    broken = requests.put(f"{registry.address}/v2/{_NAME}/manifests/1", data=b"[1]", timeout=30)
+    broken = requests.put(f"{registry.address}/v2/{_NAME}/manifests/1", data=b"[1]", timeout=60)
     assert broken.json()["errors"][0]["code"] == "MANIFEST_INVALID"
 
 

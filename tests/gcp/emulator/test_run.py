@@ -65,7 +65,7 @@ def test_a_first_revision_serves(
     assert made.ready
     assert service is not None
     assert (service.only_revision, service.latest_ready, service.env) == ("web-1", "web-1", {"WHO": "me"})
-    assert requests.get(service.url, timeout=30).text == "web-1 me"
+    assert requests.get(service.url, timeout=60).text == "web-1 me"
 
 
 def test_a_candidate_has_a_tag_and_no_traffic(
@@ -80,18 +80,18 @@ def test_a_candidate_has_a_tag_and_no_traffic(
     service = run.get("web")
     assert service is not None
     assert service.only_revision == "web-1"
-    assert requests.get(service.url, timeout=30).text.strip() == "web-1"
+    assert requests.get(service.url, timeout=60).text.strip() == "web-1"
     tagged = next(one for one in service.observed if one.tag == "candidate")
     assert (tagged.revision, tagged.percent) == ("web-2", 0)
-    assert requests.get(tagged.url, timeout=30).text.strip() == "web-2"
+    assert requests.get(tagged.url, timeout=60).text.strip() == "web-2"
 
     moved = run.route("web", [TrafficShare("web-2", 100, "candidate")])
 
     assert moved.only_revision == "web-2"
-    assert requests.get(moved.url, timeout=30).text.strip() == "web-2"
+    assert requests.get(moved.url, timeout=60).text.strip() == "web-2"
     half = run.route("web", [TrafficShare("web-1", 50), TrafficShare("web-2", 50)])
     assert half.only_revision == ""
-    assert {requests.get(half.url, timeout=30).text.strip() for _ in range(40)} == {"web-1", "web-2"}
+    assert {requests.get(half.url, timeout=60).text.strip() for _ in range(40)} == {"web-1", "web-2"}
     assert [one.name for one in run.revisions("web")] == ["web-2", "web-1"]
 
 
@@ -156,7 +156,7 @@ def test_a_revision_that_does_not_come_up_changes_nothing(
     service = run.get("web")
     assert service is not None
     assert (service.latest_ready, service.latest_created, service.only_revision) == ("web-1", "web-2", "web-1")
-    assert requests.get(service.url, timeout=30).text.strip() == "web-1"
+    assert requests.get(service.url, timeout=60).text.strip() == "web-1"
 
 
 @pytest.mark.parametrize("length", [1, 40, 46, 47, 48, 49])
@@ -249,7 +249,7 @@ _REPORTS = (
 def _create(emulator: Emulator, containers: list[run_v2.Container], **fields: Any) -> run_v2.Service:
     parent = "projects/emulated/locations/europe-west1"
     made = run_v2.Service(template=run_v2.RevisionTemplate(containers=containers), **fields)
-    emulator.runs.create(run_v2.CreateServiceRequest(parent=parent, service_id="web", service=made)).done.wait(60)
+    emulator.runs.create(run_v2.CreateServiceRequest(parent=parent, service_id="web", service=made)).done.wait(120)
     return emulator.runs.get(f"{parent}/services/web")
 
 
@@ -265,7 +265,7 @@ def test_containers_of_a_service_share_their_loopback(emulator: Callable[..., Em
     made = _create(emulator(), [collector, app])
 
     assert made.terminal_condition.state == run_v2.Condition.State.CONDITION_SUCCEEDED, made.terminal_condition
-    assert requests.get(made.uri, timeout=30).text == "collected"
+    assert requests.get(made.uri, timeout=60).text == "collected"
 
 
 _DEPENDS = """\
@@ -299,7 +299,7 @@ def test_a_proxy_starts_after_the_app_that_it_depends_on(emulator: Callable[...,
     made = _create(emulator(), [proxy, app])
 
     assert made.terminal_condition.state == run_v2.Condition.State.CONDITION_SUCCEEDED, made.terminal_condition
-    assert requests.get(made.uri, timeout=30).text == "ready"
+    assert requests.get(made.uri, timeout=60).text == "ready"
 
 
 @pytest.mark.parametrize(
@@ -351,7 +351,7 @@ def test_a_service_without_public_traffic_answers_by_googles_front_end(
     internal = run_v2.IngressTraffic.INGRESS_TRAFFIC_INTERNAL_ONLY
     made = _create(emulator(), [run_v2.Container(image=server)], ingress=internal)
 
-    answer = requests.get(made.uri, timeout=30)
+    answer = requests.get(made.uri, timeout=60)
     service = connect().get("web")
 
     assert (answer.status_code, "not found on this server" in answer.text) == (404, True)

@@ -92,7 +92,7 @@ def listings(file: Path, kind: str, place: Path) -> dict[str, Listing | str]:
             stdin=subprocess.DEVNULL,
             env={**os.environ, "LC_ALL": "C.UTF-8"},
             umask=0,
-            timeout=60,
+            timeout=300,
         )
         complaint = "" if done.returncode == 0 else _complaint(done.stderr)
         answers[name] = complaint or _listing(out)
