@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import io
 import posixpath
 import tarfile
@@ -133,7 +134,8 @@ class ExportedFilesystem:
                 break
             source = self._members.get(_absolute(source.linkname), source)
         content = self._tar.extractfile(source) if source.isreg() else None
-        copied = source.replace(name=inner, deep=False)
+        copied = copy.copy(source)  # not its `replace`, which Python 3.11.3 and older lack
+        copied.name = inner
         tar.addfile(copied, content)
 
     def _has_below(self, folder: str) -> bool:

@@ -29,6 +29,7 @@ _PAUSE = 0.1
 _OK, _BAD = 200, 400  # the statuses with which an HTTP probe succeeds
 _State = run_v2.Condition.State
 _Allocation = run_v2.TrafficTargetAllocationType
+_SHARES = random.Random()  # noqa: S311  traffic, and no secret; its own state, for threads use it
 _NOT_PUBLIC = {
     run_v2.IngressTraffic.INGRESS_TRAFFIC_INTERNAL_ONLY,
     run_v2.IngressTraffic.INGRESS_TRAFFIC_INTERNAL_LOAD_BALANCER,
@@ -293,7 +294,7 @@ class CloudRunEmulator:
             if self._services[service].ingress in _NOT_PUBLIC:
                 return ""
             names, percents = zip(*weights, strict=True)
-            (short,) = random.choices(names, percents)  # noqa: S311  traffic, and no secret
+            (short,) = _SHARES.choices(names, percents)
             return self._instances[f"{service}/revisions/{short}"][0].address
 
         if key in self._proxies:
