@@ -355,7 +355,7 @@ def _server() -> str:
     """An image that serves as long as it has its variable."""
     files = {"serve.py": _SERVER}
     tag = f"{images.REPOSITORY}/matrix-server:1"
-    return images.derived(tag, images.base("3.11"), files, ['CMD ["python3", "/serve.py"]'])
+    return images.kept(tag, images.base("3.11"), files, ['CMD ["python3", "/serve.py"]'])
 
 
 class _Quiet:

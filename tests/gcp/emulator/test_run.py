@@ -37,7 +37,7 @@ _SERVER = (
 
 def _image(name: str, program: str) -> str:
     tag = f"{images.REPOSITORY}/{name}:1"
-    return images.derived(tag, images.base("3.11"), {"serve.py": program}, ['CMD ["python3", "/serve.py"]'])
+    return images.kept(tag, images.base("3.11"), {"serve.py": program}, ['CMD ["python3", "/serve.py"]'])
 
 
 @pytest.fixture(scope="session")
