@@ -335,7 +335,8 @@ def test_a_sidecar_that_ends_ends_the_revision(emulator: Callable[..., Emulator]
 def test_a_startup_probe_decides(
     emulator: Callable[..., Emulator], monkeypatch: pytest.MonkeyPatch, path: str, *, ready: bool
 ) -> None:
-    monkeypatch.setattr(runs, "_STARTS_WITHIN", 3.0)
+    if not ready:
+        monkeypatch.setattr(runs, "_STARTS_WITHIN", 3.0)
     program = _SERVER.replace("self.send_response(200)", "self.send_response(200 if self.path == '/' else 404)")
     probe = run_v2.Probe(http_get=run_v2.HTTPGetAction(path=path))
 
