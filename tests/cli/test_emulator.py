@@ -76,9 +76,13 @@ def _local_names(word: str) -> list[str]:
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("engine")
 def test_the_example_is_deployed_to_the_end(repository: Callable[..., Project]) -> None:
-    """Built in Cloud Build and then here, pushed, started, given traffic and proven, with an engine and a base image alone."""
+    """Built in Cloud Build and then here, pushed, started, given traffic and proven, with an engine and a base image alone.
+
+    tests/test_newcomer.py does the same in every run, by the commands of the documentation.
+    """
     project = repository()
     shutil.copytree(REPOSITORY / "examples/monorepo", project.path, dirs_exist_ok=True)
     for file in project.path.rglob("Dockerfile"):

@@ -91,36 +91,6 @@ def _verdicts(report: FleetReport) -> dict[str, dict[str, str]]:
     }
 
 
-def test_two_services_are_one_plan_and_fail_apart(shop: Project, google: Callable[..., Emulator]) -> None:
-    emulator = google()
-    watcher = Watcher()
-
-    first = _deployed(shop, watcher=watcher)
-
-    assert first.exit_code == 0, as_text(first)
-    api, web = first.reports
-    assert (api.plan.wishes.name, web.plan.wishes.name) == _SERVICES
-    assert requests.get(api.url, timeout=60).json()["prices"] == {"tea": "3.50 EUR", "cake": "4.20 EUR"}
-    assert "<h1>Shop</h1>" in requests.get(web.url, timeout=60).text
-    described = emulator.runs.get("projects/emulated/locations/europe-west1/services/api").template
-    assert described.containers[0].resources.limits["memory"] == "256Mi"
-    assert described.scaling.max_instance_count == 4
-    assert len([line for line in watcher.told if line.startswith("check:")]) == 2
-    stored = [name for (_bucket, name), _several in emulator.storage.buckets.objects() if name.startswith("source/")]
-    assert len(stored) == 1, "one archive for all"
-    assert unstyle(as_text(first)).endswith("2 of 2 deploys succeeded\n")
-
-    shop.commit({"api/main.py": "raise SystemExit(3)\n"})
-    second = _deployed(shop)
-
-    assert second.exit_code == 1
-    assert _verdicts(second)["api"]["start"] == "failed"
-    assert set(_verdicts(second)["web"].values()) == {"skipped"}
-    assert second.reports[1].blocked == "not begun: api was not deployed"
-    assert "0 of 2 deploys succeeded" in unstyle(as_text(second))
-    assert requests.get(api.url, timeout=60).json()["revision"] == api.revision, "it serves as before"
-
-
 def test_several_deploys_need_a_name(shop: Project) -> None:
     with pytest.raises(UsageError, match="several deploys are configured: migrate, api, web"):
         plan_deploys(DeployRequest(cwd=shop.path))
@@ -153,14 +123,19 @@ def _job_image(name: str = "migrate") -> str:
         return job.container.image if job is not None else ""
 
 
-def test_a_job_runs_before_the_traffic_and_stops_it(shop: Project, google: Callable[..., Emulator]) -> None:
+def test_a_job_and_two_services_are_one_plan_and_fail_apart(shop: Project, google: Callable[..., Emulator]) -> None:
+    """The job runs before the traffic, and stops it where it fails."""
     emulator = google()
+    watcher = Watcher()
 
-    first = _deployed(shop, all_services=True)
+    first = _deployed(shop, watcher=watcher, all_services=True)
 
     assert first.exit_code == 0, as_text(first)
     assert [each.plan.wishes.name for each in first.reports] == ["migrate", "api", "web"]
-    migrate, api, _web = first.reports
+    migrate, api, web = first.reports
+    _all_of_the_shop(emulator, api.url, web.url)
+    assert len([line for line in watcher.told if line.startswith("check:")]) == 3
+    assert unstyle(as_text(first)).endswith("3 of 3 deploys succeeded\n")
     (executed,) = [outcome for outcome in migrate.outcomes or () if outcome.step == "execute"]
     assert executed.words.startswith(f"{migrate.revision}: 1 of 1 task succeeded; its last line: migrated: ")
     assert executed.evidence["tasks"] == [{"number": 0, "succeeded": True, "exit_code": 0, "message": ""}]
@@ -189,6 +164,28 @@ def test_a_job_runs_before_the_traffic_and_stops_it(shop: Project, google: Calla
         ("web", "service")
     }
     assert unstyle(shop.run("rollback", "--service", "migrate").err).startswith("buildguard: migrate is a job")
+
+    fine = (_EXAMPLE / "migrate/main.py").read_text()
+    shop.commit({"migrate/main.py": fine, "api/main.py": "raise SystemExit(3)\n"})
+    third = _deployed(shop)
+
+    assert third.exit_code == 1
+    assert _verdicts(third)["api"]["start"] == "failed"
+    assert set(_verdicts(third)["web"].values()) == {"skipped"}
+    assert third.reports[1].blocked == "not begun: api was not deployed"
+    assert "0 of 2 deploys succeeded" in unstyle(as_text(third))
+    assert requests.get(api.url, timeout=60).json()["revision"] == api.revision, "it serves as before"
+
+
+def _all_of_the_shop(emulator: Emulator, api: str, web: str) -> None:
+    """Both services answer, are what they are described as, and were sent as one archive."""
+    assert requests.get(api, timeout=60).json()["prices"] == {"tea": "3.50 EUR", "cake": "4.20 EUR"}
+    assert "<h1>Shop</h1>" in requests.get(web, timeout=60).text
+    described = emulator.runs.get("projects/emulated/locations/europe-west1/services/api").template
+    assert described.containers[0].resources.limits["memory"] == "256Mi"
+    assert described.scaling.max_instance_count == 4
+    stored = [name for (_bucket, name), _several in emulator.storage.buckets.objects() if name.startswith("source/")]
+    assert len(stored) == 1, "one archive for all"
 
 
 def test_a_job_waits_in_vain_if_no_traffic_moves(played_shop: Project, google: Callable[..., Emulator]) -> None:
