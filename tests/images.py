@@ -21,7 +21,7 @@ import docker
 from tests.conftest import interpreter, missing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 REPOSITORY = "buildguard-test"
 _NEVER = re.compile(
@@ -230,6 +230,16 @@ def derived(tag: str, parent: str, files: Mapping[str, str | bytes], instruction
         decode=True,
     ):
         assert "error" not in event, event
+    return tag
+
+
+def kept(tag: str, parent: str, files: Mapping[str, str | bytes], instructions: Sequence[str] = ()) -> str:
+    """The same, built once for all the tests of an engine."""
+    told = f"{api().inspect_image(parent)['Id']} {sorted(files.items())} {instructions}"
+    recipe = hashlib.sha256(told.encode()).hexdigest()
+    with _one_at_a_time():
+        if not exists(tag, recipe):
+            derived(tag, parent, files, [*instructions, f"LABEL recipe={recipe}"])
     return tag
 
 

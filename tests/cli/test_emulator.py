@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import sys
@@ -75,22 +76,29 @@ def _local_names(word: str) -> list[str]:
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("engine")
 def test_the_example_is_deployed_to_the_end(repository: Callable[..., Project]) -> None:
-    """Built in Cloud Build and then here, pushed, started, given traffic and proven, with an engine and a base image alone."""
+    """Built in Cloud Build and then here, pushed, started, given traffic and proven, with an engine and a base image alone.
+
+    tests/test_newcomer.py does the same in every run, by the commands of the documentation.
+    """
     project = repository()
     shutil.copytree(REPOSITORY / "examples/monorepo", project.path, dirs_exist_ok=True)
     for file in project.path.rglob("Dockerfile"):
         file.write_text(file.read_text().replace("python:3.11-slim", images.base("3.11")))
+    # a name and a content of its own: another test deploys the example as it is, and removes its images by their ids
+    own = f"shop-{os.getpid()}"
+    settings = project.path / "buildguard.toml"
+    settings.write_text(settings.read_text().replace("$PROJECT_ID/shop/", f"$PROJECT_ID/{own}/"))
+    (project.path / "web/own.txt").write_text(own)
     project.commit()
     deploy = f"{project.executable} deploy --service web --yes"
     again = "git commit --quiet --allow-empty --message again"
 
-    before = _local_names("docker.pkg.dev/emulated/shop/web:")
-
     done = project.run("emulator", "--", "sh", "-ec", f"{deploy}; {again}; {deploy} --build-local", timeout=900)
 
-    tags = [name for name in _local_names("docker.pkg.dev/emulated/shop/web:") if name not in before]
+    tags = _local_names(f"docker.pkg.dev/emulated/{own}/web:")
     for tag in tags:
         images.api().remove_image(tag)
     assert done.code == 0, done.out + done.err

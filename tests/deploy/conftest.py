@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,7 +17,8 @@ from buildguard.gcp import storage
 from buildguard.gcp.cloud_run import CloudRunClient
 from buildguard.gcp.emulator.server import Emulator
 from tests import images
-from tests.conftest import schema
+from tests.conftest import ALL, REPOSITORY, schema
+from tests.deploy.played import play
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -90,21 +92,44 @@ def google(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Emulator]]
         one.close()
 
 
+def _files(base: str, registry: str) -> dict[str, str]:
+    return {
+        "Dockerfile": f'FROM {base}\nWORKDIR /app\nCOPY . .\nCMD ["python3", "app/serve.py"]\n',
+        "app/serve.py": SERVER,
+        "app/other.py": "x = 1\n",
+        "buildguard.toml": (
+            '[deploy]\nservice = "web"\nhealth = "/healthz"\ntraffic = [0, 50, 100]\n'
+            f'image = "{registry}/acme/web"\nroot = "/app"\n'
+        ),
+    }
+
+
 @pytest.fixture
 def web(engine: str, repository: Callable[..., Project], registry: str) -> Project:
     """A repository whose image serves."""
     images.docker_builder()
-    return repository(
-        {
-            "Dockerfile": f'FROM {images.base("3.11")}\nWORKDIR /app\nCOPY . .\nCMD ["python3", "app/serve.py"]\n',
-            "app/serve.py": SERVER,
-            "app/other.py": "x = 1\n",
-            "buildguard.toml": (
-                '[deploy]\nservice = "web"\nhealth = "/healthz"\ntraffic = [0, 50, 100]\n'
-                f'image = "{registry}/acme/web"\nroot = "/app"\n'
-            ),
-        }
-    )
+    return repository(_files(images.base("3.11"), registry))
+
+
+@pytest.fixture
+def site(
+    request: pytest.FixtureRequest, repository: Callable[..., Project], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Project]:
+    """The same for tests that are not about the image: its engine is played, but for `./scripts/test all`."""
+    if ALL:
+        yield request.getfixturevalue("web")
+        return
+    played = play(monkeypatch)
+    yield repository(_files("python:3.11-slim", "registry.invalid"))
+    played.close()
+
+
+def command(site: Project) -> list[str]:
+    """The command for a process of its own, which meets the same engine as `site` does."""
+    if ALL:
+        return [str(site.executable)]
+    start = f"import sys; sys.path.insert(0, {str(REPOSITORY)!r}); from tests.deploy.played import main; main()"
+    return [sys.executable, "-c", start]
 
 
 def deployed(

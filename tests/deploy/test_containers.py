@@ -15,7 +15,9 @@ from buildguard.deploy.run import plan_deploy
 from buildguard.gcp.service_containers import AppContainer, Container, UnknownContainerError
 from buildguard.project.cloudbuild.truncate import repository_of
 from tests import images
+from tests.conftest import ALL
 from tests.deploy.conftest import deployed, verdicts
+from tests.deploy.played import PLAYED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -43,7 +45,12 @@ _PORT = [run_v2.ContainerPort(container_port=8080)]
 
 def _image(name: str, program: str) -> str:
     tag = f"{images.REPOSITORY}/beside-{name}:1"
-    return images.derived(tag, images.base("3.11"), {"serve.py": program}, ['CMD ["python3", "/serve.py"]'])
+    return images.kept(tag, images.base("3.11"), {"serve.py": program}, ['CMD ["python3", "/serve.py"]'])
+
+
+def _beside(name: str, program: str) -> str:
+    """The same for `site`."""
+    return _image(name, program) if ALL else f"{PLAYED}/{name}:1"
 
 
 def _service(emulator: Emulator) -> run_v2.Service:
@@ -76,15 +83,15 @@ def _env(**values: str) -> list[run_v2.EnvVar]:
     return [run_v2.EnvVar(name=name, value=value) for name, value in values.items()]
 
 
-def test_a_sidecar_that_is_listed_first_keeps_its_image(web: Project, google: Callable[..., Emulator]) -> None:
+def test_a_sidecar_that_is_listed_first_keeps_its_image(site: Project, google: Callable[..., Emulator]) -> None:
     emulator = google()
-    first = deployed(web)
-    collector = run_v2.Container(name="collector", image=_image("collector", _COLLECTOR), env=_env(ONLY_HERE="1"))
+    first = deployed(site)
+    collector = run_v2.Container(name="collector", image=_beside("collector", _COLLECTOR), env=_env(ONLY_HERE="1"))
     before = _reshape(emulator, [collector, _app(emulator, ports=_PORT, env=_env(WHO="me"))])
     assert before.terminal_condition.state == run_v2.Condition.State.CONDITION_SUCCEEDED, before.terminal_condition
-    _change(web)
+    _change(site)
 
-    found = deployed(web)
+    found = deployed(site)
 
     assert found.exit_code == 0, as_text(found)
     sidecar, app = _service(emulator).template.containers
@@ -118,22 +125,22 @@ def test_a_proxy_in_front_of_the_app_stays_as_it_is(web: Project, google: Callab
 
 @pytest.mark.parametrize(("twin", "words"), [(True, "2 containers of web run "), (False, "none of the 2 containers")])
 def test_an_app_that_is_not_certain_is_refused_in_the_plan(
-    web: Project, google: Callable[..., Emulator], *, twin: bool, words: str
+    site: Project, google: Callable[..., Emulator], *, twin: bool, words: str
 ) -> None:
     emulator = google()
-    deployed(web)
+    deployed(site)
     app = _app(emulator, ports=_PORT)
-    collector = _image("collector", _COLLECTOR)
+    collector = _beside("collector", _COLLECTOR)
     other = run_v2.Container(name="other", image=app.image if twin else collector, args=["-c", _COLLECTOR])
     if twin:
         other.command, app.command = ["python3"], []
     else:
-        other.args, app.image = [], _image("proxy", _PROXY)
+        other.args, app.image = [], _beside("proxy", _PROXY)
     _reshape(emulator, [other, app])
-    _change(web)
+    _change(site)
     builds = len(emulator.builds.find("emulated", ""))
 
-    dry, found = plan_deploy(DeployRequest(cwd=web.path)), deployed(web)
+    dry, found = plan_deploy(DeployRequest(cwd=site.path)), deployed(site)
 
     assert dry.exit_code == found.exit_code == 1
     (refusal,) = found.plan.refusals
@@ -142,9 +149,9 @@ def test_an_app_that_is_not_certain_is_refused_in_the_plan(
     assert 'set container = "NAME" in [tool.buildguard.deploy]' in refusal
     assert len(emulator.builds.find("emulated", "")) == builds
     if twin:
-        toml = (web.path / "buildguard.toml").read_text()
-        _change(web, {"buildguard.toml": f'{toml}container = "app"\n'})
-        named = deployed(web)
+        toml = (site.path / "buildguard.toml").read_text()
+        _change(site, {"buildguard.toml": f'{toml}container = "app"\n'})
+        named = deployed(site)
         assert named.exit_code == 0, as_text(named)
         beside, app_now = _service(emulator).template.containers
         assert (beside.image, app_now.image == app.image) == (other.image, False)
@@ -167,20 +174,20 @@ def test_variables_and_command_are_those_of_the_apps_container(web: Project, goo
     assert (started.last.step, "status 7" in started.last.words) == ("start", True)
 
 
-def test_an_app_behind_a_proxy_needs_a_port_that_is_known(web: Project, google: Callable[..., Emulator]) -> None:
+def test_an_app_behind_a_proxy_needs_a_port_that_is_known(site: Project, google: Callable[..., Emulator]) -> None:
     emulator = google()
-    deployed(web)
-    proxy = run_v2.Container(name="proxy", image=_image("proxy", _PROXY), ports=_PORT)
+    deployed(site)
+    proxy = run_v2.Container(name="proxy", image=_beside("proxy", _PROXY), ports=_PORT)
     _reshape(emulator, [proxy, _app(emulator, ports=[])])
 
-    refused = plan_deploy(DeployRequest(cwd=web.path)).plan.refusals
+    refused = plan_deploy(DeployRequest(cwd=site.path)).plan.refusals
 
     assert [one.partition(":")[0] for one in refused] == [
         "the container app of web has no port, and so the port that the app listens on is unknown"
     ]
     probe = run_v2.Probe(tcp_socket=run_v2.TCPSocketAction(port=8888))
     _reshape(emulator, [proxy, _app(emulator, ports=[], startup_probe=probe)])
-    assert not plan_deploy(DeployRequest(cwd=web.path)).plan.refusals
+    assert not plan_deploy(DeployRequest(cwd=site.path)).plan.refusals
 
 
 _ONE, _TWO = Container("one", "host/acme/one:1"), Container("two", f"host/acme/two@sha256:{'0' * 64}")

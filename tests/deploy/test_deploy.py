@@ -157,15 +157,15 @@ def test_nobody_to_ask_is_no_yes(web: Project, google: Callable[..., Emulator]) 
 
 
 def test_a_variable_that_would_be_missing_is_told_before_anything_is_built(
-    web: Project, google: Callable[..., Emulator]
+    site: Project, google: Callable[..., Emulator]
 ) -> None:
     made = google()
-    first = deployed(web, build_local=True)
-    toml = (web.path / "buildguard.toml").read_text()
-    web.write({"buildguard.toml": f'{toml}required-env = ["DATABASE_URL"]\n'})
-    web.commit()
+    first = deployed(site, build_local=True)
+    toml = (site.path / "buildguard.toml").read_text()
+    site.write({"buildguard.toml": f'{toml}required-env = ["DATABASE_URL"]\n'})
+    site.commit()
 
-    found = deployed(web)
+    found = deployed(site)
 
     assert found.exit_code == 1
     assert found.outcomes == ()
@@ -213,31 +213,26 @@ def test_code_that_does_not_compile_is_never_built(web: Project, google: Callabl
     assert not made.builds.find("emulated", "")
 
 
-@pytest.mark.parametrize(
-    ("text", "words"),
-    [
+def test_a_container_that_does_not_start_is_told_by_its_log(web: Project, google: Callable[..., Emulator]) -> None:
+    google()
+    first = deployed(web)
+    for text, words in (
         (f"import os\nos.environ['DATABASE_URL']\n{SERVER}", "DATABASE_URL"),
         (f"__import__('nothing_' + 'like_it')\n{SERVER}", "nothing_like_it"),
         ("raise SystemExit(3)\n", "it ended with status 3"),
-    ],
-)
-def test_a_container_that_does_not_start_is_told_by_its_log(
-    web: Project, google: Callable[..., Emulator], text: str, words: str
-) -> None:
-    google()
-    first = deployed(web)
-    web.write({"app/serve.py": text})
-    web.commit()
+    ):
+        web.write({"app/serve.py": text})
+        web.commit()
 
-    found = deployed(web)
+        found = deployed(web)
 
-    assert found.exit_code == 1
-    step, why = _bad(found)
-    assert step == "start"
-    assert words in why
-    assert "it does not start" in why
-    assert _sole() == first.revision
-    assert requests.get(first.url, timeout=60).text == first.revision
+        assert found.exit_code == 1, words
+        step, why = _bad(found)
+        assert step == "start"
+        assert words in why
+        assert "it does not start" in why
+        assert _sole() == first.revision
+        assert requests.get(first.url, timeout=60).text == first.revision
 
 
 def test_an_image_that_holds_something_else_is_not_deployed(web: Project, google: Callable[..., Emulator]) -> None:
@@ -357,7 +352,7 @@ def test_what_the_image_need_not_have(web: Project, files: dict[str, str], copie
     web.write({"Dockerfile": dockerfile.replace("COPY . .", copies), **files})
     web.commit()
 
-    found = deployed(web, build_local=True)
+    found = deployed(web, build_local=True, skip_start="the image is asked for")
 
     assert found.outcomes is not None
     one = next(one for one in found.outcomes if one.step == "verify-image")
@@ -396,9 +391,11 @@ def test_what_is_not_sent_may_be_absent_and_nothing_else(web: Project, google: C
         ("true", "unproven", "whether it ran any test is unknown"),
     ],
 )
-def test_verify_commands(web: Project, google: Callable[..., Emulator], command: str, verdict: str, words: str) -> None:
+def test_verify_commands(
+    site: Project, google: Callable[..., Emulator], command: str, verdict: str, words: str
+) -> None:
     google()
-    web.write(
+    site.write(
         {
             "e2e/test_it.py": (
                 "import os, unittest, urllib.request\n"
@@ -410,13 +407,13 @@ def test_verify_commands(web: Project, google: Callable[..., Emulator], command:
             ".gcloudignore": "e2e/\n",
         }
     )
-    web.commit()
-    first = deployed(web, build_local=True)
-    toml = (web.path / "buildguard.toml").read_text()
-    web.write({"buildguard.toml": f"{toml}verify = [{json.dumps(command)}]\n"})
-    web.commit()
+    site.commit()
+    first = deployed(site, build_local=True)
+    toml = (site.path / "buildguard.toml").read_text()
+    site.write({"buildguard.toml": f"{toml}verify = [{json.dumps(command)}]\n"})
+    site.commit()
 
-    found = deployed(web, build_local=True)
+    found = deployed(site, build_local=True)
 
     assert found.outcomes is not None
     one = next(one for one in found.outcomes if one.step == "verify")
@@ -428,26 +425,26 @@ def test_verify_commands(web: Project, google: Callable[..., Emulator], command:
 # ------------------------------------------------------------------------------------------ the service
 
 
-def test_a_revision_that_does_not_come_up_costs_nobody_anything(web: Project, google: Callable[..., Emulator]) -> None:
+def test_a_revision_that_does_not_come_up_costs_nobody_anything(site: Project, google: Callable[..., Emulator]) -> None:
     emulator = google()
-    first = deployed(web, build_local=True)
-    _change(web)
+    first = deployed(site, build_local=True)
+    _change(site)
     emulator.faults.add("revision-not-ready")
 
-    found = deployed(web, build_local=True)
+    found = deployed(site, build_local=True)
 
     assert found.exit_code == 1
     assert _bad(found)[0] == "revision"
     assert _sole() == first.revision
 
 
-def test_a_first_revision_that_did_not_come_up_is_no_obstacle(web: Project, google: Callable[..., Emulator]) -> None:
+def test_a_first_revision_that_did_not_come_up_is_no_obstacle(site: Project, google: Callable[..., Emulator]) -> None:
     """The service is there then, and nothing serves."""
     google("revision-not-ready=1")
-    first = deployed(web, build_local=True)
+    first = deployed(site, build_local=True)
     assert (first.exit_code, _bad(first)[0], _sole()) == (1, "revision", "")
 
-    found = deployed(web, build_local=True)
+    found = deployed(site, build_local=True)
 
     assert found.exit_code == 0, as_text(found)
     assert _sole() == found.revision
@@ -455,14 +452,14 @@ def test_a_first_revision_that_did_not_come_up_is_no_obstacle(web: Project, goog
 
 
 def test_where_nothing_ever_came_up_nobody_says_that_no_traffic_moves(
-    web: Project, google: Callable[..., Emulator]
+    site: Project, google: Callable[..., Emulator]
 ) -> None:
     """A service that is there and serves nothing gives the next revision all traffic as it comes up."""
     google("revision-not-ready=1")
-    deployed(web, build_local=True)
+    deployed(site, build_local=True)
 
-    refused = deployed(web, build_local=True, no_traffic=True)
-    planned = plan_deploy(DeployRequest(cwd=web.path, build_local=True)).plan
+    refused = deployed(site, build_local=True, no_traffic=True)
+    planned = plan_deploy(DeployRequest(cwd=site.path, build_local=True)).plan
 
     assert (refused.exit_code, _sole()) == (1, "")
     assert any("gets its traffic at once" in one for one in refused.plan.refusals)
@@ -473,60 +470,71 @@ def test_where_nothing_ever_came_up_nobody_says_that_no_traffic_moves(
         raise KeyboardInterrupt
 
     with pytest.raises(DeployInterruptedError, match="may have 100 %"):
-        deployed(web, build_local=True, watcher=Meanwhile("health", interrupt))
+        deployed(site, build_local=True, watcher=Meanwhile("health", interrupt))
     assert _sole() != ""
 
 
-def test_traffic_that_somebody_pinned_is_no_success(web: Project, google: Callable[..., Emulator]) -> None:
+def test_traffic_that_somebody_pinned_is_no_success(site: Project, google: Callable[..., Emulator]) -> None:
     emulator = google()
-    first = deployed(web, build_local=True)
-    _change(web)
+    first = deployed(site, build_local=True)
+    _change(site)
     emulator.faults.add("traffic-pinned")
 
-    found = deployed(web, build_local=True)
+    found = deployed(site, build_local=True)
 
     assert found.exit_code != 0
     assert _sole() == first.revision
 
 
-def test_a_change_of_somebody_elses_is_not_written_over(web: Project, google: Callable[..., Emulator]) -> None:
+def test_a_change_of_somebody_elses_is_not_written_over(site: Project, google: Callable[..., Emulator]) -> None:
     emulator = google()
-    first = deployed(web, build_local=True)
-    _change(web)
+    first = deployed(site, build_local=True)
+    _change(site)
     emulator.faults.add("etag-conflict=1")
 
-    found = deployed(web, build_local=True)
+    found = deployed(site, build_local=True)
 
     assert found.exit_code == 3
     assert "the service was changed meanwhile" in _bad(found)[1]
     assert _sole() == first.revision
 
 
-def test_without_traffic_the_candidate_waits_under_its_tag(web: Project, google: Callable[..., Emulator]) -> None:
+def test_without_traffic_the_candidate_waits_under_its_tag(site: Project, google: Callable[..., Emulator]) -> None:
     google()
-    first = deployed(web, build_local=True)
-    _change(web)
+    first = deployed(site, build_local=True)
+    _change(site)
 
-    found = deployed(web, build_local=True, no_traffic=True)
+    found = deployed(site, build_local=True, no_traffic=True)
 
     assert found.exit_code == 0
     assert _sole() == first.revision
     assert requests.get(found.url, timeout=60).text == found.revision
     # what --no-traffic pinned is no obstacle to the next deploy
-    _change(web, "x = 3\n")
-    after = deployed(web, build_local=True)
+    _change(site, "x = 3\n")
+    after = deployed(site, build_local=True)
     assert after.exit_code == 0, as_text(after)
     assert _sole() == after.revision
 
 
-@pytest.mark.parametrize("step", ["check", "archive", "verify-image"])
+@pytest.mark.parametrize("step", ["check", "archive"])
 def test_the_next_commit_is_none_of_this_deploys_business(
-    web: Project, google: Callable[..., Emulator], step: str
+    site: Project, google: Callable[..., Emulator], step: str
 ) -> None:
     """Builds take minutes, and no one waits for them: what is deployed is the commit that was HEAD at the start."""
     google()
 
-    found = deployed(web, build_local=True, watcher=Meanwhile(step, lambda: _change(web, "x = (\n")))
+    _goes_on(site, step)
+
+
+def test_the_next_commit_is_none_of_this_images_business(web: Project, google: Callable[..., Emulator]) -> None:
+    """Compared with the image is the commit that was HEAD at the start."""
+    google()
+
+    _goes_on(web, "verify-image")
+
+
+def _goes_on(project: Project, step: str) -> None:
+    found = deployed(project, build_local=True, watcher=Meanwhile(step, lambda: _change(project, "x = (\n")))
 
     assert found.exit_code == 0, as_text(found)
     assert found.last is not None
@@ -548,14 +556,14 @@ def test_a_dirty_tree_may_be_edited_on(web: Project, google: Callable[..., Emula
     assert found.exit_code == 0, as_text(found)
 
 
-def test_other_peoples_tags_stay(web: Project, google: Callable[..., Emulator]) -> None:
+def test_other_peoples_tags_stay(site: Project, google: Callable[..., Emulator]) -> None:
     google()
-    first = deployed(web, build_local=True)
+    first = deployed(site, build_local=True)
     with CloudRunClient() as run:
         run.route("web", [TrafficShare(first.revision, 100, "staging")])
-    _change(web)
+    _change(site)
 
-    found = deployed(web, build_local=True)
+    found = deployed(site, build_local=True)
 
     assert found.exit_code == 0, as_text(found)
     with CloudRunClient() as run:
@@ -567,11 +575,11 @@ def test_other_peoples_tags_stay(web: Project, google: Callable[..., Emulator]) 
 
 
 def test_a_change_in_the_middle_of_the_traffic_is_not_written_over(
-    web: Project, google: Callable[..., Emulator], monkeypatch: pytest.MonkeyPatch
+    site: Project, google: Callable[..., Emulator], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     google()
-    first = deployed(web, build_local=True)
-    _change(web)
+    first = deployed(site, build_local=True)
+    _change(site)
     route = CloudRunClient.route
     calls: list[int] = []
 
@@ -583,7 +591,7 @@ def test_a_change_in_the_middle_of_the_traffic_is_not_written_over(
 
     monkeypatch.setattr(CloudRunClient, "route", meddled)
 
-    found = deployed(web, build_local=True)
+    found = deployed(site, build_local=True)
 
     assert found.exit_code == 3
     assert found.last is not None
@@ -593,19 +601,19 @@ def test_a_change_in_the_middle_of_the_traffic_is_not_written_over(
 
 @pytest.mark.parametrize("step", ["traffic", "prove"])
 def test_it_is_said_who_may_serve_where_the_traffic_was_moved_by_others(
-    web: Project, google: Callable[..., Emulator], step: str
+    site: Project, google: Callable[..., Emulator], step: str
 ) -> None:
     """The last line does not say that the old revision serves as before: the new one may have a part of it."""
     google()
-    first = deployed(web, build_local=True)
-    _change(web)
+    first = deployed(site, build_local=True)
+    _change(site)
 
     def divide() -> None:
         with CloudRunClient() as run:
             new = run.revisions("web")[0].name
             run.route("web", [TrafficShare(first.revision, 20), TrafficShare(new, 80)])
 
-    found = deployed(web, build_local=True, watcher=Meanwhile(step, divide))
+    found = deployed(site, build_local=True, watcher=Meanwhile(step, divide))
 
     assert found.exit_code in {1, 3}
     assert found.last is not None
@@ -614,16 +622,16 @@ def test_it_is_said_who_may_serve_where_the_traffic_was_moved_by_others(
     assert f"; the traffic now: 20 % {first.revision}, 80 % {found.revision}; to go back: buildguard rollback" in last
 
 
-def test_without_a_certain_way_back_all_traffic_moves_at_once(web: Project, google: Callable[..., Emulator]) -> None:
+def test_without_a_certain_way_back_all_traffic_moves_at_once(site: Project, google: Callable[..., Emulator]) -> None:
     """Two revisions that a person made with another tool share the traffic: no one had it alone that we know of."""
     google()
-    first = deployed(web, build_local=True)
+    first = deployed(site, build_local=True)
     with CloudRunClient() as run:
         run.candidate("web", run.revision("web", first.revision).image, NewRevision("web-00002-abc", "theirs"))
         run.route("web", [TrafficShare(first.revision, 50), TrafficShare("web-00002-abc", 50)])
-    _change(web)
+    _change(site)
 
-    found = deployed(web, build_local=True)
+    found = deployed(site, build_local=True)
 
     assert found.exit_code == 0, as_text(found)
     assert "no revision has all the traffic now, so there is no certain way back" in found.plan.notes
@@ -636,11 +644,11 @@ def test_without_a_certain_way_back_all_traffic_moves_at_once(web: Project, goog
 
 @pytest.mark.parametrize("back", [True, False])
 def test_ctrl_c_in_the_middle_of_the_traffic_says_who_has_it(
-    web: Project, google: Callable[..., Emulator], monkeypatch: pytest.MonkeyPatch, *, back: bool
+    site: Project, google: Callable[..., Emulator], monkeypatch: pytest.MonkeyPatch, *, back: bool
 ) -> None:
     google()
-    first = deployed(web, build_local=True)
-    _change(web)
+    first = deployed(site, build_local=True)
+    _change(site)
     route = CloudRunClient.route
 
     def interrupted(self: CloudRunClient, service: str, shares: list[TrafficShare], etag: str = "") -> ServiceState:
@@ -654,7 +662,7 @@ def test_ctrl_c_in_the_middle_of_the_traffic_says_who_has_it(
         with pytest.raises(
             DeployInterruptedError, match=r"at the step traffic: web-bg-.* may have 50 % of the traffic"
         ) as caught:
-            deployed(web, build_local=True)
+            deployed(site, build_local=True)
 
     assert caught.value.exit_code == 130
     with CloudRunClient() as run:
@@ -662,11 +670,11 @@ def test_ctrl_c_in_the_middle_of_the_traffic_says_who_has_it(
     assert there is not None
     assert f"50 % {first.revision}" in there.describe_traffic
     if back:
-        told = web.run(*caught.value.hint.split("`")[3].split()[1:])
+        told = site.run(*caught.value.hint.split("`")[3].split()[1:])
         assert told.code == 0, told.err
         assert _sole() == first.revision
     else:
-        again = deployed(web, build_local=True)
+        again = deployed(site, build_local=True)
         assert again.exit_code == 0, as_text(again)
         assert _sole() == again.revision
         assert again.plan.serving.rollback_to == first.revision
@@ -677,38 +685,38 @@ def test_ctrl_c_in_the_middle_of_the_traffic_says_who_has_it(
 
 
 @pytest.mark.parametrize(("step", "says"), [("start", "no traffic was moved"), ("prove", "may have 100 %")])
-def test_ctrl_c_says_where_it_struck(web: Project, google: Callable[..., Emulator], step: str, says: str) -> None:
+def test_ctrl_c_says_where_it_struck(site: Project, google: Callable[..., Emulator], step: str, says: str) -> None:
     google()
-    deployed(web, build_local=True)
-    _change(web)
+    deployed(site, build_local=True)
+    _change(site)
 
     def interrupt() -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(DeployInterruptedError, match=f"interrupted at the step {step}") as caught:
-        deployed(web, build_local=True, watcher=Meanwhile(step, interrupt))
+        deployed(site, build_local=True, watcher=Meanwhile(step, interrupt))
 
     assert (says in caught.value.what, caught.value.exit_code) == (True, 130)
 
 
-def test_rollback_goes_to_the_last_that_served_alone(web: Project, google: Callable[..., Emulator]) -> None:
+def test_rollback_goes_to_the_last_that_served_alone(site: Project, google: Callable[..., Emulator]) -> None:
     google()
     with pytest.raises(Exception, match="no service web"):
-        rollback(DeployRequest(cwd=web.path), "", Watcher())
-    first = deployed(web, build_local=True)
+        rollback(DeployRequest(cwd=site.path), "", Watcher())
+    first = deployed(site, build_local=True)
     with pytest.raises(UnprovenError, match="not certain"):
-        rollback(DeployRequest(cwd=web.path), "", Watcher())
-    _change(web)
-    second = deployed(web, build_local=True)
+        rollback(DeployRequest(cwd=site.path), "", Watcher())
+    _change(site)
+    second = deployed(site, build_local=True)
 
-    back = rollback(DeployRequest(cwd=web.path), "", Watcher())
+    back = rollback(DeployRequest(cwd=site.path), "", Watcher())
 
     assert (back.before, back.revision) == (second.revision, first.revision)
     assert requests.get(back.url, timeout=60).text == first.revision == _sole()
-    named = web.run("rollback", "--revision", second.revision)
+    named = site.run("rollback", "--revision", second.revision)
     assert named.code == 0, named.err
     assert _sole() == second.revision
     with CloudRunClient() as run:
         run.route("web", [TrafficShare(first.revision, 50), TrafficShare(second.revision, 50)])
-    split = rollback(DeployRequest(cwd=web.path), second.revision, Watcher())
+    split = rollback(DeployRequest(cwd=site.path), second.revision, Watcher())
     assert split.before == ""

@@ -176,11 +176,11 @@ def _change_service(emulator: Emulator, change: Callable[[run_v2.Service], objec
 
 
 def test_an_internal_service_is_proven_by_its_startup_probe_alone(
-    web: Project, google: Callable[..., Emulator]
+    site: Project, google: Callable[..., Emulator]
 ) -> None:
     emulator = google()
-    _without_health(web)
-    deployed(web, build_local=True)
+    _without_health(site)
+    deployed(site, build_local=True)
 
     def close(service: run_v2.Service) -> None:
         service.ingress = run_v2.IngressTraffic.INGRESS_TRAFFIC_INTERNAL_ONLY
@@ -192,9 +192,9 @@ def test_an_internal_service_is_proven_by_its_startup_probe_alone(
     _change_service(emulator, close)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(health, "HEALTHY_WITHIN", 0.5)
-        closed = deployed(web, build_local=True)
+        closed = deployed(site, build_local=True)
     _change_service(emulator, probe)
-    dry, probed = plan_deploy(DeployRequest(cwd=web.path)), deployed(web, build_local=True)
+    dry, probed = plan_deploy(DeployRequest(cwd=site.path)), deployed(site, build_local=True)
 
     assert closed.exit_code == 3
     assert closed.last is not None

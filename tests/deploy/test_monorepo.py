@@ -21,11 +21,12 @@ from buildguard.project import ledger as ledgers
 from buildguard.project.attempts import ledger_path
 from buildguard.system.git import repository_of
 from tests import images
-from tests.conftest import REPOSITORY, schema
+from tests.conftest import ALL, REPOSITORY, schema
 from tests.deploy.conftest import Watcher
+from tests.deploy.played import play
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from buildguard.gcp.emulator.server import Emulator
@@ -39,11 +40,28 @@ _SERVICES = ("api", "web")
 def shop(engine: str, repository: Callable[..., Project], registry: str) -> Project:
     """The example in a repository of its own, with a base image and a registry of this machine."""
     images.docker_builder()
+    return _example(repository, images.base("3.11"), registry)
+
+
+@pytest.fixture
+def played_shop(
+    request: pytest.FixtureRequest, repository: Callable[..., Project], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Project]:
+    """The same for tests that are not about the images: its engine is played, but for `./scripts/test all`."""
+    if ALL:
+        yield request.getfixturevalue("shop")
+        return
+    played = play(monkeypatch)
+    yield _example(repository, "python:3.11-slim", "registry.invalid")
+    played.close()
+
+
+def _example(repository: Callable[..., Project], base: str, registry: str) -> Project:
     project = repository({"x": ""})
     (project.path / "x").unlink()
     shutil.copytree(_EXAMPLE, project.path, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
     for file in project.path.rglob("Dockerfile"):
-        file.write_text(file.read_text().replace("python:3.11-slim", images.base("3.11")))
+        file.write_text(file.read_text().replace("python:3.11-slim", base))
     settings = project.path / "buildguard.toml"
     settings.write_text(settings.read_text().replace("europe-west1-docker.pkg.dev/$PROJECT_ID", registry))
     project.commit()
@@ -73,36 +91,6 @@ def _verdicts(report: FleetReport) -> dict[str, dict[str, str]]:
     }
 
 
-def test_two_services_are_one_plan_and_fail_apart(shop: Project, google: Callable[..., Emulator]) -> None:
-    emulator = google()
-    watcher = Watcher()
-
-    first = _deployed(shop, watcher=watcher)
-
-    assert first.exit_code == 0, as_text(first)
-    api, web = first.reports
-    assert (api.plan.wishes.name, web.plan.wishes.name) == _SERVICES
-    assert requests.get(api.url, timeout=60).json()["prices"] == {"tea": "3.50 EUR", "cake": "4.20 EUR"}
-    assert "<h1>Shop</h1>" in requests.get(web.url, timeout=60).text
-    described = emulator.runs.get("projects/emulated/locations/europe-west1/services/api").template
-    assert described.containers[0].resources.limits["memory"] == "256Mi"
-    assert described.scaling.max_instance_count == 4
-    assert len([line for line in watcher.told if line.startswith("check:")]) == 2
-    stored = [name for (_bucket, name), _several in emulator.storage.buckets.objects() if name.startswith("source/")]
-    assert len(stored) == 1, "one archive for all"
-    assert unstyle(as_text(first)).endswith("2 of 2 deploys succeeded\n")
-
-    shop.commit({"api/main.py": "raise SystemExit(3)\n"})
-    second = _deployed(shop)
-
-    assert second.exit_code == 1
-    assert _verdicts(second)["api"]["start"] == "failed"
-    assert set(_verdicts(second)["web"].values()) == {"skipped"}
-    assert second.reports[1].blocked == "not begun: api was not deployed"
-    assert "0 of 2 deploys succeeded" in unstyle(as_text(second))
-    assert requests.get(api.url, timeout=60).json()["revision"] == api.revision, "it serves as before"
-
-
 def test_several_deploys_need_a_name(shop: Project) -> None:
     with pytest.raises(UsageError, match="several deploys are configured: migrate, api, web"):
         plan_deploys(DeployRequest(cwd=shop.path))
@@ -111,14 +99,14 @@ def test_several_deploys_need_a_name(shop: Project) -> None:
     assert "pass --service NAME, or --all" in result.err
 
 
-def test_regions_have_one_image_and_each_its_own_proof(shop: Project, google: Callable[..., Emulator]) -> None:
+def test_regions_have_one_image_and_each_its_own_proof(played_shop: Project, google: Callable[..., Emulator]) -> None:
     emulator = google()
-    settings = (shop.path / "buildguard.toml").read_text()
+    settings = (played_shop.path / "buildguard.toml").read_text()
     regions = 'name = "web"\nregions = ["europe-west1", "us-central1"]'
-    shop.commit({"buildguard.toml": settings.replace('name = "web"', regions, 1)})
+    played_shop.commit({"buildguard.toml": settings.replace('name = "web"', regions, 1)})
     emulator.faults.add("revision-not-ready=1")
 
-    report = _deployed(shop, services=("web",))
+    report = _deployed(played_shop, services=("web",))
 
     west, central = report.reports
     assert [each.plan.serving.region for each in report.reports] == ["europe-west1", "us-central1"]
@@ -135,14 +123,19 @@ def _job_image(name: str = "migrate") -> str:
         return job.container.image if job is not None else ""
 
 
-def test_a_job_runs_before_the_traffic_and_stops_it(shop: Project, google: Callable[..., Emulator]) -> None:
+def test_a_job_and_two_services_are_one_plan_and_fail_apart(shop: Project, google: Callable[..., Emulator]) -> None:
+    """The job runs before the traffic, and stops it where it fails."""
     emulator = google()
+    watcher = Watcher()
 
-    first = _deployed(shop, all_services=True)
+    first = _deployed(shop, watcher=watcher, all_services=True)
 
     assert first.exit_code == 0, as_text(first)
     assert [each.plan.wishes.name for each in first.reports] == ["migrate", "api", "web"]
-    migrate, api, _web = first.reports
+    migrate, api, web = first.reports
+    _all_of_the_shop(emulator, api.url, web.url)
+    assert len([line for line in watcher.told if line.startswith("check:")]) == 3
+    assert unstyle(as_text(first)).endswith("3 of 3 deploys succeeded\n")
     (executed,) = [outcome for outcome in migrate.outcomes or () if outcome.step == "execute"]
     assert executed.words.startswith(f"{migrate.revision}: 1 of 1 task succeeded; its last line: migrated: ")
     assert executed.evidence["tasks"] == [{"number": 0, "succeeded": True, "exit_code": 0, "message": ""}]
@@ -172,23 +165,47 @@ def test_a_job_runs_before_the_traffic_and_stops_it(shop: Project, google: Calla
     }
     assert unstyle(shop.run("rollback", "--service", "migrate").err).startswith("buildguard: migrate is a job")
 
+    fine = (_EXAMPLE / "migrate/main.py").read_text()
+    shop.commit({"migrate/main.py": fine, "api/main.py": "raise SystemExit(3)\n"})
+    third = _deployed(shop)
 
-def test_a_job_waits_in_vain_if_no_traffic_moves(shop: Project, google: Callable[..., Emulator]) -> None:
+    assert third.exit_code == 1
+    assert _verdicts(third)["api"]["start"] == "failed"
+    assert set(_verdicts(third)["web"].values()) == {"skipped"}
+    assert third.reports[1].blocked == "not begun: api was not deployed"
+    assert "0 of 2 deploys succeeded" in unstyle(as_text(third))
+    assert requests.get(api.url, timeout=60).json()["revision"] == api.revision, "it serves as before"
+
+
+def _all_of_the_shop(emulator: Emulator, api: str, web: str) -> None:
+    """Both services answer, are what they are described as, and were sent as one archive."""
+    assert requests.get(api, timeout=60).json()["prices"] == {"tea": "3.50 EUR", "cake": "4.20 EUR"}
+    assert "<h1>Shop</h1>" in requests.get(web, timeout=60).text
+    described = emulator.runs.get("projects/emulated/locations/europe-west1/services/api").template
+    assert described.containers[0].resources.limits["memory"] == "256Mi"
+    assert described.scaling.max_instance_count == 4
+    stored = [name for (_bucket, name), _several in emulator.storage.buckets.objects() if name.startswith("source/")]
+    assert len(stored) == 1, "one archive for all"
+
+
+def test_a_job_waits_in_vain_if_no_traffic_moves(played_shop: Project, google: Callable[..., Emulator]) -> None:
     google("revision-not-ready")
 
-    report = _deployed(shop, services=("migrate", "api"))
+    report = _deployed(played_shop, services=("migrate", "api"))
 
     migrate, api = report.reports
     assert migrate.exit_code == 0, "the first revision gets its traffic at once, so the job ran before it"
     assert api.exit_code == 1
 
 
-def test_what_staging_has_proven_is_promoted_and_rolled_back(shop: Project, google: Callable[..., Emulator]) -> None:
+def test_what_staging_has_proven_is_promoted_and_rolled_back(
+    played_shop: Project, google: Callable[..., Emulator]
+) -> None:
     emulator = google(projects=("shop-staging", "shop-prod", "shop-new"))
-    staging = _deployed(shop, env="staging", all_services=True)
+    staging = _deployed(played_shop, env="staging", all_services=True)
     assert staging.exit_code == 0, as_text(staging)
 
-    first = _deployed(shop, env="prod", from_env="staging", all_services=True)
+    first = _deployed(played_shop, env="prod", from_env="staging", all_services=True)
 
     assert first.exit_code == 0, as_text(first)
     assert not emulator.builds.find("shop-prod", "")
@@ -196,21 +213,21 @@ def test_what_staging_has_proven_is_promoted_and_rolled_back(shop: Project, goog
     assert _digests(first) == _digests(staging)
     assert {each.plan.serving.project for each in first.reports} == {"shop-prod"}
 
-    shop.commit({"api/main.py": (shop.path / "api/main.py").read_text().replace("420", "450")})
-    assert _deployed(shop, env="staging", services=("api",)).exit_code == 0
+    played_shop.commit({"api/main.py": (played_shop.path / "api/main.py").read_text().replace("420", "450")})
+    assert _deployed(played_shop, env="staging", services=("api",)).exit_code == 0
     emulator.faults.add("revision-not-ready=1")
-    failed = _deployed(shop, env="prod", from_env="staging", services=("api",))
+    failed = _deployed(played_shop, env="prod", from_env="staging", services=("api",))
     assert (failed.exit_code, _verdicts(failed)["api"]["revision"]) == (1, "failed")
-    second = _deployed(shop, env="prod", from_env="staging", services=("api",))
+    second = _deployed(played_shop, env="prod", from_env="staging", services=("api",))
     assert second.exit_code == 0, as_text(second)
-    assert requests.get(second.reports[0].url, timeout=60).json()["prices"]["cake"] == "4.50 EUR"
+    assert _has(second.reports[0].url, second.reports[0].revision, "4.50 EUR")
     assert second.reports[0].plan.serving.rollback_to == first.reports[1].revision
 
-    back = shop.run("rollback", "--service", "api", "--env", "prod")
+    back = played_shop.run("rollback", "--service", "api", "--env", "prod")
 
     assert back.code == 0, back.err
-    assert requests.get(second.reports[0].url, timeout=60).json()["prices"]["cake"] == "4.20 EUR"
-    table = shop.run("history", "--service", "api", "--env", "prod", "--format", "json").json
+    assert _has(second.reports[0].url, first.reports[1].revision, "4.20 EUR")
+    table = played_shop.run("history", "--service", "api", "--env", "prod", "--format", "json").json
     assert {line["project"] for run in table["runs"] for line in run["lines"]} == {"shop-prod"}
 
     with CloudRunClient("shop-staging", "europe-west1") as run:
@@ -218,10 +235,21 @@ def test_what_staging_has_proven_is_promoted_and_rolled_back(shop: Project, goog
         assert state is not None
         run.route("api", [TrafficShare(staging.reports[1].revision, 100)], state.etag)
     with pytest.raises(UnprovenError, match=r"api of staging serves .*, and its ledger has proven sha256"):
-        plan_deploys(DeployRequest(cwd=shop.path, env="prod", from_env="staging", services=("api",)))
-    shop.commit({"buildguard.toml": (shop.path / "buildguard.toml").read_text().replace("shop-prod", "shop-new")})
+        plan_deploys(DeployRequest(cwd=played_shop.path, env="prod", from_env="staging", services=("api",)))
+    played_shop.commit(
+        {"buildguard.toml": (played_shop.path / "buildguard.toml").read_text().replace("shop-prod", "shop-new")}
+    )
     with pytest.raises(UnprovenError, match="nothing of web is proven in prod"):
-        plan_deploys(DeployRequest(cwd=shop.path, env="staging", from_env="prod", services=("web",)))
+        plan_deploys(DeployRequest(cwd=played_shop.path, env="staging", from_env="prod", services=("web",)))
+
+
+def _has(url: str, revision: str, cake: str) -> bool:
+    """Whether that revision answers, with that price of a cake; a container that is played tells no price."""
+    response = requests.get(url, timeout=60)
+    if not ALL:
+        return response.text == revision
+    answer = response.json()
+    return (answer["revision"], answer["prices"]["cake"]) == (revision, cake)
 
 
 def _digests(report: FleetReport) -> list[str]:

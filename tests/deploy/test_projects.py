@@ -47,80 +47,80 @@ def _ledger(project: Project) -> Path:
     return ledger_path(repository)
 
 
-def test_the_same_commit_in_two_projects(web: Project, google: Callable[..., Emulator]) -> None:
+def test_the_same_commit_in_two_projects(site: Project, google: Callable[..., Emulator]) -> None:
     """The builds and the revisions of one are not those of the other."""
     emulator = google(projects=(_STAGING, _PROD))
-    staging = deployed(web, project=_STAGING)
+    staging = deployed(site, project=_STAGING)
     assert staging.exit_code == 0, as_text(staging)
 
-    first = deployed(web, project=_PROD)
+    first = deployed(site, project=_PROD)
 
     assert first.exit_code == 0, as_text(first)
     assert [len(emulator.builds.find(one, "")) for one in (_STAGING, _PROD)] == [1, 1]
     assert not any("stopped at the step" in one for one in first.notes)
-    again = deployed(web, project=_PROD)
+    again = deployed(site, project=_PROD)
     assert again.exit_code == 0, as_text(again)
     assert len(emulator.builds.find(_PROD, "")) == 1  # its own build is used again
-    staged = deployed(web, project=_STAGING)  # the last that was proven is another project's
+    staged = deployed(site, project=_STAGING)  # the last that was proven is another project's
 
-    back = rollback(DeployRequest(cwd=web.path, project=_PROD), "", Watcher())
+    back = rollback(DeployRequest(cwd=site.path, project=_PROD), "", Watcher())
 
     assert (back.before, back.revision) == (again.revision, first.revision)
     assert requests.get(back.url, timeout=60).text == first.revision == _sole(_PROD)
     assert _sole(_STAGING) == staged.revision
-    everything = history(DeployRequest(cwd=web.path))
+    everything = history(DeployRequest(cwd=site.path))
     assert len(everything.runs) == 5
     assert f"{_PROD}/web" in history_text(HistoryView(everything))
-    prod = history(DeployRequest(cwd=web.path, project=_PROD))
+    prod = history(DeployRequest(cwd=site.path, project=_PROD))
     assert {line.project for run in prod.runs for line in run} == {_PROD}
     assert len(prod.runs) == 3
 
 
-def test_the_way_back_that_is_named_is_the_same_projects(web: Project, google: Callable[..., Emulator]) -> None:
+def test_the_way_back_that_is_named_is_the_same_projects(site: Project, google: Callable[..., Emulator]) -> None:
     google(projects=(_STAGING, _PROD))
-    first = deployed(web, build_local=True, project=_PROD)
-    web.commit({"app/other.py": "x = 2\n"})
+    first = deployed(site, build_local=True, project=_PROD)
+    site.commit({"app/other.py": "x = 2\n"})
 
     def interrupt() -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(DeployInterruptedError) as caught:
-        deployed(web, build_local=True, project=_PROD, watcher=Meanwhile("prove", interrupt))
+        deployed(site, build_local=True, project=_PROD, watcher=Meanwhile("prove", interrupt))
 
     command = caught.value.hint.split("`")[3]
     assert command == f"buildguard rollback --service web --project {_PROD}"
-    assert web.run(*command.split()[1:]).code == 0
+    assert site.run(*command.split()[1:]).code == 0
     assert _sole(_PROD) == first.revision
 
 
-def test_an_image_that_was_built_here_is_its_own_projects(web: Project, google: Callable[..., Emulator]) -> None:
+def test_an_image_that_was_built_here_is_its_own_projects(site: Project, google: Callable[..., Emulator]) -> None:
     """The name under which it is pushed holds the project."""
     google(projects=(_STAGING, _PROD))
-    toml = (web.path / "buildguard.toml").read_text()
+    toml = (site.path / "buildguard.toml").read_text()
     steps = "steps: [{name: gcr.io/cloud-builders/docker, args: [build, -t, '%s', .]}]\nimages: ['%s']\n"
     image = f"{toml.partition('image = ')[2].split(chr(34))[1].removesuffix('/web')}/$PROJECT_ID/web"
     without = "\n".join(line for line in toml.splitlines() if not line.startswith("image"))
-    web.write({"cloudbuild.yaml": steps % (image, image), "buildguard.toml": without})
-    web.commit()
+    site.write({"cloudbuild.yaml": steps % (image, image), "buildguard.toml": without})
+    site.commit()
 
     names = []
     for project in (_STAGING, _PROD):
-        found = deployed(web, build_local=True, project=project)
+        found = deployed(site, build_local=True, project=project)
         assert found.exit_code == 0, as_text(found)
         names += [one.evidence["image"] for one in found.outcomes or () if one.step == "push"]
 
     assert [name.split("/")[-2] for name in names] == [_STAGING, _PROD]
 
 
-def test_a_deploy_of_one_project_does_not_hold_up_another(web: Project, google: Callable[..., Emulator]) -> None:
+def test_a_deploy_of_one_project_does_not_hold_up_another(site: Project, google: Callable[..., Emulator]) -> None:
     google(projects=(_STAGING, _PROD))
     with StorageClient(_STAGING) as storage:
         bucket = storage.ensure("", _STAGING)
         held = BucketLock(storage, bucket, ServiceId(_STAGING, "europe-west1", "web"))
         with lock.hold_lock(held, lock.LockRequest("web", "r"), print):
-            assert deployed(web, project=_PROD, build_local=True).exit_code == 0
+            assert deployed(site, project=_PROD, build_local=True).exit_code == 0
             with pytest.raises(lock.LockHeldError):
-                deployed(web, project=_STAGING, build_local=True)
+                deployed(site, project=_STAGING, build_local=True)
             names = {BucketLock(storage, bucket, one).remedy() for one in _ALIKE}
     assert len(names) == len(_ALIKE)
 
@@ -134,13 +134,13 @@ _ALIKE = [
 ]
 
 
-def test_lines_without_a_project_are_still_read(web: Project, google: Callable[..., Emulator]) -> None:
+def test_lines_without_a_project_are_still_read(site: Project, google: Callable[..., Emulator]) -> None:
     """A rollback believes one of them where this very service has the revision that it names."""
     emulator = google(projects=(_STAGING, _PROD))
-    first = deployed(web, build_local=True)
-    web.commit({"app/other.py": "x = 2\n"})
-    second = deployed(web, build_local=True)
-    file = _ledger(web)
+    first = deployed(site, build_local=True)
+    site.commit({"app/other.py": "x = 2\n"})
+    second = deployed(site, build_local=True)
+    file = _ledger(site)
     lines = [json.loads(line) for line in file.read_text().splitlines()]
     old = [{key: value for key, value in line.items() if key not in {"project", "region"}} for line in lines]
     file.write_text("".join(f"{json.dumps(line)}\n" for line in old))
@@ -153,21 +153,21 @@ def test_lines_without_a_project_are_still_read(web: Project, google: Callable[.
             emulator.storage.buckets.put(bucket, kept, json.dumps(line).encode(), "application/json", None)
 
     read, broken = ledgers.read(file)
-    elsewhere = deployed(web, build_local=True, project=_PROD)
+    elsewhere = deployed(site, build_local=True, project=_PROD)
     with pytest.raises(UnprovenError, match="not certain"):
-        rollback(DeployRequest(cwd=web.path, project=_PROD), "", Watcher())
-    back = rollback(DeployRequest(cwd=web.path), "", Watcher())
+        rollback(DeployRequest(cwd=site.path, project=_PROD), "", Watcher())
+    back = rollback(DeployRequest(cwd=site.path), "", Watcher())
 
     assert (len(read), broken) == (len(lines), 0)
     assert {line.service_id for line in read} == {ServiceId("", "", "web")}
     assert elsewhere.exit_code == 0
     assert (back.before, back.revision) == (second.revision, first.revision)
-    assert len(history(DeployRequest(cwd=web.path)).runs) == 4
+    assert len(history(DeployRequest(cwd=site.path)).runs) == 4
 
 
-def test_a_build_is_of_one_project(web: Project, google: Callable[..., Emulator]) -> None:
+def test_a_build_is_of_one_project(site: Project, google: Callable[..., Emulator]) -> None:
     google(projects=(_STAGING, _PROD))
-    found = deployed(web, project=_STAGING)
+    found = deployed(site, project=_STAGING)
     build = next(one.evidence["build"] for one in found.outcomes or () if one.step == "build")
 
     with CloudBuildClient(_PROD, "global") as builds, pytest.raises(UnprovenError, match="was not found"):

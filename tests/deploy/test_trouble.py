@@ -34,7 +34,7 @@ from buildguard.project.attempts import DeployHistory
 from buildguard.project.ledger import StepVerdict
 from buildguard.system import programs
 from tests import images
-from tests.deploy.conftest import Watcher, deployed
+from tests.deploy.conftest import Watcher, command, deployed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -54,32 +54,40 @@ def _sole() -> str:
         return there.only_revision if there is not None else ""
 
 
-@pytest.mark.parametrize(
-    ("fault", "row", "leads_to"),
-    [
-        ("http-503", "Cloud Build cannot be reached", _LOCAL),
-        ("http-429", "a quota is used up", _LOCAL),
-        ("quota-region", "the region may not run builds", _LOCAL),
-        ("permission-denied", "a permission or an API is missing", _STOPS),
-        ("bucket-403", "the bucket refuses the archive", _LOCAL),
-        ("internal-error", "the build ended by Cloud Build's own trouble (2 builds)", _LOCAL),
-        ("expired", "the build ended by Cloud Build's own trouble (2 builds)", _LOCAL),
-        ("fetch-failed", "the build ended by Cloud Build's own trouble (2 builds)", _LOCAL),
-        ("logging-failed", "the build ended by Cloud Build's own trouble (2 builds)", _LOCAL),
-        ("timeout", "the build timed out or was cancelled", _STOPS),
-        ("cancelled", "the build timed out or was cancelled", _STOPS),
-        ("push-failed", "a permission or an API is missing", _STOPS),
-        ("truncate-object", "the bytes changed on their way (2 uploads)", _LOCAL),
-        ("pending", "the build waits for an approval", _STOPS),
-    ],
-)
-def test_each_row_of_the_fallback_table(
-    web: Project, google: Callable[..., Emulator], fault: str, row: str, leads_to: str
-) -> None:
-    made = google(fault)
+_ROWS = [
+    ("http-503", "Cloud Build cannot be reached", _LOCAL),
+    ("http-429", "a quota is used up", _LOCAL),
+    ("quota-region", "the region may not run builds", _LOCAL),
+    ("permission-denied", "a permission or an API is missing", _STOPS),
+    ("bucket-403", "the bucket refuses the archive", _LOCAL),
+    ("internal-error", "the build ended by Cloud Build's own trouble (2 builds)", _LOCAL),
+    ("expired", "the build ended by Cloud Build's own trouble (2 builds)", _LOCAL),
+    ("fetch-failed", "the build ended by Cloud Build's own trouble (2 builds)", _LOCAL),
+    ("logging-failed", "the build ended by Cloud Build's own trouble (2 builds)", _LOCAL),
+    ("timeout", "the build timed out or was cancelled", _STOPS),
+    ("cancelled", "the build timed out or was cancelled", _STOPS),
+    ("push-failed", "a permission or an API is missing", _STOPS),
+    ("truncate-object", "the bytes changed on their way (2 uploads)", _LOCAL),
+    ("pending", "the build waits for an approval", _STOPS),
+]
 
+
+@pytest.mark.parametrize(("fault", "row", "leads_to"), _ROWS)
+def test_each_row_of_the_fallback_table(
+    site: Project, google: Callable[..., Emulator], fault: str, row: str, leads_to: str
+) -> None:
+    _falls_back(site, google(fault), row, leads_to)
+
+
+def test_a_deploy_that_falls_back_goes_all_the_way_here(web: Project, google: Callable[..., Emulator]) -> None:
+    """The first row once more, with an image that is built, verified, started and pushed."""
+    fault, row, leads_to = _ROWS[0]
+    _falls_back(web, google(fault), row, leads_to)
+
+
+def _falls_back(project: Project, made: Emulator, row: str, leads_to: str) -> None:
     answers = iter([True])
-    found = deploy(DeployRequest(cwd=web.path, fallback="auto"), Watcher(), lambda _question: next(answers, None))
+    found = deploy(DeployRequest(cwd=project.path, fallback="auto"), Watcher(), lambda _question: next(answers, None))
 
     assert found.decisions, as_text(found)
     assert row in found.decisions[-1]
@@ -96,7 +104,7 @@ def test_each_row_of_the_fallback_table(
 
 @pytest.mark.parametrize("kind", ["PUSH_FAILED", "PUSH_NOT_AUTHORIZED"])
 def test_a_missing_right_to_push_pays_for_no_second_build(
-    web: Project, google: Callable[..., Emulator], monkeypatch: pytest.MonkeyPatch, kind: str
+    site: Project, google: Callable[..., Emulator], monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
     """Another build could not push either, in Cloud Build or here."""
     made = google()
@@ -108,7 +116,7 @@ def test_a_missing_right_to_push_pays_for_no_second_build(
     monkeypatch.setattr(made.builds, "_pushed", refuse)
     monkeypatch.setattr(cloud_build, "_kind", lambda result: kind if result.status == "FAILURE" else "")
 
-    found = deployed(web, fallback="auto")
+    found = deployed(site, fallback="auto")
 
     assert found.exit_code == 1
     assert found.decisions == ("a permission or an API is missing → stop; fallback = auto: stopped",)
@@ -139,12 +147,12 @@ def test_without_credentials_it_is_built_and_verified_here_and_goes_no_further(w
     ("policy", "says", "builder"), [("never", True, "cloud"), ("ask", None, "cloud"), ("ask", True, "local")]
 )
 def test_who_decides(
-    web: Project, google: Callable[..., Emulator], policy: str, says: bool | None, builder: str
+    site: Project, google: Callable[..., Emulator], policy: str, says: bool | None, builder: str
 ) -> None:
     google("internal-error")
     answers = iter([True, says])
 
-    found = deploy(DeployRequest(cwd=web.path, fallback=policy), Watcher(), lambda _question: next(answers))
+    found = deploy(DeployRequest(cwd=site.path, fallback=policy), Watcher(), lambda _question: next(answers))
 
     assert found.plan.wishes.builder == builder
     assert (found.exit_code == 0) == (builder == "local")
@@ -324,7 +332,7 @@ def test_a_build_file_runs_up_to_the_step_that_deploys(
 # ------------------------------------------------------------------------------------------ two at once
 
 
-def test_two_deploys_of_one_service_at_once_are_refused(web: Project, google: Callable[..., Emulator]) -> None:
+def test_two_deploys_of_one_service_at_once_are_refused(site: Project, google: Callable[..., Emulator]) -> None:
     google()
     with StorageClient() as storage:
         bucket = storage.ensure("", "emulated")
@@ -341,10 +349,10 @@ def test_two_deploys_of_one_service_at_once_are_refused(web: Project, google: Ca
         with pytest.raises(
             lock.LockHeldError, match=r"ada on another-laptop \(run r, process 1\) for 10 minutes"
         ) as caught:
-            deployed(web)
+            deployed(site)
 
         assert caught.value.hint.endswith("buildguard deploy --unlock r")
-        found = deployed(web, build_local=True, unlock="r")
+        found = deployed(site, build_local=True, unlock="r")
         assert found.exit_code == 0, as_text(found)
         assert BucketLock(storage, bucket, _WEB).read() is None
     assert found.exit_code == 0
@@ -385,21 +393,21 @@ class _Held:
 
 @pytest.mark.parametrize("steps", [_STEPS[::2], _STEPS[1::2]])
 def test_a_kill_after_any_step_costs_nobody_anything(
-    web: Project, google: Callable[..., Emulator], monkeypatch: pytest.MonkeyPatch, steps: list[str]
+    site: Project, google: Callable[..., Emulator], monkeypatch: pytest.MonkeyPatch, steps: list[str]
 ) -> None:
     """SIGKILL, then the same again: the old revision never loses traffic before the new one is proven."""
     made = google()
     held = _Held(made.storage.buckets)
     monkeypatch.setattr(made.storage.buckets, "put", held.put)
-    serves = deployed(web).revision
+    serves = deployed(site).revision
     for number, step in enumerate(steps):
-        web.write({"app/other.py": f"x = {number + 2}\n"})
-        web.commit()
+        site.write({"app/other.py": f"x = {number + 2}\n"})
+        site.commit()
         builds = len(made.builds.find("emulated", ""))
 
         held.at(step)
         child = subprocess.Popen(
-            [web.executable, "deploy", "--yes"], cwd=web.path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            [*command(site), "deploy", "--yes"], cwd=site.path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
         try:
             assert held.there.wait(_PATIENCE), f"it does not come to the step {step}"
@@ -411,7 +419,7 @@ def test_a_kill_after_any_step_costs_nobody_anything(
 
         if list(DeployStep).index(DeployStep(step)) < list(DeployStep).index(DeployStep.TRAFFIC):
             assert _sole() == serves, step
-        again = deployed(web)
+        again = deployed(site)
         assert again.exit_code == 0, as_text(again)
         assert any(f"stopped at the step '{step}'" in note for note in again.notes), (step, again.notes)
         assert _sole() == again.revision

@@ -18,6 +18,6 @@ if TYPE_CHECKING:
 
 @pytest.mark.parametrize("seed", range(int(os.environ.get("BUILDGUARD_WALKS", "2"))))
 def test_a_deploy_goes_well_from_wherever_a_service_is(
-    web: Project, google: Callable[..., Emulator], seed: int
+    site: Project, google: Callable[..., Emulator], seed: int
 ) -> None:
-    assert walked(web, google(), seed) == ""
+    assert walked(site, google(), seed) == ""

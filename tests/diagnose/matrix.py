@@ -222,6 +222,7 @@ class World:
         self._images: dict[tuple[str, str], str] = {}
         self._builds: dict[tuple[str, Path], str] = {}
         self._revisions: dict[tuple[str, str, Path], str] = {}
+        self._unseen: dict[tuple[Path, str], DiagnosisReport] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -246,6 +247,10 @@ class World:
             asked = asked._replace(image=self._image(scene))
         before = dict(os.environ)
         build = by_family[BUILD].value if BUILD in by_family else "none"
+        # what is not looked at makes no difference: one answer for all of a repository and a service
+        place = (repo, build if {BUILD, REVISION} & {*by_family} else "")
+        if blind and log is None and place in self._unseen:
+            return self._unseen[place]
         try:
             if BUILD in by_family and not blind:
                 asked = asked._replace(build=self._build(build, repo))
@@ -253,7 +258,10 @@ class World:
                 asked = asked._replace(revision=self._revision(by_family[REVISION].value, repo, build))
             if BUILD in by_family or REVISION in by_family:
                 self._point_at(build, repo)
-            return examine(repo, log, asked)
+            found = examine(repo, log, asked)
+            if blind and log is None:
+                self._unseen[place] = found
+            return found
         finally:
             for variable in {*os.environ} - {*before}:
                 del os.environ[variable]
@@ -355,7 +363,7 @@ def _server() -> str:
     """An image that serves as long as it has its variable."""
     files = {"serve.py": _SERVER}
     tag = f"{images.REPOSITORY}/matrix-server:1"
-    return images.derived(tag, images.base("3.11"), files, ['CMD ["python3", "/serve.py"]'])
+    return images.kept(tag, images.base("3.11"), files, ['CMD ["python3", "/serve.py"]'])
 
 
 class _Quiet:

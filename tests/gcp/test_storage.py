@@ -69,12 +69,9 @@ def theirs(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """gcp-storage-emulator from the package index: written by others."""
     from gcp_storage_emulator.server import create_server
 
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    made = create_server("127.0.0.1", port, in_memory=True, default_bucket=_BUCKET)
+    made = create_server("127.0.0.1", 0, in_memory=True, default_bucket=_BUCKET)
     made.start()
-    monkeypatch.setenv(auth.STORAGE, f"http://127.0.0.1:{port}")
+    monkeypatch.setenv(auth.STORAGE, f"http://127.0.0.1:{made._api._httpd.server_port}")
     yield
     made.stop()
 

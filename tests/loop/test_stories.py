@@ -10,7 +10,7 @@ from buildguard.deploy.prepare import DeployRequest
 from buildguard.gcp.cloud_run import CloudRunClient
 from buildguard.loop import run
 from buildguard.loop.run import LoopOptions, LoopReport, LoopTools
-from tests.deploy.conftest import Watcher, _quick, google, web  # noqa: F401  fixtures
+from tests.deploy.conftest import Watcher, _quick, google, site, web  # noqa: F401  fixtures
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -135,7 +135,7 @@ def test_one_missing_variable_then_92_percent_then_all(
 
 
 def test_three_files_are_found_in_one_cycle(
-    web: Project,  # noqa: F811
+    site: Project,  # noqa: F811
     google: Callable[..., Emulator],  # noqa: F811
 ) -> None:
     emulator = google()
@@ -143,7 +143,7 @@ def test_three_files_are_found_in_one_cycle(
     good = "def text(row):\n    return f\"{row['name']}\"\n"
     names = ("app/a.py", "app/b.py", "app/c.py")
     _service(
-        web,
+        site,
         **dict.fromkeys(names, bad),
         **{
             "app/serve.py": _HANDLER.format(start="", case="status = 200"),
@@ -151,7 +151,7 @@ def test_three_files_are_found_in_one_cycle(
         },
     )
 
-    found = _loop(web, between=_commit(web, "story", dict.fromkeys(names, good)))
+    found = _loop(site, between=_commit(site, "story", dict.fromkeys(names, good)))
 
     first, second = _records(found)
     assert (found.exit_code, second.counts.rate) == (0, 1.0)
@@ -160,7 +160,7 @@ def test_three_files_are_found_in_one_cycle(
     assert any("--build-local" in words for words in first.diagnosis["remedies"])
     assert len(emulator.builds.find("emulated", "")) == 1  # nothing was built of the commit that no Python accepts
     for name in names:
-        assert name in _read(web)
+        assert name in _read(site)
 
 
 def test_a_request_that_blocks(

@@ -28,7 +28,7 @@ from tests.trust.killed import BAD, BUILDGUARD, COMMANDS, Place
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_PATIENCE = 90
+_PATIENCE = 300
 _RUNS = ("check", "manifest", "diff", "fix", "check to a file")
 
 
@@ -278,7 +278,7 @@ def trial(place: Place, kind: str, seed: int) -> str | None:
     if not ended.injected:
         return None
     quiet = kind in {"files change while they are read", "folders come and go"}
-    words = killed._left(place) or _judged(place, ended, quiet=quiet)
+    words = killed.still_running(place) or _judged(place, ended, quiet=quiet)
     if not words and not quiet:
         words = killed._half_written(place, command)
     place.restore()

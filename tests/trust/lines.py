@@ -34,6 +34,7 @@ from buildguard.stages.git_objects import commit_of
 from buildguard.system import git as gits
 from buildguard.system import owner as owners
 from tests import images
+from tests.trust import killed
 from tests.trust.killed import BAD, Place
 
 if TYPE_CHECKING:
@@ -245,8 +246,8 @@ class Field:
         return "" if same else f"it ended with {status}, and says what is not so"
 
     def _left(self, what: str) -> str:
-        if self.place.processes():
-            return f"processes still run: {self.place.processes()}"
+        if words := killed.still_running(self.place):
+            return words
         if what in {"check", "image"}:
             with closing(client.connect()) as reached:
                 sandbox.remove_orphans(reached)  # as the next run does

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-_ELSEWHERE = {"kills", "faulty", "broken_lines", "walks", "broken"}  # whole in tests of their own
+_ELSEWHERE = {"kills", "faulty", "broken_lines", "walks", "broken", "library"}  # whole in tests of their own
 
 
 @pytest.mark.interpreters

@@ -58,7 +58,7 @@ def test_eight_runs_on_one_cache_half_of_them_killed(place: Place, seed: int) ->
 
     assert (status, _refused(out)) == (1, BAD)
     assert json.loads(out)["targets"][0]["cached"] == json.loads(out)["targets"][0]["files"]
-    assert killed._left(place) == ""
+    assert killed.still_running(place) == ""
 
 
 def test_two_repairs_at_once_lose_nothing(place: Place) -> None:

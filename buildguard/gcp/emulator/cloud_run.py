@@ -24,7 +24,7 @@ from buildguard.gcp.emulator.faults import FaultName, Faults
 from buildguard.gcp.emulator.proxy import Proxy
 
 PLATFORM = "linux/amd64"
-_STARTS_WITHIN = 15.0
+_STARTS_WITHIN = 60.0  # Cloud Run grants four minutes
 _PAUSE = 0.1
 _OK, _BAD = 200, 400  # the statuses with which an HTTP probe succeeds
 _State = run_v2.Condition.State
@@ -310,17 +310,19 @@ class CloudRunEmulator:
         if self._faults.takes(FaultName.REVISION_NOT_READY):
             return _NOT_READY.format(short)
         running: list[ServingContainer] = []
+        probed: list[tuple[run_v2.Container, ServingContainer]] = []
         try:
             for container in start_order(revision.containers):
                 running.append(self._run(revision, container, running[0].id if running else ""))
-                _wait_for_dependency(container, revision.containers, running[0])
+                probed.append((container, running[-1]))
+                _wait_for_dependency(probed[-1], revision.containers, running[0])
         except UnprovenError as error:
             self._write_output(revision, running)
             _close(running)
             return f"Revision '{short}' is not ready and cannot serve traffic. {error.what}"
         if not (
             running[0].wait("/", _STARTS_WITHIN).listens
-            and all(_succeeds(variable, running[0]) for variable in revision.containers)
+            and all(_succeeds(each, running[0]) for each in probed)
             and not any(variable.ending() for variable in running)
         ):
             self._write_output(revision, running)
@@ -376,11 +378,14 @@ def _ingress(containers: Sequence[run_v2.Container]) -> run_v2.Container:
 
 
 def _wait_for_dependency(
-    container: run_v2.Container, containers: Sequence[run_v2.Container], first: ServingContainer
+    probed: tuple[run_v2.Container, ServingContainer],
+    containers: Sequence[run_v2.Container],
+    first: ServingContainer,
 ) -> None:
     """Wait for the startup probe of a container on which another one depends; raises UnprovenError where it fails."""
+    container = probed[0]
     is_needed = any(container.name in other.depends_on for other in containers)
-    if is_needed and not _succeeds(container, first):
+    if is_needed and not _succeeds(probed, first):
         raise UnprovenError(f"The startup probe of the container {container.name} failed.")
 
 
@@ -403,14 +408,15 @@ def _probe_port(container: run_v2.Container) -> int:
     return int(probe.http_get.port or probe.tcp_socket.port or probe.grpc.port or _port(container))
 
 
-def _succeeds(container: run_v2.Container, ingress: ServingContainer) -> bool:
-    """Whether a container's startup probe succeeds in time; without one there is nothing to wait for."""
+def _succeeds(probed: tuple[run_v2.Container, ServingContainer], ingress: ServingContainer) -> bool:
+    """Whether a container's startup probe succeeds in time, and before it ends; without one there is nothing to wait for."""
+    container, running = probed
     probe = container.startup_probe
     if not probe:
         return True
     path = probe.http_get.path or "/"
     until = time.monotonic() + _STARTS_WITHIN
-    while time.monotonic() < until:
+    while time.monotonic() < until and not running.ending():
         listener = find_listener(ingress.address_of(_probe_port(container)), path)
         if listener is not None and ("http_get" not in probe or _OK <= (listener.status or 0) < _BAD):
             return True

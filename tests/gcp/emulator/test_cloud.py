@@ -518,7 +518,7 @@ def test_a_person_is_asked_whether_to_end_the_build_too(
 def _until(terminal: int, words: str) -> str:
     """What a terminal shows, up to some words; what is there, without any."""
     seen = ""
-    end = time.monotonic() + (30 if words else 1)
+    end = time.monotonic() + (300 if words else 1)
     while time.monotonic() < end and (not words or words not in seen):
         if select.select([terminal], [], [], 0.2)[0]:
             try:

@@ -72,7 +72,7 @@ def _image(name: str, project: Project, changes: dict[str, str | None], version:
             del files[path]
         else:
             files[path] = content
-    return images.derived(f"{images.REPOSITORY}/diagnosed-{name}:1", images.base(version), files, ["WORKDIR /app"])
+    return images.kept(f"{images.REPOSITORY}/diagnosed-{name}:1", images.base(version), files, ["WORKDIR /app"])
 
 
 def test_an_image_is_not_judged_by_local_edits(project: Project) -> None:
@@ -298,7 +298,7 @@ def test_the_workspace_of_a_build_is_compared(
 
 def test_a_revision_without_its_variable_is_told(project: Project, emulator: Callable[..., Emulator]) -> None:
     emulator()
-    tag = images.derived(
+    tag = images.kept(
         f"{images.REPOSITORY}/needs-variable:1",
         images.base("3.11"),
         {"serve.py": "import os\nprint(os.environ['DATABASE_URL'])\n"},

@@ -17,6 +17,8 @@ from buildguard.gcp.emulator import cloud_run as runs
 from buildguard.gcp.revision_names import COMMIT, INSTEAD_OF, name_of, tag_of
 from buildguard.gcp.service_state import TrafficShare
 from tests import images
+from tests.conftest import ALL
+from tests.deploy.played import PLAYED, play
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -37,13 +39,24 @@ _SERVER = (
 
 def _image(name: str, program: str) -> str:
     tag = f"{images.REPOSITORY}/{name}:1"
-    return images.derived(tag, images.base("3.11"), {"serve.py": program}, ['CMD ["python3", "/serve.py"]'])
+    return images.kept(tag, images.base("3.11"), {"serve.py": program}, ['CMD ["python3", "/serve.py"]'])
 
 
 @pytest.fixture(scope="session")
 def server() -> str:
     """An image that answers with its revision's name."""
     return _image("server", _SERVER)
+
+
+@pytest.fixture
+def standing(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The same where it only has to stand there: its containers are played, but for `./scripts/test all`."""
+    if ALL:
+        yield request.getfixturevalue("server")
+        return
+    played = play(monkeypatch)
+    yield f"{PLAYED}/server:1"
+    played.close()
 
 
 @pytest.fixture
@@ -96,17 +109,17 @@ def test_a_candidate_has_a_tag_and_no_traffic(
 
 
 def test_a_tag_that_moves_takes_no_traffic_with_it(
-    emulator: Callable[..., Emulator], connect: Callable[[], CloudRunClient], server: str
+    emulator: Callable[..., Emulator], connect: Callable[[], CloudRunClient], standing: str
 ) -> None:
     """The same commit once more, while its first revision shares the traffic under the tag that both would have."""
     emulator()
     run = connect()
-    run.candidate("web", server, NewRevision("web-1", ""))
-    run.candidate("web", server, NewRevision("web-2", "candidate"))
+    run.candidate("web", standing, NewRevision("web-1", ""))
+    run.candidate("web", standing, NewRevision("web-2", "candidate"))
     run.route("web", [TrafficShare("web-1", 60), TrafficShare("web-2", 40, "candidate")])
 
-    run.validate("web", server, NewRevision("web-3", "candidate"))
-    run.candidate("web", server, NewRevision("web-3", "candidate"))
+    run.validate("web", standing, NewRevision("web-3", "candidate"))
+    run.candidate("web", standing, NewRevision("web-3", "candidate"))
 
     service = run.get("web")
     assert service is not None
@@ -115,16 +128,16 @@ def test_a_tag_that_moves_takes_no_traffic_with_it(
 
 
 def test_who_had_all_traffic_before(
-    emulator: Callable[..., Emulator], connect: Callable[[], CloudRunClient], server: str
+    emulator: Callable[..., Emulator], connect: Callable[[], CloudRunClient], standing: str
 ) -> None:
     """Only one of ours can tell, and only of the one that it shares the traffic with."""
     emulator()
     run = connect()
     marks = {COMMIT: "c" * 40, INSTEAD_OF: "web-1"}
-    run.candidate("web", server, NewRevision("web-1", ""))
-    ours = run.candidate("web", server, NewRevision("web-bg-ccccccc-1234", "bg-ccccccc", {}, marks))
-    copied = run.candidate("web", server, NewRevision("web-00003-xyz", "theirs", {}, marks))
-    another = run.candidate("web", server, NewRevision("web-bg-ccccccc-5678", "x", {}, {**marks, INSTEAD_OF: ""}))
+    run.candidate("web", standing, NewRevision("web-1", ""))
+    ours = run.candidate("web", standing, NewRevision("web-bg-ccccccc-1234", "bg-ccccccc", {}, marks))
+    copied = run.candidate("web", standing, NewRevision("web-00003-xyz", "theirs", {}, marks))
+    another = run.candidate("web", standing, NewRevision("web-bg-ccccccc-5678", "x", {}, {**marks, INSTEAD_OF: ""}))
 
     def before(*shares: TrafficShare) -> list[str]:
         service = run.route("web", shares)
@@ -161,7 +174,7 @@ def test_a_revision_that_does_not_come_up_changes_nothing(
 
 @pytest.mark.parametrize("length", [1, 40, 46, 47, 48, 49])
 def test_a_revisions_name_is_one_that_cloud_run_takes(
-    emulator: Callable[..., Emulator], connect: Callable[[], CloudRunClient], server: str, length: int
+    emulator: Callable[..., Emulator], connect: Callable[[], CloudRunClient], standing: str, length: int
 ) -> None:
     emulator()
     run = connect()
@@ -173,58 +186,58 @@ def test_a_revisions_name_is_one_that_cloud_run_takes(
     assert tag_of(service, "0123456789abcdef") in {f"bg-{'0123456'[:size]}" for size in (1, 3, 7)}
     assert len(tag_of(service, "0123456789abcdef")) + length <= max(46, length + 4)
     assert all(len(one) <= 63 and one.startswith(f"{service}-bg-0123456-") for one in names)
-    run.validate(service, server, NewRevision(names.pop(), ""))
+    run.validate(service, standing, NewRevision(names.pop(), ""))
     with pytest.raises(UnprovenError, match="must be prefixed"):
-        run.validate(service, server, NewRevision("x-1", ""))
+        run.validate(service, standing, NewRevision("x-1", ""))
 
 
 def test_validation_changes_nothing(
-    emulator: Callable[..., Emulator], connect: Callable[[], CloudRunClient], server: str
+    emulator: Callable[..., Emulator], connect: Callable[[], CloudRunClient], standing: str
 ) -> None:
     emulator()
     run = connect()
 
-    run.validate("web", server, NewRevision("web-1", ""))
+    run.validate("web", standing, NewRevision("web-1", ""))
     assert run.get("web") is None
     with pytest.raises(UnprovenError, match="image"):
         run.validate("web", "", NewRevision("web-1", ""))
 
 
-def test_faults(emulator: Callable[..., Emulator], connect: Callable[[], CloudRunClient], server: str) -> None:
+def test_faults(emulator: Callable[..., Emulator], connect: Callable[[], CloudRunClient], standing: str) -> None:
     emulator("traffic-pinned", "etag-conflict=1")
     run = connect()
-    run.candidate("web", server, NewRevision("web-1", ""))
+    run.candidate("web", standing, NewRevision("web-1", ""))
 
     with pytest.raises(ConflictError, match="the service was changed meanwhile"):
-        run.candidate("web", server, NewRevision("web-2", "candidate"))
-    run.candidate("web", server, NewRevision("web-2", "candidate"))
+        run.candidate("web", standing, NewRevision("web-2", "candidate"))
+    run.candidate("web", standing, NewRevision("web-2", "candidate"))
     with pytest.raises(UnprovenError, match="does not route its traffic as requested: 100 % web-1"):
         run.route("web", [TrafficShare("web-2", 100)])
 
 
 def test_a_stale_etag_is_refused(
-    emulator: Callable[..., Emulator], connect: Callable[[], CloudRunClient], server: str
+    emulator: Callable[..., Emulator], connect: Callable[[], CloudRunClient], standing: str
 ) -> None:
     emulator()
     run = connect()
-    run.candidate("web", server, NewRevision("web-1", ""))
+    run.candidate("web", standing, NewRevision("web-1", ""))
     before = run.get("web")
     assert before is not None
     run.route("web", [TrafficShare("web-1", 100)])
 
     with pytest.raises(ConflictError):
-        run.candidate("web", server, NewRevision("web-2", "candidate", etag=before.etag))
+        run.candidate("web", standing, NewRevision("web-2", "candidate", etag=before.etag))
     with pytest.raises(ConflictError):
         run.route("web", [TrafficShare("web-1", 100)], before.etag)
 
 
 def test_a_revision_that_is_never_ready(
-    emulator: Callable[..., Emulator], connect: Callable[[], CloudRunClient], server: str
+    emulator: Callable[..., Emulator], connect: Callable[[], CloudRunClient], standing: str
 ) -> None:
     emulator("revision-not-ready")
 
     with pytest.raises(NotReadyError, match="not ready"):
-        connect().candidate("web", server, NewRevision("web-1", ""))
+        connect().candidate("web", standing, NewRevision("web-1", ""))
 
 
 _COLLECTOR = (
@@ -335,7 +348,8 @@ def test_a_sidecar_that_ends_ends_the_revision(emulator: Callable[..., Emulator]
 def test_a_startup_probe_decides(
     emulator: Callable[..., Emulator], monkeypatch: pytest.MonkeyPatch, path: str, *, ready: bool
 ) -> None:
-    monkeypatch.setattr(runs, "_STARTS_WITHIN", 3.0)
+    if not ready:
+        monkeypatch.setattr(runs, "_STARTS_WITHIN", 3.0)
     program = _SERVER.replace("self.send_response(200)", "self.send_response(200 if self.path == '/' else 404)")
     probe = run_v2.Probe(http_get=run_v2.HTTPGetAction(path=path))
 
@@ -346,10 +360,10 @@ def test_a_startup_probe_decides(
 
 
 def test_a_service_without_public_traffic_answers_by_googles_front_end(
-    emulator: Callable[..., Emulator], connect: Callable[[], CloudRunClient], server: str
+    emulator: Callable[..., Emulator], connect: Callable[[], CloudRunClient], standing: str
 ) -> None:
     internal = run_v2.IngressTraffic.INGRESS_TRAFFIC_INTERNAL_ONLY
-    made = _create(emulator(), [run_v2.Container(image=server)], ingress=internal)
+    made = _create(emulator(), [run_v2.Container(image=standing)], ingress=internal)
 
     answer = requests.get(made.uri, timeout=60)
     service = connect().get("web")
