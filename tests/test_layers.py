@@ -30,6 +30,7 @@ ROOMS = (
     ("fstrings",),
     ("engines",),
     ("locate",),
+    ("load",),
     ("compare",),
     ("imports", "startup"),
     ("check",),
@@ -163,6 +164,52 @@ def test_remote_programs_compile_on_the_oldest_target() -> None:
     done = subprocess.run([interpreter("3.8"), "-I", "-c", code, *files], capture_output=True, text=True, check=False)
 
     assert done.returncode == 0, done.stderr
+
+
+# What a project's files say is read by `load.Project`. Beside it, the start and the installs of images are judged before
+# there is a project, and imports by a stage that records what they depend on.
+_PARTS_OF_A_PROJECT = frozenset(
+    {
+        "config.read_stage",
+        "discovery.discover_targets",
+        "discovery.list_buildpack_recipes",
+        "discovery.list_recipes",
+        "nested_config.add_folders",
+        "sources.choose",
+    }
+)
+_READING_PARTS = {
+    "load.py": _PARTS_OF_A_PROJECT,
+    "startup/run.py": {"discovery.list_recipes"},
+    "startup/installs/check.py": {"discovery.list_recipes"},
+    "startup/variables/survey.py": {"discovery.list_recipes"},
+    "check/project_imports.py": {"discovery.list_recipes"},
+}
+
+
+def _project_functions(file: Path) -> set[str]:
+    """The functions of `_PARTS_OF_A_PROJECT` that a file imports, or uses as an attribute of their module."""
+    modules = {part.split(".")[0] for part in _PARTS_OF_A_PROJECT}
+    names = {alias.asname or alias.name: alias.name for alias in _aliases(file) if alias.name in modules}
+    used = {
+        f"{names[node.value.id]}.{node.attr}"
+        for node in _nodes(file)
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in names
+    }
+    imported = {found.module.removeprefix("buildguard.project.") for found in _imports(file)}
+    return (used | imported) & _PARTS_OF_A_PROJECT
+
+
+def _aliases(file: Path) -> Iterator[ast.alias]:
+    for node in _nodes(file):
+        if isinstance(node, ast.ImportFrom) and node.module == "buildguard.project":
+            yield from node.names
+
+
+def test_a_project_is_read_in_one_place() -> None:
+    used = {_name(file): _project_functions(file) for file in _SOURCES if not _name(file).startswith("project/")}
+
+    assert {name: functions for name, functions in used.items() if functions} == _READING_PARTS
 
 
 def test_only_the_command_line_renders() -> None:
