@@ -212,6 +212,26 @@ def test_a_project_is_read_in_one_place() -> None:
     assert {name: functions for name, functions in used.items() if functions} == _READING_PARTS
 
 
+# Who asks what the f-string rules find in a source: `check`, for `fix` and the rest; engines that predict, and a diagnosis
+# that asks for a newer Python.
+_ASKING_RULES = frozenset({"check/cloud.py", "check/findings.py", "check/targets.py", "engines/static.py"})
+
+
+def test_f_strings_are_searched_in_one_place() -> None:
+    """`fix` repairs what `check` found: whatever looks for f-strings beside it would have answers of its own."""
+    asking = {
+        _name(file)
+        for file in _SOURCES
+        for node in _nodes(file)
+        if isinstance(node, ast.Attribute)
+        and node.attr in {"judge", "findings"}
+        and isinstance(node.value, ast.Name)
+        and node.value.id == "rules"
+    }
+
+    assert asking == {*_ASKING_RULES, "diagnose/newest_python.py"}
+
+
 def test_only_the_command_line_renders() -> None:
     # the entry point hands over to the command line
     others = [file for file in _SOURCES if not _name(file).startswith("cli/") and _name(file) != "__main__.py"]

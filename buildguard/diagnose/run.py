@@ -12,6 +12,7 @@ from pathlib import Path
 from buildguard.check.context import Job
 from buildguard.check.result import CheckReport
 from buildguard.check.run import build_report
+from buildguard.check.silent_watcher import SilentWatcher
 from buildguard.check.targets import judge_all
 from buildguard.compare.chain import Chain
 from buildguard.definitions import NamedTuple
@@ -46,16 +47,6 @@ _MOST_FAILURES = 300  # the last ones of a log lead
 _LONGEST_QUOTE, _MOST_NAMES, _NEIGHBOURS = 500, 5, 2
 _MOST_EXCERPTS, _AROUND, _WIDEST = 20, 2, 400
 _NO_OPTIONS = DiagnoseOptions()
-
-
-class _SilentWatcher:
-    """A diagnosis takes its second without a bar."""
-
-    def update(self, done: int, total: int) -> None:
-        """Do nothing."""
-
-    def tell(self, text: str) -> None:
-        """Nor of what takes its time."""
 
 
 Subject = tuple[tuple[str, str], ...]  # a name ("service", "revision", "commit", …) and what it is
@@ -108,7 +99,7 @@ def diagnose(
 def examine(cwd: Path, log: bytes | None, asked: DiagnoseOptions, *, source: str = "") -> DiagnosisReport:
     """The same, with everything that a page shows."""
     attempts = _attempts(cwd)
-    evidence = collect_evidence(cwd, asked, _SilentWatcher(), attempts, has_log=log is not None)
+    evidence = collect_evidence(cwd, asked, SilentWatcher(), attempts, has_log=log is not None)
     whole = log if log is not None else evidence.log or None
     read = log_parser.read(whole or b"")
     base = deployed(cwd, source, evidence.commit)
@@ -322,7 +313,7 @@ class _DiagnosisBuilder:
     def _report(self, declared: Declared) -> CheckReport:
         if declared.untold:
             return CheckReport(".", (), (), (Unproven(None, None, declared.untold),), (), 0, 0.0)
-        return build_report(self._job, judge_all(self._job, _SilentWatcher()), time.monotonic())
+        return build_report(self._job, judge_all(self._job, SilentWatcher()), time.monotonic())
 
     # -------------------------------------------------------------------------------------- what is refused
 
