@@ -7,7 +7,7 @@ by the manifest in the archive. Nothing that it looks at is imported or run. Fin
 not be looked at with 3.
 
 version: 0.1.0
-digest: sha256:8f598e3a951d2662563bb5059a86767debec1a28e95261766becaa05204fa725
+digest: sha256:7d371446622ee2bd141f426e213dbeab6c635c6a26c197337c157e5560066189
     (SHA-256 of everything below the line of equals signs)
 """
 
@@ -1131,6 +1131,8 @@ else:
             return record
     class NamedTuple(metaclass=_RecordType):
         pass
+def words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
 class _LazyPattern:
     def __init__(self, text: Any, flags: int) -> None:
         self._source = text, flags
@@ -1230,6 +1232,7 @@ def check_pattern(pattern: str, where: str) -> None:
 ''',
     'buildguard.diagnostic': r'''from __future__ import annotations
 import re
+from collections.abc import Sequence
 from buildguard.codes import Code, SourceMark
 from buildguard.definitions import NamedTuple
 class Severity(StrEnum):
@@ -1288,6 +1291,9 @@ def count(number: int, word: str) -> str:
     if number == 1 or word == "more":
         return f"{number} {word}"
     return f"{number} {removesuffix(word, 'y')}ies" if word.endswith("ry") else f"{number} {word}s"
+def name_some(names: Sequence[str], most: int = 5) -> str:
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
 def unproven_line(item: Unproven) -> str:
     place = f"{escape_text(item.path)}: " if item.path is not None else ""
     target = f" (Python {item.target})" if item.target else ""
@@ -1302,8 +1308,7 @@ class UnreadableFile(NamedTuple):
 ''',
     'buildguard.imports.standard_names': r'''from __future__ import annotations
 from collections.abc import Iterable
-def words(text: str) -> frozenset[str]:
-    return frozenset(text.split())
+from buildguard.definitions import words
 _ALWAYS = words("""
     __future__ _collections_abc _io _thread _weakrefset abc antigravity argparse array ast asyncio atexit base64 bdb
     binascii bisect builtins bz2 cProfile calendar cmath cmd code codecs codeop collections colorsys compileall
@@ -2493,7 +2498,8 @@ class OwnImportJudge:
     'buildguard.imports.unreached': r'''from __future__ import annotations
 import posixpath
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from buildguard.definitions import NamedTuple
 from buildguard.imports.circles import CircularImport, find_circles
 from buildguard.imports.faults import FaultKind, ImportContext, ImportFault
 from buildguard.imports.finder import FileTree, ModuleKind, ModuleLocation
@@ -2503,12 +2509,15 @@ from buildguard.imports.own_imports import OpenImport, OwnImportJudge, OwnImport
 from buildguard.imports.program import folders_above, home_of
 from buildguard.imports.resolver import ModuleResolver, SearchPath
 _MOST_MEMBERS = 8
+class _Group(NamedTuple):
+    modules: tuple[LoadedModule, ...]
+    asked: tuple[LoadedModule, ...]
 class LooseReader:
     def __init__(self, tree: FileTree, roots: tuple[str, ...], context: ImportContext) -> None:
         self._tree = tree
         self._roots = roots
         self._context = context
-    def read(self, files: Iterable[str], *, certain: bool) -> OwnImports:
+    def read(self, files: Iterable[str], is_asked: Callable[[str], bool], *, certain: bool) -> OwnImports:
         groups: dict[str, list[LoadedModule]] = defaultdict(list)
         for file in files:
             home, name = home_of(file, self._tree)
@@ -2516,19 +2525,26 @@ class LooseReader:
             folders = (removesuffix(file, "/__init__.py"),) if kind is ModuleKind.PACKAGE else ()
             if name:
                 groups[home].append(LoadedModule(name, ModuleLocation(kind, file, folders)))
-        results = [self._read_group(home, modules, certain=certain) for home, modules in groups.items()]
+        results = [
+            self._read_group(
+                home,
+                _Group(tuple(modules), tuple(one for one in modules if is_asked(one.location.file))),
+                certain=certain,
+            )
+            for home, modules in groups.items()
+        ]
         return OwnImports(
             tuple(fault for result in results for fault in result.faults),
             tuple(item for result in results for item in result.outside),
             tuple(item for result in results for item in result.undecided),
             {},
         )
-    def _read_group(self, home: str, modules: list[LoadedModule], *, certain: bool) -> OwnImports:
+    def _read_group(self, home: str, group: _Group, *, certain: bool) -> OwnImports:
         folders = tuple(dict.fromkeys([*folders_above(home, self._roots), *self._roots]))
-        first = self._judge(folders, modules, certain=certain)
+        first = self._judge(folders, group, certain=certain)
         if not first.faults or len(folders) == 1:
             return first
-        second = self._judge(folders[::-1], _to_judge_again(first, modules), certain=certain)
+        second = self._judge(folders[::-1], group._replace(asked=_to_judge_again(first, group.asked)), certain=certain)
         shared = {_place(fault) for fault in second.faults}
         faults = tuple(fault for fault in first.faults if _place(fault) in shared)
         lost = [
@@ -2537,7 +2553,7 @@ class LooseReader:
             if _place(fault) not in shared
         ]
         return first._replace(faults=faults, undecided=(*first.undecided, *lost))
-    def _judge(self, folders: tuple[str, ...], modules: list[LoadedModule], *, certain: bool) -> OwnImports:
+    def _judge(self, folders: tuple[str, ...], group: _Group, *, certain: bool) -> OwnImports:
         resolver = ModuleResolver(
             self._tree,
             SearchPath((), folders),
@@ -2547,11 +2563,11 @@ class LooseReader:
         )
         graph = ImportGraph(resolver, self._context.facts)
         judge = OwnImportJudge(graph, self._context)
-        items = {module.name: ReachedModule(module, certain, (module.name,)) for module in modules}
-        for item in items.values():
-            judge.judge(item)
+        items = {module.name: ReachedModule(module, certain, (module.name,)) for module in group.modules}
+        for module in group.asked:
+            judge.judge(items[module.name])
         if certain:
-            for circle in self._circles(graph, judge, modules):
+            for circle in self._circles(graph, judge, group):
                 judge.add_circle(circle, items)
         result = judge.result({})
         return result._replace(faults=tuple(fault for fault in result.faults if not self._is_loose(fault, folders)))
@@ -2566,21 +2582,19 @@ class LooseReader:
         inside = folders_above(posixpath.dirname(fault.module.location.file), self._roots)
         alone = (self._tree.look_up(fault.row.module, [folder]) for folder in (*inside, *folders))
         return any(lookup.last is not None and lookup.last.file != used for lookup in alone)
-    def _circles(
-        self, graph: ImportGraph, judge: OwnImportJudge, modules: list[LoadedModule]
-    ) -> Iterator[CircularImport]:
-        by_name = {module.name: module for module in modules}
-        for circle in find_circles(graph, judge.names, modules):
+    def _circles(self, graph: ImportGraph, judge: OwnImportJudge, group: _Group) -> Iterator[CircularImport]:
+        by_name = {module.name: module for module in group.modules}
+        for circle in find_circles(graph, judge.names, group.asked):
             members = [by_name[name] for name in circle.circle if name in by_name]
             if len(members) == len(circle.circle) <= _MOST_MEMBERS and all(
                 find_circles(graph, judge.names, [member]) for member in members
             ):
                 yield circle
-def _to_judge_again(first: OwnImports, modules: list[LoadedModule]) -> list[LoadedModule]:
+def _to_judge_again(first: OwnImports, modules: tuple[LoadedModule, ...]) -> tuple[LoadedModule, ...]:
     if any(fault.kind is FaultKind.CIRCULAR for fault in first.faults):
         return modules
     files = {fault.module.location.file for fault in first.faults}
-    return [module for module in modules if module.location.file in files]
+    return tuple(module for module in modules if module.location.file in files)
 def _place(fault: ImportFault) -> tuple[str, int, str, str]:
     return fault.module.location.file, fault.row.line, fault.name, fault.kind
 ''',
@@ -2716,8 +2730,8 @@ class UnknownPackages:
 ''',
     'buildguard.imports.project_imports': r'''from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from itertools import repeat
 from buildguard.codes import Code
+from buildguard.definitions import NamedTuple
 from buildguard.diagnostic import Finding, Range, Severity
 from buildguard.imports import standard_names
 from buildguard.imports.doubts import DoubtFinder, ProjectTexts
@@ -2729,22 +2743,26 @@ from buildguard.imports.records import FileReach, Guard, ProjectImports, Undecid
 from buildguard.imports.third_party import PackageAnswer, PackagePresence, PackageSource
 from buildguard.imports.unreached import LooseReader
 _ABSENT = frozenset({PackagePresence.MISSING, PackagePresence.DEVELOPMENT})
+class ProgramSubject(NamedTuple):
+    program: StartedProgram
+    context: ImportContext
+    texts: ProjectTexts
 def read_imports(
-    programs: Sequence[StartedProgram],
-    contexts: Sequence[ImportContext],
-    texts: Sequence[ProjectTexts],
+    subjects: Sequence[ProgramSubject],
     packages: PackageSource | None,
-    only: Collection[str] | None = None,
+    asked: Collection[str] | None = None,
+    *,
+    follows_starts: bool = True,
 ) -> ProjectImports:
-    judges = list(map(_ProgramJudge, programs, contexts, texts, repeat(packages)))
+    judges = [_ProgramJudge(subject, packages) for subject in subjects]
     reach: dict[str, FileReach] = {}
-    for judge in judges if only is None else ():
+    for judge in judges if follows_starts else ():
         for path, how in judge.follow():
             known = reach.get(path)
             if known is None or (how.certain and not known.certain):
                 reach[path] = how
     for judge in judges:
-        for path, how in judge.read_rest(reach, only):
+        for path, how in judge.read_rest(reach, asked, follows_starts=follows_starts):
             reach.setdefault(path, how)
     findings = _strongest(item for judge in judges for item in judge.findings)
     undecided = dict.fromkeys(item for judge in judges for item in judge.undecided)
@@ -2758,13 +2776,8 @@ def _strongest(located: Iterable[tuple[str, Finding]]) -> dict[str, tuple[Findin
             of_file[finding.code, finding.range] = finding
     return {path: tuple(of_file.values()) for path, of_file in kept.items()}
 class _ProgramJudge:
-    def __init__(
-        self,
-        program: StartedProgram,
-        context: ImportContext,
-        texts: ProjectTexts,
-        packages: PackageSource | None,
-    ) -> None:
+    def __init__(self, subject: ProgramSubject, packages: PackageSource | None) -> None:
+        program, context, texts = subject
         self.findings: list[tuple[str, Finding]] = []
         self.undecided: list[UndecidedImport] = []
         self._program = program
@@ -2780,15 +2793,16 @@ class _ProgramJudge:
             if origin:
                 yield origin, FileReach(item.certain, self._shown(item.chain))
     def read_rest(
-        self, reached: Mapping[str, FileReach], only: Collection[str] | None
+        self, reached: Mapping[str, FileReach], asked: Collection[str] | None, *, follows_starts: bool
     ) -> Iterator[tuple[str, FileReach]]:
-        certain = not self._program.starts and only is None
-        def is_wanted(path: str) -> bool:
-            return path not in reached and not is_test(path) and (only is None or path in only)
-        files = sources_of(self._program.tree, is_wanted)
-        self._take(LooseReader(self._program.tree, self._program.roots, self._context).read(files, certain=certain))
-        for file in files:
-            yield self._origin(file), FileReach(certain or only is not None)
+        certain = not self._program.starts and follows_starts
+        def is_asked(file: str) -> bool:
+            return asked is None or self._origin(file) in asked
+        files = sources_of(self._program.tree, lambda path: path not in reached and not is_test(path))
+        reader = LooseReader(self._program.tree, self._program.roots, self._context)
+        self._take(reader.read(files, is_asked, certain=certain))
+        for file in filter(is_asked, files):
+            yield self._origin(file), FileReach(certain or not follows_starts)
     def _origin(self, file: str) -> str:
         return self._program.tree.origins.get(file, "")
     def _take(self, result: OwnImports) -> None:
@@ -2860,9 +2874,9 @@ class LibraryModules(Container):
 import json
 from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
-from buildguard.definitions import NamedTuple
+from buildguard.definitions import NamedTuple, words
 from buildguard.imports import standard_names
-_BUILD_NAMES = standard_names.words("""
+_BUILD_NAMES = words("""
     copy_file_range eventfd eventfd_read eventfd_write getrandom getresgid getresuid grantpt lchflags lchmod login_tty
     memfd_create pidfd_getfd pidfd_open pidfd_send_signal posix_fadvise posix_fallocate posix_openpt posix_spawn
     posix_spawnp preadv ptsname pwritev sched_getaffinity sched_setaffinity setns splice timerfd_create timerfd_gettime
@@ -2964,7 +2978,7 @@ def _depends_on_installation(module: str, reply: LibraryReply) -> bool:
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from buildguard.codes import Code
-from buildguard.definitions import NamedTuple
+from buildguard.definitions import NamedTuple, words
 from buildguard.diagnostic import Finding, Range, Severity
 from buildguard.imports import standard_names
 from buildguard.imports.library_answers import Availability, LibraryAnswer, Question
@@ -2975,7 +2989,7 @@ _MOVED = (
     (
         "typing",
         "typing_extensions",
-        standard_names.words(
+        words(
             """
             Annotated Concatenate Final Literal LiteralString Never NotRequired ParamSpec Protocol ReadOnly Required Self
             TypeAlias TypeAliasType TypeGuard TypeIs TypedDict TypeVarTuple Unpack assert_never assert_type
@@ -2986,7 +3000,7 @@ _MOVED = (
     (
         "collections",
         "collections.abc",
-        standard_names.words(
+        words(
             """
             AsyncGenerator AsyncIterable AsyncIterator Awaitable ByteString Callable Collection Container Coroutine Generator
             Hashable ItemsView Iterable Iterator KeysView Mapping MappingView MutableMapping MutableSequence MutableSet
@@ -3119,7 +3133,7 @@ def _hint(row: EvaluatedType, kind: str) -> str:
 import re
 from collections.abc import Callable, Iterable
 from functools import cached_property
-from buildguard.definitions import lazy_pattern
+from buildguard.definitions import lazy_pattern, words
 from buildguard.imports import standard_names
 DECLARES = lazy_pattern(
     r"(^|/)([^/]*requirements[^/]*\.(txt|in)|constraints[^/]*\.txt|pyproject\.toml|setup\.(py|cfg)|Pipfile(\.lock)?"
@@ -3128,7 +3142,7 @@ DECLARES = lazy_pattern(
 _BUILD_SYSTEM = lazy_pattern(r"^\[build-system\].*?(?=^\[|\Z)", re.MULTILINE | re.DOTALL)
 _SETUP_IMPORTS = lazy_pattern(r"^\s*(from|import) .*$", re.MULTILINE)
 _DEPENDENTS = {
-    "setuptools": standard_names.words("""
+    "setuptools": words("""
         apache-beam astroid gevent google-cloud-bigtable grpcio-tools gunicorn horovod kubernetes lightning nodeenv numba
         opentelemetry-instrumentation pip-tools pkgutil-resolve-name pyramid pytorch-lightning setuptools-scm spacy sphinx
         supervisor tensorboard tensorflow thinc torch triton zope.interface
@@ -4649,7 +4663,7 @@ from buildguard.imports.finder import FileTree, ModuleKind, ModuleLocation
 from buildguard.imports.library_answers import AnswerJudge, LibraryAnswer, LibraryReply, Question, replies_from
 from buildguard.imports.names import LoadedModule
 from buildguard.imports.program import StartedProgram
-from buildguard.imports.project_imports import read_imports
+from buildguard.imports.project_imports import ProgramSubject, read_imports
 from buildguard.imports.records import FileReach, ModuleFacts, ProjectImports, facts_from, patched_names
 from buildguard.imports.resolver import SearchPath
 from buildguard.imports.standard import LibraryModules
@@ -4697,7 +4711,7 @@ class _BuildJudge:
             self._facts_at, self._read_at, LibraryModules(sys.version_info[1]), lambda _dotted: True
         )
         texts = ProjectTexts(self._read_at, self._may_be_ignored, self._facts_at, self._build_texts())
-        return read_imports([program], [context], [texts], None)
+        return read_imports([ProgramSubject(program, context, texts)], None)
     def _program(self) -> StartedProgram:
         front, back = (self._folders(kind) for kind in (FRONT, BACK))
         roots = tuple(dict.fromkeys([*front, *back, _ROOT]))

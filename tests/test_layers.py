@@ -224,7 +224,7 @@ def test_f_strings_are_searched_in_one_place() -> None:
         for file in _SOURCES
         for node in _nodes(file)
         if isinstance(node, ast.Attribute)
-        and node.attr in {"judge", "findings"}
+        and node.attr in {"judge", "findings", "refuses"}
         and isinstance(node.value, ast.Name)
         and node.value.id == "rules"
     }
@@ -379,6 +379,34 @@ def test_no_class_name_is_used_twice() -> None:
     }
 
     assert not twice
+
+
+_SHORT = 150  # characters of a dumped body: less is no second implementation of anything
+
+
+def _body(function: ast.FunctionDef) -> str:
+    """What a function does, whatever it calls its arguments and locals."""
+    names = {argument.arg: f"argument {number}" for number, argument in enumerate(function.args.args)}
+    statements = [
+        node for node in function.body if not (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant))
+    ]
+    nodes = [node for statement in statements for node in ast.walk(statement) if isinstance(node, ast.Name)]
+    for node in nodes:
+        if isinstance(node.ctx, ast.Store):
+            names.setdefault(node.id, f"local {len(names)}")
+    dumped = "\n".join(map(ast.dump, statements))
+    return re.sub(r"id='(\w+)'", lambda match: f"id={names.get(match[1], match[1])!r}", dumped)
+
+
+def test_no_function_is_written_twice() -> None:
+    """Each fact has one place; the programs of `remote` run alone, and a few of them cannot share."""
+    places: dict[str, list[tuple[str, str]]] = defaultdict(list)
+    for file in _SOURCES:
+        for node in ast.parse(_text(file)).body:
+            if isinstance(node, ast.FunctionDef) and not _name(file).startswith("remote/"):
+                places[_body(node)].append((_name(file), node.name))
+
+    assert not [same for body, same in places.items() if len(same) > 1 and len(body) > _SHORT]
 
 
 def test_every_module_is_named_by_a_test() -> None:

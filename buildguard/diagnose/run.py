@@ -31,7 +31,7 @@ from buildguard.diagnose.message_places import message_places
 from buildguard.diagnose.newest_python import REFUSED, NewestPython
 from buildguard.diagnose.redact import redact, redact_diagnosis
 from buildguard.diagnose.startup_places import StartMessages, startup_places
-from buildguard.diagnostic import Diagnostic, Range, Severity, Unproven, display_path
+from buildguard.diagnostic import Diagnostic, Range, Severity, Unproven, display_path, name_some
 from buildguard.errors import GuardError, UnprovenError
 from buildguard.project.attempts import DeployHistory
 from buildguard.project.sources import decides_target
@@ -44,7 +44,7 @@ _REFUSALS = REFUSED | _MISREAD
 _FROZEN = "<"
 _PROOF = frozenset({"compiled", "image"})
 _MOST_FAILURES = 300  # the last ones of a log lead
-_LONGEST_QUOTE, _MOST_NAMES, _NEIGHBOURS = 500, 5, 2
+_LONGEST_QUOTE, _NEIGHBOURS = 500, 2
 _MOST_EXCERPTS, _AROUND, _WIDEST = 20, 2, 400
 _NO_OPTIONS = DiagnoseOptions()
 
@@ -282,7 +282,7 @@ class _DiagnosisBuilder:
         refused = [one for one in report.diagnostics if one.code in REFUSED and not self._is_deployed(one)]
         if refused:
             paths = sorted({one.path or "" for one in refused})
-            yield f"refused in the commit, and missing from the image or compiled there: {_names(paths)}"
+            yield f"refused in the commit, and missing from the image or compiled there: {name_some(paths)}"
         repository = self._where.repository
         if repository is None or not isinstance(self._where.stage, GitStage):
             return
@@ -292,7 +292,7 @@ class _DiagnosisBuilder:
         except UnprovenError:
             return
         if edited:
-            yield f"not examined, because it was not deployed: uncommitted changes in {_names(list(map(display_path, edited)))}"
+            yield f"not examined, because it was not deployed: uncommitted changes in {name_some(list(map(display_path, edited)))}"
 
     def excerpts(self, diagnosis: Diagnosis) -> Iterator[SourceExcerpt]:
         """The lines around each place of a diagnosis."""
@@ -379,8 +379,3 @@ def _judged_by(report: CheckReport) -> tuple[str, str]:
     verb = "predicted" if proof == "predicted" else "compiled"
     sources = "1 source" if report.files == 1 else f"{report.files} sources"
     return f"{sources}{place}, {verb} by {', '.join(dict.fromkeys(row.interpreter or '' for row in rows))}", proof
-
-
-def _names(paths: Sequence[str]) -> str:
-    more = f" and {len(paths) - _MOST_NAMES} more" if len(paths) > _MOST_NAMES else ""
-    return ", ".join(paths[:_MOST_NAMES]) + more
