@@ -65,16 +65,6 @@ class DeployFlags(TypedDict, total=False):
     region: str
 
 
-class _NoProgress:
-    """Progress goes nowhere."""
-
-    def update(self, done: int, total: int) -> None:
-        """Ignore a count."""
-
-    def tell(self, text: str) -> None:
-        """Ignore a line."""
-
-
 def check(
     paths: Paths = (),
     *,
@@ -93,15 +83,17 @@ def check(
     folder, names = _folder(root), _names(paths)
     request = _request(folder, target, engine, options)
     with _without_project_programs(folder):
+        from buildguard.check.silent_watcher import SilentWatcher
+
         if len(names) == 1 and names[0].startswith("image:"):
             from buildguard.check.image import check_image
 
-            return check_image(request, names[0], _NoProgress())
+            return check_image(request, names[0], SilentWatcher())
         from buildguard.check.run import check as run
 
         place = locate(folder, names, staged=request.staged)
         with _finish_listing(place):
-            return run(request, place, _NoProgress())
+            return run(request, place, SilentWatcher())
 
 
 def fix(
@@ -112,7 +104,7 @@ def fix(
     from buildguard.locate import locate
 
     folder = _folder(root)
-    request = _request(folder, target, "auto", {"use_cache": False})
+    request = _request(folder, target, "auto", {})
     with _without_project_programs(folder):
         place = locate(folder, _names(paths))
         with _finish_listing(place):
@@ -155,6 +147,7 @@ def deploy(
     *, root: Folder = None, dry_run: bool = False, yes: bool = False, **options: Unpack[DeployFlags]
 ) -> DeployReport:
     """Check, build, verify and deploy the commit; with `dry_run` plan it. Without `yes` nothing is deployed."""
+    from buildguard.check.silent_watcher import SilentWatcher
     from buildguard.deploy.prepare import DeployRequest
     from buildguard.deploy.run import deploy as run
     from buildguard.deploy.run import plan_deploy
@@ -162,7 +155,7 @@ def deploy(
     folder = _folder(root)
     request = DeployRequest(cwd=folder, **options)
     with _without_project_programs(folder):
-        return plan_deploy(request) if dry_run else run(request, _NoProgress(), _answer_once(yes=yes))
+        return plan_deploy(request) if dry_run else run(request, SilentWatcher(), _answer_once(yes=yes))
 
 
 def _answer_once(*, yes: bool) -> Callable[[str], bool | None]:

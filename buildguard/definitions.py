@@ -29,6 +29,11 @@ else:
         """The base of a record; its annotations stay text."""
 
 
+def words(text: str) -> frozenset[str]:
+    """The words of a text, as a set."""
+    return frozenset(text.split())
+
+
 class _LazyPattern:
     """A regular expression that is compiled when it is first used."""
 

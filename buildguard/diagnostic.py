@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from enum import StrEnum
 
 from buildguard.codes import Code, SourceMark
@@ -111,6 +112,12 @@ def count(number: int, word: str) -> str:
     if number == 1 or word == "more":
         return f"{number} {word}"
     return f"{number} {word.removesuffix('y')}ies" if word.endswith("ry") else f"{number} {word}s"
+
+
+def name_some(names: Sequence[str], most: int = 5) -> str:
+    """Names for a sentence: the first of them, and how many more there are."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
 
 
 def unproven_line(item: Unproven) -> str:

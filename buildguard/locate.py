@@ -26,11 +26,6 @@ class WorkScope(NamedTuple):
     stage: Stage
     paths: tuple[bytes, ...]
 
-    @property
-    def config(self) -> config.Config:
-        """The configuration at the root; raises UsageError and UnprovenError."""
-        return config.read_stage(self.stage)
-
 
 def locate(cwd: Path, given: tuple[str, ...], *, staged: bool = False) -> WorkScope:
     """The place of a command line; raises UsageError for paths that do not exist or are not in one repository."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import inspect
 import json
 import os
 import re
@@ -43,10 +44,43 @@ def outage(repository: Callable[..., Project]) -> Project:
     )
 
 
-def test_the_examples_run_in_order(outage: Project) -> None:
-    assert len(_BLOCKS) == 4
-    for block in _BLOCKS:
-        exec(compile(block, "docs/api.md", "exec"), {"project": outage.path})
+def test_another_program_runs_the_examples_in_order(outage: Project, tmp_path: Path) -> None:
+    script = _script(tmp_path, str(outage.path))
+    done = subprocess.run(
+        [sys.executable, "-I", "-W", "error", script], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines()[0].startswith("app/report.py:2: BG201 ")
+    assert [line for line in done.stdout.splitlines() if line.startswith("check: ")]
+
+
+def test_another_program_type_checks_the_examples(tmp_path: Path) -> None:
+    argv = [sys.executable, "-m", "mypy", "--strict", "--cache-dir", os.devnull, _script(tmp_path, "project")]
+    done = subprocess.run(argv, cwd=tmp_path, capture_output=True, text=True, check=False)
+
+    assert (done.returncode, done.stdout) == (0, "Success: no issues found in 1 source file\n")
+
+
+def test_the_examples_show_every_function() -> None:
+    functions = {
+        name for name, value in vars(api).items() if inspect.isfunction(value) and name in vars(buildguard)["__all__"]
+    }
+    shown = {
+        node.func.attr if isinstance(node.func, ast.Attribute) else ast.unparse(node.func)
+        for node in ast.walk(ast.parse("".join(_BLOCKS)))
+        if isinstance(node, ast.Call)
+    }
+
+    assert functions == {"check", "fix", "diff", "manifest", "diagnose", "deploy"}
+    assert functions <= shown
+
+
+def _script(folder: Path, project: str) -> str:
+    """The examples as one program outside of the checkout; its path."""
+    file = folder / "program.py"
+    file.write_text("\n".join(["from pathlib import Path", f"project = Path({project!r})", *_BLOCKS]), "utf-8")
+    return str(file)
 
 
 @pytest.mark.interpreters

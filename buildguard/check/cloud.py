@@ -316,7 +316,7 @@ def _variants(content: bytes, minors: set[int]) -> Iterator[bytes]:
         return
     text = decode_source(content)
     for minor in sorted(minors) if text is not None else ():
-        if any(finding.severity is Severity.ERROR for finding in rules.findings(content, minor)):
+        if rules.refuses(content, minor):
             assert text is not None
             data = encode_source(rules.mask_fstrings(text, minor), content)
             if data is not None:

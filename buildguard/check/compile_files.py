@@ -81,7 +81,7 @@ class Judge:
         self._engine = engine
         self._minor = minor
         self.cache = cache
-        self._context = context_of(_rules(), ready.engine, ready.identity)
+        self._context = context_of(version_of(_RULES), ready.engine, ready.identity)
         self._exact = ready.proof.is_enough(ProofGrade.COMPILED)
         self._new: dict[bytes, bytes] = {}
         self.facts = FactStore(cache, ready)
@@ -286,8 +286,9 @@ class _SourceQueue:
 
 
 @cache
-def _rules() -> str:
-    return f"{__version__} {digest_of_files(Path(__file__).parents[1], _RULES)}"
+def version_of(rules: tuple[str, ...]) -> str:
+    """The version of some files of ours: what they decided is not taken from the cache after they changed."""
+    return f"{__version__} {digest_of_files(Path(__file__).parents[1], rules)}"
 
 
 def _hashed(paths: Sequence[bytes | None]) -> bytes:

@@ -11,14 +11,14 @@ from buildguard.definitions import NamedTuple
 from buildguard.diagnostic import display_path
 from buildguard.engines.select import EngineSettings
 from buildguard.errors import UsageError
+from buildguard.load import Project
 from buildguard.locate import WorkScope
 from buildguard.project import config as configs
 from buildguard.project import discovery, image_reference
 from buildguard.project.config import Config
-from buildguard.project.nested_config import read_configs
 from buildguard.project.proof_grade import ProofGrade
 from buildguard.project.request import CheckRequest, may_fetch_python
-from buildguard.project.sources import ChosenSources, SourceSelection, choose, decides_target
+from buildguard.project.sources import ChosenSources, decides_target
 from buildguard.project.target import Target
 from buildguard.stages.stage import Entry
 from buildguard.system import cache as caches
@@ -57,14 +57,15 @@ class Job(NamedTuple):
 
 def prepare(request: CheckRequest, place: WorkScope) -> Job:
     """Read the configuration, choose the sources and find their targets; raises UsageError and UnprovenError."""
-    config = _configuration(request, place)
+    project = Project(place, _own_configuration(request))
+    config = project.config
     chosen_filters, notes = filters_of(request, config)
     scope = (_staged(place) or None) if request.staged else place.paths
-    chosen = _sources(request, place, config, scope)
+    chosen = ChosenSources((), ()) if scope is None else project.choose(scope, explicit=not request.staged)
     notes += [*config.notes, *chosen.notes]
     targets: list[Target] = []
     if chosen.sources:
-        targets = _targets(request, place, config, chosen, notes)
+        targets = _targets(request, project, chosen, notes)
     cache, shared = cache_of(request), SharedProjectImports()
     return Job(
         request,
@@ -80,13 +81,13 @@ def prepare(request: CheckRequest, place: WorkScope) -> Job:
     )
 
 
-def _configuration(request: CheckRequest, place: WorkScope) -> Config:
-    """The configuration of the root, unless the command line names another file or none."""
+def _own_configuration(request: CheckRequest) -> Config | None:
+    """The configuration of a command line that names another file or none; None where the project's own counts."""
     if request.isolated:
         return Config()
     if request.config:
         return configs.read_file(request.cwd / request.config, request.config)
-    return read_configs(place.stage)
+    return None
 
 
 def filters_of(request: CheckRequest, config: Config) -> tuple[Filters, list[str]]:
@@ -100,17 +101,17 @@ def cache_of(request: CheckRequest) -> caches.Cache:
     return caches.Cache(caches.cache_folder() if request.use_cache else None)
 
 
-def _targets(
-    request: CheckRequest, place: WorkScope, config: Config, chosen: ChosenSources, notes: list[str]
-) -> list[Target]:
+def _targets(request: CheckRequest, project: Project, chosen: ChosenSources, notes: list[str]) -> list[Target]:
     """The targets of the sources; if no file sets the version, a named image decides it."""
-    image = request.image or ("" if request.targets else config.image)
+    image = request.image or ("" if request.targets else project.config.image)
     try:
-        discovered = discovery.discover_targets(place.stage, config, chosen.sources, request.targets, request.service)
+        discovered = project.discover(chosen.sources, request.targets, request.service)
     except UsageError:
         if not image or request.service:
             raise
-        return _on_image([Target(None, "--image" if request.image else config.file, image, untold=UNTOLD)], image)
+        return _on_image(
+            [Target(None, "--image" if request.image else project.config.file, image, untold=UNTOLD)], image
+        )
     notes += discovered.notes
     targets = [*discovered.targets]
     if request.image:
@@ -143,12 +144,6 @@ def _on_image(targets: list[Target], image: str) -> list[Target]:
         return targets
     reason = image_reference.why_not_cpython(name, image)
     return [target._replace(version=None, specifier="", image=image, untold=reason) for target in targets]
-
-
-def _sources(request: CheckRequest, place: WorkScope, config: Config, scope: tuple[bytes, ...] | None) -> ChosenSources:
-    if scope is None:
-        return ChosenSources((), ())
-    return choose(place.stage, SourceSelection(scope, config.include, config.exclude, explicit=not request.staged))
 
 
 def _staged(place: WorkScope) -> tuple[bytes, ...]:

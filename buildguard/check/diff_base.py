@@ -10,9 +10,7 @@ from buildguard.definitions import NamedTuple
 from buildguard.diagnostic import Diagnostic, Unproven, count, display_path
 from buildguard.engines.engine import ReadyEngine
 from buildguard.errors import UsageError
-from buildguard.project import discovery
-from buildguard.project.nested_config import read_configs
-from buildguard.project.sources import SourceSelection, choose
+from buildguard.load import Project
 from buildguard.project.target import Target
 from buildguard.stages.git_objects import GitStage, commit_of
 from buildguard.stages.worktree_changes import unchanged
@@ -95,18 +93,19 @@ def _unchanged(job: Job, then: GitStage, names: Collection[str]) -> set[bytes]:
 
 def _find_invalidation(job: Job, seen: CheckState, then: GitStage) -> str:
     """What changed since a commit that makes every verdict new: empty, or its name."""
-    if read_configs(then) != job.config:
+    place = job.place._replace(stage=then, paths=())
+    if Project(place).config != job.config:
         return "the configuration"
-    if not job.request.targets and _has_other_targets(job, then):
+    if not job.request.targets and _has_other_targets(job, Project(place, job.config)):
         return "the target"
     return _find_other_interpreter(job, seen, then)
 
 
-def _has_other_targets(job: Job, then: GitStage) -> bool:
+def _has_other_targets(job: Job, then: Project) -> bool:
     """Whether the files of a commit do not declare each target of today."""
-    sources = choose(then, SourceSelection()).sources
+    sources = then.chosen.sources
     try:
-        targets = discovery.discover_targets(then, job.config, sources, (), job.request.service).targets
+        targets = then.discover(sources, service=job.request.service).targets
     except UsageError:
         targets = ()
     before = {(target.version, target.context) for target in targets}

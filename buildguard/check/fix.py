@@ -6,14 +6,15 @@ import difflib
 import os
 import re
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from buildguard.check import verify_fix
 from buildguard.check.context import Job, no_version, nothing_checked, prepare, setting, share_of
-from buildguard.check.filters import IgnoreComment, apply_ignores
-from buildguard.check.merge import diagnostic_of
-from buildguard.check.suppressions import find_ignores
+from buildguard.check.filters import apply_ignores
+from buildguard.check.silent_watcher import SilentWatcher
+from buildguard.check.targets import CheckState, TargetShare, judge_shares
 from buildguard.check.write_back import link_again, other_names, replace
+from buildguard.codes import RULE_ERRORS
 from buildguard.definitions import NamedTuple
 from buildguard.diagnostic import Range, Severity, Unproven, UnreadableFile, display_path
 from buildguard.engines import select as engines
@@ -103,13 +104,22 @@ def fix(request: CheckRequest, place: WorkScope, *, write: bool) -> FixReport:
     if not isinstance(place.stage, DiskStage):
         raise UsageError("fix works on files, not on a stage of git", hint="check it out, and fix it there")
     job = prepare(request, place)
+    try:
+        return _fix(job, started, write=write)
+    finally:
+        job.cache.close()
+
+
+def _fix(job: Job, started: float, *, write: bool) -> FixReport:
+    stage = job.place.stage
+    assert isinstance(stage, DiskStage)
     unproven: list[Unproven] = []
     cases = [_plan_case(case) for case in _with_fix_plans(_cases(job, unproven))]
     proofs: list[str] = []
     cases = _compile_cases(job, cases, unproven, proofs)
     cases = _compare_meaning(job, cases, unproven, proofs)
-    entries = place.stage.entries() if write and cases else []
-    files = [_finish_case(place.stage, case, entries, write=write) for case in cases]
+    entries = stage.entries() if write and cases else []
+    files = [_finish_case(stage, case, entries, write=write) for case in cases]
     return FixReport(
         tuple(file for file in files if file.fixed or file.unfixed),
         tuple(dict.fromkeys(unproven)),
@@ -130,23 +140,74 @@ def _cases(job: Job, unproven: list[Unproven]) -> list[_FixCandidate]:
         return []
     covering = _targets_by_source(job, unproven)
     entries = [entry for entry in job.chosen.sources if entry.path in covering and not _is_fixed_elsewhere(job, entry)]
-    cases = []
-    gone = 0
+    findings = _check_syntax(job, entries, covering)
+    unproven += _unproven_of(job, entries, findings)
+    errors = {diagnostic.path for diagnostic in findings.diagnostics if diagnostic.severity is Severity.ERROR}
+    wanted = [entry for entry in entries if display_path(entry.path) in errors]
+    refused = _refused_f_strings(job, findings)
+    return [
+        _case(read, covering[read.entry.path], refused[read.path])
+        for read in _read(job, wanted, unproven)
+        if read.path in refused
+    ]
+
+
+def _unproven_of(job: Job, entries: Sequence[Entry], findings: CheckState) -> Iterator[Unproven]:
+    """Why f-strings in some sources are unknown: each file once, whichever target runs it."""
+    yield from (item._replace(target=None) if item.path else item for item in findings.unproven)
+    if entries and findings.deleted >= {entry.path for entry in entries}:
+        yield Unproven(None, None, nothing_checked(job))
+
+
+class _ReadSource(NamedTuple):
+    """A source as it is stored, and decoded."""
+
+    entry: Entry
+    data: bytes
+    text: str
+
+    @property
+    def path(self) -> str:
+        return display_path(self.entry.path)
+
+
+def _read(job: Job, entries: Sequence[Entry], unproven: list[Unproven]) -> Iterator[_ReadSource]:
+    """Those of some sources that can be decoded; of the others, it is unproven what f-strings they hold."""
     for entry, content in job.place.stage.contents(entries):
         if isinstance(content, UnreadableFile):
-            gone += content.is_missing
-            if not content.is_missing:
-                unproven.append(Unproven(display_path(entry.path), None, content.reason))
+            unproven.append(Unproven(display_path(entry.path), None, content.reason))
+        elif (text := source_text.decode_source(content)) is not None:
+            yield _ReadSource(entry, content, text)
         elif may_be_refused(content):
-            decoded = source_text.decode_source(content)
-            if decoded is None:
-                reason = "its bytes cannot be decoded, so no f-string in it was looked at: `buildguard check` says more"
-                unproven.append(Unproven(display_path(entry.path), None, reason))
-            else:
-                cases += _case(job, entry, content, decoded, covering[entry.path])
-    if gone and gone == len(entries):
-        unproven.append(Unproven(None, None, nothing_checked(job)))
-    return cases
+            reason = "its bytes cannot be decoded, so no f-string in it was looked at: `buildguard check` says more"
+            unproven.append(Unproven(display_path(entry.path), None, reason))
+
+
+def _refused_f_strings(job: Job, findings: CheckState) -> dict[str | None, set[Range]]:
+    """By path the f-strings that a target refuses, less what comments and the configuration silence."""
+    kept, _idle = apply_ignores(findings.diagnostics, findings.ignores)
+    refused: dict[str | None, set[Range]] = {}
+    for diagnostic in job.filters.keep(kept):
+        if diagnostic.code in RULE_ERRORS and diagnostic.within is not None:
+            refused.setdefault(diagnostic.path, set()).add(diagnostic.within)
+    return refused
+
+
+def _check_syntax(job: Job, entries: Sequence[Entry], covering: Mapping[bytes, Sequence[Target]]) -> CheckState:
+    """What `check` finds in some sources for the declared Python of each target; nothing is pulled for it."""
+    shares: dict[Target, list[Entry]] = {}
+    for entry in entries:
+        for target in covering[entry.path]:
+            # whether the target runs the file, and in which image, is no matter of the repair
+            shares.setdefault(target._replace(reach=None, image=None), []).append(entry)
+    job = job._replace(
+        request=job.request._replace(proof=ProofGrade.PREDICTED),
+        config=job.config._replace(image=""),
+        syntax_only=True,
+    )
+    state = CheckState()
+    judge_shares(job, [TargetShare(*share) for share in shares.items()], SilentWatcher(), state)
+    return state
 
 
 def _is_fixed_elsewhere(job: Job, entry: Entry) -> bool:
@@ -175,25 +236,10 @@ def _targets_by_source(job: Job, unproven: list[Unproven]) -> dict[bytes, list[T
     return covering
 
 
-def _case(job: Job, entry: Entry, content: bytes, decoded: str, targets: list[Target]) -> list[_FixCandidate]:
-    """One source, if it has f-strings to repair."""
-    minors = {target.version.minor: target.python for target in targets if target.version is not None}
-    minor = min(minors)
-    path = display_path(entry.path)
-    judged = rules.judge(decoded, minor)
-    diagnostics = [
-        diagnostic_of(finding, path, minors[minor], "rule") for of_one in judged for finding in of_one.findings
-    ]
-    comments = [IgnoreComment.of(path, finding) for finding in find_ignores(content)]
-    kept = job.filters.keep(apply_ignores(diagnostics, comments)[0])
-    only = {
-        diagnostic.within
-        for diagnostic in kept
-        if diagnostic.severity is Severity.ERROR and diagnostic.within is not None
-    }
-    if not only:
-        return []
-    return [_FixCandidate(entry, content, decoded, tuple(targets), minor, tuple(sorted(only)))]
+def _case(source: _ReadSource, targets: Sequence[Target], only: Iterable[Range]) -> _FixCandidate:
+    """One source with the f-strings to repair, for the oldest target that runs it."""
+    minor = min(target.version.minor for target in targets if target.version is not None)
+    return _FixCandidate(*source, tuple(targets), minor, tuple(sorted(only)))
 
 
 def _with_fix_plans(cases: list[_FixCandidate]) -> Iterable[_FixCandidate]:

@@ -23,11 +23,12 @@ from buildguard.docker.image_source import ENGINE_IMAGES, ImageFilesystem
 from buildguard.docker.image_stage import ImageFiles, ImageStage
 from buildguard.docker.images import Image
 from buildguard.errors import GuardError, UnprovenError, UsageError
+from buildguard.load import Project
 from buildguard.locate import WorkScope
 from buildguard.project import discovery
 from buildguard.project.image_model import PlacedFile
 from buildguard.project.request import CheckRequest, may_pull
-from buildguard.project.sources import ChosenSources, SourceSelection, choose
+from buildguard.project.sources import ChosenSources
 from buildguard.project.target import Target
 from buildguard.stages.git_objects import GitStage, commit_of
 from buildguard.stages.stage import Entry
@@ -208,7 +209,7 @@ class _ImageCheck:
         stage.lacking = lacking
         own = ImageStage(stage.name, stage.root, self._files, {k: v for k, v in places.items() if k not in installed})
         others = ImageStage(stage.name, stage.root, self._files, installed).entries()
-        chosen = choose(own, SourceSelection((), project.config.include, project.config.exclude))
+        chosen = Project(WorkScope(project.place.root, None, own, ()), project.config).chosen
         if not chosen.sources:
             raise UnprovenError(f"no Python source in the project's folder of {request.image}")
         if project.sources and not any(os.fsdecode(entry.path) in project.paths for entry in chosen.sources):
@@ -238,8 +239,7 @@ class _ImageCheck:
         """What was promised of the image: by `--target`, or by what the project declares, if that is one version."""
         project, request = self._project, self._request
         try:
-            stage = project.place.stage
-            asked = discovery.discover_targets(stage, project.config, project.entries, request.targets, request.service)
+            asked = project.project.discover(project.entries, request.targets, request.service)
             candidates = asked.targets if project.entries or request.targets else []
         except UsageError:
             candidates = []

@@ -10,11 +10,8 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from functools import cache
-from pathlib import Path
 
-from buildguard import __version__
-from buildguard.check.compile_files import FileVerdict, Judge
+from buildguard.check.compile_files import FileVerdict, Judge, version_of
 from buildguard.check.context import Job
 from buildguard.check.recording_stage import RecordingStage, digest_of
 from buildguard.codes import RULE_ERRORS, Code
@@ -24,7 +21,7 @@ from buildguard.engines.engine import Engine, ReadyEngine
 from buildguard.imports.records import UndecidedImport
 from buildguard.project.target import Target
 from buildguard.stages.stage import Stage
-from buildguard.system.cache import Cache, context_of, digest_of_files
+from buildguard.system.cache import Cache, context_of
 
 # What turns facts and answers into findings: a kept result is no older than these files.
 _RULES = ("imports/*", "startup/*.py", "project/*.py", "project/*/*.py", "check/*import*.py")
@@ -123,7 +120,7 @@ class KeptResult:
     def __init__(self, cache: Cache, stage: Stage, about: Iterable[bytes]) -> None:
         self._cache = cache
         self._stage = stage
-        self._context = context_of("results of imports", _rules())
+        self._context = context_of("results of imports", version_of(_RULES))
         digest = hashlib.sha256()
         for part in about:
             digest.update(b"%d:" % len(part) + part)
@@ -159,8 +156,3 @@ class KeptResult:
 def _diagnostic_from(row: list[str]) -> Diagnostic:
     code, severity, path, place, message, hint, target, excerpt = row
     return Diagnostic(Code(code), Severity(severity), path, Range(*place), message, hint, target, "rule", excerpt)
-
-
-@cache
-def _rules() -> str:
-    return f"{__version__} {digest_of_files(Path(__file__).parents[1], _RULES)}"

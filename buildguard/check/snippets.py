@@ -17,6 +17,7 @@ from buildguard.diagnostic import Diagnostic, Range, Unproven, UnreadableFile, d
 from buildguard.engines import select as engines
 from buildguard.engines.engine import EngineName
 from buildguard.errors import GuardError
+from buildguard.load import Project
 from buildguard.project import discovery
 from buildguard.project.proof_grade import ProofGrade
 from buildguard.project.snippets.build_file_snippets import build_file_snippets
@@ -105,7 +106,7 @@ def _is_asked(job: Job, path: str) -> bool:
 def _snippets(job: Job, entries: Sequence[Entry]) -> Iterator[Snippet]:
     stage, config, service = job.place.stage, job.config, job.request.service
     if any(decides_target(entry.path) for entry in entries) or config.dockerfile or config.services:
-        for recipe in discovery.list_recipes(stage, config, service):
+        for recipe in Project(job.place, config).recipes_of(service):
             if _is_asked(job, recipe.service.dockerfile):
                 yield from dockerfile_snippets(recipe.dockerfile, recipe.service)
     for path, data in build_files(stage, config) if not service else ():

@@ -53,11 +53,13 @@ def _executed(stage: str, *, imports_all: bool, proves_start: bool) -> Callable[
     def execute(report: CheckReport) -> CheckReport:
         from buildguard.deploy.image_modules import import_all
         from buildguard.deploy.image_start import prove_start
+        from buildguard.load import Project
 
+        project = Project.load(Path.cwd())
         with Progress() as progress:
             if imports_all:
-                report = import_all(report, Path.cwd(), stage, progress.tell)
-            return prove_start(report, Path.cwd(), stage, progress.tell) if proves_start else report
+                report = import_all(report, project, stage, progress.tell)
+            return prove_start(report, project, stage, progress.tell) if proves_start else report
 
     return execute
 

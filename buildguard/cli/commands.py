@@ -52,7 +52,7 @@ def fix(*, paths: tuple[str, ...], targets: tuple[str, ...], only_check: bool, d
     from buildguard.cli.render.fix import patch, text
     from buildguard.project.request import CheckRequest
 
-    request = CheckRequest(cwd=Path.cwd(), targets=targets, use_cache=False)
+    request = CheckRequest(cwd=Path.cwd(), targets=targets)
     report = command(request, place, write=not only_check and not diff)
     if diff:
         sys.stdout.buffer.write(patch(report))

@@ -68,14 +68,11 @@ def _matching(incomplete: str, words: Iterable[str]) -> list[CompletionItem]:
 
 
 def _services() -> list[str]:
-    from buildguard.locate import locate
-    from buildguard.project.discovery import list_recipes
-    from buildguard.project.nested_config import read_configs
+    from buildguard.load import Project
 
-    stage = locate(Path.cwd(), ()).stage
-    config = read_configs(stage)
-    deployed = [table.name for table in config.deploys if table.name]
-    return [*(recipe.service.name for recipe in list_recipes(stage, config)), *deployed]
+    project = Project.load(Path.cwd())
+    deployed = [table.name for table in project.config.deploys if table.name]
+    return [*(recipe.service.name for recipe in project.recipes), *deployed]
 
 
 def _references() -> list[str]:

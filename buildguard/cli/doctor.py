@@ -15,13 +15,13 @@ from buildguard.engines.select import EngineChoice, EngineChooser, EngineSetting
 from buildguard.engines.worker import Greeting
 from buildguard.errors import GuardError, UnprovenError
 from buildguard.gcp import auth, setup
-from buildguard.locate import WorkScope, locate
+from buildguard.load import Project
+from buildguard.locate import WorkScope
 from buildguard.project import discovery
 from buildguard.project.config import Config
 from buildguard.project.discovery import DiscoveredTargets
-from buildguard.project.nested_config import read_configs
 from buildguard.project.request import CheckRequest
-from buildguard.project.sources import ChosenSources, SourceSelection, choose
+from buildguard.project.sources import ChosenSources
 from buildguard.project.target import NEWEST, OLDEST, PythonVersion, Target
 from buildguard.system import cache as caches
 from buildguard.system import process, programs
@@ -32,15 +32,14 @@ _PATIENCE = 10
 
 def doctor(cwd: Path, path: str) -> str:
     """The whole table as text; raises UsageError if the configuration is broken."""
-    place = locate(cwd, () if path == "." else (path,))
-    config = read_configs(place.stage)
-    chosen = choose(place.stage, SourceSelection(place.paths, config.include, config.exclude))
+    project = Project.load(cwd, () if path == "." else (path,))
+    place, config = project.place, project.config
     lines = [
         f"root: {place.root} ({'git' if place.repository is not None else 'a plain folder'})",
         f"configuration: {', '.join([config.file or 'none', *(folder.file for folder in config.folders)])}",
         *(f"  note: {note}" for note in config.notes),
-        f"sources: {len(chosen.sources)} Python files",
-        *_targets(place, config, chosen),
+        f"sources: {len(project.chosen.sources)} Python files",
+        *_targets(project),
         *_interpreters(place),
         *_engines(),
         *_cloud(config),
@@ -51,10 +50,10 @@ def doctor(cwd: Path, path: str) -> str:
     return "\n".join(escape_text(line) for line in lines) + "\n"
 
 
-def _targets(place: WorkScope, config: Config, chosen: ChosenSources) -> Iterator[str]:
+def _targets(project: Project) -> Iterator[str]:
     yield ""
     try:
-        discovered = discovery.discover_targets(place.stage, config, chosen.sources)
+        discovered = project.discovered
     except GuardError as error:
         yield f"targets: none: {error.what}"
         yield from (f"  {line}" for line in error.hint.splitlines())
@@ -71,17 +70,15 @@ def _targets(place: WorkScope, config: Config, chosen: ChosenSources) -> Iterato
     yield ""
     yield "targets:"
     for target in discovered.targets:
-        yield from _target(place, config, chosen, discovered, target)
+        yield from _target(project, target)
 
 
-def _target(
-    place: WorkScope, config: Config, chosen: ChosenSources, discovered: DiscoveredTargets, target: Target
-) -> Iterator[str]:
-    yield f"  {_target_line(chosen, discovered, target)}"
+def _target(project: Project, target: Target) -> Iterator[str]:
+    yield f"  {_target_line(project.chosen, project.discovered, target)}"
     if target.version is None:
         yield f"    unknown version: {target.untold}"
         return
-    choice = choose_engine(place, config, target)
+    choice = choose_engine(project.place, project.config, target)
     for refused in choice.unavailable:
         yield f"    {refused.engine}: {refused.reason}{f'; {refused.hint}' if refused.hint else ''}"
     for _engine, ready in choice.ready:

@@ -8,12 +8,11 @@ from pathlib import Path
 from buildguard.cli.doctor import choose_engine
 from buildguard.diagnostic import count, escape_text
 from buildguard.errors import UsageError
-from buildguard.locate import WorkScope, locate
+from buildguard.load import Project
+from buildguard.locate import WorkScope
 from buildguard.project import discovery
 from buildguard.project.config import Config
-from buildguard.project.nested_config import read_configs
 from buildguard.project.proof_grade import ProofGrade
-from buildguard.project.sources import SourceSelection, choose
 from buildguard.project.target import Target
 
 _PROOFS = frozenset({ProofGrade.COMPILED, ProofGrade.IMAGE})
@@ -22,25 +21,25 @@ _SET_TARGET = 'set [tool.buildguard] target = ["3.11"], or target = ["3.11"] in 
 
 def doctor_fix(cwd: Path, path: str) -> str:
     """What to run for each target whose verdicts would be no proof; raises UsageError if the configuration is broken."""
-    place = locate(cwd, () if path == "." else (path,))
-    config = read_configs(place.stage)
-    lines = list(_steps(place, config)) or ["every verdict is a proof: nothing to do"]
+    lines = list(_steps(Project.load(cwd, () if path == "." else (path,)))) or [
+        "every verdict is a proof: nothing to do"
+    ]
     return "".join(f"{escape_text(line)}\n" for line in lines)
 
 
-def _steps(place: WorkScope, config: Config) -> Iterator[str]:
-    sources = choose(place.stage, SourceSelection(place.paths, config.include, config.exclude)).sources
+def _steps(project: Project) -> Iterator[str]:
+    sources = project.chosen.sources
     if not sources:
         yield "no Python source here: run buildguard doctor --fix in the project"
         return
     try:
-        targets = discovery.discover_targets(place.stage, config, sources).targets
+        targets = project.targets
     except UsageError as error:
         yield error.what
         yield f"  {_SET_TARGET}"
         return
     for target in targets:
-        yield from _steps_of(place, config, target)
+        yield from _steps_of(project.place, project.config, target)
     uncovered = [
         entry for entry in sources if not any(discovery.target_covers(t, targets, entry.path) for t in targets)
     ]

@@ -9,17 +9,16 @@ from pathlib import Path
 from buildguard import __version__
 from buildguard.cli.render.fleet_status import as_rows, as_table
 from buildguard.deploy.fleet_status import ServiceStatus, read_fleet
-from buildguard.locate import locate
+from buildguard.load import Project
 from buildguard.project.attempts import ledger_path
 from buildguard.project.config import Config
-from buildguard.project.nested_config import read_configs
 from buildguard.system.git import Repository
 
 
 def services_json(cwd: Path) -> str:
     """The services as JSON, for dashboards."""
-    place = locate(cwd, ())
-    rows = as_rows(_services(place.repository, read_configs(place.stage)))
+    project = Project.load(cwd)
+    rows = as_rows(_services(project.repository, project.config))
     return json.dumps({"schema": 1, "buildguard": __version__, "services": rows}, indent=1) + "\n"
 
 

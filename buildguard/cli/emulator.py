@@ -12,8 +12,7 @@ from pathlib import Path
 
 from buildguard.errors import GuardError, UnprovenError, UsageError
 from buildguard.gcp.emulator.server import Emulator
-from buildguard.locate import locate
-from buildguard.project.nested_config import read_configs
+from buildguard.load import Project
 from buildguard.system import process, programs
 
 _STALE = "stale-source"
@@ -43,7 +42,7 @@ def start_emulator(cwd: Path, faults: Sequence[str], projects: Sequence[str] = (
 def _configured_projects(cwd: Path) -> list[str]:
     """The projects that the configuration of a folder names; none where it cannot be read: the command tells that."""
     try:
-        config = read_configs(locate(cwd, ()).stage)
+        config = Project.load(cwd).config
     except GuardError:
         return []
     named = [config.cloud.project, *(environment.project for environment in config.environments)]

@@ -26,12 +26,11 @@ if TYPE_CHECKING:
 def env(*, form: str, output: Path | None, service: str) -> None:
     """Show the variables that the code requires at start, later or not at all, and what sets each of them."""
     from buildguard.cli.render.env import as_dotenv, as_json, as_text
-    from buildguard.locate import locate
-    from buildguard.project.nested_config import read_configs
+    from buildguard.load import Project
     from buildguard.startup.variables.survey import read_contracts
 
-    place = locate(Path.cwd(), ())
-    contracts = read_contracts(place.stage, place.repository, read_configs(place.stage), service)
+    project = Project.load(Path.cwd())
+    contracts = read_contracts(project.stage, project.repository, project.config, service)
     renderings: dict[str, Callable[[Sequence[ImageContract]], str]] = {
         "text": as_text,
         "dotenv": as_dotenv,

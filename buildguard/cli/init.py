@@ -10,7 +10,7 @@ from pathlib import Path
 from buildguard.cli.init_cloudbuild import guard_build
 from buildguard.cli.init_hooks import install_hooks, target_notes
 from buildguard.errors import GuardError, UnprovenError, UsageError
-from buildguard.project import config
+from buildguard.load import Project
 from buildguard.system import git
 
 # Keys as they stand below `[tool.buildguard]` in pyproject.toml; buildguard.toml has them without the prefix.
@@ -49,22 +49,17 @@ def init(cwd: Path, *, cloud_build: bool = False, pre_commit: bool = False) -> l
         if cloud_build:
             return guard_build(cwd)
         offer = "Cloud Build: buildguard init --cloudbuild adds a step to your build file that checks all of this first"
-        return [
-            *install_hooks(repository, pre_commit=pre_commit),
-            *_configuration(repository.top),
-            *_health(repository.top),
-            *target_notes(cwd),
-            offer,
-        ]
+        written = [*install_hooks(repository, pre_commit=pre_commit), *_configuration(repository.top)]
+        project = Project.load(cwd)
+        return [*written, *_health(project), *target_notes(project), offer]
     except OSError as error:
         raise UnprovenError(f"{error.filename}: {error.strerror}") from error
 
 
-def _health(top: Path) -> Iterator[str]:
+def _health(project: Project) -> Iterator[str]:
     """A deploy without a health path; a configuration that cannot be read is every other command's business."""
     with suppress(GuardError, OSError):
-        files = {name: (top / name.decode()).read_bytes() for name in config.FILES if (top / name.decode()).is_file()}
-        yield from config.read(files).health_notes
+        yield from project.root_config.health_notes
 
 
 def _configuration(top: Path) -> Iterator[str]:

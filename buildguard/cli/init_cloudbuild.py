@@ -15,16 +15,15 @@ from buildguard.diagnostic import display_path
 from buildguard.errors import UsageError
 from buildguard.imports.image_program import ProjectSources, read_programs
 from buildguard.imports.program_words import program_words
-from buildguard.locate import WorkScope, locate
-from buildguard.project import discovery, image_reference
+from buildguard.load import Project
+from buildguard.locate import WorkScope
+from buildguard.project import image_reference
 from buildguard.project.cloudbuild import edit
 from buildguard.project.cloudbuild import guard_step as step
 from buildguard.project.cloudbuild.edit import NewStep
 from buildguard.project.config import Config
 from buildguard.project.ignore import gcloud
-from buildguard.project.nested_config import read_configs
 from buildguard.project.request import CheckRequest
-from buildguard.project.sources import SourceSelection, choose
 from buildguard.project.target import Target
 from buildguard.stages.filesystem import read_file
 from buildguard.startup.project_files import BuildSender, ProjectFileTree
@@ -48,9 +47,9 @@ def guard_build(cwd: Path) -> list[str]:
 
     Raises UsageError where the image that runs the code is unknown, or where the build file cannot take a step.
     """
-    place = locate(cwd, ())
-    config = read_configs(place.stage)
-    plan = _plan(place, config)
+    project = Project.load(cwd)
+    place, config = project.place, project.config
+    plan = _plan(project)
     name = _build_file(place, config)
     lines = []
     edited = None if name is None else _with_steps(place.root / name, plan)
@@ -69,16 +68,15 @@ def guard_build(cwd: Path) -> list[str]:
     return lines
 
 
-def _plan(place: WorkScope, config: Config) -> _GuardPlan:
-    sources = choose(place.stage, SourceSelection((), config.include, config.exclude)).sources
-    targets = discovery.discover_targets(place.stage, config, sources).targets
+def _plan(project: Project) -> _GuardPlan:
+    config, targets = project.config, project.targets
     data = step.text(config.include, config.exclude)
     code, notes = step.loader(data), []
     steps: dict[tuple[str, tuple[str, ...]], NewStep] = {}
     for target in targets:
-        image, note = _image(place, config, target)
+        image, note = _image(project.place, config, target)
         notes += [note] if note else []
-        folders = (*_folders(target, targets), *_program_words(place, config, target))
+        folders = (*_folders(target, targets), *_program_words(project, target))
         if image is None:
             new_step = NewStep("", target.image or "", "sh", ("-c",), step.WITHOUT_PYTHON)
         else:
@@ -130,11 +128,12 @@ def _folders(target: Target, targets: Sequence[Target]) -> tuple[str, ...]:
     return (*([target.context] if target.context else []), *(f"!{folder}" for folder in target.without))
 
 
-def _program_words(place: WorkScope, config: Config, target: Target) -> tuple[str, ...]:
+def _program_words(project: Project, target: Target) -> tuple[str, ...]:
     """What a target starts, for the imports that its step follows."""
-    files = ProjectFileTree(place.stage, place.repository, BuildSender.UNKNOWN)
-    recipes = [recipe for recipe in discovery.list_recipes(place.stage, config) if belongs(recipe, target)]
-    return program_words(read_programs(ProjectSources(place.stage.entries(), files.read), recipes, config.entry))
+    files = ProjectFileTree(project.stage, project.repository, BuildSender.UNKNOWN)
+    recipes = [recipe for recipe in project.recipes if belongs(recipe, target)]
+    sources = ProjectSources(project.stage.entries(), files.read)
+    return program_words(read_programs(sources, recipes, project.config.entry))
 
 
 def _build_file(place: WorkScope, config: Config) -> str | None:

@@ -9,10 +9,7 @@ from pathlib import Path
 
 from buildguard.cli.init_pre_commit import guard_pre_commit, uses_pre_commit
 from buildguard.errors import GuardError, UnprovenError
-from buildguard.locate import WorkScope, locate
-from buildguard.project import discovery
-from buildguard.project.nested_config import read_configs
-from buildguard.project.sources import SourceSelection, choose
+from buildguard.load import Project
 from buildguard.project.target import Target
 from buildguard.stages.stage import Entry, EntryKind
 from buildguard.system import git
@@ -50,11 +47,10 @@ def hook_text(name: str) -> bytes:
     raise UnprovenError(f"the {name} hook is missing from this installation", hint="reinstall buildguard-gcp")
 
 
-def target_notes(cwd: Path) -> Iterator[str]:
+def target_notes(project: Project) -> Iterator[str]:
     """A line for each reason why the hooks would prove nothing: a target whose Python no file sets."""
-    place = locate(cwd, ())
     try:
-        targets = _targets(place)
+        targets = _targets(project)
     except GuardError as error:
         yield f"warning: the hooks will refuse every commit with Python sources: {error.what}"
         yield from (f"  {line}" for line in error.hint.splitlines())
@@ -65,15 +61,13 @@ def target_notes(cwd: Path) -> Iterator[str]:
             yield '  a hook pulls no image; set [tool.buildguard] target = ["3.11"]'
 
 
-def _targets(place: WorkScope) -> tuple[Target, ...]:
+def _targets(project: Project) -> tuple[Target, ...]:
     """The targets of a repository; one without sources yet must have a target for some folder."""
-    config = read_configs(place.stage)
-    sources = choose(place.stage, SourceSelection((), config.include, config.exclude)).sources
-    if sources:
-        return discovery.discover_targets(place.stage, config, sources).targets
-    folders = {posixpath.dirname(entry.path) for entry in place.stage.entries()} | {b""}
+    if project.chosen.sources:
+        return project.targets
+    folders = {posixpath.dirname(entry.path) for entry in project.stage.entries()} | {b""}
     expected = [Entry(posixpath.join(folder, b"main.py"), EntryKind.FILE) for folder in sorted(folders)]
-    discovery.discover_targets(place.stage, config, expected)
+    project.discover(expected)
     return ()
 
 

@@ -19,9 +19,9 @@ from buildguard.compare.upload_risks import UploadPlan
 from buildguard.definitions import NamedTuple
 from buildguard.diagnostic import Unproven, display_path
 from buildguard.errors import GuardError, UnprovenError, UsageError
-from buildguard.project import config as configs
+from buildguard.load import Project
+from buildguard.locate import WorkScope
 from buildguard.project import discovery
-from buildguard.project.config import Config
 from buildguard.stages.filesystem import stage_on_disk
 from buildguard.stages.snapshot import Snapshot, StageKind
 from buildguard.stages.stage import Stage
@@ -99,7 +99,7 @@ def _list_recipes(stages: Sequence[OpenStage]) -> list[CopyRecipe]:
         if sources is None:
             continue
         try:
-            image_recipes = discovery.list_recipes(sources, _configuration(sources))
+            image_recipes = _recipes_in(sources)
         except GuardError:
             continue
         paths = [os.fsdecode(entry.path) for entry in sources.entries()]
@@ -116,9 +116,9 @@ def _source_stage(stage: OpenStage) -> Stage | None:
     return stage_on_disk(stage.root, stage.repository)
 
 
-def _configuration(stage: Stage) -> Config:
-    files = stage.contents(entry for entry in stage.entries() if entry.path in configs.FILES)
-    return configs.read({entry.path: content for entry, content in files if isinstance(content, bytes)})
+def _recipes_in(stage: Stage) -> Sequence[discovery.ImageRecipe]:
+    place = WorkScope(stage.root, None, stage, ())
+    return Project(place, Project(place).root_config).recipes
 
 
 def _recipe(recipe: discovery.ImageRecipe, paths: list[str], prefix: bytes) -> CopyRecipe:

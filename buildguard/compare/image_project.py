@@ -15,15 +15,14 @@ from buildguard.docker.image_source import ImageFilesystem
 from buildguard.docker.image_stage import ImageFiles
 from buildguard.docker.images import Image
 from buildguard.errors import UnprovenError, UsageError
-from buildguard.locate import WorkScope, locate
+from buildguard.load import Project
+from buildguard.locate import WorkScope
 from buildguard.project import discovery, image_match, toml
 from buildguard.project.config import Config
 from buildguard.project.ignore import docker as docker_rules
 from buildguard.project.ignore import gcloud as gcloud_rules
 from buildguard.project.ignore.rules import IgnoreRule
 from buildguard.project.image_model import ImageModel, PlacedFile, is_below
-from buildguard.project.nested_config import read_configs
-from buildguard.project.sources import SourceSelection, choose
 from buildguard.stages.stage import Entry
 
 _PREFIX = "image:"
@@ -35,12 +34,21 @@ class LocalProject(NamedTuple):
     `paths` are all that there are, `entries` and `sources` the Python among them.
     """
 
-    place: WorkScope
-    config: Config
+    project: Project
     paths: frozenset[str]
     entries: Sequence[Entry]
     sources: frozenset[str]
     recipes: Sequence[discovery.ImageRecipe]
+
+    @property
+    def place(self) -> WorkScope:
+        """Its root, repository and stage."""
+        return self.project.place
+
+    @property
+    def config(self) -> Config:
+        """Its configuration."""
+        return self.project.config
 
 
 class ProjectLocation(NamedTuple):
@@ -70,14 +78,12 @@ def parse(text: str) -> tuple[str, str]:
 
 def load_project(cwd: Path, service: str, commit: str = "") -> LocalProject:
     """The project that a folder is in, as a commit has it; without a commit, as it is on disk."""
-    place = locate(cwd, (f"commit:{commit}",) if commit else ())
-    config = read_configs(place.stage)
-    sources = choose(place.stage, SourceSelection((), config.include, config.exclude)).sources
-    paths = frozenset(os.fsdecode(entry.path) for entry in place.stage.entries())
+    project = Project.load(cwd, (f"commit:{commit}",) if commit else ())
+    paths = frozenset(os.fsdecode(entry.path) for entry in project.stage.entries())
+    sources = project.chosen.sources
     names = frozenset(os.fsdecode(entry.path) for entry in sources)
-    recipes = discovery.list_recipes(place.stage, config, service)
-    recipes += discovery.list_buildpack_recipes(place.stage, config, service)
-    return LocalProject(place, config, paths, sources, names, recipes)
+    recipes = (*project.recipes_of(service), *project.buildpack_recipes_of(service))
+    return LocalProject(project, paths, sources, names, recipes)
 
 
 class _RecipeMatch(NamedTuple):

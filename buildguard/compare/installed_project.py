@@ -9,11 +9,11 @@ from __future__ import annotations
 import csv
 import json
 import posixpath
-import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from urllib.parse import unquote, urlsplit
 
 from buildguard.definitions import NamedTuple, lazy_pattern
+from buildguard.project.package_names import normalize
 
 _RECORD = lazy_pattern(r"(?P<site>.*)/(?P<name>[^/]+?)-[^/-]+\.dist-info/RECORD")
 _VERSION_FILE = lazy_pattern(r"(?:^|/)_{0,2}version(?:_info)?_{0,2}\.py$")
@@ -33,11 +33,6 @@ class InstalledProject(NamedTuple):
     twins: Mapping[str, str]
     editable: str = ""
     missing: tuple[str, ...] = ()
-
-
-def normalize(name: str) -> str:
-    """The name of a distribution as package indexes compare it."""
-    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def find_installed(

@@ -11,6 +11,7 @@ from buildguard.compare.image_lookup import ANY_IMAGE, ImageLookup
 from buildguard.definitions import NamedTuple
 from buildguard.diagnostic import Unproven
 from buildguard.errors import UnprovenError, UsageError
+from buildguard.load import Project
 from buildguard.stages.git_objects import GitStage
 from buildguard.stages.snapshot import Snapshot, Snapshotter, StageKind
 from buildguard.system import git
@@ -36,7 +37,7 @@ class CloudLocation(NamedTuple):
 
     def filled(self, cwd: Path) -> CloudLocation:
         """The same with what the configuration around a folder says."""
-        table = locate.locate(cwd, ()).config.cloud
+        table = Project.load(cwd).root_config.cloud
         return CloudLocation(self.project or table.project, self.region or table.region)
 
 

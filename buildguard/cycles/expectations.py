@@ -11,12 +11,11 @@ from buildguard.cycles.gates import is_known
 from buildguard.cycles.record import CycleHistory, CycleRecord
 from buildguard.cycles.test_results import VerifyResult
 from buildguard.definitions import NamedTuple
-from buildguard.diagnostic import count
+from buildguard.diagnostic import count, name_some
 from buildguard.project.verify_config import KnownFailure
 
 _CYCLES = 5  # whose median counts
 _SLOW, _FRACTION = 1.0, 0.05  # seconds that a test always took, and the share of them that is suspicious
-_FEW = 5  # names in a sentence
 
 
 class Expectations(NamedTuple):
@@ -80,7 +79,7 @@ def _vanished(results: Sequence[VerifyResult], expected: Expectations) -> tuple[
 def _vanished_by_name(results: Sequence[VerifyResult], before: CycleRecord) -> tuple[list[str], list[str]]:
     now = {case.id for result in results for case in result.cases}
     missing = sorted({*before.last_results, *before.missing} - now)
-    words = f"{count(len(missing), 'test')} of the last cycle vanished: {_names(missing)}; {_ACCEPT}"
+    words = f"{count(len(missing), 'test')} of the last cycle vanished: {name_some(missing)}; {_ACCEPT}"
     return (missing, [words]) if missing else ([], [])
 
 
@@ -108,18 +107,13 @@ def _regressions(results: Sequence[VerifyResult], cases: Sequence[CaseResult], e
     if expected.accept_vanished:
         before &= {case.id for case in cases}
     worse = sorted(identity for identity in before - _passed(cases) if not is_known(identity, expected.known))
-    return [f"{count(len(worse), 'regression')} since the last proven cycle: {_names(worse)}"] if worse else []
+    return [f"{count(len(worse), 'regression')} since the last proven cycle: {name_some(worse)}"] if worse else []
 
 
 def _passed(cases: Iterable[CaseResult]) -> set[str]:
     """The tests that passed every time."""
     cases = tuple(cases)
     return {case.id for case in cases if case.outcome.is_good} - {case.id for case in cases if case.outcome.is_bad}
-
-
-def _names(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _FEW} more" if len(names) > _FEW else ""
-    return ", ".join(names[:_FEW]) + more
 
 
 def describe_known(

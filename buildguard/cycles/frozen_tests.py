@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from buildguard.cycles.case_results import CaseResult
 from buildguard.definitions import NamedTuple
-
-_FEW = 5
+from buildguard.diagnostic import name_some
 
 
 class FrozenTests(NamedTuple):
@@ -32,9 +31,4 @@ def changed_tests(frozen: FrozenTests, now: FrozenTests) -> list[str]:
         ("tests removed", before - after),
         ("tests skipped", {*now.skipped} & {*frozen.ran}),
     )
-    return [f"{words}: {_names(sorted(names))}" for words, names in rows if names]
-
-
-def _names(several: Sequence[str]) -> str:
-    more = f" and {len(several) - _FEW} more" if len(several) > _FEW else ""
-    return ", ".join(several[:_FEW]) + more
+    return [f"{words}: {name_some(sorted(names))}" for words, names in rows if names]

@@ -10,7 +10,7 @@ from buildguard.deploy.prepare import DeployRequest
 from buildguard.deploy.selection import select_deploy
 from buildguard.errors import UnprovenError, UsageError
 from buildguard.gcp.storage import StorageClient
-from buildguard.locate import locate
+from buildguard.load import Project
 from buildguard.project import ledger as ledgers
 from buildguard.project.attempts import DeployHistory, attempts_of, ledger_path
 from buildguard.project.config import Config
@@ -69,15 +69,15 @@ def read_all_lines(
 
 def locate_service(request: DeployRequest, *, needed: bool = True) -> tuple[git.Repository, Config, str]:
     """The repository, its configuration, and the service; raises UsageError if it is unknown."""
-    place = locate(request.cwd, ())
-    if place.repository is None:
+    project = Project.load(request.cwd)
+    if project.repository is None:
         raise UsageError("no git repository here, so no ledger")
-    config = place.config.of_environment(request.env)
+    config = project.root_config.of_environment(request.env)
     if not needed and len(config.deploys) > 1 and not request.service:
-        return place.repository, config, ""
+        return project.repository, config, ""
     table = select_deploy(config, request.service)
     if needed and not table.service:
         raise UsageError(
             "no Cloud Run service configured", hint="pass --service NAME, or set service in [tool.buildguard.deploy]"
         )
-    return place.repository, config.of_deploy(table), table.service
+    return project.repository, config.of_deploy(table), table.service

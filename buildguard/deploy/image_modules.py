@@ -7,7 +7,6 @@ import posixpath
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
-from pathlib import Path
 
 from buildguard.check.image_imports import ImageImportFiles
 from buildguard.check.result import CheckReport, ImageReport
@@ -26,8 +25,8 @@ from buildguard.docker.sandbox import open_image_files
 from buildguard.errors import UnprovenError
 from buildguard.imports.finder import ModuleKind
 from buildguard.imports.program import StartedProgram
-from buildguard.locate import WorkScope, locate
-from buildguard.project.nested_config import read_configs
+from buildguard.load import Project
+from buildguard.locate import WorkScope
 from buildguard.startup.source_facts import SourceImport, read_facts
 
 _MOST_MODULES = 1_000
@@ -46,21 +45,19 @@ class ModuleToImport(NamedTuple):
     line: int | None = None
 
 
-def import_all(report: CheckReport, cwd: Path, stage: str, tell: Callable[[str], None]) -> CheckReport:
+def import_all(report: CheckReport, project: Project, stage: str, tell: Callable[[str], None]) -> CheckReport:
     """A report with each import that fails in the image, which executes the project's code there."""
     if report.image is None:
         return report  # it could not be read
-    scope = locate(cwd, ())
     try:
         with closing(daemons.connect()) as daemon:
-            config = read_configs(scope.stage)
-            image = images.find(daemon, parse(stage)[0], config.platform, None)
-            env = dict.fromkeys(start_variables(scope, config, image.command), STAND_IN)
+            image = images.find(daemon, parse(stage)[0], project.config.platform, None)
+            env = dict.fromkeys(start_variables(project, image.command), STAND_IN)
             with open_image_files(daemon, image) as cell:
                 python = next(find_python.candidates(cell, image), "")
                 files = ImageFiles(cell)
                 try:
-                    run = _ImportRun(scope, report.image, image, files)
+                    run = _ImportRun(project.place, report.image, image, files)
                 finally:
                     files.close()
             tell(f"importing {count(len(run.modules), 'module')} of {image.reference}")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
-from pathlib import Path
 
 from buildguard.check.result import CheckReport
 from buildguard.codes import Code
@@ -18,9 +17,7 @@ from buildguard.docker import images
 from buildguard.docker.offline_start import EntrypointError, OfflineResult
 from buildguard.docker.serve import StartOptions
 from buildguard.errors import UnprovenError
-from buildguard.locate import WorkScope, locate
-from buildguard.project.config import Config
-from buildguard.project.nested_config import read_configs
+from buildguard.load import Project
 from buildguard.project.start_command import CommandPlace, CommandText
 from buildguard.startup.deployed_ports import DeployedPort
 from buildguard.startup.variables.survey import started_images
@@ -28,17 +25,16 @@ from buildguard.startup.variables.survey import started_images
 _OWN = {"K_SERVICE": "check", "K_CONFIGURATION": "check", "K_REVISION": "check-start"}
 
 
-def prove_start(report: CheckReport, cwd: Path, stage: str, tell: Callable[[str], None]) -> CheckReport:
+def prove_start(report: CheckReport, project: Project, stage: str, tell: Callable[[str], None]) -> CheckReport:
     """A report with what happens when the image starts; one with errors already is left as it is."""
     if report.image is None or report.errors:
         note = f"not started: {count(report.errors, 'error')} first" if report.errors else ""
         return report._replace(notes=(*report.notes, *filter(None, [note])))  # else it could not be read
     reference, _root = parse(stage)
-    scope = locate(cwd, ())
-    config = read_configs(scope.stage)
+    config = project.config
     try:
         with closing(daemons.connect()) as daemon:
-            names = start_variables(scope, config, images.find(daemon, reference, config.platform, None).command)
+            names = start_variables(project, images.find(daemon, reference, config.platform, None).command)
         request = StartRequest(
             StartOptions({**_OWN, **dict.fromkeys(names, STAND_IN)}), names, config.deploy.health or "/"
         )
@@ -54,7 +50,9 @@ def prove_start(report: CheckReport, cwd: Path, stage: str, tell: Callable[[str]
         note = f"start: {start.describe_start(result)}"
         diagnostics = (*report.diagnostics, *_early(reference, result))
         return report._replace(notes=(*report.notes, note), diagnostics=diagnostics, start=evidence)
-    return _not_started(report, reference, start.describe_failure(scope.root, request, result, log, "dir:."), evidence)
+    return _not_started(
+        report, reference, start.describe_failure(project.root, request, result, log, "dir:."), evidence
+    )
 
 
 def _not_started(
@@ -77,15 +75,15 @@ def _early(reference: str, result: OfflineResult) -> Iterator[Diagnostic]:
         yield Diagnostic(Code.BG502, Severity.WARNING, None, Range(), message, hint, None, "container")
 
 
-def start_variables(scope: WorkScope, config: Config, command: Sequence[str]) -> tuple[str, ...]:
+def start_variables(project: Project, command: Sequence[str]) -> tuple[str, ...]:
     """The variables that get stand-ins: those that a template sets; without one, those that the code requires at start.
 
     `command` is the image's own.
     """
     deployed = DeployedPort(command=CommandText(CommandPlace("the image", None), tuple(command))) if command else None
-    names = dict.fromkeys(config.deploy.required_env)
+    names = dict.fromkeys(project.config.deploy.required_env)
     env: set[str] = set()
-    for started in started_images(scope.stage, scope.repository, config, deployed=deployed):
+    for started in started_images(project.stage, project.repository, project.config, deployed=deployed):
         env.update(started.image.tree.model.env)
         if started.template.is_known:
             names |= dict.fromkeys(started.template.names)

@@ -25,8 +25,9 @@ from buildguard.diagnostic import display_path
 from buildguard.errors import UnprovenError, UsageError
 from buildguard.gcp import auth
 from buildguard.gcp.service_containers import AppContainer
+from buildguard.load import Project
+from buildguard.locate import WorkScope
 from buildguard.project import config as configs
-from buildguard.project import discovery
 from buildguard.project import ledger as ledgers
 from buildguard.project.attempts import ledger_path
 from buildguard.project.cloudbuild import truncate as cutting
@@ -34,9 +35,7 @@ from buildguard.project.config import Config
 from buildguard.project.deploy_table import DeployTable
 from buildguard.project.knative_service import read_service
 from buildguard.project.ledger import ServiceId
-from buildguard.project.nested_config import read_configs
 from buildguard.project.source_archive import PackedArchive, pack
-from buildguard.project.sources import SourceSelection, choose
 from buildguard.project.target import ImageService, Target
 from buildguard.stages.git_objects import GitStage, commit_of
 from buildguard.stages.worktree_changes import edited_paths
@@ -183,15 +182,17 @@ def _prepare_commit(request: DeployRequest, archive: Path) -> tuple[PreparedComm
         raise UsageError("nothing to deploy: this repository has no commits", hint="git init, git add, git commit")
     stage = commit_of(repository, repository.head)
     stage.keep_contents()  # each service looks at the same files
-    base, unsaved = _read_config(repository, stage, request)
+    committed = Project(WorkScope(repository.top, repository, stage, ()))
+    base, unsaved = _read_config(repository, committed.root_config, request)
     config = base.of_environment(request.env)
     tables = select_deploys(config, request.names, everything=request.all_services)
     for table in tables:
         _require_service(table, unsaved)
-    targets = _targets(stage, config)
+    project = Project(committed.place, config._replace(folders=committed.config.folders))
+    targets = project.targets
     source = _source(repository, targets, unsaved)
     packed = pack(stage, archive, worktree=repository.top if request.allow_dirty and source.dirty else None)
-    recipes = tuple(recipe.service for recipe in discovery.list_recipes(stage, config))
+    recipes = tuple(recipe.service for recipe in project.recipes)
     return PreparedCommit(request, config, repository, stage, source, archive, packed, base, recipes, targets), tables
 
 
@@ -337,12 +338,13 @@ def _options(request: DeployRequest, table: DeployTable) -> plans.DeployOptions:
     )
 
 
-def _read_config(repository: git.Repository, stage: GitStage, request: DeployRequest) -> tuple[Config, tuple[str, ...]]:
+def _read_config(
+    repository: git.Repository, committed: Config, request: DeployRequest
+) -> tuple[Config, tuple[str, ...]]:
     """The settings that count, and the files of the working tree whose settings differ from them.
 
     A deploy is of a commit and by the commit's settings; with --allow-dirty both are the working tree's.
     """
-    committed = configs.read_stage(stage)
     try:
         files = {
             name: (repository.top / name.decode()).read_bytes() for name in configs.FILES if _is_file(repository, name)
@@ -397,12 +399,6 @@ def _source(repository: git.Repository, targets: tuple[Target, ...], unsaved: tu
     dirty = tuple(display_path(path) for path in edited_paths(repository))
     pythons = tuple((target.python, target.found_in) for target in targets)
     return plans.DeploySource(repository.head, dirty, repository.is_pushed(), pythons, unsaved)
-
-
-def _targets(stage: GitStage, config: Config) -> tuple[Target, ...]:
-    sources = choose(stage, SourceSelection((), config.include, config.exclude)).sources
-    config = config._replace(folders=read_configs(stage).folders)
-    return tuple(discovery.discover_targets(stage, config, sources).targets)
 
 
 def _targets_of(commit: PreparedCommit, recipe: ImageService | None) -> tuple[tuple[str, str], ...]:

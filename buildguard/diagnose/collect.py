@@ -30,7 +30,7 @@ from buildguard.gcp.revision_names import COMMIT
 from buildguard.gcp.service_containers import AppContainer, UnknownContainerError
 from buildguard.gcp.service_state import Revision
 from buildguard.gcp.storage import ObjectUrl, StorageClient
-from buildguard.locate import locate
+from buildguard.load import Project
 from buildguard.project.attempts import DeployHistory
 from buildguard.project.cloudbuild.build_state import BuildState
 from buildguard.project.config import Config
@@ -63,11 +63,10 @@ def collect_evidence(
     evidence = Evidence()
     if not _is_asked(asked):
         return evidence
-    place = locate(cwd, ())
-    config = place.config
-    table = config.cloud
+    project = Project.load(cwd)
+    table = project.root_config.cloud
     where = CloudLocation(asked.project or table.project, asked.region or table.region)
-    sight = DiagnoseContext(cwd, place.repository, config, where, watcher)
+    sight = DiagnoseContext(cwd, project.repository, project.root_config, where, watcher)
     if asked.build:
         evidence += examine_build(_with_commit(sight, _commit_of_attempt(attempts, asked.build)), asked.build)
     if asked.revision:
@@ -322,7 +321,7 @@ def _variables(sight: DiagnoseContext, service: str, found: Revision) -> Evidenc
 
 def _declared(sight: DiagnoseContext) -> Config:
     """The configuration of the commit that something was made of; the one on disk has edits that were never deployed."""
-    return locate(sight.cwd, (f"commit:{sight.project}",) if sight.project else ()).config
+    return Project.load(sight.cwd, (f"commit:{sight.project}",) if sight.project else ()).root_config
 
 
 def _is_related(sight: DiagnoseContext, commit: str) -> bool:

@@ -10,6 +10,7 @@ from buildguard.diagnose.incident import MissingFile
 from buildguard.diagnose.known_messages import KnownMessageMatch
 from buildguard.diagnostic import UnreadableFile, display_path
 from buildguard.errors import GuardError, UnprovenError
+from buildguard.load import Project
 from buildguard.project import discovery
 from buildguard.project.ignore import docker, gcloud
 from buildguard.project.ignore.rules import IgnoreRule
@@ -48,7 +49,7 @@ class DeployedFiles:
         """The Dockerfiles with their contexts; none if they cannot be read."""
         if self._recipes is None:
             try:
-                self._recipes = list(discovery.list_recipes(self._place.stage, self._job.config))
+                self._recipes = list(Project(self._place, self._job.config).recipes)
             except GuardError:
                 self._recipes = []
         return self._recipes

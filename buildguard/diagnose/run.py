@@ -12,6 +12,7 @@ from pathlib import Path
 from buildguard.check.context import Job
 from buildguard.check.result import CheckReport
 from buildguard.check.run import build_report
+from buildguard.check.silent_watcher import SilentWatcher
 from buildguard.check.targets import judge_all
 from buildguard.compare.chain import Chain
 from buildguard.definitions import NamedTuple
@@ -30,7 +31,7 @@ from buildguard.diagnose.message_places import message_places
 from buildguard.diagnose.newest_python import REFUSED, NewestPython
 from buildguard.diagnose.redact import redact, redact_diagnosis
 from buildguard.diagnose.startup_places import StartMessages, startup_places
-from buildguard.diagnostic import Diagnostic, Range, Severity, Unproven, display_path
+from buildguard.diagnostic import Diagnostic, Range, Severity, Unproven, display_path, name_some
 from buildguard.errors import GuardError, UnprovenError
 from buildguard.project.attempts import DeployHistory
 from buildguard.project.sources import decides_target
@@ -43,19 +44,9 @@ _REFUSALS = REFUSED | _MISREAD
 _FROZEN = "<"
 _PROOF = frozenset({"compiled", "image"})
 _MOST_FAILURES = 300  # the last ones of a log lead
-_LONGEST_QUOTE, _MOST_NAMES, _NEIGHBOURS = 500, 5, 2
+_LONGEST_QUOTE, _NEIGHBOURS = 500, 2
 _MOST_EXCERPTS, _AROUND, _WIDEST = 20, 2, 400
 _NO_OPTIONS = DiagnoseOptions()
-
-
-class _SilentWatcher:
-    """A diagnosis takes its second without a bar."""
-
-    def update(self, done: int, total: int) -> None:
-        """Do nothing."""
-
-    def tell(self, text: str) -> None:
-        """Nor of what takes its time."""
 
 
 Subject = tuple[tuple[str, str], ...]  # a name ("service", "revision", "commit", …) and what it is
@@ -108,7 +99,7 @@ def diagnose(
 def examine(cwd: Path, log: bytes | None, asked: DiagnoseOptions, *, source: str = "") -> DiagnosisReport:
     """The same, with everything that a page shows."""
     attempts = _attempts(cwd)
-    evidence = collect_evidence(cwd, asked, _SilentWatcher(), attempts, has_log=log is not None)
+    evidence = collect_evidence(cwd, asked, SilentWatcher(), attempts, has_log=log is not None)
     whole = log if log is not None else evidence.log or None
     read = log_parser.read(whole or b"")
     base = deployed(cwd, source, evidence.commit)
@@ -291,7 +282,7 @@ class _DiagnosisBuilder:
         refused = [one for one in report.diagnostics if one.code in REFUSED and not self._is_deployed(one)]
         if refused:
             paths = sorted({one.path or "" for one in refused})
-            yield f"refused in the commit, and missing from the image or compiled there: {_names(paths)}"
+            yield f"refused in the commit, and missing from the image or compiled there: {name_some(paths)}"
         repository = self._where.repository
         if repository is None or not isinstance(self._where.stage, GitStage):
             return
@@ -301,7 +292,7 @@ class _DiagnosisBuilder:
         except UnprovenError:
             return
         if edited:
-            yield f"not examined, because it was not deployed: uncommitted changes in {_names(list(map(display_path, edited)))}"
+            yield f"not examined, because it was not deployed: uncommitted changes in {name_some(list(map(display_path, edited)))}"
 
     def excerpts(self, diagnosis: Diagnosis) -> Iterator[SourceExcerpt]:
         """The lines around each place of a diagnosis."""
@@ -322,7 +313,7 @@ class _DiagnosisBuilder:
     def _report(self, declared: Declared) -> CheckReport:
         if declared.untold:
             return CheckReport(".", (), (), (Unproven(None, None, declared.untold),), (), 0, 0.0)
-        return build_report(self._job, judge_all(self._job, _SilentWatcher()), time.monotonic())
+        return build_report(self._job, judge_all(self._job, SilentWatcher()), time.monotonic())
 
     # -------------------------------------------------------------------------------------- what is refused
 
@@ -388,8 +379,3 @@ def _judged_by(report: CheckReport) -> tuple[str, str]:
     verb = "predicted" if proof == "predicted" else "compiled"
     sources = "1 source" if report.files == 1 else f"{report.files} sources"
     return f"{sources}{place}, {verb} by {', '.join(dict.fromkeys(row.interpreter or '' for row in rows))}", proof
-
-
-def _names(paths: Sequence[str]) -> str:
-    more = f" and {len(paths) - _MOST_NAMES} more" if len(paths) > _MOST_NAMES else ""
-    return ", ".join(paths[:_MOST_NAMES]) + more

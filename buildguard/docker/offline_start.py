@@ -5,7 +5,6 @@ Nothing in it can reach a database, a queue or the metadata server, and nothing 
 
 from __future__ import annotations
 
-import ipaddress
 import json
 import time
 from collections.abc import Callable, Sequence
@@ -23,6 +22,7 @@ from buildguard.errors import GuardError, Reason, UnprovenError
 from buildguard.remote import program
 from buildguard.stages.archives.tar import MemberKind, TarReader
 from buildguard.system import process
+from buildguard.system.addresses import is_loopback
 
 _PROBE = program("start_probe.py")
 _ACCESS = program("access_probe.py")
@@ -47,7 +47,7 @@ class Probe(NamedTuple):
 
     def reachable(self, port: int) -> bool:
         """Whether something listens on the port at an address that Cloud Run can reach."""
-        return any(number == port and not _is_loopback(address) for address, number in self.listeners)
+        return any(number == port and not is_loopback(address) for address, number in self.listeners)
 
     @property
     def shown(self) -> tuple[str, ...]:
@@ -269,12 +269,6 @@ def read_access(output: bytes) -> AccessResult | None:
         return AccessResult(int(seen["user"]), unreadable, unwritable)
     except (ValueError, LookupError, TypeError):
         return None
-
-
-def _is_loopback(address: str) -> bool:
-    ip = ipaddress.ip_address(address)
-    mapped = getattr(ip, "ipv4_mapped", None)
-    return (mapped or ip).is_loopback
 
 
 # ------------------------------------------------------------------------------------------ why a program cannot start

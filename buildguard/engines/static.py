@@ -15,7 +15,6 @@ from collections.abc import Container, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from buildguard.codes import RULE_ERRORS
 from buildguard.definitions import lazy_pattern
 from buildguard.diagnostic import Range
 from buildguard.engines.engine import EngineName, Outcome, ReadyEngine, Rejection, Source, UnavailableEngine
@@ -207,7 +206,7 @@ def _has_newer_fstring(data: bytes, minor: int) -> bool:
     from buildguard.fstrings import rules
 
     text = decode_source(data)
-    return text is None or any(finding.code in RULE_ERRORS for finding in rules.findings(data, minor))
+    return text is None or rules.refuses(data, minor)
 
 
 def _refused_there(own: Outcome, version: PythonVersion) -> Rejection | None:

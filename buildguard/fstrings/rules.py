@@ -123,5 +123,10 @@ def findings(data: bytes, minor: int) -> tuple[Finding, ...]:
     return () if text is None else tuple(finding for judged in judge(text, minor) for finding in judged.findings)
 
 
+def refuses(data: bytes, minor: int) -> bool:
+    """Whether Python 3.`minor` refuses an f-string of a source."""
+    return any(finding.code in RULE_ERRORS for finding in findings(data, minor))
+
+
 def _message(code: Code, what: str) -> str:
     return f"{_MESSAGES[code]}: {what}" if what else _MESSAGES[code]

@@ -7,7 +7,6 @@ Google's own library. `STORAGE_EMULATOR_HOST` is read by Google's own client; `B
 
 from __future__ import annotations
 
-import ipaddress
 import os
 import re
 import time
@@ -19,6 +18,7 @@ from urllib.parse import urlsplit
 from buildguard.definitions import NamedTuple, lazy_pattern
 from buildguard.errors import UnprovenError, UsageError
 from buildguard.gcp import failures, permissions, setup
+from buildguard.system.addresses import is_loopback
 
 STORAGE, CLOUDBUILD, RUN = "STORAGE_EMULATOR_HOST", "BUILDGUARD_CLOUDBUILD_ENDPOINT", "BUILDGUARD_RUN_ENDPOINT"
 LOGGING = "BUILDGUARD_LOGGING_ENDPOINT"
@@ -60,20 +60,11 @@ def emulator(variable: str, environ: Mapping[str, str] = os.environ) -> Endpoint
         port = None
     if address.scheme not in {"grpc", "http"} or not address.hostname or not port:
         raise UsageError(f"{variable}={text} is no address", hint=f"{variable}=http://127.0.0.1:PORT")
-    if not _is_loopback(address.hostname):
+    if not is_loopback(address.hostname):
         raise UsageError(
             f"{variable} names {address.hostname}, and an emulator has to be on this machine", hint="127.0.0.1"
         )
     return Endpoint(address.scheme, f"{address.hostname}:{port}")
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def project() -> str:

@@ -40,7 +40,7 @@ class JobState(NamedTuple):
     @property
     def container(self) -> Container:
         """The app's container. Raises UnknownContainerError."""
-        return self.containers[self.app.place_in(self.containers, self.name)] if self.containers else Container()
+        return self.app.pick(self.containers, self.name)
 
 
 class TaskState(NamedTuple):
@@ -136,7 +136,9 @@ class CloudRunJobsClient(RunConnection):
         pause, current = _PAUSE, started
         while not current.is_done:
             if time.monotonic() > until:
-                raise UnprovenError(f"the execution {_short(current.name)} did not end within {seconds:.0f} seconds")
+                raise UnprovenError(
+                    f"the execution {short_name(current.name)} did not end within {seconds:.0f} seconds"
+                )
             time.sleep(pause)
             pause = min(pause * 1.5, _LONGEST_PAUSE)
             current = self.execution(current.name)
@@ -144,7 +146,7 @@ class CloudRunJobsClient(RunConnection):
 
     def tasks(self, execution: str) -> list[TaskState]:
         """The tasks of an execution, in their order."""
-        with translate_errors(f"asking about the tasks of {_short(execution)}"):
+        with translate_errors(f"asking about the tasks of {short_name(execution)}"):
             listed = self._tasks.list_tasks(parent=execution)
             return sorted((_task(self._types, task) for task in listed), key=lambda task: task.number)
 
@@ -153,7 +155,7 @@ class CloudRunJobsClient(RunConnection):
         timeout = task.timeout.total_seconds() if task.timeout else _TASK_TIMEOUT
         retries = task.max_retries if "max_retries" in task else _RETRIES
         return JobState(
-            name=_short(job.name),
+            name=short_name(job.name),
             etag=job.etag,
             reconciling=job.reconciling,
             containers=read_containers(task.containers),
@@ -180,7 +182,7 @@ class CloudRunJobsClient(RunConnection):
         task = job.template.template
         if not task.containers:
             task.containers = [self._types.Container(name=self._app.name)]
-        app = task.containers[self._app.place_in(read_containers(task.containers), _short(job.name) or "the job")]
+        app = task.containers[self._app.place_in(read_containers(task.containers), short_name(job.name) or "the job")]
         app.image = new.image
         env = {variable.name: variable for variable in app.env}
         env |= {name: self._types.EnvVar(name=name, value=value) for name, value in new.env.items()}
@@ -199,8 +201,9 @@ class CloudRunJobsClient(RunConnection):
         return f"projects/{self.project}/locations/{self.region}/jobs/{job}"
 
 
-def _short(name: str) -> str:
-    return name.rpartition("/")[2]
+def short_name(resource: str) -> str:
+    """The last part of a resource's name."""
+    return resource.rpartition("/")[2]
 
 
 def _execution(types: Any, execution: Any) -> ExecutionState:

@@ -56,6 +56,10 @@ class AppContainer(NamedTuple):
     repository: str = ""
     name: str = ""
 
+    def pick(self, containers: Sequence[Container], owner: str) -> Container:
+        """The app's container, an empty one of none at all. Raises UnknownContainerError."""
+        return containers[self.place_in(containers, owner)] if containers else Container()
+
     def place_in(self, containers: Sequence[Container], owner: str) -> int:
         """Its place among the containers of `owner`. Raises UnknownContainerError for no match, or several."""
         matches = self.matches(containers)

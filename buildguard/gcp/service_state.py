@@ -50,7 +50,7 @@ class ServiceState(NamedTuple):
     @property
     def container(self) -> Container:
         """The app's container. Raises UnknownContainerError."""
-        return self.containers[self.app.place_in(self.containers, self.name)] if self.containers else Container()
+        return self.app.pick(self.containers, self.name)
 
     @property
     def env(self) -> Mapping[str, str | None]:
@@ -103,7 +103,7 @@ class Revision(NamedTuple):
     @property
     def container(self) -> Container:
         """The app's container. Raises UnknownContainerError."""
-        return self.containers[self.app.place_in(self.containers, self.name)] if self.containers else Container()
+        return self.app.pick(self.containers, self.name)
 
     @property
     def env(self) -> Mapping[str, str | None]:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterable
 from functools import cached_property
 
-from buildguard.definitions import lazy_pattern
+from buildguard.definitions import lazy_pattern, words
 from buildguard.imports import standard_names
 
 # Files in which a project declares what is installed.
@@ -18,7 +18,7 @@ _BUILD_SYSTEM = lazy_pattern(r"^\[build-system\].*?(?=^\[|\Z)", re.MULTILINE | r
 _SETUP_IMPORTS = lazy_pattern(r"^\s*(from|import) .*$", re.MULTILINE)
 # What depends on them, where no lock file shows the whole closure.
 _DEPENDENTS = {
-    "setuptools": standard_names.words("""
+    "setuptools": words("""
         apache-beam astroid gevent google-cloud-bigtable grpcio-tools gunicorn horovod kubernetes lightning nodeenv numba
         opentelemetry-instrumentation pip-tools pkgutil-resolve-name pyramid pytorch-lightning setuptools-scm spacy sphinx
         supervisor tensorboard tensorflow thinc torch triton zope.interface

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from buildguard.definitions import lazy_pattern
-from buildguard.imports.lock import normalize
+from buildguard.project.package_names import normalize
 
 _SHORTEST = 4  # letters of a name that means something inside of another
 _STUBS = lazy_pattern(r"types-.+|.+-stubs")

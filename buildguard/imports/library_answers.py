@@ -8,11 +8,11 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import TypeAlias
 
-from buildguard.definitions import NamedTuple
+from buildguard.definitions import NamedTuple, words
 from buildguard.imports import standard_names
 
 # Functions of `os` and its like that a C library or kernel may lack.
-_BUILD_NAMES = standard_names.words("""
+_BUILD_NAMES = words("""
     copy_file_range eventfd eventfd_read eventfd_write getrandom getresgid getresuid grantpt lchflags lchmod login_tty
     memfd_create pidfd_getfd pidfd_open pidfd_send_signal posix_fadvise posix_fallocate posix_openpt posix_spawn
     posix_spawnp preadv ptsname pwritev sched_getaffinity sched_setaffinity setns splice timerfd_create timerfd_gettime

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import posixpath
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from buildguard.definitions import NamedTuple, lazy_pattern
 from buildguard.errors import UsageError
 from buildguard.project import toml
+from buildguard.project.package_names import normalize
 
 LOCKS = ("uv.lock", "pylock.toml", "poetry.lock")
 _NAME = lazy_pattern(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
@@ -26,11 +26,6 @@ class LockedPackages(NamedTuple):
     production: frozenset[str]
     development: frozenset[str]
     local: frozenset[str]
-
-
-def normalize(name: str) -> str:
-    """The name of a distribution as indexes compare it."""
-    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def read_lock(file: str, data: bytes, pyproject: bytes | None) -> LockedPackages | None:

@@ -10,8 +10,9 @@ from typing import Any
 from buildguard.definitions import NamedTuple, lazy_pattern
 from buildguard.errors import UsageError
 from buildguard.imports.distributions import ModuleIndex, resembles
-from buildguard.imports.lock import LOCKS, normalize
+from buildguard.imports.lock import LOCKS
 from buildguard.project import toml
+from buildguard.project.package_names import normalize
 
 _FILE = lazy_pattern(
     r"(?:^|/)(?:[\w.-]*requirements?[\w.-]*\.(?:txt|in)|requirements/[^/]+\.(?:txt|in)|constraints[\w.-]*\.txt|pyproject\.toml"

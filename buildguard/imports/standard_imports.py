@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from buildguard.codes import Code
-from buildguard.definitions import NamedTuple
+from buildguard.definitions import NamedTuple, words
 from buildguard.diagnostic import Finding, Range, Severity
 from buildguard.imports import standard_names
 from buildguard.imports.library_answers import Availability, LibraryAnswer, Question
@@ -20,7 +20,7 @@ _MOVED = (
     (
         "typing",
         "typing_extensions",
-        standard_names.words(
+        words(
             """
             Annotated Concatenate Final Literal LiteralString Never NotRequired ParamSpec Protocol ReadOnly Required Self
             TypeAlias TypeAliasType TypeGuard TypeIs TypedDict TypeVarTuple Unpack assert_never assert_type
@@ -31,7 +31,7 @@ _MOVED = (
     (
         "collections",
         "collections.abc",
-        standard_names.words(
+        words(
             """
             AsyncGenerator AsyncIterable AsyncIterator Awaitable ByteString Callable Collection Container Coroutine Generator
             Hashable ItemsView Iterable Iterator KeysView Mapping MappingView MutableMapping MutableSequence MutableSet

@@ -4,11 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-
-def words(text: str) -> frozenset[str]:
-    """The words of a text, as a set."""
-    return frozenset(text.split())
-
+from buildguard.definitions import words
 
 # Every version from 3.8 to 3.15 has these.
 _ALWAYS = words("""

@@ -16,13 +16,11 @@ from buildguard.deploy.fleet import FleetReport, deploy_all
 from buildguard.deploy.prepare import DeployRequest
 from buildguard.diagnostic import count
 from buildguard.errors import GuardError, UsageError
-from buildguard.locate import locate
+from buildguard.load import Project
 from buildguard.loop import between, frozen
 from buildguard.loop.frozen import FrozenRules
 from buildguard.loop.state import LoopState, StateFile, new_state
 from buildguard.project.attempts import ledger_path
-from buildguard.project.config import Config
-from buildguard.system import git
 from buildguard.system.fork_event import refuse_fork_event
 
 _INTERRUPTED = 130
@@ -81,15 +79,15 @@ class _Loop:
         self._cycles: list[FleetReport] = []
         self._agreed = False
         head = between.head_of(request.cwd)
-        repository = git.repository_of(request.cwd)
-        assert repository is not None
+        project = _project_at(request.cwd, head)
+        assert project.repository is not None
         what = ",".join(
             [*request.services, "*" * request.all_services, request.service, request.project, request.region]
         )
-        self._file = StateFile(ledger_path(repository), what)
+        self._file = StateFile(ledger_path(project.repository), what)
         if options.restart:
             self._file.remove()
-        self._state = self._file.read() or new_state(frozen.rules_of(_config_at(request.cwd, head)))
+        self._state = self._file.read() or new_state(frozen.rules_of(project.root_config))
         if self._state.cycles:
             self._tell(f"loop: continued after {count(self._state.cycles, 'cycle')}")
 
@@ -157,7 +155,9 @@ class _Loop:
     # -------------------------------------------------------------------------------------- what is frozen
 
     def _check_rules(self, head: str) -> None:
-        changed = frozen.changed_rules(self._state.frozen.rules, frozen.rules_of(_config_at(self._request.cwd, head)))
+        changed = frozen.changed_rules(
+            self._state.frozen.rules, frozen.rules_of(_project_at(self._request.cwd, head).root_config)
+        )
         if changed:
             raise _StoppedError(f"commit {head[:12]} changes {', '.join(changed)}, which this loop froze: {_PERSON}")
 
@@ -226,5 +226,5 @@ def _finished(report: FleetReport, *, bad: bool = False) -> list[FinishedCycle]:
     return [finished for finished in every if not (bad and finished.record.is_green)]
 
 
-def _config_at(cwd: Path, commit: str) -> Config:
-    return locate(cwd, (f"commit:{commit}",)).config
+def _project_at(cwd: Path, commit: str) -> Project:
+    return Project.load(cwd, (f"commit:{commit}",))

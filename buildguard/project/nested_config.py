@@ -16,9 +16,9 @@ _TOOLING = frozenset({".devcontainer", ".github", ".gitlab", ".git", "node_modul
 _OF_FOLDER = frozenset({"file", "target", "target_line", "image_line", "exclude", "ignore", "per_file_ignores"})
 
 
-def read_configs(stage: Stage) -> Config:
-    """The configuration at the root, with those of folders below it; raises UsageError and UnprovenError."""
-    config = configs.read_stage(stage)
+def add_folders(stage: Stage, root: Config) -> Config:
+    """The configuration at the root with those of folders below it; raises UsageError and UnprovenError."""
+    config = root
     for nested in _nested(stage, config):
         config = _add(config, nested)
     return config

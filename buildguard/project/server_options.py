@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from enum import StrEnum
 from types import MappingProxyType
 
-from buildguard.definitions import NamedTuple
+from buildguard.definitions import NamedTuple, words
 
 
 class OptionRole(StrEnum):
@@ -105,10 +105,6 @@ def _values(plain: str, **roles: str) -> dict[str, OptionRole]:
     return dict.fromkeys(plain.split(), OptionRole.PLAIN) | named
 
 
-def _flags(options: str) -> frozenset[str]:
-    return frozenset(options.split())
-
-
 _GUNICORN = ServerSyntax(
     _values(
         "-w --workers -k --worker-class --threads --worker-connections --max-requests --max-requests-jitter -t --timeout "
@@ -124,7 +120,7 @@ _GUNICORN = ServerSyntax(
         config="-c --config",
         socket="--paste --paster",
     ),
-    _flags(
+    words(
         "--reload --preload -D --daemon --check-config --print-config --spew --no-sendfile --reuse-port --capture-output "
         "--enable-stdio-inheritance -R --proxy-protocol --disable-redirect-access-to-syslog --log-syslog --initgroups "
         "--suppress-ragged-eofs --do-handshake-on-connect --strip-header-spaces --permit-obsolete-folding "
@@ -147,7 +143,7 @@ _UVICORN = ServerSyntax(
         path="--app-dir",
         socket="--uds --fd",
     ),
-    _flags(
+    words(
         "--factory --reload --access-log --no-access-log --use-colors --no-use-colors --proxy-headers --no-proxy-headers "
         "--server-header --no-server-header --date-header --no-date-header"
     ),
@@ -165,7 +161,7 @@ _HYPERCORN = ServerSyntax(
         bind="-b --bind",
         config="-c --config",
     ),
-    _flags("--debug --reload"),
+    words("--debug --reload"),
     host="127.0.0.1",
     port="8000",
     attribute="app",
@@ -177,7 +173,7 @@ _FLASK = ServerSyntax(
         host="-h --host",
         port="-p --port",
     ),
-    _flags(
+    words(
         "--debug --no-debug --reload --no-reload --debugger --no-debugger --with-threads --without-threads "
         "--eager-loading --lazy-loader"
     ),
@@ -193,14 +189,14 @@ _FASTAPI = ServerSyntax(
         attribute="--app",
         app="-e --entrypoint",
     ),
-    _flags("--reload --no-reload --proxy-headers --no-proxy-headers --verbose --no-verbose"),
+    words("--reload --no-reload --proxy-headers --no-proxy-headers --verbose --no-verbose"),
     {"PORT": OptionRole.PORT},
     "0.0.0.0",  # noqa: S104
     "$PORT",
 )
 _FUNCTIONS = ServerSyntax(
     _values("--signature-type --gateway", attribute="--target", source="--source", host="--host", port="--port"),
-    _flags("--debug --dry-run"),
+    words("--debug --dry-run"),
     {"FUNCTION_TARGET": OptionRole.ATTRIBUTE, "FUNCTION_SOURCE": OptionRole.SOURCE},
     "0.0.0.0",  # noqa: S104
     "$PORT",
@@ -213,7 +209,7 @@ _DAPHNE = ServerSyntax(
         port="-p --port",
         socket="-u --unix-socket --fd -e --endpoint",
     ),
-    _flags("--proxy-headers --no-server-name"),
+    words("--proxy-headers --no-server-name"),
     host="127.0.0.1",
     port="8000",
 )
@@ -228,7 +224,7 @@ _WAITRESS = ServerSyntax(
         path="--app-path",
         socket="--unix-socket --app",
     ),
-    _flags("--call --expose-tracebacks --no-expose-tracebacks --clear-untrusted-proxy-headers --ipv4 --no-ipv4 --ipv6"),
+    words("--call --expose-tracebacks --no-expose-tracebacks --clear-untrusted-proxy-headers --ipv4 --no-ipv4 --ipv6"),
     host="0.0.0.0",  # noqa: S104
     port="8080",
 )
@@ -248,7 +244,7 @@ _CELERY = ServerSyntax(
         app="-A --app",
         folder="--workdir",
     ),
-    _flags(
+    words(
         "-E --task-events -B --beat --without-gossip --without-mingle --without-heartbeat --purge --discard -D --detach "
         "-q --quiet -C --no-color --skip-checks"
     ),

@@ -54,7 +54,7 @@ def pack(stage: GitStage, file: Path, *, prefix: bytes = b"", worktree: Path | N
     sent = [entry for entry in sent if entry.path != manifests.CARRIED]
     mtime = stage.repository.time_of(stage.commit)
     committed = (
-        ArchiveItem(row.path[len(prefix) :], _mode(row), _require_blob(row, blob), mtime)
+        ArchiveItem(row.path[len(prefix) :], manifests.known_mode(row.mode), _require_blob(row, blob), mtime)
         for row, blob in stage.blobs([rows[entry.path] for entry in sent])
     )
     dirty: list[bytes] = []
@@ -78,7 +78,7 @@ def _entries_of(stage: GitStage, rows: Mapping[bytes, git.GitEntry]) -> dict[byt
     blobs = stage.blobs([rows[path] for path in links.values()])
     texts = {links[row.path]: _require_blob(row, blob) for row, blob in blobs}
     return {
-        path: ManifestEntry(path, _mode(row), 0, manifests.Sha256(""), text=texts.get(path, b""))
+        path: ManifestEntry(path, manifests.known_mode(row.mode), 0, manifests.Sha256(""), text=texts.get(path, b""))
         for path, row in rows.items()
     }
 
@@ -150,10 +150,6 @@ def _folders(paths: Iterable[bytes]) -> set[bytes]:
             parents.add(folder)
             folder = folder.rpartition(b"/")[0]
     return parents
-
-
-def _mode(row: git.GitEntry) -> str:
-    return row.mode if row.mode in manifests.MODES else manifests.FILE
 
 
 def _content(stage: GitStage, row: git.GitEntry | None) -> bytes | None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from buildguard.definitions import NamedTuple, lazy_pattern
 from buildguard.errors import UsageError
-from buildguard.project import dockerfile, toml, yaml
+from buildguard.project import toml, yaml
 from buildguard.project.image_build import BuildInput, build_model
 from buildguard.project.image_model import CommandForm, ImageCommand, ImageModel
 from buildguard.project.start_command import CommandPlace, CommandText, combine
@@ -59,13 +59,6 @@ def _command_text(command: ImageCommand | None, path: str) -> CommandText | None
     place = CommandPlace(path, command.line)
     is_shell = command.form is CommandForm.SHELL
     return CommandText(place, text=command.text) if is_shell else CommandText(place, command.words)
-
-
-def parse_instruction(text: str, path: str, line: int) -> CommandText:
-    """The command of an ENTRYPOINT or CMD; a list that is not valid JSON is shell form, as docker has it."""
-    place = CommandPlace(path, line)
-    words = dockerfile.exec_words(text)
-    return CommandText(place, text=text.strip()) if words is None else CommandText(place, tuple(words))
 
 
 def override(

@@ -31,7 +31,7 @@ class GitSnapshotter:
         for row, blob in self.stage.blobs(row for row in rows if row.mode != git.SUBMODULE):
             path = self._below(row)
             if not isinstance(blob, UnreadableFile):
-                entries.append(manifests.of_bytes(path, _mode(row), blob, row.oid))
+                entries.append(manifests.of_bytes(path, manifests.known_mode(row.mode), blob, row.oid))
                 marks[path] = _mark(path, blob)
             elif not blob.damaged:
                 unproven.append(Unproven(display_path(path), None, blob.reason))
@@ -89,11 +89,6 @@ class GitSnapshotter:
         return [
             path[len(self._prefix) :] for path in self.stage.repository.conflicts() if path.startswith(self._prefix)
         ]
-
-
-def _mode(row: git.GitEntry) -> str:
-    """A row's mode as manifests have it: old repositories contain 100664."""
-    return row.mode if row.mode in manifests.MODES else manifests.FILE
 
 
 def _mark(path: bytes, content: bytes) -> str:

@@ -33,6 +33,11 @@ _SHA1_DIGITS = 40
 Sha256 = NewType("Sha256", str)
 
 
+def known_mode(mode: str) -> str:
+    """A mode of git as manifests have it: old repositories contain 100664."""
+    return mode if mode in MODES else FILE
+
+
 class ManifestEntry(NamedTuple):
     """One path of a stage.
 

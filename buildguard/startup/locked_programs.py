@@ -8,10 +8,11 @@ from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 
 from buildguard.definitions import lazy_pattern
-from buildguard.imports.lock import LOCKS, normalize, read_lock
+from buildguard.imports.lock import LOCKS, read_lock
 from buildguard.imports.locked_source import explain_open_lock, installs_groups
 from buildguard.project import dockerfile
 from buildguard.project.image_build import knows_base
+from buildguard.project.package_names import normalize
 from buildguard.startup.image_start import ImageStart
 
 # The distribution that brings each program.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import ipaddress
 import posixpath
 import re
 
@@ -15,6 +14,7 @@ from buildguard.startup.findings import FindingPlace, StartupFindings
 from buildguard.startup.image_start import ImageStart
 from buildguard.startup.script_servers import ScriptServer, script_servers
 from buildguard.startup.source_facts import read_facts
+from buildguard.system.addresses import is_loopback
 
 _PROXIES = lazy_pattern(r"\b(?:nginx|caddy|haproxy|envoy|traefik|apache2|httpd|supervisor|supervisord)\b")
 _ALL = "0.0.0.0"  # noqa: S104  an address to compare with
@@ -76,16 +76,6 @@ def _check_address(
         findings.add(Code.BG705, place, message, f"listen on $PORT, or deploy with --port {listener.port}")
     elif not deployed.port and listener.port != "8080":
         findings.leave_open(place, f"whether port {listener.port} is the container's is not known")
-
-
-def is_loopback(host: str) -> bool:
-    """Whether an address is reached from inside the container alone."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 # ------------------------------------------------------------------------------------------ servers in a script

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+import buildguard
 from buildguard.check.write_back import replace
 from buildguard.stages.filesystem import FolderStage
 from buildguard.stages.stage import Entry, EntryKind
@@ -265,6 +266,27 @@ def test_what_cannot_be_read_is_not_clean(project: Callable[..., Project]) -> No
 
     assert result.code == 3
     assert "unproven: a.py: its bytes cannot be decoded" in result.out
+
+
+def test_what_no_engine_answers_is_not_clean(project: Callable[..., Project], tmp_path: Path) -> None:
+    made = project({"a.py": "x = 1\n", "buildguard.toml": 'target = ["3.11"]\nengine = ["interpreter"]\n'})
+    made.env["PATH"] = f"{interpreter('3.13').parent}:{_git_alone(tmp_path)}"
+    made.env["PYENV_ROOT"] = made.env["HOME"] = str(tmp_path / "nothing")
+
+    result = made.run("fix", "--target", "3.9")
+
+    assert (result.code, made.check("--target", "3.9").code) == (3, 3)
+    assert "no Python 3.9 on this machine" in result.out
+
+
+def test_check_decides_what_is_fixed(project: Callable[..., Project], monkeypatch: pytest.MonkeyPatch) -> None:
+    made = project({**_DOCKERFILE, "a.py": _BEFORE})
+    with monkeypatch.context() as patched:
+        patched.setattr("buildguard.check.fix.judge_shares", lambda *_arguments: None)
+        assert not buildguard.fix(root=made.path).files
+    assert (made.path / "a.py").read_text() == _BEFORE
+
+    assert [file.written for file in buildguard.fix(root=made.path).files] == [True]
 
 
 def test_deleted_sources_are_not_clean(repository: Callable[..., Project]) -> None:

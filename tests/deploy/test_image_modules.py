@@ -22,6 +22,7 @@ from buildguard.imports.resolver import SearchPath
 from buildguard.remote import import_modules
 from tests import images
 from tests.conftest import Project, interpreter
+from tests.project.memory import empty_project
 
 _TEXTS = {
     "/srv/main.py": "import os\nfrom app import web, missing\nimport flask\ntry:\n    import fast\nexcept ImportError:\n    pass\ndef f():\n    import app.late\n",
@@ -111,7 +112,7 @@ def test_an_image_is_needed() -> None:
     for flag in ("--imports", "--start"):
         with pytest.raises(UsageError, match=f"{flag} executes an image"):
             CliRunner().invoke(check, [flag, "."], catch_exceptions=False)
-    assert import_all(CheckReport(".", (), (), (), (), 0, 0.0), Path(), "image:x", print).notes == ()
+    assert import_all(CheckReport(".", (), (), (), (), 0, 0.0), empty_project(), "image:x", print).notes == ()
 
 
 def test_events_from_forks_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,9 +18,11 @@ from buildguard.docker.images import Image
 from buildguard.docker.offline_start import AccessResult, EntrypointError, OfflineResult
 from buildguard.docker.serve import StartOptions
 from buildguard.errors import UnprovenError
+from buildguard.load import Project as LoadedProject
 from buildguard.remote import access_probe
 from tests import images
 from tests.conftest import Project
+from tests.project.memory import empty_project
 
 _DOCKERFILE = "FROM python:3.11-slim\nWORKDIR /srv\nCOPY . .\nCMD python main.py\n"
 _FINE = OfflineResult(True, 2.0, 200, bound=("0.0.0.0:8080", "[::]:8080"), bound_after=1.5, useful_after=2.0)
@@ -49,7 +51,7 @@ def _prove(
     monkeypatch.setattr("buildguard.docker.images.find", lambda *_arguments: image)
     (tmp_path / "Dockerfile").write_text(_DOCKERFILE)
     (tmp_path / "main.py").write_text("import os\nA = os.environ['DATABASE_URL'], os.environ['PORT']\n")
-    return prove_start(_report(), tmp_path, "image:web", lambda _text: None), asked
+    return prove_start(_report(), LoadedProject.load(tmp_path), "image:web", lambda _text: None), asked
 
 
 def test_what_is_observed_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -100,14 +102,14 @@ def test_an_image_that_does_not_start(
     assert any(expected[1] in text for text in texts), texts
 
 
-def test_an_image_with_errors_is_not_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(image_start, "locate", None)
+def test_an_image_with_errors_is_not_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(image_start, "images", None)
     error = Diagnostic(Code.BG101, Severity.ERROR, "a.py", Range(1), "x", "")
 
-    assert prove_start(_report(diagnostics=(error,)), tmp_path, "image:web", print).notes == (
+    assert prove_start(_report(diagnostics=(error,)), empty_project(), "image:web", print).notes == (
         "not started: 1 error first",
     )
-    assert prove_start(_report()._replace(image=None), tmp_path, "image:web", print).start is None
+    assert prove_start(_report()._replace(image=None), empty_project(), "image:web", print).start is None
 
 
 def test_folders_that_a_user_cannot_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

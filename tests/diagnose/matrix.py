@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from buildguard.check.run import check
+from buildguard.check.silent_watcher import SilentWatcher
 from buildguard.diagnose.evidence import DiagnoseOptions
 from buildguard.diagnose.run import examine
 from buildguard.gcp.cloud_build import CloudBuildClient, source_of
@@ -333,7 +334,7 @@ class World:
                 with CloudBuildClient(pause=0.05) as cloud:
                     identity = cloud.wait(cloud.submit(_plain(repo, self._folder, fault)), 60, grace=5).id
             else:
-                check(CheckRequest(cwd=repo, engine="cloud"), locate(repo, ("commit:HEAD",)), _Quiet())
+                check(CheckRequest(cwd=repo, engine="cloud"), locate(repo, ("commit:HEAD",)), SilentWatcher())
                 identity = next(one.id for one in emulator.builds.find("emulated", "") if one.id not in known)
             self._builds[fault, repo] = identity
         return self._builds[fault, repo]
@@ -364,14 +365,6 @@ def _server() -> str:
     files = {"serve.py": _SERVER}
     tag = f"{images.REPOSITORY}/matrix-server:1"
     return images.kept(tag, images.base("3.11"), files, ['CMD ["python3", "/serve.py"]'])
-
-
-class _Quiet:
-    def update(self, done: int, total: int) -> None:
-        """No one looks."""
-
-    def tell(self, text: str) -> None:
-        """No one reads."""
 
 
 def _plain(repo: Path, folder: Path, fault: str) -> dict[str, Any]:

@@ -8,13 +8,14 @@ import pytest
 
 from buildguard.check.project_imports import open_environment
 from buildguard.imports.distributions import ModuleIndex, known_modules, resembles
-from buildguard.imports.lock import LockedPackages, normalize, read_lock
+from buildguard.imports.lock import LockedPackages, read_lock
 from buildguard.imports.locked_source import LockedSource, explain_open_lock, installs_groups
 from buildguard.imports.requirements import read_requirements
 from buildguard.imports.site_packages import InstalledSource
 from buildguard.imports.standard import LibraryModules
 from buildguard.imports.third_party import UnknownPackages
 from buildguard.project.discovery import ImageRecipe
+from buildguard.project.package_names import normalize
 from buildguard.project.target import Certainty, ContextBasis, ImageService, PythonVersion, Target
 from tests.imports.projects import TextProject, lines_of
 

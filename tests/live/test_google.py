@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from buildguard.check.run import check
+from buildguard.check.silent_watcher import SilentWatcher
 from buildguard.errors import UnprovenError
 from buildguard.gcp.build_log import LogTail
 from buildguard.gcp.cloud_build import CloudBuildClient, source_of
@@ -142,15 +143,8 @@ def test_the_engine_end_to_end(repository: Callable[..., Project]) -> None:
         {"Dockerfile": f"FROM {_IMAGE}\nCOPY . .\n", "app/a.py": "x = 1\n", "app/b.py": BROKEN_BEFORE_312}
     )
 
-    class Quiet:
-        def update(self, done: int, total: int) -> None:
-            """No one looks."""
-
-        def tell(self, text: str) -> None:
-            """No one listens."""
-
     request = CheckRequest(cwd=made.path, engine="cloud", project=_PROJECT, verify_download=True)
-    report = check(request, locate(made.path, ()), Quiet())
+    report = check(request, locate(made.path, ()), SilentWatcher())
 
     assert [one.path for one in report.diagnostics if one.severity == "error"] == ["app/b.py"]
     assert report.chain is not None

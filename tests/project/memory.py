@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from buildguard.diagnostic import UnreadableFile
+from buildguard.load import Project
+from buildguard.locate import WorkScope
 from buildguard.stages.stage import Entry, EntryKind
 
 if TYPE_CHECKING:
@@ -34,3 +36,9 @@ class MemoryStage:
 
     def sources(self) -> list[Entry]:
         return [entry for entry in self.entries() if entry.path.endswith(b".py")]
+
+
+def empty_project() -> Project:
+    """A project without files."""
+    stage = MemoryStage({})
+    return Project(WorkScope(stage.root, None, stage, ()))

@@ -7,9 +7,10 @@ from collections.abc import Callable
 import pytest
 
 from buildguard.errors import UsageError
+from buildguard.project.config import Config, read_stage
 from buildguard.project.discovery import discover_targets
 from buildguard.project.folder_services import services_in
-from buildguard.project.nested_config import read_configs
+from buildguard.project.nested_config import add_folders
 from buildguard.project.target import Certainty, ContextBasis, ImageService, Target
 from buildguard.stages.stage import Entry, EntryKind
 from tests.conftest import BROKEN_BEFORE_312, Project
@@ -24,7 +25,7 @@ _API = {
 
 def _targets(files: dict[str, str], *flags: str) -> tuple[dict[str | None, str], tuple[str, ...]]:
     stage = MemoryStage(files)
-    config = read_configs(stage)
+    config = add_folders(stage, read_stage(stage))
     sources = [Entry(name.encode(), EntryKind.FILE) for name in files if name.endswith(".py")]
     discovered = discover_targets(stage, config, sources, flags)
     return {_name(target): f"{target.python} {target.found_in}" for target in discovered.targets}, (
@@ -98,7 +99,7 @@ def test_patterns_hold_for_the_folder_alone() -> None:
         }
     )
 
-    config = read_configs(stage)
+    config = add_folders(stage, read_stage(stage))
 
     assert config.file == "buildguard.toml"
     assert config.exclude == ("vendor/", "/api/**/old", "/api/gen/x", "!/api/a/b")
@@ -108,7 +109,7 @@ def test_patterns_hold_for_the_folder_alone() -> None:
 
 def test_a_mistake_in_a_nearer_file_is_an_error_with_its_path() -> None:
     with pytest.raises(UsageError, match=r"api/buildguard\.toml:1: unknown key 'targets'"):
-        read_configs(MemoryStage({"api/buildguard.toml": "targets = 1\n"}))
+        add_folders(MemoryStage({"api/buildguard.toml": "targets = 1\n"}), Config())
 
 
 def test_on_the_command_line(repository: Callable[..., Project]) -> None:

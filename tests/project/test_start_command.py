@@ -7,13 +7,13 @@ from collections.abc import Mapping
 import pytest
 
 from buildguard.project import shell, start_wrappers
+from buildguard.project.dockerfile import exec_words
 from buildguard.project.gunicorn_config import read_settings
 from buildguard.project.server_options import SERVERS, OptionRole, parse_options
 from buildguard.project.start_command import CommandPlace, CommandText, StartCommand, StartContext, combine
 from buildguard.project.start_declarations import (
     buildpack_default,
     override,
-    parse_instruction,
     read_app_yaml,
     read_dockerfile,
     read_procfile,
@@ -26,10 +26,16 @@ from buildguard.project.target import PythonVersion
 _PLACE = CommandPlace("Dockerfile", 9)
 
 
+def _instruction(text: str) -> CommandText:
+    """The command of a CMD or ENTRYPOINT."""
+    words = exec_words(text)
+    return CommandText(_PLACE, text=text.strip()) if words is None else CommandText(_PLACE, tuple(words))
+
+
 def _start(text: str, files: Mapping[str, str] | None = None, **env: str) -> StartCommand:
     """The start of a CMD below the working folder /srv."""
     contents = {name: content.encode() for name, content in (files or {}).items()}
-    command = combine(None, parse_instruction(text, "Dockerfile", 9))
+    command = combine(None, _instruction(text))
     assert command is not None
     return parse_start(command, StartContext("/srv", env, contents.get, {"serve": "shop.cli:main"}))
 
@@ -161,8 +167,8 @@ def test_a_configuration_of_gunicorn_is_read_as_data() -> None:
 
 def test_entrypoint_scripts_are_followed() -> None:
     script = '#!/bin/sh\nset -e\n# comment\nif [ -n "$WAIT" ]; then\n  sleep 1\nfi\nexport A=1\npython manage.py migrate\nexec "$@"\n'
-    entrypoint = parse_instruction('["./start.sh"]', "Dockerfile", 8)
-    command = combine(entrypoint, parse_instruction('["gunicorn", "main:app"]', "Dockerfile", 9))
+    entrypoint = _instruction('["./start.sh"]')
+    command = combine(entrypoint, _instruction('["gunicorn", "main:app"]'))
     assert command is not None
     start = parse_start(command, StartContext("/srv", {}, {"/srv/start.sh": script.encode()}.get))
 
@@ -228,7 +234,9 @@ def test_docker_combines_entrypoint_and_command() -> None:
     assert combine(CommandText(_PLACE, text="x"), CommandText(_PLACE, ("y",))) == CommandText(
         _PLACE, ("/bin/sh", "-c", "x")
     )
-    assert parse_instruction("[not json]", "Dockerfile", 9).is_shell
+    start = read_dockerfile(b"FROM a\nCMD [not json]\n", "Dockerfile", {})
+    assert start is not None
+    assert start.command == CommandText(CommandPlace("Dockerfile", 2), ("/bin/sh", "-c", "[not json]"))
 
 
 def test_a_service_overrides_the_image() -> None:

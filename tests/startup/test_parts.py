@@ -26,7 +26,7 @@ from buildguard.startup.image_start import ImageStart, open_image
 from buildguard.startup.image_tree import context_path
 from buildguard.startup.losses import report_lost
 from buildguard.startup.modules import may_be_installed, search
-from buildguard.startup.ports import is_loopback
+from buildguard.startup.ports import check_port
 from buildguard.startup.programs import check_programs
 from buildguard.startup.project_files import BuildSender, ProjectFileTree
 from buildguard.startup.run import check_startup
@@ -181,9 +181,15 @@ def test_the_main_block_runs_in_a_script_alone() -> None:
     assert not module.imports[0].is_certain
 
 
-def test_addresses_that_only_the_container_reaches() -> None:
-    assert all(map(is_loopback, ("127.0.0.1", "127.1.2.3", "localhost", "::1")))
-    assert not any(map(is_loopback, ("0.0.0.0", "::", "", "example", "$HOST")))
+@pytest.mark.parametrize(("host", "codes"), [("[::ffff:127.0.0.1]", [Code.BG705]), ("[::]", [])])
+def test_an_address_that_only_the_container_reaches(host: str, codes: list[Code]) -> None:
+    text = f'FROM python:3.11\nCOPY . .\nCMD ["gunicorn", "-b", "{host}:8080", "main:app"]\n'
+    image, findings = image_of(text, {"main.py": "app = None\n"}), StartupFindings()
+    assert image.start is not None
+
+    check_port(image, image.start, DeployedPort("8080", "cloudbuild.yaml"), findings)
+
+    assert [finding.code for finding in findings.report().diagnostics] == codes
 
 
 def test_only_the_stages_that_a_build_needs() -> None:

@@ -89,7 +89,7 @@ class CloudRunEmulator:
             current = self._services[name]
             if not request.validate_only and self._faults.takes(FaultName.ETAG_CONFLICT):
                 current.generation += 1
-                current.etag = _etag()
+                current.etag = new_etag()
                 current.labels["changed-by"] = "another-writer"
             if request.service.etag and request.service.etag != current.etag:
                 raise api.Aborted(f"Conflict for resource '{name}': version '{request.service.etag}' was specified")
@@ -187,7 +187,7 @@ class CloudRunEmulator:
             operation.done.set()
             return operation
         service.generation += 1
-        service.etag, service.update_time = _etag(), datetime.now(UTC)
+        service.etag, service.update_time = new_etag(), datetime.now(UTC)
         service.reconciling = True
         service.terminal_condition = run_v2.Condition(type_="Ready", state=_State.CONDITION_RECONCILING)
         if before is not None and self._faults.wants(FaultName.TRAFFIC_PINNED):
@@ -439,5 +439,6 @@ def _ignore_output(_text: str) -> None:
     """A pull is not reported."""
 
 
-def _etag() -> str:
+def new_etag() -> str:
+    """An etag that no other version has."""
     return f'"{uuid.uuid4().hex}"'

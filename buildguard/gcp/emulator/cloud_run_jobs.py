@@ -17,7 +17,7 @@ from buildguard.docker import images
 from buildguard.docker.serve import JobContainer
 from buildguard.errors import UnprovenError
 from buildguard.gcp.emulator.cloud_logging import CloudLoggingEmulator
-from buildguard.gcp.emulator.cloud_run import PLATFORM, CloudRunEmulator, EmulatedOperation, is_in
+from buildguard.gcp.emulator.cloud_run import PLATFORM, CloudRunEmulator, EmulatedOperation, is_in, new_etag
 from buildguard.gcp.emulator.faults import FaultName, Faults
 
 _PAUSE = 0.1
@@ -57,7 +57,7 @@ class CloudRunJobsEmulator:
         with self._lock:
             current = self.get(request.job.name)
             if not request.validate_only and self._faults.takes(FaultName.ETAG_CONFLICT):
-                self._jobs[current.name].etag = current.etag = _etag()
+                self._jobs[current.name].etag = current.etag = new_etag()
             if request.job.etag and request.job.etag != current.etag:
                 raise api.Aborted(f"Conflict for resource '{current.name}': version '{request.job.etag}' was specified")
             updated = run_v2.Job(current)
@@ -139,7 +139,7 @@ class CloudRunJobsEmulator:
         if not validate_only:
             job.generation += 1
             job.observed_generation = job.generation
-            job.etag, job.update_time = _etag(), datetime.now(UTC)
+            job.etag, job.update_time = new_etag(), datetime.now(UTC)
             job.terminal_condition = run_v2.Condition(type_="Ready", state=_State.CONDITION_SUCCEEDED)
             self._jobs[job.name] = job
         return self._operation(job.name, lambda: job, done=True)
@@ -266,7 +266,3 @@ def _below(known: dict[str, Any], start: str, lock: threading.RLock) -> list[Any
 def _of_project(known: dict[str, Any], project: str, region: str, lock: threading.RLock) -> list[Any]:
     with lock:
         return [type(message)(message) for name, message in known.items() if is_in(name, project, region)]
-
-
-def _etag() -> str:
-    return f'"{uuid.uuid4().hex}"'

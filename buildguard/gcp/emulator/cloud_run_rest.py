@@ -13,6 +13,7 @@ from google.api_core import exceptions as api
 from google.cloud import run_v2
 
 from buildguard.definitions import lazy_pattern
+from buildguard.gcp.cloud_run_jobs import short_name
 from buildguard.gcp.emulator.cloud_run import CloudRunEmulator
 from buildguard.gcp.emulator.cloud_run_jobs import CloudRunJobsEmulator
 
@@ -107,17 +108,13 @@ def _region(name: str) -> str:
     return name.split("/")[3]
 
 
-def _short(name: str) -> str:
-    return name.rpartition("/")[2]
-
-
 # ------------------------------------------------------------------------------------------ Knative's form
 
 
 def _metadata(fields: Mapping[str, Any], labels: Mapping[str, str], annotations: Mapping[str, str]) -> dict[str, Any]:
     name = fields["name"]
     return {
-        "name": _short(name),
+        "name": short_name(name),
         "namespace": name.split("/")[1],
         "uid": fields.get("uid", ""),
         "generation": int(fields.get("generation", 1)),
@@ -162,7 +159,7 @@ def _variable(fields: Mapping[str, Any]) -> dict[str, Any]:
     reference = fields.get("valueSource", {}).get("secretKeyRef")
     if reference is None:
         return {"name": fields["name"], "value": fields.get("value", "")}
-    key = {"name": _short(reference["secret"]), "key": reference.get("version", "latest")}
+    key = {"name": short_name(reference["secret"]), "key": reference.get("version", "latest")}
     return {"name": fields["name"], "valueFrom": {"secretKeyRef": key}}
 
 
@@ -184,7 +181,7 @@ def _traffic(fields: Mapping[str, Any], latest: str) -> dict[str, Any]:
 
 def _service(message: run_v2.Service) -> dict[str, Any]:
     fields = _fields(message)
-    template, latest = fields.get("template", {}), _short(fields.get("latestReadyRevision", ""))
+    template, latest = fields.get("template", {}), short_name(fields.get("latestReadyRevision", ""))
     ready = fields.get("terminalCondition", {})
     updated = fields.get("updateTime", "")
     asked = fields.get("traffic", []) or [{"percent": 100}]
@@ -194,7 +191,7 @@ def _service(message: run_v2.Service) -> dict[str, Any]:
             [ready, {**ready, "type": "ConfigurationsReady"}, {**ready, "type": "RoutesReady"}], updated
         ),
         "latestReadyRevisionName": latest,
-        "latestCreatedRevisionName": _short(fields.get("latestCreatedRevision", "")),
+        "latestCreatedRevisionName": short_name(fields.get("latestCreatedRevision", "")),
         "traffic": [_traffic(target, latest) for target in fields.get("trafficStatuses", [])],
         "url": fields.get("uri", ""),
         "address": {"url": fields.get("uri", "")},
@@ -239,7 +236,7 @@ def _job(message: run_v2.Job) -> dict[str, Any]:
     }
     if latest:
         status["latestCreatedExecution"] = {
-            "name": _short(latest["name"]),
+            "name": short_name(latest["name"]),
             "creationTimestamp": latest.get("createTime", fields.get("createTime", "")),
         }
     return {

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from enum import StrEnum
 
 from buildguard.definitions import NamedTuple, lazy_pattern
-from buildguard.imports.lock import normalize
 from buildguard.project import shell
 from buildguard.project.dockerfile import exec_words
+from buildguard.project.package_names import normalize
 from buildguard.startup.installs.choice import InstallChoice
 from buildguard.startup.installs.platform import BuildStage
 

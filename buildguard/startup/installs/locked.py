@@ -10,8 +10,8 @@ from typing import Any
 
 from buildguard.definitions import NamedTuple
 from buildguard.errors import UsageError
-from buildguard.imports.lock import normalize
 from buildguard.project import toml
+from buildguard.project.package_names import normalize
 from buildguard.startup.installs.choice import InstallChoice
 from buildguard.startup.installs.platform import WheelPlatform
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from buildguard.definitions import NamedTuple, lazy_pattern
-from buildguard.imports.lock import normalize
 from buildguard.project import toml
+from buildguard.project.package_names import normalize
 from buildguard.startup.installs.choice import InstallChoice
 from buildguard.startup.installs.locked import Lock, LockedRelease, line_of
 from buildguard.startup.installs.platform import WheelPlatform

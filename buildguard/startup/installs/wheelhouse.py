@@ -10,7 +10,7 @@ from email.parser import HeaderParser
 from typing import TYPE_CHECKING
 
 from buildguard.definitions import NamedTuple
-from buildguard.imports.lock import normalize
+from buildguard.project.package_names import normalize
 from buildguard.startup.installs.platform import WheelPlatform
 
 if TYPE_CHECKING:

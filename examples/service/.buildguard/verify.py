@@ -7,7 +7,7 @@ by the manifest in the archive. Nothing that it looks at is imported or run. Fin
 not be looked at with 3.
 
 version: 0.1.0
-digest: sha256:8680d7f8aa7a0699ca0a477e36a56a781eba5244461d87fecaaa7e46c0383b47
+digest: sha256:7d371446622ee2bd141f426e213dbeab6c635c6a26c197337c157e5560066189
     (SHA-256 of everything below the line of equals signs)
 """
 
@@ -1128,6 +1128,8 @@ else:
             return record
     class NamedTuple(metaclass=_RecordType):
         pass
+def words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
 class _LazyPattern:
     def __init__(self, text: Any, flags: int) -> None:
         self._source = text, flags
@@ -1227,6 +1229,7 @@ def check_pattern(pattern: str, where: str) -> None:
 ''',
     'buildguard.diagnostic': r'''from __future__ import annotations
 import re
+from collections.abc import Sequence
 from buildguard.codes import Code, SourceMark
 from buildguard.definitions import NamedTuple
 class Severity(StrEnum):
@@ -1285,6 +1288,9 @@ def count(number: int, word: str) -> str:
     if number == 1 or word == "more":
         return f"{number} {word}"
     return f"{number} {removesuffix(word, 'y')}ies" if word.endswith("ry") else f"{number} {word}s"
+def name_some(names: Sequence[str], most: int = 5) -> str:
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
 def unproven_line(item: Unproven) -> str:
     place = f"{escape_text(item.path)}: " if item.path is not None else ""
     target = f" (Python {item.target})" if item.target else ""
@@ -1299,8 +1305,7 @@ class UnreadableFile(NamedTuple):
 ''',
     'buildguard.imports.standard_names': r'''from __future__ import annotations
 from collections.abc import Iterable
-def words(text: str) -> frozenset[str]:
-    return frozenset(text.split())
+from buildguard.definitions import words
 _ALWAYS = words("""
     __future__ _collections_abc _io _thread _weakrefset abc antigravity argparse array ast asyncio atexit base64 bdb
     binascii bisect builtins bz2 cProfile calendar cmath cmd code codecs codeop collections colorsys compileall
@@ -2866,9 +2871,9 @@ class LibraryModules(Container):
 import json
 from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
-from buildguard.definitions import NamedTuple
+from buildguard.definitions import NamedTuple, words
 from buildguard.imports import standard_names
-_BUILD_NAMES = standard_names.words("""
+_BUILD_NAMES = words("""
     copy_file_range eventfd eventfd_read eventfd_write getrandom getresgid getresuid grantpt lchflags lchmod login_tty
     memfd_create pidfd_getfd pidfd_open pidfd_send_signal posix_fadvise posix_fallocate posix_openpt posix_spawn
     posix_spawnp preadv ptsname pwritev sched_getaffinity sched_setaffinity setns splice timerfd_create timerfd_gettime
@@ -2970,7 +2975,7 @@ def _depends_on_installation(module: str, reply: LibraryReply) -> bool:
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from buildguard.codes import Code
-from buildguard.definitions import NamedTuple
+from buildguard.definitions import NamedTuple, words
 from buildguard.diagnostic import Finding, Range, Severity
 from buildguard.imports import standard_names
 from buildguard.imports.library_answers import Availability, LibraryAnswer, Question
@@ -2981,7 +2986,7 @@ _MOVED = (
     (
         "typing",
         "typing_extensions",
-        standard_names.words(
+        words(
             """
             Annotated Concatenate Final Literal LiteralString Never NotRequired ParamSpec Protocol ReadOnly Required Self
             TypeAlias TypeAliasType TypeGuard TypeIs TypedDict TypeVarTuple Unpack assert_never assert_type
@@ -2992,7 +2997,7 @@ _MOVED = (
     (
         "collections",
         "collections.abc",
-        standard_names.words(
+        words(
             """
             AsyncGenerator AsyncIterable AsyncIterator Awaitable ByteString Callable Collection Container Coroutine Generator
             Hashable ItemsView Iterable Iterator KeysView Mapping MappingView MutableMapping MutableSequence MutableSet
@@ -3125,7 +3130,7 @@ def _hint(row: EvaluatedType, kind: str) -> str:
 import re
 from collections.abc import Callable, Iterable
 from functools import cached_property
-from buildguard.definitions import lazy_pattern
+from buildguard.definitions import lazy_pattern, words
 from buildguard.imports import standard_names
 DECLARES = lazy_pattern(
     r"(^|/)([^/]*requirements[^/]*\.(txt|in)|constraints[^/]*\.txt|pyproject\.toml|setup\.(py|cfg)|Pipfile(\.lock)?"
@@ -3134,7 +3139,7 @@ DECLARES = lazy_pattern(
 _BUILD_SYSTEM = lazy_pattern(r"^\[build-system\].*?(?=^\[|\Z)", re.MULTILINE | re.DOTALL)
 _SETUP_IMPORTS = lazy_pattern(r"^\s*(from|import) .*$", re.MULTILINE)
 _DEPENDENTS = {
-    "setuptools": standard_names.words("""
+    "setuptools": words("""
         apache-beam astroid gevent google-cloud-bigtable grpcio-tools gunicorn horovod kubernetes lightning nodeenv numba
         opentelemetry-instrumentation pip-tools pkgutil-resolve-name pyramid pytorch-lightning setuptools-scm spacy sphinx
         supervisor tensorboard tensorflow thinc torch triton zope.interface
