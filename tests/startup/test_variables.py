@@ -390,3 +390,24 @@ def test_a_secret_that_is_mounted_sets_no_variable(flag: str, names: list[str]) 
     assert _names("import os\nA = os.environ['X']\n", {"cloudbuild.yaml": deploy}) == names
     mounted = "import os\nfrom dotenv import load_dotenv\nload_dotenv('/secrets/.env')\nA = os.environ['X']\n"
     assert _names(mounted, {"cloudbuild.yaml": deploy}) == []  # undecided: the file may have it
+
+
+@pytest.mark.parametrize(
+    ("command", "more", "names"),
+    [
+        ("gunicorn main:app", {}, ["X"]),
+        ("gunicorn -e X=1 main:app", {}, []),
+        ("gunicorn --env=Y=1 main:app", {}, ["X"]),
+        ("gunicorn main:app", {"gunicorn.conf.py": "raw_env = ['X=1', 'Y=2']\n"}, []),
+        ("gunicorn main:app", {"gunicorn.conf.py": "raw_env = ['Y=2']\n"}, ["X"]),
+        ("gunicorn main:app", {"gunicorn.conf.py": "raw_env = read()\n"}, []),  # undecided
+        ("flask --app main run", {".flaskenv": "X=1\n"}, []),
+        ("flask --app main run", {"notes.txt": "X=1\n"}, ["X"]),
+    ],
+)
+def test_what_a_server_sets_counts(command: str, more: Mapping[str, str], names: list[str]) -> None:
+    files = {**_files("import os\nA = os.environ['X']\n", more), "requirements.txt": "gunicorn\nflask\n"}
+
+    assert [
+        name for name, _line in _reported({**files, "Dockerfile": _DOCKERFILE.replace("python main.py", command)})
+    ] == names

@@ -104,7 +104,7 @@ class _VariableCollector:
         sets = {name for module in self._walk.modules.values() for name in module.sets}
         if any(module.is_open for module in self._walk.modules.values()):
             self._unknown["the code sets variables under computed names"] = None
-        sets |= set(self._from_files())
+        sets |= {*self._by_server(), *self._from_files()}
         return StartVariables(tuple(self._needed), frozenset(sets), tuple(self._unknown))
 
     def _factory(self, entry: EntryFile) -> None:
@@ -243,6 +243,25 @@ class _VariableCollector:
                 )
                 if result is not None and result.reads:
                     self._settings(definition, result._replace(unknown=""), at_start=False)
+
+    def _by_server(self) -> Iterator[str]:
+        """What the server itself sets before it loads the application: gunicorn's `raw_env` and `--env`, the files that flask loads."""
+        if self._start.server == "flask":
+            self._files |= dict.fromkeys(EnvFile((name,), "", "", True, False) for name in (".env", ".flaskenv"))
+        if self._start.server != "gunicorn":
+            return
+        for path in self._start.configs:
+            module, content = self._walk.modules.get(path), self._walk.image.read(path) or b""
+            pairs = module.names.constants.get("raw_env", ()) if module is not None else ()
+            if b"raw_env" in content and not pairs:
+                self._unknown[f"{path} sets variables that are not read"] = None
+            yield from (pair.partition("=")[0] for pair in pairs)
+        words = self._start.arguments
+        for word, following in zip(words, (*words[1:], ""), strict=True):
+            if word in {"-e", "--env"}:
+                yield following.partition("=")[0]
+            elif word.startswith("--env="):
+                yield word.split("=")[1]
 
     # -------------------------------------------------------------------------------------- files of variables
 
