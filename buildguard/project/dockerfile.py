@@ -54,12 +54,13 @@ class Instruction(NamedTuple):
 
 
 class DockerfileStage(NamedTuple):
-    """One `FROM`: its line, the image with variables filled in, its alias, and what follows it."""
+    """One `FROM`: its line, the image with variables filled in, its alias, what follows it, and the platform that it names."""
 
     line: int
     base: str
     alias: str
     instructions: tuple[Instruction, ...]
+    platform: str = ""
 
 
 class FinalStage(NamedTuple):
@@ -114,13 +115,15 @@ def instructions(data: bytes) -> list[Instruction]:
 def stages(data: bytes, build_args: Mapping[str, str]) -> list[DockerfileStage]:
     """The stages of a Dockerfile with the ARGs before the first FROM, and overrides, filled in."""
     known: dict[str, str] = {}
-    parsed: list[tuple[Instruction, str, str, list[Instruction]]] = []
+    parsed: list[tuple[DockerfileStage, list[Instruction]]] = []
     for step in instructions(data):
         if step.name == "FROM":
             base, alias = _from(expand_variables(step.text, known))
-            parsed.append((step, base, alias, []))
+            flags = (flag.partition("=")[2] for flag in step.flags if flag.startswith("--platform="))
+            platform = next((expand_variables(flag, known) or flag for flag in flags), "")
+            parsed.append((DockerfileStage(step.line, base, alias, (), platform), []))
         elif parsed:
-            parsed[-1][3].append(step)
+            parsed[-1][1].append(step)
         elif step.name == "ARG":
             for word in _words(step.text):
                 name, equals, value = word.partition("=")
@@ -128,7 +131,7 @@ def stages(data: bytes, build_args: Mapping[str, str]) -> list[DockerfileStage]:
                     known[name] = build_args[name]
                 elif equals:
                     known[name] = expand_variables(value, known)
-    return [DockerfileStage(step.line, base, alias, tuple(rest)) for step, base, alias, rest in parsed]
+    return [stage._replace(instructions=tuple(rest)) for stage, rest in parsed]
 
 
 def resolve_final_stage(data: bytes, build_args: Mapping[str, str], target: str = "") -> FinalStage | None:

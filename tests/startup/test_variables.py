@@ -11,7 +11,7 @@ from buildguard.project.config import Config
 from buildguard.project.deploy_table import DeployTable
 from buildguard.startup.run import check_startup
 from buildguard.startup.variables.bound_calls import bind
-from buildguard.startup.variables.contract import names_in
+from buildguard.startup.variables.env_files import names_in
 from buildguard.startup.variables.guards import gotten
 from buildguard.startup.variables.module_reader import read_module
 from buildguard.startup.variables.names import ModuleNames
@@ -90,6 +90,28 @@ def _names(main: str, more: Mapping[str, str] = {}) -> list[str]:
         ),
         ("import os\nA = os.environ.pop('X')\n", ["X"]),
         ("import os\nwhile True:\n    os.environ['X']\n", ["X"]),
+        ("import os\nA = os.getenv('X')\nA.upper()\n", ["X"]),
+        ("import os\nA = os.getenv('X')\nwith open('y') as A:\n    A.read()\n", []),
+        ("import os\nA = os.getenv('X')\nif A is not None:\n    A.upper()\n", []),
+        ("import os\nA = int(os.environ.get('X', None))\n", ["X"]),
+        ("import os\ntry:\n    A = int(os.environ['X'])\nexcept ValueError:\n    A = 1\n", ["X"]),
+        ("import os\ntry:\n    f()\n    A = int(os.environ['X'])\nexcept ValueError:\n    A = 1\n", []),
+        ("import os\ntry:\n    A = int(os.environ['X'])\nexcept (ValueError, LookupError):\n    A = 1\n", []),
+        ("import os\nR = ['X', 'KNOWN']\nM = set(R) - set(os.environ)\nif M:\n    raise KeyError(M)\n", ["X"]),
+        (
+            "import os\ndef need(n):\n    if n in os.environ:\n        return os.environ[n]\n    raise KeyError\nneed('X')\n",
+            ["X"],
+        ),
+        (
+            "import os\ndef need(n):\n    v = os.getenv(n)\n    if v:\n        return v\n    raise KeyError\nneed('X')\n",
+            ["X"],
+        ),
+        (
+            "import os\ndef need(n, strict=True):\n    v = os.getenv(n)\n    if strict and not v:\n        raise KeyError\nneed('X')\nneed('Y', strict=False)\n",
+            ["X"],
+        ),
+        ("import os\nclass B:\n    def __init__(self):\n        os.environ['X']\nclass C(B):\n    pass\nC()\n", ["X"]),
+        ("import os\nos.environ |= {'X': '1'}\nA = os.environ['X']\n", []),
         ("import os\nA = os.environ['KNOWN'], os.environ['PORT'], os.environ['K_SERVICE'], os.environ['HOME']\n", []),
         ("import os\nA = os.environ.get('X'), os.getenv('Y', '1')\n", []),
         ("import os\ntry:\n    A = os.environ['X']\nexcept KeyError:\n    A = None\n", []),
@@ -330,3 +352,62 @@ def test_dynaconf_is_undecided() -> None:
 
     assert [item.code for item in report.diagnostics] == []
     assert any("dynaconf reads variables and files by rules of its own" in reason for reason in report.undecided)
+
+
+def test_handlers_of_a_framework_belong_to_the_contract() -> None:
+    code = "import os\napp = make()\n@app.get('/')\ndef root():\n    return os.environ['REGION']\n@app.task\ndef steps():\n    yield os.environ['STEP']\n"
+
+    (contract,) = read_contracts(MemoryStage(_files(code)), None, Config())
+
+    assert [(each.names, each.need) for each in contract.variables] == [
+        (("REGION",), Need.LATER),
+        (("STEP",), Need.LATER),
+    ]
+
+
+def test_the_parts_of_a_nested_model_come_first() -> None:
+    code = f"{_SETTINGS}from pydantic import BaseModel\nclass N(BaseModel):\n    host: str\n    port: int = 1\nclass S(BaseSettings):\n    model_config = SettingsConfigDict(env_nested_delimiter='__')\n    db: N\n    level: str = 'info'\nS()\n"
+
+    (contract,) = read_contracts(MemoryStage(_files(code)), None, Config())
+
+    assert [(each.names, each.default) for each in contract.variables] == [
+        (("DB__HOST", "DB"), ""),
+        (("LEVEL",), "'info'"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("flag", "names"),
+    [
+        ("--set-secrets, /secrets/x=key:1", ["X"]),  # a file, and no variable
+        ("--set-secrets, X=key:1", []),
+        ("--set-secrets, '/secrets/.env=key:1,X=other:2'", []),
+    ],
+)
+def test_a_secret_that_is_mounted_sets_no_variable(flag: str, names: list[str]) -> None:
+    deploy = _DEPLOY.format(f"--set-env-vars, A=1, {flag}")
+
+    assert _names("import os\nA = os.environ['X']\n", {"cloudbuild.yaml": deploy}) == names
+    mounted = "import os\nfrom dotenv import load_dotenv\nload_dotenv('/secrets/.env')\nA = os.environ['X']\n"
+    assert _names(mounted, {"cloudbuild.yaml": deploy}) == []  # undecided: the file may have it
+
+
+@pytest.mark.parametrize(
+    ("command", "more", "names"),
+    [
+        ("gunicorn main:app", {}, ["X"]),
+        ("gunicorn -e X=1 main:app", {}, []),
+        ("gunicorn --env=Y=1 main:app", {}, ["X"]),
+        ("gunicorn main:app", {"gunicorn.conf.py": "raw_env = ['X=1', 'Y=2']\n"}, []),
+        ("gunicorn main:app", {"gunicorn.conf.py": "raw_env = ['Y=2']\n"}, ["X"]),
+        ("gunicorn main:app", {"gunicorn.conf.py": "raw_env = read()\n"}, []),  # undecided
+        ("flask --app main run", {".flaskenv": "X=1\n"}, []),
+        ("flask --app main run", {"notes.txt": "X=1\n"}, ["X"]),
+    ],
+)
+def test_what_a_server_sets_counts(command: str, more: Mapping[str, str], names: list[str]) -> None:
+    files = {**_files("import os\nA = os.environ['X']\n", more), "requirements.txt": "gunicorn\nflask\n"}
+
+    assert [
+        name for name, _line in _reported({**files, "Dockerfile": _DOCKERFILE.replace("python main.py", command)})
+    ] == names

@@ -184,10 +184,21 @@ def _check_release(context: _InstallContext, platform: WheelPlatform, file: str,
         message = f"{shown} has no wheel for {platform.words}, and no source distribution: {_list(release.wheels)}"
         hint = f"lock a release with wheels for Python 3.{platform.minor}, or change the base image"
         context.findings.add(Code.BG606, place, message, hint)
+    elif release.has_source and _takes_wheels_only(context.command):
+        message = f"{shown} has no wheel for {platform.words}, and {context.place.path}:{context.place.line} builds nothing from source"
+        hint = f"lock a release with wheels for Python 3.{platform.minor}, or change the base image"
+        context.findings.add(Code.BG606, place, message, hint)
     elif release.has_source and _is_compiled(release) and context.command.stage.has_compiler is False:
         message = f"{shown} has no wheel for {platform.words}, and {context.command.stage.base} has no compiler to build it with"
         hint = "install a compiler in that stage, or lock a release with a wheel"
         context.findings.add(Code.BG606, place, message, hint, is_error=False)
+
+
+def _takes_wheels_only(command: InstallCommand) -> bool:
+    """Whether an option or a variable forbids to build from source."""
+    by_variable = _variables(command).get("UV_NO_BUILD", "").strip("\"'").lower() in {"1", "true", "yes", "on"}
+    is_uv = command.kind is Installer.UV_LOCK
+    return (is_uv and (by_variable or command.has("--no-build"))) or ":all:" in command.values("--only-binary")
 
 
 def _is_compiled(release: LockedRelease) -> bool:

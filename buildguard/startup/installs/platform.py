@@ -142,20 +142,18 @@ class BuildStage(NamedTuple):
     base: str
 
     def platform(self, of_image: str) -> WheelPlatform | None:
-        """What it installs for, on `linux/amd64` or another platform; None where that is not certain."""
+        """What it installs for, on `linux/amd64` or another platform, or the one that FROM names; None where that is not certain."""
         version = image_reference.promised_version(self.base)
-        machine = _MACHINES.get(of_image.partition("/")[2].partition("/")[0])
+        wanted = self.chain[-1].platform or of_image
+        machine = _MACHINES.get(wanted.partition("/")[2].partition("/")[0])
         is_known = knows_base(self.base) and not dockerfile.installs_python(self.chain)
-        if version is None or machine is None or not is_known or "--platform" in "".join(self._flags()):
+        if version is None or machine is None or not is_known:
             return None
         parts = re.split(r"[-_:.]", self.base)
         if any(part.startswith("alpine") for part in parts):
             return WheelPlatform(version.minor, machine, is_musl=True, libc=_MUSL)
         release = next((_GLIBC[part] for part in parts if part in _GLIBC), _NEWEST_GLIBC)
         return WheelPlatform(version.minor, machine, libc=release)
-
-    def _flags(self) -> Iterator[str]:
-        return (flag for stage in self.chain for step in stage.instructions[:1] for flag in step.flags)
 
     @property
     def folder(self) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from buildguard.remote.import_tests import Evaluator, UnknownValue, is_main_test
+from buildguard.startup.variables.bound_calls import fill
 from buildguard.startup.variables.guards import VariableTests, default_of, gotten
 from buildguard.startup.variables.names import FAILING_CALLS, ModuleNames, always_fails, assigned, may_return, parts_of
 from buildguard.startup.variables.records import CallSite, CodeBlock, VariableRead
@@ -16,6 +17,10 @@ _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 _STRICT = frozenset({"int", "float", "json.loads", "pathlib.Path", "len", "open", "bytes.fromhex", "base64.b64decode"})
 _STRICT_IN_ALL = frozenset({"os.path.join", "pathlib.Path"})
 _PAIR = 2  # operands of `x or y`
+# What a handler names to catch other errors than that of a missing key.
+_OTHER_ERRORS = frozenset(
+    {"ValueError", "TypeError", "OSError", "IOError", "FileNotFoundError", "ImportError", "ModuleNotFoundError"}
+)
 _SHOWN = 60  # characters of a default
 # The method that reads each kind of statement and expression; all others are read part by part.
 _STATEMENTS: Mapping[type[ast.AST], str] = {
@@ -24,7 +29,7 @@ _STATEMENTS: Mapping[type[ast.AST], str] = {
     ast.ClassDef: "_class",
     ast.Assign: "_assignment",
     ast.AnnAssign: "_assignment",
-    ast.AugAssign: "_assignment",
+    ast.AugAssign: "_augmented",
     ast.If: "_if",
     ast.Assert: "_assert",
     ast.Try: "_try",
@@ -67,22 +72,34 @@ class BlockReader:
         self._calls: list[CallSite] = []
         self._holders: dict[str, VariableRead] = {}
         self._missing: dict[str, tuple[VariableRead, ...]] = {}
+        self._empty: dict[str, VariableRead] = {}  # names that are bound once, to a variable or None
+        self._whole: Sequence[ast.stmt] = ()
         self._prefix = ""
+        self._repeated: dict[str, ast.expr] = {}  # names of loops over texts, with the text of this round
         self._guarded = False
+        self._spares_keys = False
         self.sets: set[str] = set()
         self.is_open = False
 
     def read(self, body: Sequence[ast.stmt]) -> CodeBlock:
         """The block of a body."""
+        self._whole = body
         self._body(body, certain=True)
         return CodeBlock(tuple(self._reads), tuple(self._later), tuple(self._calls))
 
     # -------------------------------------------------------------------------------------- statements
 
     def _body(self, body: Sequence[ast.stmt], *, certain: bool) -> None:
-        for node in body:
+        for at, node in enumerate(body, 1):
             getattr(self, _STATEMENTS.get(type(node), "_plain"))(node, certain)
+            if certain and isinstance(node, ast.If) and self._fails_else(node, body[at:]):
+                self._reads += self._require(self._tests.without(node.test, truth=False))
             certain = certain and not may_return(node)
+
+    def _fails_else(self, node: ast.If, rest: Sequence[ast.stmt]) -> bool:
+        """Whether a test decides between a `return` and an exception: `if value: return value`, then `raise`."""
+        returns = isinstance(node.body[-1], ast.Return) and not node.orelse
+        return returns and bool(rest) and always_fails(self._names, [*rest]) and not any(map(may_return, rest))
 
     def _plain(self, node: ast.stmt, certain: bool) -> None:
         for part in parts_of(node):
@@ -111,14 +128,33 @@ class BlockReader:
         self._holders.pop(name, None)
         self._missing.pop(name, None)
         read = gotten(self._names, value)
+        if read is not None and _gives_none(value) and self._is_bound_once(name):
+            self._empty[name] = read
         if read is not None:
             self._holders[name] = read
         elif isinstance(value, ast.ListComp | ast.SetComp) and len(value.generators[0].ifs) == 1:
             self._missing[name] = self._tests.listed(value, value.generators[0].ifs[0], truth=True)
+        else:
+            self._missing[name] = self._tests.lacking(value)
+
+    def _is_bound_once(self, name: str) -> bool:
+        """Whether nothing else in the body binds a name, or deletes it."""
+        parts = (part for node in self._whole for part in ast.walk(node))
+        return (
+            sum(isinstance(part, ast.Name) and part.id == name and not isinstance(part.ctx, ast.Load) for part in parts)
+            == 1
+        )
 
     def _set_variable(self, target: ast.expr) -> None:
         if isinstance(target, ast.Subscript) and self._full(target.value) == "os.environ":
             self._set_by_code(target.slice)
+
+    def _augmented(self, node: ast.stmt, certain: bool) -> None:
+        """`os.environ |= {"X": "1"}`, and all others."""
+        assert isinstance(node, ast.AugAssign)
+        self._assignment(node, certain)
+        if self._full(node.target) == "os.environ":
+            self._set_from(node.value)
 
     def _set_by_code(self, key: ast.expr) -> None:
         name = self._names.text(key)
@@ -154,18 +190,23 @@ class BlockReader:
     def _try(self, node: ast.stmt, certain: bool) -> None:
         assert isinstance(node, ast.Try | ast.TryStar)
         fails = all(always_fails(self._names, handler.body) for handler in node.handlers)
-        with self._guard(on=not fails):
-            self._body(node.body, certain=certain and fails)
+        first, rest = node.body[:1], node.body[1:]
+        with self._guard(on=not fails, spares_keys=not fails and not any(map(_catches_keys, node.handlers))):
+            self._body(first, certain=certain and (fails or self._spares_keys))
+            self._body(rest, certain=certain and fails and not may_return(first[0]))
         for handler in node.handlers:
             self._body(handler.body, certain=False)
         self._body(node.orelse, certain=certain and fails)
         self._body(node.finalbody, certain=certain)
 
     @contextmanager
-    def _guard(self, *, on: bool) -> Iterator[None]:
-        before, self._guarded = self._guarded, self._guarded or on
+    def _guard(self, *, on: bool, spares_keys: bool = False) -> Iterator[None]:
+        """Inside, a missing variable is caught; `spares_keys` says that a missing key of `os.environ` is not."""
+        before = self._guarded, self._spares_keys
+        self._spares_keys = on and spares_keys and (self._spares_keys or not self._guarded)
+        self._guarded = self._guarded or on
         yield
-        self._guarded = before
+        self._guarded, self._spares_keys = before
 
     def _with(self, node: ast.stmt, certain: bool) -> None:
         assert isinstance(node, ast.With | ast.AsyncWith)
@@ -196,7 +237,9 @@ class BlockReader:
         before = self._names.constants.get(name)
         for text in texts:
             self._names.constants[name] = (text,)
+            self._repeated[name] = ast.Constant(text)
             act()
+        self._repeated.pop(name, None)
         self._names.constants.pop(name)
         if before is not None:
             self._names.constants[name] = before
@@ -296,24 +339,29 @@ class BlockReader:
         if isinstance(node.ctx, ast.Load) and self._full(node.value) == "os.environ":
             name = self._names.text(node.slice)
             if name:
-                self._add(VariableRead((name,), node.lineno, "os.environ"), certain=certain)
+                self._add(VariableRead((name,), node.lineno, "os.environ"), certain=certain, by_key=True)
         else:
             self._strict(node.value, certain=certain)
         self._each((node.value, node.slice), certain=certain)
 
     def _strict(self, node: ast.expr, *, certain: bool) -> None:
         """A use that fails on None: a variable that is read without a default is required there."""
-        read = gotten(self._names, node)
-        if read is not None and isinstance(node, ast.Call) and default_of(node) is None:
+        if isinstance(node, ast.Name):
+            read = self._empty.get(node.id) if certain else None
+        else:
+            read = gotten(self._names, node) if _gives_none(node) else None
+        if read is not None:
             self._add(read._replace(is_required=True), certain=certain)
 
-    def _add(self, read: VariableRead, *, certain: bool) -> None:
-        read = read._replace(is_required=read.is_required and not self._guarded)
+    def _add(self, read: VariableRead, *, certain: bool, by_key: bool = False) -> None:
+        is_caught = self._guarded and not (by_key and self._spares_keys)
+        read = read._replace(is_required=read.is_required and not is_caught)
         (self._reads if certain else self._later).append(read)
 
     def _call(self, call: ast.AST, certain: bool) -> None:
         assert isinstance(call, ast.Call)
         name = self._full(call.func)
+        call = fill(call, self._repeated) if self._repeated else call
         for argument in call.args if name in _STRICT_IN_ALL else call.args[: name in _STRICT]:
             self._strict(argument, certain=certain)
         if name.startswith(("os.environ.", "os.getenv", "os.putenv")):
@@ -338,17 +386,33 @@ class BlockReader:
         shown = "" if default is None else ast.unparse(default)[:_SHOWN]
         self._add(VariableRead((text,), call.lineno, name, is_required, shown), certain=certain)
 
+    def _set_from(self, value: ast.expr) -> None:
+        """The variables that a mapping sets."""
+        if isinstance(value, ast.Dict) and None not in value.keys:
+            for key in value.keys:
+                assert key is not None
+                self._set_by_code(key)
+        else:
+            self.is_open = True
+
     def _setting_call(self, name: str, call: ast.Call) -> None:
         if name != "os.environ.update":
             if call.args:
                 self._set_by_code(call.args[0])
             return
         for argument in call.args:
-            if isinstance(argument, ast.Dict) and None not in argument.keys:
-                for key in argument.keys:
-                    assert key is not None
-                    self._set_by_code(key)
-            else:
-                self.is_open = True
+            self._set_from(argument)
         self.sets.update(keyword.arg for keyword in call.keywords if keyword.arg)
         self.is_open |= any(keyword.arg is None for keyword in call.keywords)
+
+
+def _gives_none(node: ast.expr) -> bool:
+    """Whether a call gets None for a variable that is missing."""
+    default = default_of(node) if isinstance(node, ast.Call) else ast.Constant("")
+    return default is None or (isinstance(default, ast.Constant) and default.value is None)
+
+
+def _catches_keys(handler: ast.ExceptHandler) -> bool:
+    """Whether a handler may catch a KeyError."""
+    kinds = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]
+    return not all(isinstance(kind, ast.Name) and kind.id in _OTHER_ERRORS for kind in kinds)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import copy
 from collections.abc import Mapping
+from typing import cast
 
 _READS = frozenset({"environ", "getenv"})
 
@@ -20,6 +21,12 @@ def bind(node: ast.FunctionDef | ast.AsyncFunctionDef, call: ast.Call) -> list[a
         return None
     filler = _Filler(literal)
     return [filler.visit(copy.deepcopy(statement)) for statement in node.body]
+
+
+def fill(call: ast.Call, literal: Mapping[str, ast.expr]) -> ast.Call:
+    """A call with literals in place of names."""
+    names = {part.id for part in ast.walk(call) if isinstance(part, ast.Name)}
+    return call if names.isdisjoint(literal) else cast("ast.Call", _Filler(literal).visit(copy.deepcopy(call)))
 
 
 def _concerns_variables(node: ast.AST) -> bool:

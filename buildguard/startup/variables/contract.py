@@ -7,13 +7,13 @@ import posixpath
 from collections.abc import Iterator, Mapping
 
 from buildguard.definitions import NamedTuple
-from buildguard.project.ignore.rules import parents
-from buildguard.project.start_command import StartCommand, in_folder
+from buildguard.project.start_command import StartCommand
 from buildguard.startup.applications import EntryFile
 from buildguard.startup.image_start import ImageStart
 from buildguard.startup.modules import search
 from buildguard.startup.source_facts import SourceFacts, SourceImport
 from buildguard.startup.variables import settings, wrappers
+from buildguard.startup.variables.env_files import EnvFile, beside, file_of
 from buildguard.startup.variables.lookup import Definition, ModuleLookup
 from buildguard.startup.variables.module_reader import read_module
 from buildguard.startup.variables.records import CallSite, CodeBlock, ModuleVariables, VariableRead
@@ -88,7 +88,7 @@ class _VariableCollector:
         self._start = start
         self._lookup = ModuleLookup(walk.modules, walk.find)
         self._needed: dict[NeededVariable, None] = {}
-        self._files: dict[str, None] = {}
+        self._files: dict[EnvFile, None] = {}
         self._unknown: dict[str, None] = {}
         self._done: set[Definition] = set()
 
@@ -104,7 +104,7 @@ class _VariableCollector:
         sets = {name for module in self._walk.modules.values() for name in module.sets}
         if any(module.is_open for module in self._walk.modules.values()):
             self._unknown["the code sets variables under computed names"] = None
-        sets |= set(self._from_files())
+        sets |= {*self._by_server(), *self._from_files()}
         return StartVariables(tuple(self._needed), frozenset(sets), tuple(self._unknown))
 
     def _factory(self, entry: EntryFile) -> None:
@@ -135,7 +135,7 @@ class _VariableCollector:
             )
         direct = wrappers.wrapper_of(site.name)
         if direct is not None:
-            self._wrapped(path, direct, "", site, at_start=at_start)
+            self._wrapped(path, direct, wrappers.method_of(site.name), site, at_start=at_start)
             return
         definition = self._lookup.locate(path, site.name)
         if definition is not None:
@@ -150,13 +150,26 @@ class _VariableCollector:
                 *call.args[:1],
                 *(word.value for word in call.keywords if word.arg in {"dotenv_path", "env_file", "path"}),
             ]
-            file = names.text(given[0]) if given else ".env"
-            self._files[file or f"a file that {self._walk.shown[path]}:{call.lineno} computes"] = None
-            if not file:
+            usual = self._usual_file(site, path)
+            file = file_of(names, given[0], usual) if given else usual
+            if file is not None:
+                self._files[file] = None
+            else:
                 self._unknown[
                     f"{self._walk.shown[path]}:{call.lineno} loads variables of a file whose name is computed"
                 ] = None
         return is_loader
+
+    def _usual_file(self, site: CallSite, path: str) -> EnvFile:
+        """The file that a loader takes where it is given none."""
+        definition = self._lookup.locate(path, site.name)
+        objects = self._walk.modules[definition.path].objects if definition is not None else {}
+        made = objects.get(definition.name.partition(".")[0]) if definition is not None else None
+        wrapper = wrappers.made_by(made) if made is not None else None
+        library = (
+            wrapper.library if wrapper is not None else wrappers.DJANGO if site.name.startswith("environ.") else ""
+        )
+        return beside(library, path, climbs=library != wrappers.DJANGO)
 
     def _defined(self, path: str, definition: Definition, site: CallSite, *, at_start: bool) -> None:
         """A call of something that the project defines."""
@@ -180,9 +193,7 @@ class _VariableCollector:
         if wrapper.unknown:
             self._unknown[f"{self._walk.shown[path]}:{read.line}: {wrapper.unknown}"] = None
             at_start = False
-        file = wrappers.file_of(wrapper)
-        if file:
-            self._files[file] = None
+        self._files |= dict.fromkeys(wrappers.files_of(wrapper, path))
         self._need(path, read, at_start=at_start)
 
     def _instance(self, definition: Definition, site: CallSite, *, at_start: bool) -> None:
@@ -190,7 +201,7 @@ class _VariableCollector:
         result = settings.read_settings(self._lookup, definition, site.call)
         if result is None:
             if at_start and not site.is_guarded:
-                self._enter(Definition(definition.path, f"{definition.name}.__init__"))
+                self._enter(self._lookup.method(definition, "__init__"))
             return
         self._done.add(definition)
         self._settings(definition, result, at_start=at_start and not site.is_guarded)
@@ -233,46 +244,45 @@ class _VariableCollector:
                 if result is not None and result.reads:
                     self._settings(definition, result._replace(unknown=""), at_start=False)
 
+    def _by_server(self) -> Iterator[str]:
+        """What the server itself sets before it loads the application: gunicorn's `raw_env` and `--env`, the files that flask loads."""
+        if self._start.server == "flask":
+            self._files |= dict.fromkeys(EnvFile((name,), "", "", True, False) for name in (".env", ".flaskenv"))
+        if self._start.server != "gunicorn":
+            return
+        for path in self._start.configs:
+            module, content = self._walk.modules.get(path), self._walk.image.read(path) or b""
+            pairs = module.names.constants.get("raw_env", ()) if module is not None else ()
+            if b"raw_env" in content and not pairs:
+                self._unknown[f"{path} sets variables that are not read"] = None
+            yield from (pair.partition("=")[0] for pair in pairs)
+        words = self._start.arguments
+        for word, following in zip(words, (*words[1:], ""), strict=True):
+            if word in {"-e", "--env"}:
+                yield following.partition("=")[0]
+            elif word.startswith("--env="):
+                yield word.split("=")[1]
+
     # -------------------------------------------------------------------------------------- files of variables
 
     def _from_files(self) -> Iterator[str]:
         """The names that files of variables set, where the image has them; a file that it may have leaves everything open."""
         for file in self._files:
-            for path in self._candidates(file):
+            for path in file.places(self._start.folder):
                 content = self._walk.image.read(path)
                 if content is not None:
-                    yield from names_in(content.decode("utf-8", "replace"))
+                    yield from file.names(path, content.decode("utf-8", "replace"))
+                    break
                 else:
                     self._doubt_file(file, path)
 
-    def _doubt_file(self, file: str, path: str) -> None:
+    def _doubt_file(self, file: EnvFile, path: str) -> None:
         """A file that the image does not have for certain may be there all the same."""
         reason = self._walk.image.tree.why_unknown(path) if posixpath.dirname(path) not in {"/", ""} else ""
-        if file.startswith("/") and not reason:
+        if file.is_given and file.paths[0].startswith("/") and not reason:
             reason = "it may be mounted"
         if reason:
             self._unknown[f"{path}: {reason}"] = None
-
-    def _candidates(self, file: str) -> Iterator[str]:
-        """Where a file of variables may be: below the working folder, and for a bare name in the folders above."""
-        first = in_folder(self._start.folder, file)
-        yield first
-        if "/" not in file:
-            folders = {posixpath.dirname(path) for path in self._walk.modules}
-            every = {
-                self._start.folder,
-                *folders,
-                *(f"/{up}" for folder in folders for up in parents(folder.lstrip("/"))),
-            }
-            yield from sorted({posixpath.join(folder, file) for folder in every} - {first})
-
-
-def names_in(text: str) -> Iterator[str]:
-    """The variables that a file of `NAME=value` lines sets."""
-    for line in text.splitlines():
-        name, equals, _value = line.strip().removeprefix("export ").partition("=")
-        if equals and not name.startswith("#"):
-            yield name.strip()
 
 
 def missing(variables: StartVariables, provided: Mapping[str, object]) -> Iterator[NeededVariable]:

@@ -26,8 +26,8 @@ class VariableTests(NamedTuple):
         match test:
             case ast.UnaryOp(op=ast.Not(), operand=operand):
                 return self.without(operand, truth=not truth)
-            case ast.BoolOp(op=operator, values=values):
-                groups = [self.without(value, truth=truth) for value in values]
+            case ast.BoolOp(op=operator):
+                groups = [self.without(value, truth=truth) for value in _open_values(test)]
                 return _join(groups) if isinstance(operator, ast.Or) is truth else _any_of(groups)
             case ast.Compare(left=left, ops=[operator], comparators=[right]):
                 return self._compared(left, operator, right, truth=truth)
@@ -36,6 +36,15 @@ class VariableTests(NamedTuple):
             case ast.Name(id=name) if truth:
                 return self.missing.get(name, ())
         return () if truth else self._held(test)
+
+    def lacking(self, node: ast.expr) -> tuple[VariableRead, ...]:
+        """What `set(NAMES) - set(os.environ)` leaves: each name that is missing."""
+        if not isinstance(node, ast.BinOp) or not isinstance(node.op, ast.Sub):
+            return ()
+        texts = self.names.texts(_unwrapped(self.names, node.left))
+        if self.names.full(_unwrapped(self.names, node.right)) not in {"os.environ", "os.environ.keys"}:
+            return ()
+        return tuple(VariableRead((text,), node.lineno, "os.environ") for text in texts)
 
     def _compared(
         self, left: ast.expr, operator: ast.cmpop, right: ast.expr, *, truth: bool
@@ -92,6 +101,22 @@ class VariableTests(NamedTuple):
         return (VariableRead((name,), left.lineno, "os.environ"),)
 
 
+def _unwrapped(names: ModuleNames, node: ast.expr) -> ast.expr:
+    """What is inside of `set(…)`, `list(…)` and `.keys()`."""
+    if isinstance(node, ast.Call) and names.full(node.func) in {"set", "frozenset", "list", "tuple"} and node.args:
+        return _unwrapped(names, node.args[0])
+    return node.func if isinstance(node, ast.Call) and not node.args else node
+
+
+def _open_values(test: ast.BoolOp) -> list[ast.expr]:
+    """The parts of a test that decide it: `True and X` is X, and of `False and X` nothing is left."""
+    neutral = isinstance(test.op, ast.And)
+    constants = [value for value in test.values if isinstance(value, ast.Constant)]
+    if any(bool(value.value) is not neutral for value in constants):
+        return []
+    return [value for value in test.values if value not in constants]
+
+
 def _is_empty_list(node: ast.expr) -> bool:
     """Whether a literal list has both, nothing and an empty text."""
     if not isinstance(node, ast.List | ast.Tuple | ast.Set):
@@ -106,7 +131,7 @@ def _join(groups: list[tuple[VariableRead, ...]]) -> tuple[VariableRead, ...]:
 
 def _any_of(groups: list[tuple[VariableRead, ...]]) -> tuple[VariableRead, ...]:
     """One read that any of several variables satisfies; none where one group is empty or has several."""
-    if any(len(group) != 1 for group in groups):
+    if not groups or any(len(group) != 1 for group in groups):
         return ()
     reads = _join(groups)
     return (reads[0]._replace(names=tuple(name for read in reads for name in read.names)),)

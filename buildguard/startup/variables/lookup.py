@@ -35,6 +35,18 @@ class ModuleLookup:
                 return result
         return None if full.startswith(".") else self._own(path, full, depth)
 
+    def method(self, definition: Definition, name: str) -> Definition:
+        """The method of a class, or the one that it inherits from the first of its bases that has it."""
+        owner: Definition | None = definition
+        for _ in range(_DEEPEST):
+            if owner is None or f"{owner.name}.{name}" in self.modules[owner.path].functions:
+                break
+            node, names = self.modules[owner.path].classes.get(owner.name), self.modules[owner.path].names
+            bases = (self.locate(owner.path, names.full(base)) for base in node.bases) if node is not None else iter(())
+            owner = next((base for base in bases if base is not None), None)
+        owner = owner or definition
+        return Definition(owner.path, f"{owner.name}.{name}")
+
     def _own(self, path: str, name: str, depth: int) -> Definition | None:
         """A name as a module itself has it: defined there, imported there, or taken with `import *`."""
         module = self.modules[path]

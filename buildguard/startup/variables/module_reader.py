@@ -11,11 +11,14 @@ from buildguard.remote.import_tests import Evaluator
 from buildguard.startup.variables.block_reader import BlockReader
 from buildguard.startup.variables.bound_calls import bind
 from buildguard.startup.variables.names import ModuleNames, assigned
-from buildguard.startup.variables.records import CallSite, CodeBlock, ModuleVariables
+from buildguard.startup.variables.records import UNKNOWN_PREFIX, CallSite, CodeBlock, ModuleVariables
 
 # Decorators under which a call still runs the function's body.
 _PLAIN = frozenset({"functools.lru_cache", "functools.cache", "staticmethod", "classmethod", "functools.wraps"})
 _COMMANDS = ("click.", "typer.")
+_ELSEWHERE = (
+    "@"  # behind the name of a function that a framework calls, such as a handler of requests: its body runs later
+)
 _SYNCHRONOUS = "()"  # behind the name of a coroutine: its body runs where it is awaited
 
 
@@ -61,6 +64,8 @@ class _ModuleReader:
                 is_async = isinstance(function.node, ast.AsyncFunctionDef)
                 functions[function.name + (_SYNCHRONOUS if is_async else "")] = body
                 self._nodes[function.name] = function.node
+            else:
+                functions[function.name + _ELSEWHERE] = body
         classes = {node.name: node for node in self._tree.body if isinstance(node, ast.ClassDef)}
         made = self._objects()
         return ModuleVariables(block, self._names, functions, classes, made, frozenset(sets), is_open, self._bind)
@@ -83,7 +88,18 @@ class _ModuleReader:
                 objects.pop(name, None)
                 if isinstance(value, ast.Call) and self._names.full(value.func):
                     objects[name] = CallSite(self._names.full(value.func), value)
+            elif isinstance(node, ast.Assign):
+                self._prefix(node, objects)
         return objects
+
+    def _prefix(self, node: ast.Assign, objects: dict[str, CallSite]) -> None:
+        """`env.prefix = "APP_"`, which django-environ puts before each name."""
+        for target in node.targets:
+            made = objects.get(self._names.full(target).removesuffix(".prefix"))
+            if made is not None and isinstance(target, ast.Attribute) and target.attr == "prefix":
+                objects[ast.unparse(target.value)] = made._replace(
+                    prefix=self._names.text(node.value) or UNKNOWN_PREFIX
+                )
 
     def _runs_when_called(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
         if any(isinstance(part, ast.Yield | ast.YieldFrom) for part in ast.walk(node)):

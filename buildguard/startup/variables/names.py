@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import ast
 import copy
+import functools
 from collections.abc import Iterable, Iterator
+
+from buildguard.startup.literal_paths import PathReader, bound_once
 
 _MOST_TEXTS = 200
 _ENVIRON = "os.environ"
@@ -18,6 +21,7 @@ class ModuleNames:
         self.aliases: dict[str, str] = {}
         self.stars: list[str] = []
         self.constants: dict[str, tuple[str, ...]] = {}
+        self._body = tree.body
         for node in ast.walk(tree):
             if isinstance(node, ast.Import):
                 self._import(node)
@@ -25,6 +29,11 @@ class ModuleNames:
                 self._import_from(node)
         for node in tree.body:
             self._constant(node)
+
+    @functools.cached_property
+    def paths(self) -> PathReader:
+        """Reads the paths that the module spells out."""
+        return PathReader(bound_once(self._body))
 
     def without(self, names: Iterable[str]) -> ModuleNames:
         """The same names in a function, whose parameters hide constants of the module."""

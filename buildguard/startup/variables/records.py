@@ -9,6 +9,8 @@ from types import MappingProxyType
 from buildguard.definitions import NamedTuple
 from buildguard.startup.variables.names import ModuleNames
 
+UNKNOWN_PREFIX = "?"  # of a reader that puts something computed before each name
+
 
 class VariableRead(NamedTuple):
     """A place that reads a variable: any of `names` will do, or any that begins with `prefix`.

@@ -6,37 +6,46 @@ import ast
 from collections.abc import Iterator, Mapping, Sequence
 
 from buildguard.definitions import NamedTuple
+from buildguard.startup.variables.env_files import EnvFile, beside, file_of
 from buildguard.startup.variables.lookup import Definition, ModuleLookup
 from buildguard.startup.variables.names import ModuleNames, assigned
 from buildguard.startup.variables.records import VariableRead
+from buildguard.startup.variables.settings_fields import SettingsField, fields_of
 
 _BASES = {"pydantic_settings.BaseSettings": 2, "pydantic.BaseSettings": 1, "pydantic.v1.BaseSettings": 1}
+_MODEL_BASES = {"pydantic.BaseModel": 2}
 _PLAIN_BASES = frozenset({"object", "abc.ABC", "typing.Generic"})
 _CONFIG_CALLS = frozenset({"pydantic_settings.SettingsConfigDict", "pydantic.ConfigDict", "dict"})
 # Methods by which a class gets values from elsewhere, or in another way.
 _OWN_WAYS = frozenset(
     {"settings_customise_sources", "customise_sources", "__init__", "__new__", "prepare_field_value", "parse_env_var"}
 )
+# Types of one text each: nothing below them can be given.
+_PLAIN_TYPES = frozenset(
+    {
+        *("str", "int", "float", "bool", "bytes", "pathlib.Path", "decimal.Decimal", "uuid.UUID", "datetime.date"),
+        *("pydantic.SecretStr", "pydantic.SecretBytes", "pydantic.PostgresDsn", "pydantic.RedisDsn", "pydantic.AnyUrl"),
+        *("pydantic.HttpUrl", "pydantic.AnyHttpUrl", "pydantic.EmailStr", "datetime.datetime", "datetime.timedelta"),
+    }
+)
 _FILLS = frozenset({"model_validator", "root_validator"})
-_UNREAD = frozenset({"alias_generator", "secrets_dir", "env_parse_none_str", "env_prefix_target"})
+_UNREAD = frozenset({"alias_generator", "secrets_dir", "env_prefix_target"})
 _OPEN = "secrets_dir"  # the key for settings that are not read: like this one, they decide where values come from
 _DEEPEST = 20
 
 
-class SettingsField(NamedTuple):
-    """A field: its line, its own environment names (None for the usual one), and whether it may be left out."""
+class PlacedValue(NamedTuple):
+    """A value of a configuration, with the module that it is in."""
 
     path: str
-    line: int
-    aliases: tuple[str, ...] | None
-    is_optional: bool
+    node: ast.expr
 
 
 class SettingsModel(NamedTuple):
     """A settings class with what it inherits; `unknown` is why what it reads cannot be known."""
 
     fields: Mapping[str, SettingsField]
-    config: Mapping[str, ast.expr]
+    config: Mapping[str, PlacedValue]
     major: int
     unknown: str = ""
 
@@ -52,65 +61,152 @@ class SettingsReads(NamedTuple):
     """What a settings class reads once an object of it is made; `files` are those that it takes values of."""
 
     reads: tuple[PlacedRead, ...] = ()
-    files: tuple[str, ...] = ()
+    files: tuple[EnvFile, ...] = ()
     unknown: str = ""
 
 
-def read_settings(lookup: ModuleLookup, definition: Definition, call: ast.Call | None) -> SettingsReads | None:
+def read_settings(
+    lookup: ModuleLookup, definition: Definition, call: ast.Call | None, depth: int = 0
+) -> SettingsReads | None:
     """What making an object of a class reads; None for a class of anything else."""
-    model = _model(lookup, definition)
+    model = class_model(lookup, definition) if depth < _DEEPEST else None
     if model is None:
         return None
-    keywords = {keyword.arg for keyword in call.keywords} if call is not None else set()
-    if model.unknown or None in keywords:
-        return SettingsReads(unknown=model.unknown or "values are passed that are not read")
-    options = _Options(lookup.modules[definition.path].names, model.config)
-    if options.unknown or any(word is not None and word.startswith("_") for word in keywords):
-        return SettingsReads(unknown=options.unknown or "it is made with settings of its own")
-    reads = tuple(
-        PlacedRead(field.path, _read_of(name, field, options))
-        for name, field in model.fields.items()
-        if name not in keywords and field.aliases != ()
-    )
-    return SettingsReads(reads, options.files)
+    keywords = [keyword.arg or "" for keyword in call.keywords] if call is not None else []
+    unknown = model.unknown or ("values are passed that are not read" if "" in keywords else "")
+    options = SettingsOptions(lookup, model)
+    unknown = unknown or options.unknown
+    if unknown or any(word.startswith("_") for word in keywords):
+        return SettingsReads(unknown=unknown or "it is made with settings of its own")
+    return _read_fields(lookup, model, options, keywords, depth)
 
 
-def _read_of(name: str, field: SettingsField, options: _Options) -> VariableRead:
-    usual = options.prefix + name
-    names = (usual,) if field.aliases is None else field.aliases
-    if field.aliases is not None and options.by_name:
-        names = (*names, usual)
-    if not options.is_case_sensitive:
-        names = tuple(dict.fromkeys(each.upper() for each in names))
-    prefix = f"{names[0]}{options.delimiter}" if options.delimiter else ""
-    return VariableRead(names, field.line, "pydantic", not field.is_optional, "", not options.is_case_sensitive, prefix)
+def _read_fields(
+    lookup: ModuleLookup, model: SettingsModel, options: SettingsOptions, keywords: Sequence[str], depth: int
+) -> SettingsReads:
+    """What the fields read that no keyword gives."""
+    wanted = {name: field for name, field in model.fields.items() if name not in keywords and field.aliases != ()}
+    reads = [
+        PlacedRead(field.path, read)
+        for name, field in wanted.items()
+        for read in _reads_of(lookup, name, field, options)
+    ]
+    made = [_made_by_default(lookup, name, field, options, depth) for name, field in wanted.items()]
+    every = [*reads, *(read for each in made for read in each.reads)]
+    files = [*options.files, *(file for each in made for file in each.files)]
+    return SettingsReads(tuple(every), tuple(files), next((each.unknown for each in made if each.unknown), ""))
 
 
-class _Options:
-    """The configuration of a settings class, as far as it decides names."""
+def _reads_of(
+    lookup: ModuleLookup, name: str, field: SettingsField, options: SettingsOptions
+) -> Iterator[VariableRead]:
+    """What a field takes: its variable, or with a delimiter one for each part of it that has no default."""
+    names, delimiter = options.names(name, field.aliases), options.delimiter
+    is_nested = bool(delimiter) and field.kind not in _PLAIN_TYPES
+    parts = _required_parts(lookup, field, options) if is_nested and not field.is_optional else ()
+    fits, is_required = not options.is_case_sensitive, not field.is_optional or options.refuses_none(field)
+    for part in parts or [()]:
+        longer = tuple(delimiter.join((names[0], *part[:end])) for end in range(len(part), 0, -1))
+        every = tuple(each.upper() if fits else each for each in (*longer, *names))
+        prefix = f"{names[0]}{delimiter}" if is_nested and not part else ""
+        yield VariableRead(
+            every,
+            field.line,
+            "pydantic",
+            is_required,
+            "" if is_required else field.default,
+            fits,
+            prefix.upper() if fits else prefix,
+        )
 
-    def __init__(self, names: ModuleNames, config: Mapping[str, ast.expr]) -> None:
-        texts = {key: names.text(value) for key, value in config.items()}
-        self.prefix = texts.get("env_prefix", "")
-        self.delimiter = texts.get("env_nested_delimiter", "")
-        self.is_case_sensitive = _is_true(config.get("case_sensitive"))
-        self.by_name = any(_is_true(config.get(key)) for key in ("populate_by_name", "validate_by_name"))
-        self.files = names.texts(config["env_file"]) if "env_file" in config else ()
-        self.unknown = self._why_unknown(names, config)
 
-    def _why_unknown(self, names: ModuleNames, config: Mapping[str, ast.expr]) -> str:
-        strange = next((key for key in config if key in _UNREAD and not _is_nothing(config[key])), "")
+def _required_parts(
+    lookup: ModuleLookup, field: SettingsField, options: SettingsOptions, depth: int = 0
+) -> tuple[tuple[str, ...], ...]:
+    """The names, below a field whose type is a model of the project, that must be given; empty where they are unknown or none."""
+    definition = lookup.locate(field.path, field.kind) if depth < options.deepest else None
+    model = class_model(lookup, definition, bases=_MODEL_BASES) if definition is not None else None
+    if model is None or model.unknown or any(part.aliases is not None for part in model.fields.values()):
+        return ()
+    parts: list[tuple[str, ...]] = []
+    for name, part in model.fields.items():
+        if not part.is_optional:
+            below = _required_parts(lookup, part, options, depth + 1) if part.kind not in _PLAIN_TYPES else ()
+            if not below and part.kind not in _PLAIN_TYPES:
+                return ()  # what a part of it takes is unknown
+            parts += [(name, *rest) for rest in below or [()]]
+    return tuple(parts)
+
+
+def _made_by_default(
+    lookup: ModuleLookup, name: str, field: SettingsField, options: SettingsOptions, depth: int
+) -> SettingsReads:
+    """What `default_factory=Other` reads, where that is a settings class: nothing of it once the field itself is given."""
+    definition = lookup.locate(field.path, field.factory)
+    result = read_settings(lookup, definition, None, depth + 1) if definition is not None else None
+    if result is None:
+        return SettingsReads()
+    given = tuple(each if options.is_case_sensitive else each.upper() for each in options.names(name, field.aliases))
+    reads = (each._replace(read=each.read._replace(names=(*each.read.names, *given))) for each in result.reads)
+    return result._replace(reads=tuple(reads))
+
+
+class SettingsOptions:
+    """The configuration of a settings class, as far as it decides names and files."""
+
+    def __init__(self, lookup: ModuleLookup, model: SettingsModel) -> None:
+        self._lookup = lookup
+        self._config = model.config
+        self._refuses_none = model.major > 1 and not self._has("validate_default", False)
+        self.delimiter = self._text("env_nested_delimiter")
+        self.deepest = 1 if "env_nested_max_split" in model.config else _DEEPEST  # models below each other
+        self.is_case_sensitive = self._has("case_sensitive", True)
+        self._prefix = self._text("env_prefix")
+        self._by_name = self._has("populate_by_name", True) or self._has("validate_by_name", True)
+        self.files: tuple[EnvFile, ...] = ()
+        self.unknown = self._why_unknown()
+
+    def names(self, name: str, aliases: tuple[str, ...] | None) -> tuple[str, ...]:
+        """The variables that a field takes, as they are spelled."""
+        usual = (self._prefix + name,)
+        if aliases is None:
+            return usual
+        return (*aliases, *usual) if self._by_name else aliases
+
+    def refuses_none(self, field: SettingsField) -> bool:
+        """Whether a field's default is None, which its type does not take: settings check their defaults too."""
+        return self._refuses_none and field.is_none and field.kind in _PLAIN_TYPES
+
+    def _text(self, key: str) -> str:
+        value = self._config.get(key)
+        return self._lookup.modules[value.path].names.text(value.node) if value is not None else ""
+
+    def _has(self, key: str, wanted: object) -> bool:
+        value = self._config.get(key)
+        return value is not None and isinstance(value.node, ast.Constant) and value.node.value is wanted
+
+    def _why_unknown(self) -> str:
+        config = self._config
+        strange = next((key for key in config if key in _UNREAD and not _is_nothing(config[key].node)), "")
+        if not strange and "validate_by_alias" in config and not self._has("validate_by_alias", True):
+            strange = "validate_by_alias"
         if strange:
             return f"its settings have {strange}"
-        for key in ("env_prefix", "env_nested_delimiter", "env_file"):
-            value = config.get(key)
-            if value is not None and not _is_nothing(value) and not names.texts(value):
+        for key in ("env_prefix", "env_nested_delimiter"):
+            if key in config and not _is_nothing(config[key].node) and not self._text(key):
                 return f"{key} is computed"
-        return ""
+        return "" if self._find_files() else "env_file is computed"
 
-
-def _is_true(node: ast.expr | None) -> bool:
-    return isinstance(node, ast.Constant) and node.value is True
+    def _find_files(self) -> bool:
+        """Keep the files that are named; false where one is computed."""
+        value = self._config.get("env_file")
+        if value is None or _is_nothing(value.node):
+            return True
+        names, usual = self._lookup.modules[value.path].names, beside("", value.path)
+        nodes = value.node.elts if isinstance(value.node, ast.List | ast.Tuple) else [value.node]
+        files = [file_of(names, node, usual) for node in nodes]
+        self.files = tuple(file for file in files if file is not None)
+        return None not in files
 
 
 def _is_nothing(node: ast.expr) -> bool:
@@ -120,46 +216,51 @@ def _is_nothing(node: ast.expr) -> bool:
 # ------------------------------------------------------------------------------------------ classes
 
 
-def _model(lookup: ModuleLookup, definition: Definition, depth: int = 0) -> SettingsModel | None:
+def class_model(
+    lookup: ModuleLookup, definition: Definition, depth: int = 0, bases: Mapping[str, int] = _BASES
+) -> SettingsModel | None:
     """A class with everything that it inherits; None where no base of it is one of settings."""
     node = lookup.modules[definition.path].classes.get(definition.name)
     if node is None or depth > _DEEPEST:
         return None
     names = lookup.modules[definition.path].names
-    bases = [_base(lookup, definition.path, names.full(base), depth) for base in node.bases]
-    known = [base for base in bases if isinstance(base, SettingsModel)]
+    inherited_of = [_base(lookup, definition.path, names.full(base), depth, bases) for base in node.bases]
+    known = [base for base in inherited_of if isinstance(base, SettingsModel)]
     if not known:
         return None
     inherited = _merge(known)
-    unknown = inherited.unknown or ("it has a base class that is not read" if None in bases else "")
-    keywords = {keyword.arg: keyword.value for keyword in node.keywords if keyword.arg}
-    fields = {**inherited.fields}
-    for name in map(_plain_default, node.body):
-        if name in fields:
-            fields[name] = fields[name]._replace(is_optional=True)
-    own = {field.name: field.field for field in _fields(names, definition.path, node, inherited.major)}
-    config = {**inherited.config, **keywords, **_config_of(names, node)}
+    unknown = inherited.unknown or ("it has a base class that is not read" if None in inherited_of else "")
+    own_config = _config_of(names, node)
+    plain = {*map(_plain_default, node.body)}
+    fields = {
+        name: field._replace(is_optional=field.is_optional or name in plain) for name, field in inherited.fields.items()
+    }
+    own = {field.name: field.field for field in fields_of(names, definition.path, node, inherited.major)}
+    placed = {key: PlacedValue(definition.path, value) for key, value in own_config.items()}
+    config = {**inherited.config, **placed}
     return SettingsModel({**fields, **own}, config, inherited.major, unknown or _own_way(names, node))
 
 
 def _merge(bases: Sequence[SettingsModel]) -> SettingsModel:
     """What a class inherits of its bases; the first comes before the others."""
     fields: dict[str, SettingsField] = {}
-    config: dict[str, ast.expr] = {}
+    config: dict[str, PlacedValue] = {}
     for base in reversed(bases):
         fields |= base.fields
         config |= base.config
     return SettingsModel(fields, config, bases[0].major, next((base.unknown for base in bases if base.unknown), ""))
 
 
-def _base(lookup: ModuleLookup, path: str, full: str, depth: int) -> SettingsModel | str | None:
+def _base(
+    lookup: ModuleLookup, path: str, full: str, depth: int, bases: Mapping[str, int]
+) -> SettingsModel | str | None:
     """A base class: a model, "" for one that has no fields, None for one that is unknown."""
-    if full in _BASES:
-        return SettingsModel({}, {}, _BASES[full])
+    if full in bases:
+        return SettingsModel({}, {}, bases[full])
     if full in _PLAIN_BASES:
         return ""
     definition = lookup.locate(path, full)
-    return _model(lookup, definition, depth + 1) if definition is not None else None
+    return class_model(lookup, definition, depth + 1, bases) if definition is not None else None
 
 
 def _plain_default(node: ast.stmt) -> str:
@@ -186,8 +287,8 @@ def _own_way(names: ModuleNames, node: ast.ClassDef) -> str:
 
 
 def _config_of(names: ModuleNames, node: ast.ClassDef) -> dict[str, ast.expr]:
-    """What `model_config = SettingsConfigDict(…)` and `class Config` set."""
-    config: dict[str, ast.expr] = {}
+    """What the class's keywords, `model_config = SettingsConfigDict(…)` and `class Config` set."""
+    config = {keyword.arg: keyword.value for keyword in node.keywords if keyword.arg}
     for item in node.body:
         name, value = assigned(item)
         if name == "model_config" and value is not None:
@@ -206,62 +307,3 @@ def _of_assigned(names: ModuleNames, value: ast.expr) -> dict[str, ast.expr]:
     if isinstance(value, ast.Dict):
         return {names.text(key) or _OPEN: part for key, part in zip(value.keys, value.values, strict=True)}
     return {_OPEN: value}
-
-
-# ------------------------------------------------------------------------------------------ fields
-
-
-class _NamedField(NamedTuple):
-    name: str
-    field: SettingsField
-
-
-def _fields(names: ModuleNames, path: str, node: ast.ClassDef, major: int) -> Iterator[_NamedField]:
-    for item in node.body:
-        if not isinstance(item, ast.AnnAssign) or not isinstance(item.target, ast.Name):
-            continue
-        name, shown = item.target.id, ast.unparse(item.annotation).strip("'\"")
-        if name.startswith("_") or name == "model_config" or "ClassVar" in shown or "computed_field" in shown:
-            continue
-        calls = list(_field_calls(names, item))
-        is_optional = _has_default(item, calls)
-        if major == 1 and (shown.startswith(("Optional[", "typing.Optional[", "Any")) or "None" in shown):
-            is_optional = True
-        yield _NamedField(name, SettingsField(path, item.lineno, _aliases(names, calls, major), is_optional))
-
-
-def _field_calls(names: ModuleNames, item: ast.AnnAssign) -> Iterator[ast.Call]:
-    """The `Field(…)` of a field: its value, and what `Annotated` holds."""
-    candidates: list[ast.expr | None] = [item.value]
-    if isinstance(item.annotation, ast.Subscript) and names.full(item.annotation.value).endswith("Annotated"):
-        part = item.annotation.slice
-        candidates += part.elts[1:] if isinstance(part, ast.Tuple) else []
-    for candidate in candidates:
-        if isinstance(candidate, ast.Call) and names.full(candidate.func).rpartition(".")[2] == "Field":
-            yield candidate
-
-
-def _has_default(item: ast.AnnAssign, calls: Sequence[ast.Call]) -> bool:
-    if item.value is not None and item.value not in calls:
-        return not (isinstance(item.value, ast.Constant) and item.value.value is ...)
-    return any(_gives_default(call) for call in calls)
-
-
-def _gives_default(call: ast.Call) -> bool:
-    given = [*call.args[:1], *(keyword.value for keyword in call.keywords if keyword.arg in {"default", None})]
-    has_factory = any(keyword.arg == "default_factory" for keyword in call.keywords)
-    return has_factory or any(not (isinstance(value, ast.Constant) and value.value is ...) for value in given)
-
-
-def _aliases(names: ModuleNames, calls: Sequence[ast.Call], major: int) -> tuple[str, ...] | None:
-    """The names that a field takes in place of its own; empty where they are computed."""
-    keys = ("env",) if major == 1 else ("validation_alias", "alias")
-    for call in calls:
-        keywords = {keyword.arg: keyword.value for keyword in call.keywords}
-        value = next((keywords[key] for key in keys if key in keywords), None)
-        if isinstance(value, ast.Call):
-            texts = tuple(map(names.text, value.args))
-            return texts if all(texts) else ()
-        if value is not None:
-            return names.texts(value)
-    return None

@@ -15,7 +15,7 @@ from buildguard.project.config import Config
 from buildguard.project.ignore.rules import parents
 from buildguard.startup.deployed_ports import deploying_files
 from buildguard.startup.project_files import ProjectFileTree
-from buildguard.startup.variables.contract import names_in
+from buildguard.startup.variables.env_files import names_in
 
 # What Cloud Run, its jobs and functions set themselves, and what a container has anyway.
 PLATFORM_VARIABLES = frozenset(
