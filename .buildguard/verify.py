@@ -7,7 +7,7 @@ by the manifest in the archive. Nothing that it looks at is imported or run. Fin
 not be looked at with 3.
 
 version: 0.1.0
-digest: sha256:8f598e3a951d2662563bb5059a86767debec1a28e95261766becaa05204fa725
+digest: sha256:3ae38b8dfa20d39d44a94ac29068a1990a682802ad8c5060738bb58533dfafae
     (SHA-256 of everything below the line of equals signs)
 """
 
@@ -2493,7 +2493,8 @@ class OwnImportJudge:
     'buildguard.imports.unreached': r'''from __future__ import annotations
 import posixpath
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from buildguard.definitions import NamedTuple
 from buildguard.imports.circles import CircularImport, find_circles
 from buildguard.imports.faults import FaultKind, ImportContext, ImportFault
 from buildguard.imports.finder import FileTree, ModuleKind, ModuleLocation
@@ -2503,12 +2504,15 @@ from buildguard.imports.own_imports import OpenImport, OwnImportJudge, OwnImport
 from buildguard.imports.program import folders_above, home_of
 from buildguard.imports.resolver import ModuleResolver, SearchPath
 _MOST_MEMBERS = 8
+class _Group(NamedTuple):
+    modules: tuple[LoadedModule, ...]
+    asked: tuple[LoadedModule, ...]
 class LooseReader:
     def __init__(self, tree: FileTree, roots: tuple[str, ...], context: ImportContext) -> None:
         self._tree = tree
         self._roots = roots
         self._context = context
-    def read(self, files: Iterable[str], *, certain: bool) -> OwnImports:
+    def read(self, files: Iterable[str], is_asked: Callable[[str], bool], *, certain: bool) -> OwnImports:
         groups: dict[str, list[LoadedModule]] = defaultdict(list)
         for file in files:
             home, name = home_of(file, self._tree)
@@ -2516,19 +2520,26 @@ class LooseReader:
             folders = (removesuffix(file, "/__init__.py"),) if kind is ModuleKind.PACKAGE else ()
             if name:
                 groups[home].append(LoadedModule(name, ModuleLocation(kind, file, folders)))
-        results = [self._read_group(home, modules, certain=certain) for home, modules in groups.items()]
+        results = [
+            self._read_group(
+                home,
+                _Group(tuple(modules), tuple(one for one in modules if is_asked(one.location.file))),
+                certain=certain,
+            )
+            for home, modules in groups.items()
+        ]
         return OwnImports(
             tuple(fault for result in results for fault in result.faults),
             tuple(item for result in results for item in result.outside),
             tuple(item for result in results for item in result.undecided),
             {},
         )
-    def _read_group(self, home: str, modules: list[LoadedModule], *, certain: bool) -> OwnImports:
+    def _read_group(self, home: str, group: _Group, *, certain: bool) -> OwnImports:
         folders = tuple(dict.fromkeys([*folders_above(home, self._roots), *self._roots]))
-        first = self._judge(folders, modules, certain=certain)
+        first = self._judge(folders, group, certain=certain)
         if not first.faults or len(folders) == 1:
             return first
-        second = self._judge(folders[::-1], _to_judge_again(first, modules), certain=certain)
+        second = self._judge(folders[::-1], group._replace(asked=_to_judge_again(first, group.asked)), certain=certain)
         shared = {_place(fault) for fault in second.faults}
         faults = tuple(fault for fault in first.faults if _place(fault) in shared)
         lost = [
@@ -2537,7 +2548,7 @@ class LooseReader:
             if _place(fault) not in shared
         ]
         return first._replace(faults=faults, undecided=(*first.undecided, *lost))
-    def _judge(self, folders: tuple[str, ...], modules: list[LoadedModule], *, certain: bool) -> OwnImports:
+    def _judge(self, folders: tuple[str, ...], group: _Group, *, certain: bool) -> OwnImports:
         resolver = ModuleResolver(
             self._tree,
             SearchPath((), folders),
@@ -2547,11 +2558,11 @@ class LooseReader:
         )
         graph = ImportGraph(resolver, self._context.facts)
         judge = OwnImportJudge(graph, self._context)
-        items = {module.name: ReachedModule(module, certain, (module.name,)) for module in modules}
-        for item in items.values():
-            judge.judge(item)
+        items = {module.name: ReachedModule(module, certain, (module.name,)) for module in group.modules}
+        for module in group.asked:
+            judge.judge(items[module.name])
         if certain:
-            for circle in self._circles(graph, judge, modules):
+            for circle in self._circles(graph, judge, group):
                 judge.add_circle(circle, items)
         result = judge.result({})
         return result._replace(faults=tuple(fault for fault in result.faults if not self._is_loose(fault, folders)))
@@ -2566,21 +2577,19 @@ class LooseReader:
         inside = folders_above(posixpath.dirname(fault.module.location.file), self._roots)
         alone = (self._tree.look_up(fault.row.module, [folder]) for folder in (*inside, *folders))
         return any(lookup.last is not None and lookup.last.file != used for lookup in alone)
-    def _circles(
-        self, graph: ImportGraph, judge: OwnImportJudge, modules: list[LoadedModule]
-    ) -> Iterator[CircularImport]:
-        by_name = {module.name: module for module in modules}
-        for circle in find_circles(graph, judge.names, modules):
+    def _circles(self, graph: ImportGraph, judge: OwnImportJudge, group: _Group) -> Iterator[CircularImport]:
+        by_name = {module.name: module for module in group.modules}
+        for circle in find_circles(graph, judge.names, group.asked):
             members = [by_name[name] for name in circle.circle if name in by_name]
             if len(members) == len(circle.circle) <= _MOST_MEMBERS and all(
                 find_circles(graph, judge.names, [member]) for member in members
             ):
                 yield circle
-def _to_judge_again(first: OwnImports, modules: list[LoadedModule]) -> list[LoadedModule]:
+def _to_judge_again(first: OwnImports, modules: tuple[LoadedModule, ...]) -> tuple[LoadedModule, ...]:
     if any(fault.kind is FaultKind.CIRCULAR for fault in first.faults):
         return modules
     files = {fault.module.location.file for fault in first.faults}
-    return [module for module in modules if module.location.file in files]
+    return tuple(module for module in modules if module.location.file in files)
 def _place(fault: ImportFault) -> tuple[str, int, str, str]:
     return fault.module.location.file, fault.row.line, fault.name, fault.kind
 ''',
@@ -2716,8 +2725,8 @@ class UnknownPackages:
 ''',
     'buildguard.imports.project_imports': r'''from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from itertools import repeat
 from buildguard.codes import Code
+from buildguard.definitions import NamedTuple
 from buildguard.diagnostic import Finding, Range, Severity
 from buildguard.imports import standard_names
 from buildguard.imports.doubts import DoubtFinder, ProjectTexts
@@ -2729,22 +2738,26 @@ from buildguard.imports.records import FileReach, Guard, ProjectImports, Undecid
 from buildguard.imports.third_party import PackageAnswer, PackagePresence, PackageSource
 from buildguard.imports.unreached import LooseReader
 _ABSENT = frozenset({PackagePresence.MISSING, PackagePresence.DEVELOPMENT})
+class ProgramSubject(NamedTuple):
+    program: StartedProgram
+    context: ImportContext
+    texts: ProjectTexts
 def read_imports(
-    programs: Sequence[StartedProgram],
-    contexts: Sequence[ImportContext],
-    texts: Sequence[ProjectTexts],
+    subjects: Sequence[ProgramSubject],
     packages: PackageSource | None,
-    only: Collection[str] | None = None,
+    asked: Collection[str] | None = None,
+    *,
+    follows_starts: bool = True,
 ) -> ProjectImports:
-    judges = list(map(_ProgramJudge, programs, contexts, texts, repeat(packages)))
+    judges = [_ProgramJudge(subject, packages) for subject in subjects]
     reach: dict[str, FileReach] = {}
-    for judge in judges if only is None else ():
+    for judge in judges if follows_starts else ():
         for path, how in judge.follow():
             known = reach.get(path)
             if known is None or (how.certain and not known.certain):
                 reach[path] = how
     for judge in judges:
-        for path, how in judge.read_rest(reach, only):
+        for path, how in judge.read_rest(reach, asked, follows_starts=follows_starts):
             reach.setdefault(path, how)
     findings = _strongest(item for judge in judges for item in judge.findings)
     undecided = dict.fromkeys(item for judge in judges for item in judge.undecided)
@@ -2758,13 +2771,8 @@ def _strongest(located: Iterable[tuple[str, Finding]]) -> dict[str, tuple[Findin
             of_file[finding.code, finding.range] = finding
     return {path: tuple(of_file.values()) for path, of_file in kept.items()}
 class _ProgramJudge:
-    def __init__(
-        self,
-        program: StartedProgram,
-        context: ImportContext,
-        texts: ProjectTexts,
-        packages: PackageSource | None,
-    ) -> None:
+    def __init__(self, subject: ProgramSubject, packages: PackageSource | None) -> None:
+        program, context, texts = subject
         self.findings: list[tuple[str, Finding]] = []
         self.undecided: list[UndecidedImport] = []
         self._program = program
@@ -2780,15 +2788,16 @@ class _ProgramJudge:
             if origin:
                 yield origin, FileReach(item.certain, self._shown(item.chain))
     def read_rest(
-        self, reached: Mapping[str, FileReach], only: Collection[str] | None
+        self, reached: Mapping[str, FileReach], asked: Collection[str] | None, *, follows_starts: bool
     ) -> Iterator[tuple[str, FileReach]]:
-        certain = not self._program.starts and only is None
-        def is_wanted(path: str) -> bool:
-            return path not in reached and not is_test(path) and (only is None or path in only)
-        files = sources_of(self._program.tree, is_wanted)
-        self._take(LooseReader(self._program.tree, self._program.roots, self._context).read(files, certain=certain))
-        for file in files:
-            yield self._origin(file), FileReach(certain or only is not None)
+        certain = not self._program.starts and follows_starts
+        def is_asked(file: str) -> bool:
+            return asked is None or self._origin(file) in asked
+        files = sources_of(self._program.tree, lambda path: path not in reached and not is_test(path))
+        reader = LooseReader(self._program.tree, self._program.roots, self._context)
+        self._take(reader.read(files, is_asked, certain=certain))
+        for file in filter(is_asked, files):
+            yield self._origin(file), FileReach(certain or not follows_starts)
     def _origin(self, file: str) -> str:
         return self._program.tree.origins.get(file, "")
     def _take(self, result: OwnImports) -> None:
@@ -3751,210 +3760,6 @@ class TypeReader:
             return node.id
         return repr(node.value) if isinstance(node, ast.Constant) else "…"
 ''',
-    'buildguard.remote.library_attributes': r'''import ast
-import re
-ANNOTATIONS_LATE_FROM = 14
-CHANGED_WORDS = """
-abc: update_abstractmethods
-aifc: openfp
-argparse: BooleanOptionalAction
-ast: Bytes Ellipsis Interpolation Match MatchAs NameConstant Num ParamSpec Str TemplateStr TryStar TypeAlias TypeVar unparse
-asyncio: AbstractChildWatcher Barrier BrokenBarrierError EventLoop FastChildWatcher PidfdChildWatcher QueueShutDown Runner
-    SafeChildWatcher TaskGroup ThreadedChildWatcher Timeout coroutine create_eager_task_factory eager_task_factory
-    get_child_watcher iscoroutinefunction set_child_watcher timeout timeout_at to_thread
-base64: b32hexdecode b32hexencode decodestring encodestring z85decode z85encode
-binascii: a2b_hqx b2a_hqx rlecode_hqx rledecode_hqx
-builtins: BaseExceptionGroup EncodingWarning ExceptionGroup PythonFinalizationError aiter anext
-calendar: APRIL AUGUST DECEMBER Day FEBRUARY JANUARY JULY JUNE MARCH MAY Month NOVEMBER OCTOBER SEPTEMBER
-cgi: escape parse_qs parse_qsl
-codecs: unregister
-collections: AsyncGenerator AsyncIterable AsyncIterator Awaitable ByteString Callable Collection Container Coroutine Generator
-    Hashable ItemsView Iterable Iterator KeysView Mapping MappingView MutableMapping MutableSequence MutableSet Reversible
-    Sequence Set Sized ValuesView
-collections.abc: Buffer ByteString
-configparser: LegacyInterpolation MultilineContinuationError SafeConfigParser UNNAMED_SECTION
-contextlib: AsyncContextDecorator aclosing chdir
-copy: replace
-csv: QUOTE_NOTNULL QUOTE_STRINGS
-ctypes: LittleEndianUnion c_time_t
-dataclasses: KW_ONLY
-datetime: UTC
-enum: EnumCheck EnumDict EnumType FlagBoundary ReprEnum StrEnum global_enum nonmember verify
-fractions: gcd
-functools: Placeholder cache
-gc: is_finalized
-gettext: bind_textdomain_codeset ldgettext ldngettext lgettext lngettext
-glob: translate
-hashlib: file_digest
-heapq: heapify_max heappop_max heappush_max
-http: HTTPMethod
-http.server: CGIHTTPRequestHandler HTTPSServer ThreadingHTTPSServer
-importlib: find_loader
-importlib.abc: Finder ResourceReader Traversable TraversableResources
-importlib.metadata: PackageMetadata packages_distributions
-importlib.resources: as_file contents files is_resource open_binary open_text path read_binary read_text
-importlib.util: module_for_loader set_loader set_package
-inspect: ArgSpec BufferFlags formatargspec get_annotations getargspec getmembers_static markcoroutinefunction
-io: Reader Writer text_encoding
-itertools: batched pairwise
-keyword: issoftkeyword softkwlist
-locale: format getdefaultlocale getencoding localize resetlocale
-logging: getHandlerByName getHandlerNames getLevelNamesMapping
-math: cbrt exp2 fma lcm nextafter sumprod ulp
-mimetypes: guess_file_type
-operator: call is_none is_not_none
-os: eventfd pidfd_open process_cpu_count reload_environ splice unshare waitstatus_to_exitcode
-os.path: isjunction splitroot
-pathlib: UnsupportedOperation
-pkgutil: ImpImporter ImpLoader find_loader get_loader resolve_name
-platform: dist freedesktop_os_release linux_distribution popen
-plistlib: Data readPlist readPlistFromBytes writePlist writePlistToBytes
-queue: ShutDown
-random: binomialvariate randbytes
-re: NOFLAG PatternError TEMPLATE template
-socket: recv_fds send_fds
-sqlite3: Blob OptimizedUnicode enable_shared_cache
-ssl: RAND_pseudo_bytes match_hostname wrap_socket
-statistics: LinearRegression correlation covariance fmean kde linear_regression
-sunau: openfp
-sys: exception getcheckinterval orig_argv set_coroutine_wrapper setcheckinterval stdlib_module_names unraisablehook
-threading: getprofile gettrace setprofile_all_threads settrace_all_threads
-time: clock
-tracemalloc: reset_peak
-types: EllipsisType GenericAlias NoneType NotImplementedType UnionType get_original_bases
-typing: Annotated ByteString Concatenate Final Literal LiteralString Never NoDefault NotRequired ParamSpec ParamSpecArgs
-    ParamSpecKwargs Protocol ReadOnly Required Self SupportsIndex TypeAlias TypeAliasType TypeGuard TypeIs TypeVarTuple
-    TypedDict Unpack assert_never assert_type clear_overloads dataclass_transform final get_args get_origin get_overloads
-    get_protocol_members is_protocol is_typeddict override reveal_type runtime_checkable
-unittest: IsolatedAsyncioTestCase enterModuleContext findTestCases getTestCaseNames makeSuite
-uuid: uuid6 uuid7 uuid8
-warnings: deprecated
-wave: openfp
-xml.etree.ElementTree: canonicalize indent
-zoneinfo: available_timezones
-"""
-def changed_names(words):
-    names = {}
-    for line in words.replace("\n    ", " ").strip().splitlines():
-        module, _colon, rest = line.partition(":")
-        names[module] = frozenset(rest.split())
-    modules = {}
-    for module, of_module in names.items():
-        for name in of_module:
-            modules.setdefault(name, []).append(module)
-    return names, modules
-CHANGED, MODULES_WITH = changed_names(CHANGED_WORDS)
-NAMES = frozenset(MODULES_WITH)
-SETS_BY_NAME = re.compile(rb"""\bsetattr\(\s*[\w.]+\s*,\s*["']""")
-def may_use(data: bytes, names: "frozenset[str]") -> bool:
-    if "setattr" in names and SETS_BY_NAME.search(data) is not None and not names.isdisjoint(CHANGED):
-        return True
-    for name in NAMES & names:
-        for module in MODULES_WITH[name]:
-            parts = module.split(".")
-            if module not in names and not (len(parts) > 1 and names.issuperset(parts)):
-                continue
-            last = parts[-1].encode("ascii")
-            if last + b"." + name.encode("ascii") in data or last + b" as " in data:
-                return True
-    return False
-class AttributeReader:
-    def __init__(self, tree, minor):
-        self.rows = []
-        self._modules = module_names(tree)
-        self.patched = sorted(set(self._patched(tree)))
-        self._has_late_annotations = minor >= ANNOTATIONS_LATE_FROM or has_future(tree)
-        self._seen = set()
-    def _patched(self, tree):
-        for node in ast.walk(tree):
-            if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
-                yield self._module_of(node.value) + "." + node.attr
-            elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "setattr":
-                names = [item.value for item in node.args[1:2] if isinstance(item, ast.Constant)]
-                yield from (self._module_of(node.args[0]) + "." + str(name) for name in names)
-    def read(self, statement, place, block):
-        pending = list(self._expressions(statement, block))
-        while pending:
-            node = pending.pop()
-            if isinstance(node, (ast.IfExp, ast.BoolOp, ast.Lambda)):
-                continue
-            if isinstance(node, ast.Attribute):
-                self._attribute(node, place, block)
-            pending += ast.iter_child_nodes(node)
-    def _expressions(self, statement, block):
-        if type(statement).__name__ == "TypeAlias":
-            return
-        late = self._has_late_annotations
-        waiting = [getattr(statement, "returns", None)] if late else []
-        if isinstance(statement, ast.AnnAssign) and (block.late or late):
-            waiting.append(statement.annotation)
-        for node in ast.iter_child_nodes(statement):
-            if isinstance(node, ast.arguments):
-                for value in node.defaults + node.kw_defaults + ([] if late else annotations_of(node)):
-                    if value is not None:
-                        yield value
-            elif isinstance(node, (ast.expr, ast.keyword, ast.withitem)) and node not in waiting:
-                yield node
-    def _attribute(self, node, place, block):
-        if not isinstance(node.ctx, ast.Load):
-            return
-        module = self._module_of(node.value)
-        if node.attr in CHANGED.get(module, ()):
-            line, column = place(node)
-            key = (module, node.attr, block.late, block.guard)
-            if key not in self._seen:
-                self._seen.add(key)
-                self.rows.append([line, column, module, node.attr, block.guard, block.late])
-    def _module_of(self, node):
-        if isinstance(node, ast.Name):
-            return self._modules.get(node.id, "")
-        if isinstance(node, ast.Attribute):
-            parent = self._module_of(node.value)
-            return parent + "." + node.attr if parent else ""
-        return ""
-def annotations_of(arguments):
-    listed = getattr(arguments, "posonlyargs", []) + arguments.args + arguments.kwonlyargs
-    return [item.annotation for item in listed + [arguments.vararg, arguments.kwarg] if item is not None]
-def has_future(tree):
-    return any(
-        isinstance(node, ast.ImportFrom)
-        and node.module == "__future__"
-        and any(alias.name == "annotations" for alias in node.names)
-        for node in tree.body
-    )
-def module_names(tree):
-    imported = {}
-    other = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            for alias in node.names:
-                top = alias.name.partition(".")[0]
-                note(imported, other, alias.asname or top, alias.name if alias.asname else top)
-        elif isinstance(node, ast.ImportFrom):
-            note_names(imported, other, node)
-        else:
-            other.update(names_bound(node))
-    return {name: module for name, module in imported.items() if name not in other and "*" not in other}
-def note_names(imported, other, node):
-    base = "" if node.level or not node.module else node.module + "."
-    for alias in node.names:
-        if base and base + alias.name in CHANGED:
-            note(imported, other, alias.asname or alias.name, base + alias.name)
-        else:
-            other.add(alias.asname or alias.name)
-def note(imported, other, name, module):
-    if imported.setdefault(name, module) != module:
-        other.add(name)
-def names_bound(node):
-    if isinstance(node, ast.Name):
-        return () if isinstance(node.ctx, ast.Load) else (node.id,)
-    if isinstance(node, ast.arg):
-        return (node.arg,)
-    if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.ExceptHandler)):
-        return (node.name,)
-    names = [getattr(node, field, None) for field in ("name", "rest")]
-    return [name for name in names if isinstance(name, str)] if not isinstance(node, ast.alias) else ()
-''',
     'buildguard.remote.import_outline': r'''import re
 CODE = type((lambda: None).__code__)
 DOUBLE, SINGLE = b'"' * 3, b"'" * 3
@@ -4125,6 +3930,253 @@ def imports_in(codes):
     import opcode
     operation = opcode.opmap["IMPORT_NAME"]
     return sum(code.co_code[::2].count(operation) for code in codes)
+''',
+    'buildguard.remote.library_attributes': r'''import ast
+import re
+from buildguard.remote.import_outline import stored
+ANNOTATIONS_LATE_FROM = 14
+CHANGED_WORDS = """
+abc: update_abstractmethods
+aifc: openfp
+argparse: BooleanOptionalAction
+ast: Bytes Ellipsis Interpolation Match MatchAs NameConstant Num ParamSpec Str TemplateStr TryStar TypeAlias TypeVar unparse
+asyncio: AbstractChildWatcher Barrier BrokenBarrierError EventLoop FastChildWatcher PidfdChildWatcher QueueShutDown Runner
+    SafeChildWatcher TaskGroup ThreadedChildWatcher Timeout coroutine create_eager_task_factory eager_task_factory
+    get_child_watcher iscoroutinefunction set_child_watcher timeout timeout_at to_thread
+base64: b32hexdecode b32hexencode decodestring encodestring z85decode z85encode
+binascii: a2b_hqx b2a_hqx rlecode_hqx rledecode_hqx
+builtins: BaseExceptionGroup EncodingWarning ExceptionGroup PythonFinalizationError aiter anext
+calendar: APRIL AUGUST DECEMBER Day FEBRUARY JANUARY JULY JUNE MARCH MAY Month NOVEMBER OCTOBER SEPTEMBER
+cgi: escape parse_qs parse_qsl
+codecs: unregister
+collections: AsyncGenerator AsyncIterable AsyncIterator Awaitable ByteString Callable Collection Container Coroutine Generator
+    Hashable ItemsView Iterable Iterator KeysView Mapping MappingView MutableMapping MutableSequence MutableSet Reversible
+    Sequence Set Sized ValuesView
+collections.abc: Buffer ByteString
+configparser: LegacyInterpolation MultilineContinuationError SafeConfigParser UNNAMED_SECTION
+contextlib: AsyncContextDecorator aclosing chdir
+copy: replace
+csv: QUOTE_NOTNULL QUOTE_STRINGS
+ctypes: LittleEndianUnion c_time_t
+dataclasses: KW_ONLY
+datetime: UTC
+enum: EnumCheck EnumDict EnumType FlagBoundary ReprEnum StrEnum global_enum nonmember verify
+fractions: gcd
+functools: Placeholder cache
+gc: is_finalized
+gettext: bind_textdomain_codeset ldgettext ldngettext lgettext lngettext
+glob: translate
+hashlib: file_digest
+heapq: heapify_max heappop_max heappush_max
+http: HTTPMethod
+http.server: CGIHTTPRequestHandler HTTPSServer ThreadingHTTPSServer
+importlib: find_loader
+importlib.abc: Finder ResourceReader Traversable TraversableResources
+importlib.metadata: PackageMetadata packages_distributions
+importlib.resources: as_file contents files is_resource open_binary open_text path read_binary read_text
+importlib.util: module_for_loader set_loader set_package
+inspect: ArgSpec BufferFlags formatargspec get_annotations getargspec getmembers_static markcoroutinefunction
+io: Reader Writer text_encoding
+itertools: batched pairwise
+keyword: issoftkeyword softkwlist
+locale: format getdefaultlocale getencoding localize resetlocale
+logging: getHandlerByName getHandlerNames getLevelNamesMapping
+math: cbrt exp2 fma lcm nextafter sumprod ulp
+mimetypes: guess_file_type
+operator: call is_none is_not_none
+os: eventfd pidfd_open process_cpu_count reload_environ splice unshare waitstatus_to_exitcode
+os.path: isjunction splitroot
+pathlib: UnsupportedOperation
+pkgutil: ImpImporter ImpLoader find_loader get_loader resolve_name
+platform: dist freedesktop_os_release linux_distribution popen
+plistlib: Data readPlist readPlistFromBytes writePlist writePlistToBytes
+queue: ShutDown
+random: binomialvariate randbytes
+re: NOFLAG PatternError TEMPLATE template
+socket: recv_fds send_fds
+sqlite3: Blob OptimizedUnicode enable_shared_cache
+ssl: RAND_pseudo_bytes match_hostname wrap_socket
+statistics: LinearRegression correlation covariance fmean kde linear_regression
+sunau: openfp
+sys: exception getcheckinterval orig_argv set_coroutine_wrapper setcheckinterval stdlib_module_names unraisablehook
+threading: getprofile gettrace setprofile_all_threads settrace_all_threads
+time: clock
+tracemalloc: reset_peak
+types: EllipsisType GenericAlias NoneType NotImplementedType UnionType get_original_bases
+typing: Annotated ByteString Concatenate Final Literal LiteralString Never NoDefault NotRequired ParamSpec ParamSpecArgs
+    ParamSpecKwargs Protocol ReadOnly Required Self SupportsIndex TypeAlias TypeAliasType TypeGuard TypeIs TypeVarTuple
+    TypedDict Unpack assert_never assert_type clear_overloads dataclass_transform final get_args get_origin get_overloads
+    get_protocol_members is_protocol is_typeddict override reveal_type runtime_checkable
+unittest: IsolatedAsyncioTestCase enterModuleContext findTestCases getTestCaseNames makeSuite
+uuid: uuid6 uuid7 uuid8
+warnings: deprecated
+wave: openfp
+xml.etree.ElementTree: canonicalize indent
+zoneinfo: available_timezones
+"""
+def changed_names(words):
+    names = {}
+    for line in words.replace("\n    ", " ").strip().splitlines():
+        module, _colon, rest = line.partition(":")
+        names[module] = frozenset(rest.split())
+    modules = {}
+    for module, of_module in names.items():
+        for name in of_module:
+            modules.setdefault(name, []).append(module)
+    return names, modules
+CHANGED, MODULES_WITH = changed_names(CHANGED_WORDS)
+NAMES = frozenset(MODULES_WITH)
+PARTS = frozenset(part.encode("ascii") for module in CHANGED for part in module.split("."))
+WORDS = rb"[\w\x80-\xff]+"
+SETS_BY_NAME = re.compile(rb"\bsetattr\(\s*(%s)[\w.\x80-\xff]*\s*,\s*[\"']" % WORDS)
+ALIAS = re.compile(rb"(?<!\w)(\w+)[\s\\]+as[\s\\]+(%s)" % WORDS)
+DOTTED = re.compile(rb"(?<![\w.\x80-\xff])(%s)((?:[\s\\)]*\.[\s\\]*%s)+)(\s*[(\[]|[ \t]+(?:as|import)\b)?" % (WORDS, WORDS))
+WORD = re.compile(WORDS)
+def may_use(data: bytes, names: "frozenset[str]") -> bool:
+    if "setattr" in names and SETS_BY_NAME.search(data) is not None and not names.isdisjoint(CHANGED):
+        return True
+    for name in NAMES & names:
+        for module in MODULES_WITH[name]:
+            parts = module.split(".")
+            if module not in names and not (len(parts) > 1 and names.issuperset(parts)):
+                continue
+            last = parts[-1].encode("ascii")
+            if last + b"." + name.encode("ascii") in data or last + b" as " in data:
+                return True
+    return False
+def does_use(data, codes, names):
+    aliases = {alias: part for part, alias in ALIAS.findall(data) if part in PARTS}
+    words = {name.encode("utf-8") for name in names}
+    modules = PARTS & words.union(name.partition(b".")[0] for name in words) | set(aliases)
+    if "setattr" in names and any(match.group(1) in modules for match in SETS_BY_NAME.finditer(data)):
+        return True
+    are_set = stored_names(codes)
+    wanted = {
+        name.encode("ascii"): {module.rpartition(".")[2].encode("ascii") for module in MODULES_WITH[name]}
+        for name in NAMES & names
+    }
+    for match in DOTTED.finditer(data):
+        before = match.group(1)
+        if before not in modules:
+            continue
+        parts = WORD.findall(match.group(2))
+        if parts[-1] in are_set and not match.group(3):
+            return True
+        before = aliases.get(before, before)
+        for part in parts:
+            if part in wanted and before in wanted[part]:
+                return True
+            before = part
+    return False
+def stored_names(codes):
+    import opcode
+    operation, extended = opcode.opmap["STORE_ATTR"], opcode.EXTENDED_ARG
+    return {name.encode("utf-8") for code in codes for name, _at in stored(code, operation, extended)}
+class AttributeReader:
+    def __init__(self, tree, minor):
+        self.rows = []
+        nodes = list(ast.walk(tree))
+        self._modules = module_names(nodes)
+        self._has_late_annotations = minor >= ANNOTATIONS_LATE_FROM or has_future(tree)
+        self._seen = set()
+        attributes = [node for node in nodes if isinstance(node, ast.Attribute)]
+        self.is_needed = any(node.attr in CHANGED.get(self._module_of(node.value), ()) for node in attributes)
+        self.patched = sorted(set(self._assigned(attributes)).union(self._set(nodes)))
+    def _assigned(self, attributes):
+        for node in attributes:
+            module = self._module_of(node.value) if isinstance(node.ctx, ast.Store) else ""
+            if module in CHANGED:
+                yield module + "." + node.attr
+    def _set(self, nodes):
+        for node in nodes:
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "setattr":
+                names = [item.value for item in node.args[1:2] if isinstance(item, ast.Constant)]
+                module = self._module_of(node.args[0]) if names else ""
+                if module in CHANGED:
+                    yield module + "." + str(names[0])
+    def read(self, statement, place, block):
+        pending = list(self._expressions(statement, block))
+        while pending:
+            node = pending.pop()
+            if isinstance(node, (ast.IfExp, ast.BoolOp, ast.Lambda)):
+                continue
+            if isinstance(node, ast.Attribute):
+                self._attribute(node, place, block)
+            pending += ast.iter_child_nodes(node)
+    def _expressions(self, statement, block):
+        if type(statement).__name__ == "TypeAlias":
+            return
+        late = self._has_late_annotations
+        waiting = [getattr(statement, "returns", None)] if late else []
+        if isinstance(statement, ast.AnnAssign) and (block.late or late):
+            waiting.append(statement.annotation)
+        for node in ast.iter_child_nodes(statement):
+            if isinstance(node, ast.arguments):
+                for value in node.defaults + node.kw_defaults + ([] if late else annotations_of(node)):
+                    if value is not None:
+                        yield value
+            elif isinstance(node, (ast.expr, ast.keyword, ast.withitem)) and node not in waiting:
+                yield node
+    def _attribute(self, node, place, block):
+        if not isinstance(node.ctx, ast.Load):
+            return
+        module = self._module_of(node.value)
+        if node.attr in CHANGED.get(module, ()):
+            line, column = place(node)
+            key = (module, node.attr, block.late, block.guard)
+            if key not in self._seen:
+                self._seen.add(key)
+                self.rows.append([line, column, module, node.attr, block.guard, block.late])
+    def _module_of(self, node):
+        if isinstance(node, ast.Name):
+            return self._modules.get(node.id, "")
+        if isinstance(node, ast.Attribute):
+            parent = self._module_of(node.value)
+            return parent + "." + node.attr if parent else ""
+        return ""
+def annotations_of(arguments):
+    listed = getattr(arguments, "posonlyargs", []) + arguments.args + arguments.kwonlyargs
+    return [item.annotation for item in listed + [arguments.vararg, arguments.kwarg] if item is not None]
+def has_future(tree):
+    return any(
+        isinstance(node, ast.ImportFrom)
+        and node.module == "__future__"
+        and any(alias.name == "annotations" for alias in node.names)
+        for node in tree.body
+    )
+def module_names(nodes):
+    imported = {}
+    other = set()
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                top = alias.name.partition(".")[0]
+                note(imported, other, alias.asname or top, alias.name if alias.asname else top)
+        elif isinstance(node, ast.ImportFrom):
+            note_names(imported, other, node)
+        else:
+            other.update(names_bound(node))
+    return {name: module for name, module in imported.items() if name not in other and "*" not in other}
+def note_names(imported, other, node):
+    base = "" if node.level or not node.module else node.module + "."
+    for alias in node.names:
+        if base and base + alias.name in CHANGED:
+            note(imported, other, alias.asname or alias.name, base + alias.name)
+        else:
+            other.add(alias.asname or alias.name)
+def note(imported, other, name, module):
+    if imported.setdefault(name, module) != module:
+        other.add(name)
+def names_bound(node):
+    if isinstance(node, ast.Name):
+        return () if isinstance(node.ctx, ast.Load) else (node.id,)
+    if isinstance(node, ast.arg):
+        return (node.arg,)
+    fields = [field for field in ("name", "rest") if field in node._fields]
+    if not fields or isinstance(node, ast.alias):
+        return ()
+    names = [getattr(node, field, None) for field in fields]
+    return [name for name in names if isinstance(name, str)]
 ''',
     'buildguard.remote.import_codes': r'''import re
 import sys
@@ -4322,7 +4374,7 @@ from buildguard.remote.import_tests import (
     is_own_package,
     literal_names,
 )
-from buildguard.remote.library_attributes import AttributeReader, may_use
+from buildguard.remote.library_attributes import AttributeReader, does_use, may_use
 ENCODER = []
 LARGEST = 2 << 20
 DYNAMIC = frozenset({"globals", "exec", "modules", "meta_path", "path_hooks"})
@@ -4359,7 +4411,7 @@ def read_facts(data, code, version, platform):
     )
     facts = {"imports": [], "bound": bound, "exports": None, "dynamic": dynamic, "paths": [], "evaluated": []}
     facts["attributes"], facts["patched"] = [], []
-    if may_use(data, names):
+    if may_use(data, names) and does_use(data, codes, names):
         facts["attributes"], facts["patched"] = read_attributes(data, names, version, platform)
     typed = typed_bytes(version[1])
     if typed is not None and not typed.search(data):
@@ -4376,7 +4428,8 @@ def read_attributes(data, names, version, platform):
     tree = ast.parse(data)
     reader = FactReader(data, names, Evaluator(version, platform, names))
     reader.attributes = AttributeReader(tree, version[1])
-    reader.read(tree)
+    if reader.attributes.is_needed:
+        reader.read(tree)
     return reader.attributes.rows, reader.attributes.patched
 def plain_facts(data, code, bound, reader):
     rows = reader.read_module(code)
@@ -4649,7 +4702,7 @@ from buildguard.imports.finder import FileTree, ModuleKind, ModuleLocation
 from buildguard.imports.library_answers import AnswerJudge, LibraryAnswer, LibraryReply, Question, replies_from
 from buildguard.imports.names import LoadedModule
 from buildguard.imports.program import StartedProgram
-from buildguard.imports.project_imports import read_imports
+from buildguard.imports.project_imports import ProgramSubject, read_imports
 from buildguard.imports.records import FileReach, ModuleFacts, ProjectImports, facts_from, patched_names
 from buildguard.imports.resolver import SearchPath
 from buildguard.imports.standard import LibraryModules
@@ -4697,7 +4750,7 @@ class _BuildJudge:
             self._facts_at, self._read_at, LibraryModules(sys.version_info[1]), lambda _dotted: True
         )
         texts = ProjectTexts(self._read_at, self._may_be_ignored, self._facts_at, self._build_texts())
-        return read_imports([program], [context], [texts], None)
+        return read_imports([ProgramSubject(program, context, texts)], None)
     def _program(self) -> StartedProgram:
         front, back = (self._folders(kind) for kind in (FRONT, BACK))
         roots = tuple(dict.fromkeys([*front, *back, _ROOT]))

@@ -37,7 +37,7 @@ from buildguard.remote.import_tests import (
     is_own_package,
     literal_names,
 )
-from buildguard.remote.library_attributes import AttributeReader, may_use
+from buildguard.remote.library_attributes import AttributeReader, does_use, may_use
 
 ENCODER = []  # type: list[object]
 LARGEST = 2 << 20  # bytes of a source that is still read: larger ones are data
@@ -93,7 +93,7 @@ def read_facts(data, code, version, platform):
     )
     facts = {"imports": [], "bound": bound, "exports": None, "dynamic": dynamic, "paths": [], "evaluated": []}
     facts["attributes"], facts["patched"] = [], []
-    if may_use(data, names):
+    if may_use(data, names) and does_use(data, codes, names):
         facts["attributes"], facts["patched"] = read_attributes(data, names, version, platform)
     typed = typed_bytes(version[1])
     if typed is not None and not typed.search(data):
@@ -113,7 +113,8 @@ def read_attributes(data, names, version, platform):
     tree = ast.parse(data)
     reader = FactReader(data, names, Evaluator(version, platform, names))
     reader.attributes = AttributeReader(tree, version[1])
-    reader.read(tree)
+    if reader.attributes.is_needed:
+        reader.read(tree)
     return reader.attributes.rows, reader.attributes.patched
 
 
