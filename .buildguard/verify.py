@@ -7,7 +7,7 @@ by the manifest in the archive. Nothing that it looks at is imported or run. Fin
 not be looked at with 3.
 
 version: 0.1.0
-digest: sha256:3ae38b8dfa20d39d44a94ac29068a1990a682802ad8c5060738bb58533dfafae
+digest: sha256:f6c0f5d16328bfa98eb2f95ae4a7dbbccc8db7c855f839adc4577a4e5239f758
     (SHA-256 of everything below the line of equals signs)
 """
 
@@ -3656,11 +3656,32 @@ MODELS = (
     "pydantic_settings.BaseSettings",
     "pydantic.generics.GenericModel",
 )
+READS_TEXT = frozenset(("pydantic", "pydantic_settings", "fastapi"))
+OPTIMIZED = 1
 ROUTES = frozenset(("get", "post", "put", "delete", "patch", "options", "head", "trace", "websocket", "api_route"))
 def typed_bytes(minor):
     if minor >= UNIONS_FROM:
         return None
     return UNION_BYTES if minor >= GENERICS_FROM else TYPED_BYTES
+def may_evaluate(code, names, minor):
+    import opcode
+    if names.issuperset(("__future__", "annotations")) and not READS_TEXT.isdisjoint(
+        name.partition(".")[0] for name in names
+    ):
+        return True
+    wanted = ["BINARY_OR"] + (["BINARY_SUBSCR"] if minor < GENERICS_FROM else [])
+    if not opcode.opmap.keys() >= set(wanted):
+        return True
+    operations = [opcode.opmap[name] for name in wanted]
+    running = [code]
+    for part in running:
+        used = part.co_code[::2]
+        if any(operation in used for operation in operations):
+            return True
+        running += [item for item in part.co_consts if type(item) is type(code) and runs_at_once(item)]
+    return False
+def runs_at_once(code):
+    return not code.co_flags & OPTIMIZED or (code.co_name[:1] == "<" and code.co_name != "<lambda>")
 class TypeReader:
     def __init__(self, minor, bound, values):
         self.rows = []
@@ -3761,6 +3782,7 @@ class TypeReader:
         return repr(node.value) if isinstance(node, ast.Constant) else "…"
 ''',
     'buildguard.remote.import_outline': r'''import re
+from bisect import bisect_left
 CODE = type((lambda: None).__code__)
 DOUBLE, SINGLE = b'"' * 3, b"'" * 3
 LONG = 500
@@ -3776,6 +3798,7 @@ KEPT = re.compile(
     rb"__all__|\bsys\b|version|platform|os\.name|find_spec|hasattr|getattr|TYPE_CHECKING|\bPY[23]|\braise\b|exit"
     rb"|addsitedir|__file__|ImportError|NotFoundError|__getattr__"
 )
+CALLER = re.compile(rb"(?:import_module|__import__)[\s\\]+as[\s\\]+([\w\x80-\xff]+)")
 def all_codes(code):
     codes = [code]
     for part in codes:
@@ -3930,6 +3953,22 @@ def imports_in(codes):
     import opcode
     operation = opcode.opmap["IMPORT_NAME"]
     return sum(code.co_code[::2].count(operation) for code in codes)
+class CallLines:
+    def __init__(self, data):
+        found = CALLER.findall(data)
+        callers = set(found)
+        word = re.compile(rb"import_module|__import__" + b"".join(rb"|\b%s\b" % re.escape(alias) for alias in callers))
+        self._lines = (
+            None
+            if b"\r" in data
+            else sorted({data.count(b"\n", 0, match.start()) + 1 for match in word.finditer(data)})
+        )
+    def are_in(self, node):
+        if self._lines is None:
+            return True
+        first = min([node.lineno] + [decorator.lineno for decorator in getattr(node, "decorator_list", ())])
+        at = bisect_left(self._lines, first)
+        return at < len(self._lines) and self._lines[at] <= node.end_lineno
 ''',
     'buildguard.remote.library_attributes': r'''import ast
 import re
@@ -4026,11 +4065,19 @@ def changed_names(words):
     return names, modules
 CHANGED, MODULES_WITH = changed_names(CHANGED_WORDS)
 NAMES = frozenset(MODULES_WITH)
+FIELDS = {}
+LEAVES = frozenset(
+    ("ctx", "op", "ops", "id", "attr", "kind", "lineno", "level", "type_comment", "conversion", "type_ignores")
+)
 PARTS = frozenset(part.encode("ascii") for module in CHANGED for part in module.split("."))
 WORDS = rb"[\w\x80-\xff]+"
-SETS_BY_NAME = re.compile(rb"\bsetattr\(\s*(%s)[\w.\x80-\xff]*\s*,\s*[\"']" % WORDS)
-ALIAS = re.compile(rb"(?<!\w)(\w+)[\s\\]+as[\s\\]+(%s)" % WORDS)
-DOTTED = re.compile(rb"(?<![\w.\x80-\xff])(%s)((?:[\s\\)]*\.[\s\\]*%s)+)(\s*[(\[]|[ \t]+(?:as|import)\b)?" % (WORDS, WORDS))
+SETS_BY_NAME = re.compile(rb"setattr\(\s*(%s)[\w.\x80-\xff]*\s*,\s*[\"']" % WORDS)
+ALIAS = re.compile(rb"as[\s\\]+(%s)" % WORDS)
+WORD_BEFORE = re.compile(rb"(\w+)[\s\\]+\Z")
+REST = rb"((?:[\s\\)]*\.[\s\\]*%s)+)(\s*[(\[]|[ \t]+(?:as|import)\b)?" % WORDS
+SPACED = re.compile(rb"(?<!from)[\s\\]\.[\s\\]*[\w\x80-\xff]")
+FAR = 80
+INSIDE = re.compile(rb"[\w.\x80-\xff]")
 WORD = re.compile(WORDS)
 def may_use(data: bytes, names: "frozenset[str]") -> bool:
     if "setattr" in names and SETS_BY_NAME.search(data) is not None and not names.isdisjoint(CHANGED):
@@ -4045,7 +4092,7 @@ def may_use(data: bytes, names: "frozenset[str]") -> bool:
                 return True
     return False
 def does_use(data, codes, names):
-    aliases = {alias: part for part, alias in ALIAS.findall(data) if part in PARTS}
+    aliases = dict(module_aliases(data))
     words = {name.encode("utf-8") for name in names}
     modules = PARTS & words.union(name.partition(b".")[0] for name in words) | set(aliases)
     if "setattr" in names and any(match.group(1) in modules for match in SETS_BY_NAME.finditer(data)):
@@ -4055,19 +4102,27 @@ def does_use(data, codes, names):
         name.encode("ascii"): {module.rpartition(".")[2].encode("ascii") for module in MODULES_WITH[name]}
         for name in NAMES & names
     }
-    for match in DOTTED.finditer(data):
-        before = match.group(1)
-        if before not in modules:
-            continue
-        parts = WORD.findall(match.group(2))
-        if parts[-1] in are_set and not match.group(3):
+    for module, parts, is_taken in dotted_names(data, modules):
+        if parts[-1] in are_set and not is_taken:
             return True
-        before = aliases.get(before, before)
-        for part in parts:
-            if part in wanted and before in wanted[part]:
-                return True
-            before = part
+        owners = [aliases.get(module, module)] + parts
+        if any(part in wanted and owner in wanted[part] for owner, part in zip(owners, parts)):
+            return True
     return False
+def module_aliases(data):
+    for match in ALIAS.finditer(data):
+        start = match.start()
+        before = WORD_BEFORE.search(data[max(0, start - FAR) : start])
+        if before is not None and before.group(1) in PARTS:
+            yield match.group(1), before.group(1)
+def dotted_names(data, modules):
+    is_spaced = SPACED.search(data) is not None
+    for module in modules:
+        if is_spaced or module + b"." in data or module + b")" in data:
+            for match in re.finditer(re.escape(module) + REST, data):
+                start = match.start()
+                if not start or not INSIDE.match(data, start - 1):
+                    yield module, WORD.findall(match.group(1)), match.group(2)
 def stored_names(codes):
     import opcode
     operation, extended = opcode.opmap["STORE_ATTR"], opcode.EXTENDED_ARG
@@ -4075,7 +4130,7 @@ def stored_names(codes):
 class AttributeReader:
     def __init__(self, tree, minor):
         self.rows = []
-        nodes = list(ast.walk(tree))
+        nodes = all_nodes(tree)
         self._modules = module_names(nodes)
         self._has_late_annotations = minor >= ANNOTATIONS_LATE_FROM or has_future(tree)
         self._seen = set()
@@ -4134,6 +4189,20 @@ class AttributeReader:
             parent = self._module_of(node.value)
             return parent + "." + node.attr if parent else ""
         return ""
+def all_nodes(tree):
+    nodes = [tree]
+    for node in nodes:
+        kind = type(node)
+        fields = FIELDS.get(kind)
+        if fields is None:
+            fields = FIELDS[kind] = [field for field in kind._fields if field not in LEAVES]
+        for field in fields:
+            value = getattr(node, field, None)
+            if type(value) is list:
+                nodes += [item for item in value if isinstance(item, ast.AST)]
+            elif isinstance(value, ast.AST):
+                nodes.append(value)
+    return nodes
 def annotations_of(arguments):
     listed = getattr(arguments, "posonlyargs", []) + arguments.args + arguments.kwonlyargs
     return [item.annotation for item in listed + [arguments.vararg, arguments.kwarg] if item is not None]
@@ -4353,9 +4422,10 @@ def lesser(width):
     'buildguard.remote.import_facts': r'''import ast
 import re
 import sys
-from buildguard.remote.evaluated_types import TypeReader, typed_bytes
+from buildguard.remote.evaluated_types import TypeReader, may_evaluate, typed_bytes
 from buildguard.remote.import_codes import may_change_paths, plain_exports, plain_reader
 from buildguard.remote.import_outline import (
+    CallLines,
     all_codes,
     bound_names,
     imports_in,
@@ -4414,7 +4484,7 @@ def read_facts(data, code, version, platform):
     if may_use(data, names) and does_use(data, codes, names):
         facts["attributes"], facts["patched"] = read_attributes(data, names, version, platform)
     typed = typed_bytes(version[1])
-    if typed is not None and not typed.search(data):
+    if typed is not None and not (typed.search(data) and may_evaluate(code, names, version[1])):
         typed = None
     if b"import" in data or b"__all__" in data or typed is not None:
         reader = None if typed is not None else plain_reader(data, names, lines)
@@ -4494,7 +4564,8 @@ class FactReader:
         self._lines = None
         self.count = 0
         self.modules = set()
-        self._has_calls = "import_module" in names or "__import__" in names
+        has_calls = "import_module" in names or "__import__" in names
+        self._calls = CallLines(data) if has_calls else None
         self._has_paths = "path" in names or "addsitedir" in names
     def read(self, tree):
         self._body(tree.body, ImportBlock())
@@ -4516,7 +4587,7 @@ class FactReader:
             self.types.read(node, self._place, block.guard, block.model)
         if self.attributes is not None and not block.absent:
             self.attributes.read(node, self._place, block)
-        if self._has_calls:
+        if self._calls is not None and self._calls.are_in(node):
             for child in ast.iter_child_nodes(node):
                 if isinstance(child, (ast.expr, ast.withitem, ast.keyword)):
                     for call in ast.walk(child):

@@ -16,9 +16,10 @@ import ast
 import re
 import sys
 
-from buildguard.remote.evaluated_types import TypeReader, typed_bytes
+from buildguard.remote.evaluated_types import TypeReader, may_evaluate, typed_bytes
 from buildguard.remote.import_codes import may_change_paths, plain_exports, plain_reader
 from buildguard.remote.import_outline import (
+    CallLines,
     all_codes,
     bound_names,
     imports_in,
@@ -96,7 +97,7 @@ def read_facts(data, code, version, platform):
     if may_use(data, names) and does_use(data, codes, names):
         facts["attributes"], facts["patched"] = read_attributes(data, names, version, platform)
     typed = typed_bytes(version[1])
-    if typed is not None and not typed.search(data):
+    if typed is not None and not (typed.search(data) and may_evaluate(code, names, version[1])):
         typed = None
     if b"import" in data or b"__all__" in data or typed is not None:
         reader = None if typed is not None else plain_reader(data, names, lines)
@@ -204,7 +205,8 @@ class FactReader:
         self._lines = None
         self.count = 0
         self.modules = set()
-        self._has_calls = "import_module" in names or "__import__" in names
+        has_calls = "import_module" in names or "__import__" in names
+        self._calls = CallLines(data) if has_calls else None
         self._has_paths = "path" in names or "addsitedir" in names
 
     def read(self, tree):
@@ -233,7 +235,7 @@ class FactReader:
             self.types.read(node, self._place, block.guard, block.model)
         if self.attributes is not None and not block.absent:
             self.attributes.read(node, self._place, block)
-        if self._has_calls:
+        if self._calls is not None and self._calls.are_in(node):
             for child in ast.iter_child_nodes(node):
                 if isinstance(child, (ast.expr, ast.withitem, ast.keyword)):
                     for call in ast.walk(child):
