@@ -19,8 +19,11 @@ import sys
 from buildguard.remote.evaluated_types import TypeReader, may_evaluate, typed_bytes
 from buildguard.remote.import_codes import may_change_paths, plain_exports, plain_reader
 from buildguard.remote.import_outline import (
+    CALLER,
+    SPOKEN,
     CallLines,
     all_codes,
+    bare_blocks,
     bound_names,
     imports_in,
     line_starts,
@@ -97,7 +100,7 @@ def read_facts(data, code, version, platform):
     if may_use(data, names) and does_use(data, codes, names):
         facts["attributes"], facts["patched"] = read_attributes(data, names, version, platform)
     typed = typed_bytes(version[1])
-    if typed is not None and not (typed.search(data) and may_evaluate(code, names, version[1])):
+    if typed is not None and not (typed.search(data) and has_types(data, code, names, version[1])):
         typed = None
     if b"import" in data or b"__all__" in data or typed is not None:
         reader = None if typed is not None else plain_reader(data, names, lines)
@@ -107,6 +110,11 @@ def read_facts(data, code, version, platform):
             plain = tree_facts(data, codes, (names, bound, version, platform, typed), blocks)
         facts.update(plain)
     return facts
+
+
+def has_types(data, code, names, minor):
+    """Whether types may be evaluated; what adds folders to `sys.path`, in a function as well, is read with them."""
+    return may_evaluate(code, names, minor) or may_change_paths(data, names)
 
 
 def read_attributes(data, names, version, platform):
@@ -155,7 +163,13 @@ def tree_facts(data, codes, how, blocks):
 
     `how` is what `read_tree` takes beside texts. `blocks` are rows of functions and classes that need no tree, by their line.
     """
-    outline, left_out = outline_of(data, how[-1], blocks, is_whole=may_change_paths(data, how[0]))
+    is_whole = may_change_paths(data, how[0])
+    if how[-1] is None and not is_whole:
+        blocks = {**dict.fromkeys(bare_blocks(codes[0]), ()), **blocks}
+    if not SPOKEN.isdisjoint(how[0]) and CALLER.search(data):
+        outline, left_out = None, []  # any statement may import under another name
+    else:
+        outline, left_out = outline_of(data, how[-1], blocks, is_whole=is_whole)
     rows = [row for line in left_out for row in blocks[line]]
     try:
         reader = None if outline is None else read_tree(outline, data, *how)
@@ -362,7 +376,7 @@ class FactReader:
         self._expressions(node, block)
         targets = node.targets if isinstance(node, ast.Assign) else [node.target]
         for target in targets:
-            if isinstance(target, ast.Name) and target.id == "__all__" and not block.late:
+            if isinstance(target, ast.Name) and target.id == "__all__" and not block.local:
                 self._export(node)
         if not block.local and node.value is not None and not isinstance(node, ast.AugAssign):
             self.values.see_assignment(targets, node.value)

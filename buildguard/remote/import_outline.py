@@ -23,6 +23,7 @@ KEPT = re.compile(
     rb"|addsitedir|__file__|ImportError|NotFoundError|__getattr__"
 )
 
+SPOKEN = frozenset(("import_module", "__import__", "__all__"))
 CALLER = re.compile(rb"(?:import_module|__import__)[\s\\]+as[\s\\]+([\w\x80-\xff]+)")
 
 
@@ -226,6 +227,17 @@ def block_end(text, at, indent):
         if text.count(DOUBLE, start, end.start()) % 2 == 0 and text.count(SINGLE, start, end.start()) % 2 == 0:
             return end.start()
         at = end.end()
+
+
+def bare_blocks(code):
+    """The first lines of a module's functions and classes that neither import nor bind `__all__`, whatever their text says."""
+    bare, others = set(), set()
+    for item in code.co_consts:
+        if type(item) is CODE:
+            parts = all_codes(item)
+            is_other = imports_in(parts) or not all(SPOKEN.isdisjoint(part.co_names) for part in parts)
+            (others if is_other else bare).add(item.co_firstlineno)
+    return bare - others
 
 
 def imports_in(codes):

@@ -7,7 +7,7 @@ by the manifest in the archive. Nothing that it looks at is imported or run. Fin
 not be looked at with 3.
 
 version: 0.1.0
-digest: sha256:f6c0f5d16328bfa98eb2f95ae4a7dbbccc8db7c855f839adc4577a4e5239f758
+digest: sha256:fb5542c892b83da9790abc7151519c20bafb4f198e3f07f537736ff5aebb3d18
     (SHA-256 of everything below the line of equals signs)
 """
 
@@ -1622,6 +1622,8 @@ class FileTree:
         self._children: dict[str, set[str]] = {}
         self._holders: dict[str, list[str]] | None = None
         self._modules: dict[str, ModuleLocation | None] = {}
+        self._found: dict[tuple[str, tuple[str, ...]], ModuleLocation | None] = {}
+        self._stems: dict[str, dict[str, list[str]]] = {}
         self._compiled: set[str] = set()
         for path in (*files, *self._unclear):
             self._add(path)
@@ -1640,6 +1642,13 @@ class FileTree:
         return path in self._children
     def children(self, folder: str) -> frozenset[str]:
         return frozenset(self._children.get(folder, ()))
+    def named(self, folder: str, stem: str) -> Sequence[str]:
+        stems = self._stems.get(folder)
+        if stems is None:
+            stems = self._stems[folder] = {}
+            for child in self._children.get(folder, ()):
+                stems.setdefault(child.partition(".")[0], []).append(child)
+        return stems.get(stem, ())
     def holders(self, name: str) -> list[str]:
         if self._holders is None:
             self._holders = {}
@@ -1649,10 +1658,15 @@ class FileTree:
                         self._holders.setdefault(removesuffix(child, ".py"), []).append(folder)
         return sorted(self._holders.get(name, ()))
     def find(self, name: str, folders: Sequence[str]) -> ModuleLocation | None:
+        place = (name, tuple(folders))
+        if place not in self._found:
+            self._found[place] = self._find(*place)
+        return self._found[place]
+    def _find(self, name: str, folders: tuple[str, ...]) -> ModuleLocation | None:
         portions: list[str] = []
         for folder in folders:
-            path = posixpath.join(folder, name)
-            if path in self._unclear or f"{path}.py" in self._unclear or folder in self._unclear:
+            path = f"{folder}/{name}" if folder and not folder.endswith("/") else f"{folder}{name}"
+            if self._unclear and not self._unclear.isdisjoint((path, f"{path}.py", folder)):
                 return ModuleLocation(ModuleKind.UNCLEAR, path)
             location = self._at(path)
             if location is not None:
@@ -2643,8 +2657,8 @@ class DoubtFinder:
     def _of_folder(self, folder: str, name: str) -> Iterator[str]:
         stem = posixpath.join(folder, name)
         yield from filter(None, map(self._program.why_unknown, (f"{stem}.py", f"{stem}/__init__.py")))
-        for child in self._tree.children(folder):
-            if child.partition(".")[0] == name and child not in {name, f"{name}.py"}:
+        for child in self._tree.named(folder, name):
+            if child not in {name, f"{name}.py"}:
                 yield f"{child} may be built into it"
         origin = self._origin_of(folder)
         if origin is not None:
@@ -3795,6 +3809,7 @@ KEPT = re.compile(
     rb"__all__|\bsys\b|version|platform|os\.name|find_spec|hasattr|getattr|TYPE_CHECKING|\bPY[23]|\braise\b|exit"
     rb"|addsitedir|__file__|ImportError|NotFoundError|__getattr__"
 )
+SPOKEN = frozenset(("import_module", "__import__", "__all__"))
 CALLER = re.compile(rb"(?:import_module|__import__)[\s\\]+as[\s\\]+([\w\x80-\xff]+)")
 def all_codes(code):
     codes = [code]
@@ -3946,6 +3961,14 @@ def block_end(text, at, indent):
         if text.count(DOUBLE, start, end.start()) % 2 == 0 and text.count(SINGLE, start, end.start()) % 2 == 0:
             return end.start()
         at = end.end()
+def bare_blocks(code):
+    bare, others = set(), set()
+    for item in code.co_consts:
+        if type(item) is CODE:
+            parts = all_codes(item)
+            is_other = imports_in(parts) or not all(SPOKEN.isdisjoint(part.co_names) for part in parts)
+            (others if is_other else bare).add(item.co_firstlineno)
+    return bare - others
 def imports_in(codes):
     import opcode
     operation = opcode.opmap["IMPORT_NAME"]
@@ -4422,8 +4445,11 @@ import sys
 from buildguard.remote.evaluated_types import TypeReader, may_evaluate, typed_bytes
 from buildguard.remote.import_codes import may_change_paths, plain_exports, plain_reader
 from buildguard.remote.import_outline import (
+    CALLER,
+    SPOKEN,
     CallLines,
     all_codes,
+    bare_blocks,
     bound_names,
     imports_in,
     line_starts,
@@ -4481,7 +4507,7 @@ def read_facts(data, code, version, platform):
     if may_use(data, names) and does_use(data, codes, names):
         facts["attributes"], facts["patched"] = read_attributes(data, names, version, platform)
     typed = typed_bytes(version[1])
-    if typed is not None and not (typed.search(data) and may_evaluate(code, names, version[1])):
+    if typed is not None and not (typed.search(data) and has_types(data, code, names, version[1])):
         typed = None
     if b"import" in data or b"__all__" in data or typed is not None:
         reader = None if typed is not None else plain_reader(data, names, lines)
@@ -4491,6 +4517,8 @@ def read_facts(data, code, version, platform):
             plain = tree_facts(data, codes, (names, bound, version, platform, typed), blocks)
         facts.update(plain)
     return facts
+def has_types(data, code, names, minor):
+    return may_evaluate(code, names, minor) or may_change_paths(data, names)
 def read_attributes(data, names, version, platform):
     tree = ast.parse(data)
     reader = FactReader(data, names, Evaluator(version, platform, names))
@@ -4523,7 +4551,13 @@ def read_exports(data, code):
     reader.read(tree)
     return reader
 def tree_facts(data, codes, how, blocks):
-    outline, left_out = outline_of(data, how[-1], blocks, is_whole=may_change_paths(data, how[0]))
+    is_whole = may_change_paths(data, how[0])
+    if how[-1] is None and not is_whole:
+        blocks = {**dict.fromkeys(bare_blocks(codes[0]), ()), **blocks}
+    if not SPOKEN.isdisjoint(how[0]) and CALLER.search(data):
+        outline, left_out = None, []
+    else:
+        outline, left_out = outline_of(data, how[-1], blocks, is_whole=is_whole)
     rows = [row for line in left_out for row in blocks[line]]
     try:
         reader = None if outline is None else read_tree(outline, data, *how)
@@ -4690,7 +4724,7 @@ class FactReader:
         self._expressions(node, block)
         targets = node.targets if isinstance(node, ast.Assign) else [node.target]
         for target in targets:
-            if isinstance(target, ast.Name) and target.id == "__all__" and not block.late:
+            if isinstance(target, ast.Name) and target.id == "__all__" and not block.local:
                 self._export(node)
         if not block.local and node.value is not None and not isinstance(node, ast.AugAssign):
             self.values.see_assignment(targets, node.value)
