@@ -7,7 +7,7 @@ by the manifest in the archive. Nothing that it looks at is imported or run. Fin
 not be looked at with 3.
 
 version: 0.1.0
-digest: sha256:fb5542c892b83da9790abc7151519c20bafb4f198e3f07f537736ff5aebb3d18
+digest: sha256:29737e8a52c78c2b27a4d971d0d28f3728c3eba999a00b374fd2d8506e2ce23f
     (SHA-256 of everything below the line of equals signs)
 """
 
@@ -4502,16 +4502,13 @@ def read_facts(data, code, version, platform):
     names = set().union(*[part.co_names for part in codes])
     lines = line_starts(code)
     bound = bound_names(code, codes if b"global" in data else (), lines)
-    dynamic = bool(
-        not DYNAMIC.isdisjoint(names) or "__getattr__" in bound or not DYNAMIC_AT_TOP.isdisjoint(code.co_names)
-    )
+    at_top = DYNAMIC_AT_TOP.intersection(code.co_names)
+    dynamic = bool(at_top or not DYNAMIC.isdisjoint(names) or "__getattr__" in bound)
     facts = {"imports": [], "bound": bound, "exports": None, "dynamic": dynamic, "paths": [], "evaluated": []}
     facts["attributes"], facts["patched"] = [], []
     if may_use(data, names) and does_use(data, codes, names):
         facts["attributes"], facts["patched"] = read_attributes(data, names, version, platform)
-    typed = typed_bytes(version[1])
-    if typed is not None and not (typed.search(data) and has_types(data, code, names, version[1])):
-        typed = None
+    typed = typed_source(data, code, names, version[1])
     if b"import" in data or b"__all__" in data or typed is not None:
         reader = None if typed is not None else plain_reader(data, names, lines)
         plain = None if reader is None else plain_facts(data, code, bound, reader)
@@ -4520,8 +4517,11 @@ def read_facts(data, code, version, platform):
             plain = tree_facts(data, codes, (names, bound, version, platform, typed), blocks)
         facts.update(plain)
     return facts
-def has_types(data, code, names, minor):
-    return may_evaluate(code, names, minor) or may_change_paths(data, names)
+def typed_source(data, code, names, minor):
+    typed = typed_bytes(minor)
+    if typed is None or not typed.search(data):
+        return None
+    return typed if may_evaluate(code, names, minor) or may_change_paths(data, names) else None
 def read_attributes(data, names, version, platform):
     tree = ast.parse(data)
     reader = FactReader(data, names, Evaluator(version, platform, names))
@@ -4554,13 +4554,7 @@ def read_exports(data, code):
     reader.read(tree)
     return reader
 def tree_facts(data, codes, how, blocks):
-    is_whole = may_change_paths(data, how[0])
-    if how[-1] is None and not is_whole:
-        blocks = {**dict.fromkeys(bare_blocks(codes[0]), ()), **blocks}
-    if not SPOKEN.isdisjoint(how[0]) and CALLER.search(data):
-        outline, left_out = None, []
-    else:
-        outline, left_out = outline_of(data, how[-1], blocks, is_whole=is_whole)
+    blocks, outline, left_out = outline_beside(data, codes, how, blocks)
     rows = [row for line in left_out for row in blocks[line]]
     try:
         reader = None if outline is None else read_tree(outline, data, *how)
@@ -4577,6 +4571,13 @@ def tree_facts(data, codes, how, blocks):
         "exports": reader.exports if reader.exports_known else None,
         "evaluated": reader.types.rows if reader.types is not None else [],
     }
+def outline_beside(data, codes, how, blocks):
+    if not SPOKEN.isdisjoint(how[0]) and CALLER.search(data):
+        return blocks, None, []
+    is_whole = may_change_paths(data, how[0])
+    if how[-1] is None and not is_whole:
+        blocks = {**dict.fromkeys(bare_blocks(codes[0]), ()), **blocks}
+    return (blocks,) + outline_of(data, how[-1], blocks, is_whole=is_whole)
 def line_of(row):
     return row[0]
 def read_tree(text, data, names, bound, version, platform, typed):

@@ -48,8 +48,6 @@ LARGEST = 2 << 20  # bytes of a source that is still read: larger ones are data
 DYNAMIC = frozenset({"globals", "exec", "modules", "meta_path", "path_hooks"})
 DYNAMIC_AT_TOP = frozenset({"vars", "locals", "eval", "__dict__", "setattr"})
 CALLS = ("importlib.import_module", "importlib.__import__", "__import__", "builtins.__import__")
-
-
 IMPORTING = (ast.Import, ast.ImportFrom)
 CATCHES_TYPES = frozenset({"TypeError", "Exception", "BaseException"})
 CATCHES_ATTRIBUTES = frozenset({"AttributeError", "Exception", "BaseException"})
@@ -92,16 +90,13 @@ def read_facts(data, code, version, platform):
     names = set().union(*[part.co_names for part in codes])
     lines = line_starts(code)
     bound = bound_names(code, codes if b"global" in data else (), lines)
-    dynamic = bool(
-        not DYNAMIC.isdisjoint(names) or "__getattr__" in bound or not DYNAMIC_AT_TOP.isdisjoint(code.co_names)
-    )
+    at_top = DYNAMIC_AT_TOP.intersection(code.co_names)
+    dynamic = bool(at_top or not DYNAMIC.isdisjoint(names) or "__getattr__" in bound)
     facts = {"imports": [], "bound": bound, "exports": None, "dynamic": dynamic, "paths": [], "evaluated": []}
     facts["attributes"], facts["patched"] = [], []
     if may_use(data, names) and does_use(data, codes, names):
         facts["attributes"], facts["patched"] = read_attributes(data, names, version, platform)
-    typed = typed_bytes(version[1])
-    if typed is not None and not (typed.search(data) and has_types(data, code, names, version[1])):
-        typed = None
+    typed = typed_source(data, code, names, version[1])
     if b"import" in data or b"__all__" in data or typed is not None:
         reader = None if typed is not None else plain_reader(data, names, lines)
         plain = None if reader is None else plain_facts(data, code, bound, reader)
@@ -112,9 +107,12 @@ def read_facts(data, code, version, platform):
     return facts
 
 
-def has_types(data, code, names, minor):
-    """Whether types may be evaluated; what adds folders to `sys.path`, in a function as well, is read with them."""
-    return may_evaluate(code, names, minor) or may_change_paths(data, names)
+def typed_source(data, code, names, minor):
+    """What finds types in a source that may evaluate them; what adds folders to `sys.path` in a function is read with them."""
+    typed = typed_bytes(minor)
+    if typed is None or not typed.search(data):
+        return None
+    return typed if may_evaluate(code, names, minor) or may_change_paths(data, names) else None
 
 
 def read_attributes(data, names, version, platform):
@@ -163,13 +161,7 @@ def tree_facts(data, codes, how, blocks):
 
     `how` is what `read_tree` takes beside texts. `blocks` are rows of functions and classes that need no tree, by their line.
     """
-    is_whole = may_change_paths(data, how[0])
-    if how[-1] is None and not is_whole:
-        blocks = {**dict.fromkeys(bare_blocks(codes[0]), ()), **blocks}
-    if not SPOKEN.isdisjoint(how[0]) and CALLER.search(data):
-        outline, left_out = None, []  # any statement may import under another name
-    else:
-        outline, left_out = outline_of(data, how[-1], blocks, is_whole=is_whole)
+    blocks, outline, left_out = outline_beside(data, codes, how, blocks)
     rows = [row for line in left_out for row in blocks[line]]
     try:
         reader = None if outline is None else read_tree(outline, data, *how)
@@ -188,6 +180,16 @@ def tree_facts(data, codes, how, blocks):
         "exports": reader.exports if reader.exports_known else None,
         "evaluated": reader.types.rows if reader.types is not None else [],
     }
+
+
+def outline_beside(data, codes, how, blocks):
+    """Blocks that need no tree, those without imports as well; the outline of the others, and the lines of what it leaves out."""
+    if not SPOKEN.isdisjoint(how[0]) and CALLER.search(data):
+        return blocks, None, []  # any statement may import under another name
+    is_whole = may_change_paths(data, how[0])
+    if how[-1] is None and not is_whole:
+        blocks = {**dict.fromkeys(bare_blocks(codes[0]), ()), **blocks}
+    return (blocks,) + outline_of(data, how[-1], blocks, is_whole=is_whole)
 
 
 def line_of(row):
