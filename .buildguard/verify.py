@@ -7,7 +7,7 @@ by the manifest in the archive. Nothing that it looks at is imported or run. Fin
 not be looked at with 3.
 
 version: 0.1.0
-digest: sha256:7d371446622ee2bd141f426e213dbeab6c635c6a26c197337c157e5560066189
+digest: sha256:bc29ccc23e5c6417533a558a310fe6f752d070edc7d8b9a099737bdda9e4c563
     (SHA-256 of everything below the line of equals signs)
 """
 
@@ -1630,6 +1630,8 @@ class FileTree:
         self._children: dict[str, set[str]] = {}
         self._holders: dict[str, list[str]] | None = None
         self._modules: dict[str, ModuleLocation | None] = {}
+        self._found: dict[tuple[str, tuple[str, ...]], ModuleLocation | None] = {}
+        self._stems: dict[str, dict[str, list[str]]] = {}
         self._compiled: set[str] = set()
         for path in (*files, *self._unclear):
             self._add(path)
@@ -1648,6 +1650,13 @@ class FileTree:
         return path in self._children
     def children(self, folder: str) -> frozenset[str]:
         return frozenset(self._children.get(folder, ()))
+    def named(self, folder: str, stem: str) -> Sequence[str]:
+        stems = self._stems.get(folder)
+        if stems is None:
+            stems = self._stems[folder] = {}
+            for child in self._children.get(folder, ()):
+                stems.setdefault(child.partition(".")[0], []).append(child)
+        return stems.get(stem, ())
     def holders(self, name: str) -> list[str]:
         if self._holders is None:
             self._holders = {}
@@ -1657,10 +1666,15 @@ class FileTree:
                         self._holders.setdefault(removesuffix(child, ".py"), []).append(folder)
         return sorted(self._holders.get(name, ()))
     def find(self, name: str, folders: Sequence[str]) -> ModuleLocation | None:
+        place = (name, tuple(folders))
+        if place not in self._found:
+            self._found[place] = self._find(*place)
+        return self._found[place]
+    def _find(self, name: str, folders: tuple[str, ...]) -> ModuleLocation | None:
         portions: list[str] = []
         for folder in folders:
-            path = posixpath.join(folder, name)
-            if path in self._unclear or f"{path}.py" in self._unclear or folder in self._unclear:
+            path = f"{folder}/{name}" if folder and not folder.endswith("/") else f"{folder}{name}"
+            if self._unclear and not self._unclear.isdisjoint((path, f"{path}.py", folder)):
                 return ModuleLocation(ModuleKind.UNCLEAR, path)
             location = self._at(path)
             if location is not None:
@@ -2651,8 +2665,8 @@ class DoubtFinder:
     def _of_folder(self, folder: str, name: str) -> Iterator[str]:
         stem = posixpath.join(folder, name)
         yield from filter(None, map(self._program.why_unknown, (f"{stem}.py", f"{stem}/__init__.py")))
-        for child in self._tree.children(folder):
-            if child.partition(".")[0] == name and child not in {name, f"{name}.py"}:
+        for child in self._tree.named(folder, name):
+            if child not in {name, f"{name}.py"}:
                 yield f"{child} may be built into it"
         origin = self._origin_of(folder)
         if origin is not None:
@@ -3661,11 +3675,32 @@ MODELS = (
     "pydantic_settings.BaseSettings",
     "pydantic.generics.GenericModel",
 )
+READS_TEXT = frozenset(("pydantic", "pydantic_settings", "fastapi"))
+OPTIMIZED = 1
 ROUTES = frozenset(("get", "post", "put", "delete", "patch", "options", "head", "trace", "websocket", "api_route"))
 def typed_bytes(minor):
     if minor >= UNIONS_FROM:
         return None
     return UNION_BYTES if minor >= GENERICS_FROM else TYPED_BYTES
+def may_evaluate(code, names, minor):
+    import opcode
+    if names.issuperset(("__future__", "annotations")) and not READS_TEXT.isdisjoint(
+        name.partition(".")[0] for name in names
+    ):
+        return True
+    wanted = ["BINARY_OR"] + (["BINARY_SUBSCR"] if minor < GENERICS_FROM else [])
+    if not opcode.opmap.keys() >= set(wanted):
+        return True
+    operations = [opcode.opmap[name] for name in wanted]
+    running = [code]
+    for part in running:
+        used = part.co_code[::2]
+        if any(operation in used for operation in operations):
+            return True
+        running += [item for item in part.co_consts if type(item) is type(code) and runs_at_once(item)]
+    return False
+def runs_at_once(code):
+    return not code.co_flags & OPTIMIZED or (code.co_name[:1] == "<" and code.co_name != "<lambda>")
 class TypeReader:
     def __init__(self, minor, bound, values):
         self.rows = []
@@ -3765,211 +3800,8 @@ class TypeReader:
             return node.id
         return repr(node.value) if isinstance(node, ast.Constant) else "…"
 ''',
-    'buildguard.remote.library_attributes': r'''import ast
-import re
-ANNOTATIONS_LATE_FROM = 14
-CHANGED_WORDS = """
-abc: update_abstractmethods
-aifc: openfp
-argparse: BooleanOptionalAction
-ast: Bytes Ellipsis Interpolation Match MatchAs NameConstant Num ParamSpec Str TemplateStr TryStar TypeAlias TypeVar unparse
-asyncio: AbstractChildWatcher Barrier BrokenBarrierError EventLoop FastChildWatcher PidfdChildWatcher QueueShutDown Runner
-    SafeChildWatcher TaskGroup ThreadedChildWatcher Timeout coroutine create_eager_task_factory eager_task_factory
-    get_child_watcher iscoroutinefunction set_child_watcher timeout timeout_at to_thread
-base64: b32hexdecode b32hexencode decodestring encodestring z85decode z85encode
-binascii: a2b_hqx b2a_hqx rlecode_hqx rledecode_hqx
-builtins: BaseExceptionGroup EncodingWarning ExceptionGroup PythonFinalizationError aiter anext
-calendar: APRIL AUGUST DECEMBER Day FEBRUARY JANUARY JULY JUNE MARCH MAY Month NOVEMBER OCTOBER SEPTEMBER
-cgi: escape parse_qs parse_qsl
-codecs: unregister
-collections: AsyncGenerator AsyncIterable AsyncIterator Awaitable ByteString Callable Collection Container Coroutine Generator
-    Hashable ItemsView Iterable Iterator KeysView Mapping MappingView MutableMapping MutableSequence MutableSet Reversible
-    Sequence Set Sized ValuesView
-collections.abc: Buffer ByteString
-configparser: LegacyInterpolation MultilineContinuationError SafeConfigParser UNNAMED_SECTION
-contextlib: AsyncContextDecorator aclosing chdir
-copy: replace
-csv: QUOTE_NOTNULL QUOTE_STRINGS
-ctypes: LittleEndianUnion c_time_t
-dataclasses: KW_ONLY
-datetime: UTC
-enum: EnumCheck EnumDict EnumType FlagBoundary ReprEnum StrEnum global_enum nonmember verify
-fractions: gcd
-functools: Placeholder cache
-gc: is_finalized
-gettext: bind_textdomain_codeset ldgettext ldngettext lgettext lngettext
-glob: translate
-hashlib: file_digest
-heapq: heapify_max heappop_max heappush_max
-http: HTTPMethod
-http.server: CGIHTTPRequestHandler HTTPSServer ThreadingHTTPSServer
-importlib: find_loader
-importlib.abc: Finder ResourceReader Traversable TraversableResources
-importlib.metadata: PackageMetadata packages_distributions
-importlib.resources: as_file contents files is_resource open_binary open_text path read_binary read_text
-importlib.util: module_for_loader set_loader set_package
-inspect: ArgSpec BufferFlags formatargspec get_annotations getargspec getmembers_static markcoroutinefunction
-io: Reader Writer text_encoding
-itertools: batched pairwise
-keyword: issoftkeyword softkwlist
-locale: format getdefaultlocale getencoding localize resetlocale
-logging: getHandlerByName getHandlerNames getLevelNamesMapping
-math: cbrt exp2 fma lcm nextafter sumprod ulp
-mimetypes: guess_file_type
-operator: call is_none is_not_none
-os: eventfd pidfd_open process_cpu_count reload_environ splice unshare waitstatus_to_exitcode
-os.path: isjunction splitroot
-pathlib: UnsupportedOperation
-pkgutil: ImpImporter ImpLoader find_loader get_loader resolve_name
-platform: dist freedesktop_os_release linux_distribution popen
-plistlib: Data readPlist readPlistFromBytes writePlist writePlistToBytes
-queue: ShutDown
-random: binomialvariate randbytes
-re: NOFLAG PatternError TEMPLATE template
-socket: recv_fds send_fds
-sqlite3: Blob OptimizedUnicode enable_shared_cache
-ssl: RAND_pseudo_bytes match_hostname wrap_socket
-statistics: LinearRegression correlation covariance fmean kde linear_regression
-sunau: openfp
-sys: exception getcheckinterval orig_argv set_coroutine_wrapper setcheckinterval stdlib_module_names unraisablehook
-threading: getprofile gettrace setprofile_all_threads settrace_all_threads
-time: clock
-tracemalloc: reset_peak
-types: EllipsisType GenericAlias NoneType NotImplementedType UnionType get_original_bases
-typing: Annotated ByteString Concatenate Final Literal LiteralString Never NoDefault NotRequired ParamSpec ParamSpecArgs
-    ParamSpecKwargs Protocol ReadOnly Required Self SupportsIndex TypeAlias TypeAliasType TypeGuard TypeIs TypeVarTuple
-    TypedDict Unpack assert_never assert_type clear_overloads dataclass_transform final get_args get_origin get_overloads
-    get_protocol_members is_protocol is_typeddict override reveal_type runtime_checkable
-unittest: IsolatedAsyncioTestCase enterModuleContext findTestCases getTestCaseNames makeSuite
-uuid: uuid6 uuid7 uuid8
-warnings: deprecated
-wave: openfp
-xml.etree.ElementTree: canonicalize indent
-zoneinfo: available_timezones
-"""
-def changed_names(words):
-    names = {}
-    for line in words.replace("\n    ", " ").strip().splitlines():
-        module, _colon, rest = line.partition(":")
-        names[module] = frozenset(rest.split())
-    modules = {}
-    for module, of_module in names.items():
-        for name in of_module:
-            modules.setdefault(name, []).append(module)
-    return names, modules
-CHANGED, MODULES_WITH = changed_names(CHANGED_WORDS)
-NAMES = frozenset(MODULES_WITH)
-SETS_BY_NAME = re.compile(rb"""\bsetattr\(\s*[\w.]+\s*,\s*["']""")
-def may_use(data: bytes, names: "frozenset[str]") -> bool:
-    if "setattr" in names and SETS_BY_NAME.search(data) is not None and not names.isdisjoint(CHANGED):
-        return True
-    for name in NAMES & names:
-        for module in MODULES_WITH[name]:
-            parts = module.split(".")
-            if module not in names and not (len(parts) > 1 and names.issuperset(parts)):
-                continue
-            last = parts[-1].encode("ascii")
-            if last + b"." + name.encode("ascii") in data or last + b" as " in data:
-                return True
-    return False
-class AttributeReader:
-    def __init__(self, tree, minor):
-        self.rows = []
-        self._modules = module_names(tree)
-        self.patched = sorted(set(self._patched(tree)))
-        self._has_late_annotations = minor >= ANNOTATIONS_LATE_FROM or has_future(tree)
-        self._seen = set()
-    def _patched(self, tree):
-        for node in ast.walk(tree):
-            if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
-                yield self._module_of(node.value) + "." + node.attr
-            elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "setattr":
-                names = [item.value for item in node.args[1:2] if isinstance(item, ast.Constant)]
-                yield from (self._module_of(node.args[0]) + "." + str(name) for name in names)
-    def read(self, statement, place, block):
-        pending = list(self._expressions(statement, block))
-        while pending:
-            node = pending.pop()
-            if isinstance(node, (ast.IfExp, ast.BoolOp, ast.Lambda)):
-                continue
-            if isinstance(node, ast.Attribute):
-                self._attribute(node, place, block)
-            pending += ast.iter_child_nodes(node)
-    def _expressions(self, statement, block):
-        if type(statement).__name__ == "TypeAlias":
-            return
-        late = self._has_late_annotations
-        waiting = [getattr(statement, "returns", None)] if late else []
-        if isinstance(statement, ast.AnnAssign) and (block.late or late):
-            waiting.append(statement.annotation)
-        for node in ast.iter_child_nodes(statement):
-            if isinstance(node, ast.arguments):
-                for value in node.defaults + node.kw_defaults + ([] if late else annotations_of(node)):
-                    if value is not None:
-                        yield value
-            elif isinstance(node, (ast.expr, ast.keyword, ast.withitem)) and node not in waiting:
-                yield node
-    def _attribute(self, node, place, block):
-        if not isinstance(node.ctx, ast.Load):
-            return
-        module = self._module_of(node.value)
-        if node.attr in CHANGED.get(module, ()):
-            line, column = place(node)
-            key = (module, node.attr, block.late, block.guard)
-            if key not in self._seen:
-                self._seen.add(key)
-                self.rows.append([line, column, module, node.attr, block.guard, block.late])
-    def _module_of(self, node):
-        if isinstance(node, ast.Name):
-            return self._modules.get(node.id, "")
-        if isinstance(node, ast.Attribute):
-            parent = self._module_of(node.value)
-            return parent + "." + node.attr if parent else ""
-        return ""
-def annotations_of(arguments):
-    listed = getattr(arguments, "posonlyargs", []) + arguments.args + arguments.kwonlyargs
-    return [item.annotation for item in listed + [arguments.vararg, arguments.kwarg] if item is not None]
-def has_future(tree):
-    return any(
-        isinstance(node, ast.ImportFrom)
-        and node.module == "__future__"
-        and any(alias.name == "annotations" for alias in node.names)
-        for node in tree.body
-    )
-def module_names(tree):
-    imported = {}
-    other = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            for alias in node.names:
-                top = alias.name.partition(".")[0]
-                note(imported, other, alias.asname or top, alias.name if alias.asname else top)
-        elif isinstance(node, ast.ImportFrom):
-            note_names(imported, other, node)
-        else:
-            other.update(names_bound(node))
-    return {name: module for name, module in imported.items() if name not in other and "*" not in other}
-def note_names(imported, other, node):
-    base = "" if node.level or not node.module else node.module + "."
-    for alias in node.names:
-        if base and base + alias.name in CHANGED:
-            note(imported, other, alias.asname or alias.name, base + alias.name)
-        else:
-            other.add(alias.asname or alias.name)
-def note(imported, other, name, module):
-    if imported.setdefault(name, module) != module:
-        other.add(name)
-def names_bound(node):
-    if isinstance(node, ast.Name):
-        return () if isinstance(node.ctx, ast.Load) else (node.id,)
-    if isinstance(node, ast.arg):
-        return (node.arg,)
-    if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.ExceptHandler)):
-        return (node.name,)
-    names = [getattr(node, field, None) for field in ("name", "rest")]
-    return [name for name in names if isinstance(name, str)] if not isinstance(node, ast.alias) else ()
-''',
     'buildguard.remote.import_outline': r'''import re
+from bisect import bisect_left
 CODE = type((lambda: None).__code__)
 DOUBLE, SINGLE = b'"' * 3, b"'" * 3
 LONG = 500
@@ -3985,6 +3817,8 @@ KEPT = re.compile(
     rb"__all__|\bsys\b|version|platform|os\.name|find_spec|hasattr|getattr|TYPE_CHECKING|\bPY[23]|\braise\b|exit"
     rb"|addsitedir|__file__|ImportError|NotFoundError|__getattr__"
 )
+SPOKEN = frozenset(("import_module", "__import__", "__all__"))
+CALLER = re.compile(rb"(?:import_module|__import__)[\s\\]+as[\s\\]+([\w\x80-\xff]+)")
 def all_codes(code):
     codes = [code]
     for part in codes:
@@ -4135,10 +3969,311 @@ def block_end(text, at, indent):
         if text.count(DOUBLE, start, end.start()) % 2 == 0 and text.count(SINGLE, start, end.start()) % 2 == 0:
             return end.start()
         at = end.end()
+def bare_blocks(code):
+    bare, others = set(), set()
+    for item in code.co_consts:
+        if type(item) is CODE:
+            parts = all_codes(item)
+            is_other = imports_in(parts) or not all(SPOKEN.isdisjoint(part.co_names) for part in parts)
+            (others if is_other else bare).add(item.co_firstlineno)
+    return bare - others
 def imports_in(codes):
     import opcode
     operation = opcode.opmap["IMPORT_NAME"]
     return sum(code.co_code[::2].count(operation) for code in codes)
+class CallLines:
+    def __init__(self, data):
+        found = CALLER.findall(data)
+        callers = set(found)
+        word = re.compile(rb"import_module|__import__" + b"".join(rb"|\b%s\b" % re.escape(alias) for alias in callers))
+        self._lines = (
+            None
+            if b"\r" in data
+            else sorted({data.count(b"\n", 0, match.start()) + 1 for match in word.finditer(data)})
+        )
+    def are_in(self, node):
+        if self._lines is None:
+            return True
+        first = min([node.lineno] + [decorator.lineno for decorator in getattr(node, "decorator_list", ())])
+        at = bisect_left(self._lines, first)
+        return at < len(self._lines) and self._lines[at] <= node.end_lineno
+''',
+    'buildguard.remote.library_attributes': r'''import ast
+import re
+from buildguard.remote.import_outline import stored
+ANNOTATIONS_LATE_FROM = 14
+CHANGED_WORDS = """
+abc: update_abstractmethods
+aifc: openfp
+argparse: BooleanOptionalAction
+ast: Bytes Ellipsis Interpolation Match MatchAs NameConstant Num ParamSpec Str TemplateStr TryStar TypeAlias TypeVar unparse
+asyncio: AbstractChildWatcher Barrier BrokenBarrierError EventLoop FastChildWatcher PidfdChildWatcher QueueShutDown Runner
+    SafeChildWatcher TaskGroup ThreadedChildWatcher Timeout coroutine create_eager_task_factory eager_task_factory
+    get_child_watcher iscoroutinefunction set_child_watcher timeout timeout_at to_thread
+base64: b32hexdecode b32hexencode decodestring encodestring z85decode z85encode
+binascii: a2b_hqx b2a_hqx rlecode_hqx rledecode_hqx
+builtins: BaseExceptionGroup EncodingWarning ExceptionGroup PythonFinalizationError aiter anext
+calendar: APRIL AUGUST DECEMBER Day FEBRUARY JANUARY JULY JUNE MARCH MAY Month NOVEMBER OCTOBER SEPTEMBER
+cgi: escape parse_qs parse_qsl
+codecs: unregister
+collections: AsyncGenerator AsyncIterable AsyncIterator Awaitable ByteString Callable Collection Container Coroutine Generator
+    Hashable ItemsView Iterable Iterator KeysView Mapping MappingView MutableMapping MutableSequence MutableSet Reversible
+    Sequence Set Sized ValuesView
+collections.abc: Buffer ByteString
+configparser: LegacyInterpolation MultilineContinuationError SafeConfigParser UNNAMED_SECTION
+contextlib: AsyncContextDecorator aclosing chdir
+copy: replace
+csv: QUOTE_NOTNULL QUOTE_STRINGS
+ctypes: LittleEndianUnion c_time_t
+dataclasses: KW_ONLY
+datetime: UTC
+enum: EnumCheck EnumDict EnumType FlagBoundary ReprEnum StrEnum global_enum nonmember verify
+fractions: gcd
+functools: Placeholder cache
+gc: is_finalized
+gettext: bind_textdomain_codeset ldgettext ldngettext lgettext lngettext
+glob: translate
+hashlib: file_digest
+heapq: heapify_max heappop_max heappush_max
+http: HTTPMethod
+http.server: CGIHTTPRequestHandler HTTPSServer ThreadingHTTPSServer
+importlib: find_loader
+importlib.abc: Finder ResourceReader Traversable TraversableResources
+importlib.metadata: PackageMetadata packages_distributions
+importlib.resources: as_file contents files is_resource open_binary open_text path read_binary read_text
+importlib.util: module_for_loader set_loader set_package
+inspect: ArgSpec BufferFlags formatargspec get_annotations getargspec getmembers_static markcoroutinefunction
+io: Reader Writer text_encoding
+itertools: batched pairwise
+keyword: issoftkeyword softkwlist
+locale: format getdefaultlocale getencoding localize resetlocale
+logging: getHandlerByName getHandlerNames getLevelNamesMapping
+math: cbrt exp2 fma lcm nextafter sumprod ulp
+mimetypes: guess_file_type
+operator: call is_none is_not_none
+os: eventfd pidfd_open process_cpu_count reload_environ splice unshare waitstatus_to_exitcode
+os.path: isjunction splitroot
+pathlib: UnsupportedOperation
+pkgutil: ImpImporter ImpLoader find_loader get_loader resolve_name
+platform: dist freedesktop_os_release linux_distribution popen
+plistlib: Data readPlist readPlistFromBytes writePlist writePlistToBytes
+queue: ShutDown
+random: binomialvariate randbytes
+re: NOFLAG PatternError TEMPLATE template
+socket: recv_fds send_fds
+sqlite3: Blob OptimizedUnicode enable_shared_cache
+ssl: RAND_pseudo_bytes match_hostname wrap_socket
+statistics: LinearRegression correlation covariance fmean kde linear_regression
+sunau: openfp
+sys: exception getcheckinterval orig_argv set_coroutine_wrapper setcheckinterval stdlib_module_names unraisablehook
+threading: getprofile gettrace setprofile_all_threads settrace_all_threads
+time: clock
+tracemalloc: reset_peak
+types: EllipsisType GenericAlias NoneType NotImplementedType UnionType get_original_bases
+typing: Annotated ByteString Concatenate Final Literal LiteralString Never NoDefault NotRequired ParamSpec ParamSpecArgs
+    ParamSpecKwargs Protocol ReadOnly Required Self SupportsIndex TypeAlias TypeAliasType TypeGuard TypeIs TypeVarTuple
+    TypedDict Unpack assert_never assert_type clear_overloads dataclass_transform final get_args get_origin get_overloads
+    get_protocol_members is_protocol is_typeddict override reveal_type runtime_checkable
+unittest: IsolatedAsyncioTestCase enterModuleContext findTestCases getTestCaseNames makeSuite
+uuid: uuid6 uuid7 uuid8
+warnings: deprecated
+wave: openfp
+xml.etree.ElementTree: canonicalize indent
+zoneinfo: available_timezones
+"""
+def changed_names(words):
+    names = {}
+    for line in words.replace("\n    ", " ").strip().splitlines():
+        module, _colon, rest = line.partition(":")
+        names[module] = frozenset(rest.split())
+    modules = {}
+    for module, of_module in names.items():
+        for name in of_module:
+            modules.setdefault(name, []).append(module)
+    return names, modules
+CHANGED, MODULES_WITH = changed_names(CHANGED_WORDS)
+NAMES = frozenset(MODULES_WITH)
+FIELDS = {}
+LEAVES = frozenset(
+    ("ctx", "op", "ops", "id", "attr", "kind", "lineno", "level", "type_comment", "conversion", "type_ignores")
+)
+PARTS = frozenset(part.encode("ascii") for module in CHANGED for part in module.split("."))
+WORDS = rb"[\w\x80-\xff]+"
+SETS_BY_NAME = re.compile(rb"setattr\(\s*(%s)[\w.\x80-\xff]*\s*,\s*[\"']" % WORDS)
+ALIAS = re.compile(rb"as[\s\\]+(%s)" % WORDS)
+WORD_BEFORE = re.compile(rb"(\w+)[\s\\]+\Z")
+REST = rb"((?:[\s\\)]*\.[\s\\]*%s)+)(\s*[(\[]|[ \t]+(?:as|import)\b)?" % WORDS
+SPACED = re.compile(rb"(?<!from)[\s\\]\.[\s\\]*[\w\x80-\xff]")
+FAR = 80
+INSIDE = re.compile(rb"[\w.\x80-\xff]")
+WORD = re.compile(WORDS)
+def may_use(data: bytes, names: "frozenset[str]") -> bool:
+    if "setattr" in names and SETS_BY_NAME.search(data) is not None and not names.isdisjoint(CHANGED):
+        return True
+    for name in NAMES & names:
+        for module in MODULES_WITH[name]:
+            parts = module.split(".")
+            if module not in names and not (len(parts) > 1 and names.issuperset(parts)):
+                continue
+            last = parts[-1].encode("ascii")
+            if last + b"." + name.encode("ascii") in data or last + b" as " in data:
+                return True
+    return False
+def does_use(data, codes, names):
+    aliases = dict(module_aliases(data))
+    words = {name.encode("utf-8") for name in names}
+    modules = PARTS & words.union(name.partition(b".")[0] for name in words) | set(aliases)
+    if "setattr" in names and any(match.group(1) in modules for match in SETS_BY_NAME.finditer(data)):
+        return True
+    are_set = stored_names(codes)
+    wanted = {
+        name.encode("ascii"): {module.rpartition(".")[2].encode("ascii") for module in MODULES_WITH[name]}
+        for name in NAMES & names
+    }
+    for module, parts, is_taken in dotted_names(data, modules):
+        if parts[-1] in are_set and not is_taken:
+            return True
+        owners = [aliases.get(module, module)] + parts
+        if any(part in wanted and owner in wanted[part] for owner, part in zip(owners, parts)):
+            return True
+    return False
+def module_aliases(data):
+    for match in ALIAS.finditer(data):
+        start = match.start()
+        before = WORD_BEFORE.search(data[max(0, start - FAR) : start])
+        if before is not None and before.group(1) in PARTS:
+            yield match.group(1), before.group(1)
+def dotted_names(data, modules):
+    is_spaced = SPACED.search(data) is not None
+    for module in modules:
+        if is_spaced or module + b"." in data or module + b")" in data:
+            for match in re.finditer(re.escape(module) + REST, data):
+                start = match.start()
+                if not start or not INSIDE.match(data, start - 1):
+                    yield module, WORD.findall(match.group(1)), match.group(2)
+def stored_names(codes):
+    import opcode
+    operation, extended = opcode.opmap["STORE_ATTR"], opcode.EXTENDED_ARG
+    return {name.encode("utf-8") for code in codes for name, _at in stored(code, operation, extended)}
+class AttributeReader:
+    def __init__(self, tree, minor):
+        self.rows = []
+        nodes = all_nodes(tree)
+        self._modules = module_names(nodes)
+        self._has_late_annotations = minor >= ANNOTATIONS_LATE_FROM or has_future(tree)
+        self._seen = set()
+        attributes = [node for node in nodes if isinstance(node, ast.Attribute)]
+        self.is_needed = any(node.attr in CHANGED.get(self._module_of(node.value), ()) for node in attributes)
+        self.patched = sorted(set(self._assigned(attributes)).union(self._set(nodes)))
+    def _assigned(self, attributes):
+        for node in attributes:
+            module = self._module_of(node.value) if isinstance(node.ctx, ast.Store) else ""
+            if module in CHANGED:
+                yield module + "." + node.attr
+    def _set(self, nodes):
+        for node in nodes:
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "setattr":
+                names = [item.value for item in node.args[1:2] if isinstance(item, ast.Constant)]
+                module = self._module_of(node.args[0]) if names else ""
+                if module in CHANGED:
+                    yield module + "." + str(names[0])
+    def read(self, statement, place, block):
+        pending = list(self._expressions(statement, block))
+        while pending:
+            node = pending.pop()
+            if isinstance(node, (ast.IfExp, ast.BoolOp, ast.Lambda)):
+                continue
+            if isinstance(node, ast.Attribute):
+                self._attribute(node, place, block)
+            pending += ast.iter_child_nodes(node)
+    def _expressions(self, statement, block):
+        if type(statement).__name__ == "TypeAlias":
+            return
+        late = self._has_late_annotations
+        waiting = [getattr(statement, "returns", None)] if late else []
+        if isinstance(statement, ast.AnnAssign) and (block.late or late):
+            waiting.append(statement.annotation)
+        for node in ast.iter_child_nodes(statement):
+            if isinstance(node, ast.arguments):
+                for value in node.defaults + node.kw_defaults + ([] if late else annotations_of(node)):
+                    if value is not None:
+                        yield value
+            elif isinstance(node, (ast.expr, ast.keyword, ast.withitem)) and node not in waiting:
+                yield node
+    def _attribute(self, node, place, block):
+        if not isinstance(node.ctx, ast.Load):
+            return
+        module = self._module_of(node.value)
+        if node.attr in CHANGED.get(module, ()):
+            line, column = place(node)
+            key = (module, node.attr, block.late, block.guard)
+            if key not in self._seen:
+                self._seen.add(key)
+                self.rows.append([line, column, module, node.attr, block.guard, block.late])
+    def _module_of(self, node):
+        if isinstance(node, ast.Name):
+            return self._modules.get(node.id, "")
+        if isinstance(node, ast.Attribute):
+            parent = self._module_of(node.value)
+            return parent + "." + node.attr if parent else ""
+        return ""
+def all_nodes(tree):
+    nodes = [tree]
+    for node in nodes:
+        kind = type(node)
+        fields = FIELDS.get(kind)
+        if fields is None:
+            fields = FIELDS[kind] = [field for field in kind._fields if field not in LEAVES]
+        for field in fields:
+            value = getattr(node, field, None)
+            if type(value) is list:
+                nodes += [item for item in value if isinstance(item, ast.AST)]
+            elif isinstance(value, ast.AST):
+                nodes.append(value)
+    return nodes
+def annotations_of(arguments):
+    listed = getattr(arguments, "posonlyargs", []) + arguments.args + arguments.kwonlyargs
+    return [item.annotation for item in listed + [arguments.vararg, arguments.kwarg] if item is not None]
+def has_future(tree):
+    return any(
+        isinstance(node, ast.ImportFrom)
+        and node.module == "__future__"
+        and any(alias.name == "annotations" for alias in node.names)
+        for node in tree.body
+    )
+def module_names(nodes):
+    imported = {}
+    other = set()
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                top = alias.name.partition(".")[0]
+                note(imported, other, alias.asname or top, alias.name if alias.asname else top)
+        elif isinstance(node, ast.ImportFrom):
+            note_names(imported, other, node)
+        else:
+            other.update(names_bound(node))
+    return {name: module for name, module in imported.items() if name not in other and "*" not in other}
+def note_names(imported, other, node):
+    base = "" if node.level or not node.module else node.module + "."
+    for alias in node.names:
+        if base and base + alias.name in CHANGED:
+            note(imported, other, alias.asname or alias.name, base + alias.name)
+        else:
+            other.add(alias.asname or alias.name)
+def note(imported, other, name, module):
+    if imported.setdefault(name, module) != module:
+        other.add(name)
+def names_bound(node):
+    if isinstance(node, ast.Name):
+        return () if isinstance(node.ctx, ast.Load) else (node.id,)
+    if isinstance(node, ast.arg):
+        return (node.arg,)
+    fields = [field for field in ("name", "rest") if field in node._fields]
+    if not fields or isinstance(node, ast.alias):
+        return ()
+    names = [getattr(node, field, None) for field in fields]
+    return [name for name in names if isinstance(name, str)]
 ''',
     'buildguard.remote.import_codes': r'''import re
 import sys
@@ -4315,10 +4450,14 @@ def lesser(width):
     'buildguard.remote.import_facts': r'''import ast
 import re
 import sys
-from buildguard.remote.evaluated_types import TypeReader, typed_bytes
+from buildguard.remote.evaluated_types import TypeReader, may_evaluate, typed_bytes
 from buildguard.remote.import_codes import may_change_paths, plain_exports, plain_reader
 from buildguard.remote.import_outline import (
+    CALLER,
+    SPOKEN,
+    CallLines,
     all_codes,
+    bare_blocks,
     bound_names,
     imports_in,
     line_starts,
@@ -4336,7 +4475,7 @@ from buildguard.remote.import_tests import (
     is_own_package,
     literal_names,
 )
-from buildguard.remote.library_attributes import AttributeReader, may_use
+from buildguard.remote.library_attributes import AttributeReader, does_use, may_use
 ENCODER = []
 LARGEST = 2 << 20
 DYNAMIC = frozenset({"globals", "exec", "modules", "meta_path", "path_hooks"})
@@ -4368,16 +4507,13 @@ def read_facts(data, code, version, platform):
     names = set().union(*[part.co_names for part in codes])
     lines = line_starts(code)
     bound = bound_names(code, codes if b"global" in data else (), lines)
-    dynamic = bool(
-        not DYNAMIC.isdisjoint(names) or "__getattr__" in bound or not DYNAMIC_AT_TOP.isdisjoint(code.co_names)
-    )
+    at_top = DYNAMIC_AT_TOP.intersection(code.co_names)
+    dynamic = bool(at_top or not DYNAMIC.isdisjoint(names) or "__getattr__" in bound)
     facts = {"imports": [], "bound": bound, "exports": None, "dynamic": dynamic, "paths": [], "evaluated": []}
     facts["attributes"], facts["patched"] = [], []
-    if may_use(data, names):
+    if may_use(data, names) and does_use(data, codes, names):
         facts["attributes"], facts["patched"] = read_attributes(data, names, version, platform)
-    typed = typed_bytes(version[1])
-    if typed is not None and not typed.search(data):
-        typed = None
+    typed = typed_source(data, code, names, version[1])
     if b"import" in data or b"__all__" in data or typed is not None:
         reader = None if typed is not None else plain_reader(data, names, lines)
         plain = None if reader is None else plain_facts(data, code, bound, reader)
@@ -4386,11 +4522,17 @@ def read_facts(data, code, version, platform):
             plain = tree_facts(data, codes, (names, bound, version, platform, typed), blocks)
         facts.update(plain)
     return facts
+def typed_source(data, code, names, minor):
+    typed = typed_bytes(minor)
+    if typed is None or not typed.search(data):
+        return None
+    return typed if may_evaluate(code, names, minor) or may_change_paths(data, names) else None
 def read_attributes(data, names, version, platform):
     tree = ast.parse(data)
     reader = FactReader(data, names, Evaluator(version, platform, names))
     reader.attributes = AttributeReader(tree, version[1])
-    reader.read(tree)
+    if reader.attributes.is_needed:
+        reader.read(tree)
     return reader.attributes.rows, reader.attributes.patched
 def plain_facts(data, code, bound, reader):
     rows = reader.read_module(code)
@@ -4417,7 +4559,7 @@ def read_exports(data, code):
     reader.read(tree)
     return reader
 def tree_facts(data, codes, how, blocks):
-    outline, left_out = outline_of(data, how[-1], blocks, is_whole=may_change_paths(data, how[0]))
+    blocks, outline, left_out = outline_beside(data, codes, how, blocks)
     rows = [row for line in left_out for row in blocks[line]]
     try:
         reader = None if outline is None else read_tree(outline, data, *how)
@@ -4434,6 +4576,13 @@ def tree_facts(data, codes, how, blocks):
         "exports": reader.exports if reader.exports_known else None,
         "evaluated": reader.types.rows if reader.types is not None else [],
     }
+def outline_beside(data, codes, how, blocks):
+    if not SPOKEN.isdisjoint(how[0]) and CALLER.search(data):
+        return blocks, None, []
+    is_whole = may_change_paths(data, how[0])
+    if how[-1] is None and not is_whole:
+        blocks = {**dict.fromkeys(bare_blocks(codes[0]), ()), **blocks}
+    return (blocks,) + outline_of(data, how[-1], blocks, is_whole=is_whole)
 def line_of(row):
     return row[0]
 def read_tree(text, data, names, bound, version, platform, typed):
@@ -4455,7 +4604,8 @@ class FactReader:
         self._lines = None
         self.count = 0
         self.modules = set()
-        self._has_calls = "import_module" in names or "__import__" in names
+        has_calls = "import_module" in names or "__import__" in names
+        self._calls = CallLines(data) if has_calls else None
         self._has_paths = "path" in names or "addsitedir" in names
     def read(self, tree):
         self._body(tree.body, ImportBlock())
@@ -4477,7 +4627,7 @@ class FactReader:
             self.types.read(node, self._place, block.guard, block.model)
         if self.attributes is not None and not block.absent:
             self.attributes.read(node, self._place, block)
-        if self._has_calls:
+        if self._calls is not None and self._calls.are_in(node):
             for child in ast.iter_child_nodes(node):
                 if isinstance(child, (ast.expr, ast.withitem, ast.keyword)):
                     for call in ast.walk(child):
@@ -4583,7 +4733,7 @@ class FactReader:
         self._expressions(node, block)
         targets = node.targets if isinstance(node, ast.Assign) else [node.target]
         for target in targets:
-            if isinstance(target, ast.Name) and target.id == "__all__" and not block.late:
+            if isinstance(target, ast.Name) and target.id == "__all__" and not block.local:
                 self._export(node)
         if not block.local and node.value is not None and not isinstance(node, ast.AugAssign):
             self.values.see_assignment(targets, node.value)

@@ -20,8 +20,8 @@ from buildguard.remote import program
 _FACTS = (
     "import_tests.py",
     "evaluated_types.py",
-    "library_attributes.py",
     "import_outline.py",
+    "library_attributes.py",
     "import_codes.py",
     "import_facts.py",
     "library_query.py",

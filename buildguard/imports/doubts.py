@@ -69,8 +69,8 @@ class DoubtFinder:
     def _of_folder(self, folder: str, name: str) -> Iterator[str]:
         stem = posixpath.join(folder, name)
         yield from filter(None, map(self._program.why_unknown, (f"{stem}.py", f"{stem}/__init__.py")))
-        for child in self._tree.children(folder):
-            if child.partition(".")[0] == name and child not in {name, f"{name}.py"}:
+        for child in self._tree.named(folder, name):
+            if child not in {name, f"{name}.py"}:
                 yield f"{child} may be built into it"
         origin = self._origin_of(folder)
         if origin is not None:

@@ -59,6 +59,8 @@ class FileTree:
         self._children: dict[str, set[str]] = {}
         self._holders: dict[str, list[str]] | None = None
         self._modules: dict[str, ModuleLocation | None] = {}
+        self._found: dict[tuple[str, tuple[str, ...]], ModuleLocation | None] = {}
+        self._stems: dict[str, dict[str, list[str]]] = {}
         self._compiled: set[str] = set()
         for path in (*files, *self._unclear):
             self._add(path)
@@ -83,6 +85,15 @@ class FileTree:
         """The names in a folder."""
         return frozenset(self._children.get(folder, ()))
 
+    def named(self, folder: str, stem: str) -> Sequence[str]:
+        """The names in a folder that are a stem, or that begin with it and a dot."""
+        stems = self._stems.get(folder)
+        if stems is None:
+            stems = self._stems[folder] = {}
+            for child in self._children.get(folder, ()):
+                stems.setdefault(child.partition(".")[0], []).append(child)
+        return stems.get(stem, ())
+
     def holders(self, name: str) -> list[str]:
         """The folders in which a module of that name is, wherever they are."""
         if self._holders is None:
@@ -95,10 +106,16 @@ class FileTree:
 
     def find(self, name: str, folders: Sequence[str]) -> ModuleLocation | None:
         """The module of that name in some folders, the first that has it; a namespace of all where none has."""
+        place = (name, tuple(folders))
+        if place not in self._found:
+            self._found[place] = self._find(*place)
+        return self._found[place]
+
+    def _find(self, name: str, folders: tuple[str, ...]) -> ModuleLocation | None:
         portions: list[str] = []
         for folder in folders:
-            path = posixpath.join(folder, name)
-            if path in self._unclear or f"{path}.py" in self._unclear or folder in self._unclear:
+            path = f"{folder}/{name}" if folder and not folder.endswith("/") else f"{folder}{name}"
+            if self._unclear and not self._unclear.isdisjoint((path, f"{path}.py", folder)):
                 return ModuleLocation(ModuleKind.UNCLEAR, path)
             location = self._at(path)
             if location is not None:

@@ -42,6 +42,8 @@ MODELS = (
     "pydantic_settings.BaseSettings",
     "pydantic.generics.GenericModel",
 )
+READS_TEXT = frozenset(("pydantic", "pydantic_settings", "fastapi"))
+OPTIMIZED = 1  # in the flags of code: a function's
 ROUTES = frozenset(("get", "post", "put", "delete", "patch", "options", "head", "trace", "websocket", "api_route"))
 
 
@@ -50,6 +52,35 @@ def typed_bytes(minor):
     if minor >= UNIONS_FROM:
         return None
     return UNION_BYTES if minor >= GENERICS_FROM else TYPED_BYTES
+
+
+def may_evaluate(code, names, minor):
+    """Whether code that runs when a module is imported may evaluate such an expression; `names` are those of all its code.
+
+    Left out are functions; what an annotation as text says is asked of the libraries that read it.
+    """
+    import opcode
+
+    if names.issuperset(("__future__", "annotations")) and not READS_TEXT.isdisjoint(
+        name.partition(".")[0] for name in names
+    ):
+        return True
+    wanted = ["BINARY_OR"] + (["BINARY_SUBSCR"] if minor < GENERICS_FROM else [])
+    if not opcode.opmap.keys() >= set(wanted):
+        return True  # a newer Python reads for an older one
+    operations = [opcode.opmap[name] for name in wanted]
+    running = [code]
+    for part in running:
+        used = part.co_code[::2]
+        if any(operation in used for operation in operations):
+            return True
+        running += [item for item in part.co_consts if type(item) is type(code) and runs_at_once(item)]
+    return False
+
+
+def runs_at_once(code):
+    """Whether nested code is that of a class, or of a comprehension: what is in it runs where it stands."""
+    return not code.co_flags & OPTIMIZED or (code.co_name[:1] == "<" and code.co_name != "<lambda>")
 
 
 class TypeReader:

@@ -16,10 +16,14 @@ import ast
 import re
 import sys
 
-from buildguard.remote.evaluated_types import TypeReader, typed_bytes
+from buildguard.remote.evaluated_types import TypeReader, may_evaluate, typed_bytes
 from buildguard.remote.import_codes import may_change_paths, plain_exports, plain_reader
 from buildguard.remote.import_outline import (
+    CALLER,
+    SPOKEN,
+    CallLines,
     all_codes,
+    bare_blocks,
     bound_names,
     imports_in,
     line_starts,
@@ -37,15 +41,13 @@ from buildguard.remote.import_tests import (
     is_own_package,
     literal_names,
 )
-from buildguard.remote.library_attributes import AttributeReader, may_use
+from buildguard.remote.library_attributes import AttributeReader, does_use, may_use
 
 ENCODER = []  # type: list[object]
 LARGEST = 2 << 20  # bytes of a source that is still read: larger ones are data
 DYNAMIC = frozenset({"globals", "exec", "modules", "meta_path", "path_hooks"})
 DYNAMIC_AT_TOP = frozenset({"vars", "locals", "eval", "__dict__", "setattr"})
 CALLS = ("importlib.import_module", "importlib.__import__", "__import__", "builtins.__import__")
-
-
 IMPORTING = (ast.Import, ast.ImportFrom)
 CATCHES_TYPES = frozenset({"TypeError", "Exception", "BaseException"})
 CATCHES_ATTRIBUTES = frozenset({"AttributeError", "Exception", "BaseException"})
@@ -88,16 +90,13 @@ def read_facts(data, code, version, platform):
     names = set().union(*[part.co_names for part in codes])
     lines = line_starts(code)
     bound = bound_names(code, codes if b"global" in data else (), lines)
-    dynamic = bool(
-        not DYNAMIC.isdisjoint(names) or "__getattr__" in bound or not DYNAMIC_AT_TOP.isdisjoint(code.co_names)
-    )
+    at_top = DYNAMIC_AT_TOP.intersection(code.co_names)
+    dynamic = bool(at_top or not DYNAMIC.isdisjoint(names) or "__getattr__" in bound)
     facts = {"imports": [], "bound": bound, "exports": None, "dynamic": dynamic, "paths": [], "evaluated": []}
     facts["attributes"], facts["patched"] = [], []
-    if may_use(data, names):
+    if may_use(data, names) and does_use(data, codes, names):
         facts["attributes"], facts["patched"] = read_attributes(data, names, version, platform)
-    typed = typed_bytes(version[1])
-    if typed is not None and not typed.search(data):
-        typed = None
+    typed = typed_source(data, code, names, version[1])
     if b"import" in data or b"__all__" in data or typed is not None:
         reader = None if typed is not None else plain_reader(data, names, lines)
         plain = None if reader is None else plain_facts(data, code, bound, reader)
@@ -108,12 +107,21 @@ def read_facts(data, code, version, platform):
     return facts
 
 
+def typed_source(data, code, names, minor):
+    """What finds types in a source that may evaluate them; what adds folders to `sys.path` in a function is read with them."""
+    typed = typed_bytes(minor)
+    if typed is None or not typed.search(data):
+        return None
+    return typed if may_evaluate(code, names, minor) or may_change_paths(data, names) else None
+
+
 def read_attributes(data, names, version, platform):
     """The rows of the names that are taken from the standard library by a dot, and those that are set: few sources have any."""
     tree = ast.parse(data)
     reader = FactReader(data, names, Evaluator(version, platform, names))
     reader.attributes = AttributeReader(tree, version[1])
-    reader.read(tree)
+    if reader.attributes.is_needed:
+        reader.read(tree)
     return reader.attributes.rows, reader.attributes.patched
 
 
@@ -153,7 +161,7 @@ def tree_facts(data, codes, how, blocks):
 
     `how` is what `read_tree` takes beside texts. `blocks` are rows of functions and classes that need no tree, by their line.
     """
-    outline, left_out = outline_of(data, how[-1], blocks, is_whole=may_change_paths(data, how[0]))
+    blocks, outline, left_out = outline_beside(data, codes, how, blocks)
     rows = [row for line in left_out for row in blocks[line]]
     try:
         reader = None if outline is None else read_tree(outline, data, *how)
@@ -172,6 +180,16 @@ def tree_facts(data, codes, how, blocks):
         "exports": reader.exports if reader.exports_known else None,
         "evaluated": reader.types.rows if reader.types is not None else [],
     }
+
+
+def outline_beside(data, codes, how, blocks):
+    """Blocks that need no tree, those without imports as well; the outline of the others, and the lines of what it leaves out."""
+    if not SPOKEN.isdisjoint(how[0]) and CALLER.search(data):
+        return blocks, None, []  # any statement may import under another name
+    is_whole = may_change_paths(data, how[0])
+    if how[-1] is None and not is_whole:
+        blocks = {**dict.fromkeys(bare_blocks(codes[0]), ()), **blocks}
+    return (blocks,) + outline_of(data, how[-1], blocks, is_whole=is_whole)
 
 
 def line_of(row):
@@ -203,7 +221,8 @@ class FactReader:
         self._lines = None
         self.count = 0
         self.modules = set()
-        self._has_calls = "import_module" in names or "__import__" in names
+        has_calls = "import_module" in names or "__import__" in names
+        self._calls = CallLines(data) if has_calls else None
         self._has_paths = "path" in names or "addsitedir" in names
 
     def read(self, tree):
@@ -232,7 +251,7 @@ class FactReader:
             self.types.read(node, self._place, block.guard, block.model)
         if self.attributes is not None and not block.absent:
             self.attributes.read(node, self._place, block)
-        if self._has_calls:
+        if self._calls is not None and self._calls.are_in(node):
             for child in ast.iter_child_nodes(node):
                 if isinstance(child, (ast.expr, ast.withitem, ast.keyword)):
                     for call in ast.walk(child):
@@ -359,7 +378,7 @@ class FactReader:
         self._expressions(node, block)
         targets = node.targets if isinstance(node, ast.Assign) else [node.target]
         for target in targets:
-            if isinstance(target, ast.Name) and target.id == "__all__" and not block.late:
+            if isinstance(target, ast.Name) and target.id == "__all__" and not block.local:
                 self._export(node)
         if not block.local and node.value is not None and not isinstance(node, ast.AugAssign):
             self.values.see_assignment(targets, node.value)

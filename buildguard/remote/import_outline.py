@@ -4,6 +4,7 @@ A part of the probe: the standard library alone, and no syntax that CPython 3.6 
 """
 
 import re
+from bisect import bisect_left
 
 CODE = type((lambda: None).__code__)
 DOUBLE, SINGLE = b'"' * 3, b"'" * 3  # the quotes of long texts
@@ -21,6 +22,9 @@ KEPT = re.compile(
     rb"__all__|\bsys\b|version|platform|os\.name|find_spec|hasattr|getattr|TYPE_CHECKING|\bPY[23]|\braise\b|exit"
     rb"|addsitedir|__file__|ImportError|NotFoundError|__getattr__"
 )
+
+SPOKEN = frozenset(("import_module", "__import__", "__all__"))
+CALLER = re.compile(rb"(?:import_module|__import__)[\s\\]+as[\s\\]+([\w\x80-\xff]+)")
 
 
 def all_codes(code):
@@ -225,9 +229,42 @@ def block_end(text, at, indent):
         at = end.end()
 
 
+def bare_blocks(code):
+    """The first lines of a module's functions and classes that neither import nor bind `__all__`, whatever their text says."""
+    bare, others = set(), set()
+    for item in code.co_consts:
+        if type(item) is CODE:
+            parts = all_codes(item)
+            is_other = imports_in(parts) or not all(SPOKEN.isdisjoint(part.co_names) for part in parts)
+            (others if is_other else bare).add(item.co_firstlineno)
+    return bare - others
+
+
 def imports_in(codes):
     """How many imports compiled code has."""
     import opcode
 
     operation = opcode.opmap["IMPORT_NAME"]
     return sum(code.co_code[::2].count(operation) for code in codes)
+
+
+class CallLines:
+    """The lines of a source in which a function that imports may be called."""
+
+    def __init__(self, data):
+        found = CALLER.findall(data)
+        callers = set(found)
+        word = re.compile(rb"import_module|__import__" + b"".join(rb"|\b%s\b" % re.escape(alias) for alias in callers))
+        self._lines = (
+            None
+            if b"\r" in data
+            else sorted({data.count(b"\n", 0, match.start()) + 1 for match in word.finditer(data)})
+        )
+
+    def are_in(self, node):
+        """Whether one is in the text of a statement."""
+        if self._lines is None:
+            return True
+        first = min([node.lineno] + [decorator.lineno for decorator in getattr(node, "decorator_list", ())])
+        at = bisect_left(self._lines, first)
+        return at < len(self._lines) and self._lines[at] <= node.end_lineno

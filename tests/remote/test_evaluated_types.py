@@ -6,8 +6,10 @@ import subprocess
 
 import pytest
 
-from buildguard.imports.records import extract
+from buildguard.engines.interpreter import local_probe
+from buildguard.imports.records import extract, facts_from
 from buildguard.remote import evaluated_types
+from buildguard.remote.wire import read_list
 from tests.conftest import interpreter
 
 # Each source, and what is found for 3.8, 3.9 and 3.10.
@@ -49,6 +51,35 @@ _CASES = [
     ("try:\n    X = int | None\nexcept TypeError:\n    X = object", "- - -"),
 ]
 
+# The same where annotations stay text, for 3.9.
+_TEXT_CASES = [
+    ("def f(x: int | None): ...", "-"),
+    ("import dataclasses\n@dataclasses.dataclass\nclass C:\n    x: int | None = None", "-"),
+    ("class C(typing.NamedTuple):\n    x: int | None = None", "-"),
+    ("class C(typing.TypedDict):\n    x: int | None", "-"),
+    ("X = int | None", "union"),
+    ("from pydantic import BaseModel\nclass C(BaseModel):\n    x: int | None = None", "union-read"),
+    (
+        "from pydantic import BaseModel\nclass B(BaseModel): ...\nclass C(B):\n    x: int | None = None",
+        "union-read",
+    ),
+    ("from fastapi import FastAPI\napp = FastAPI()\n@app.get('/')\ndef f(x: int | None = None): ...", "union-read"),
+    ("from fastapi import FastAPI\ndef f(x: int | None = None): ...", "-"),
+    ("@app.get('/')\ndef f(x: int | None = None): ...", "-"),
+]
+_HEAD = "from __future__ import annotations\nimport typing\n"
+# What runs at import in code of its own, and what does not.
+_NESTED = [
+    "X = [int | None for _ in 'a']",
+    "X = list({list[int]: 1} for _ in 'a')",
+    "class A:\n    class B:\n        X = {int | str: 1 for _ in 'a'}",
+    "def f():\n    return int | None",
+    "class A:\n    def f(self):\n        return list[int]",
+    "X = lambda: list[int]",
+    "x = 'a | b'\ny = 'list[int]'  # |",
+    "import sys\nx = 'a | b'\ndef f(p):\n    sys.path.insert(0, p)",
+]
+
 
 def _kinds(source: str, minor: int) -> str:
     facts = extract(source.encode(), (3, minor))
@@ -86,26 +117,31 @@ def test_the_real_python_raises_there(position: int, version: str) -> None:
             (expected.split()[position] != "-") != real] == []  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    ("source", "kinds"),
-    [
-        ("def f(x: int | None): ...", "-"),
-        ("import dataclasses\n@dataclasses.dataclass\nclass C:\n    x: int | None = None", "-"),
-        ("class C(typing.NamedTuple):\n    x: int | None = None", "-"),
-        ("class C(typing.TypedDict):\n    x: int | None", "-"),
-        ("X = int | None", "union"),
-        ("from pydantic import BaseModel\nclass C(BaseModel):\n    x: int | None = None", "union-read"),
-        (
-            "from pydantic import BaseModel\nclass B(BaseModel): ...\nclass C(B):\n    x: int | None = None",
-            "union-read",
-        ),
-        ("from fastapi import FastAPI\napp = FastAPI()\n@app.get('/')\ndef f(x: int | None = None): ...", "union-read"),
-        ("from fastapi import FastAPI\ndef f(x: int | None = None): ...", "-"),
-        ("@app.get('/')\ndef f(x: int | None = None): ...", "-"),
-    ],
-)
+@pytest.mark.parametrize(("source", "kinds"), _TEXT_CASES)
 def test_annotations_that_stay_text_are_evaluated_only_by_what_reads_them(source: str, kinds: str) -> None:
-    assert _kinds(f"from __future__ import annotations\nimport typing\n{source}\n", 9) == kinds
+    assert _kinds(f"{_HEAD}{source}\n", 9) == kinds
+
+
+@pytest.mark.parametrize(("version", "minor"), [("3.8", 8), ("3.9", 9)])
+def test_an_old_python_reads_what_a_newer_one_reads_for_it(version: str, minor: int) -> None:
+    """The old one looks for operations in its code first, and leaves out sources without any."""
+    sources = [source for source, _expected in _CASES] + _NESTED
+    sources += [_HEAD + source for source, _kinds in _TEXT_CASES]
+    data = b"".join(b"%d %d 30\n%b" % (at, len(text), text.encode()) for at, text in enumerate(sources))
+    done = subprocess.run(list(local_probe(interpreter(version), 2 << 30)), input=data, capture_output=True, check=True)
+
+    answers, at = [], 0
+    while (item := read_list(done.stdout, at)) is not None:
+        fields, at = item
+        answers.append(fields)
+    read = [facts_from(fields[11]) for fields in answers[1:]]
+
+    assert len(read) == len(sources)
+    for source, facts in zip(sources, read, strict=True):
+        newer = extract(source.encode(), (3, minor))
+        assert facts is not None
+        assert newer is not None
+        assert (source, facts.evaluated, facts.paths) == (source, newer.evaluated, newer.paths)
 
 
 def test_the_place_and_text_of_an_expression() -> None:

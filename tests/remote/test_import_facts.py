@@ -111,6 +111,29 @@ def test_an_outline_that_is_not_the_whole_does_not_count() -> None:
     ]
 
 
+@pytest.mark.parametrize("end", [b"\n", b"\r\n"])
+def test_calls_that_import_are_found_under_any_name(end: bytes) -> None:
+    source = b"""\
+from importlib import import_module as load
+import importlib as i
+x = 1
+@register(load("a"))
+def f():
+    return load("b")
+load(
+    "c"
+)
+if i.import_module("d"):
+    __import__("e")
+"""
+
+    facts = extract(source.replace(b"\n", end), (3, 13))
+
+    assert facts is not None
+    calls = [(row.line, row.module, row.late) for row in facts.imports if row.form == "call"]
+    assert calls == [(4, "a", False), (6, "b", True), (7, "c", False), (10, "d", False), (11, "e", False)]
+
+
 def test_only_literal_names_count() -> None:
     import ast
 

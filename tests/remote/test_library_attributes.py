@@ -1,11 +1,13 @@
 """Names that are taken from the standard library by a dot: which are asked about, where, and under which guard."""
 
+# mypy: disable-error-code="no-untyped-call"
 from __future__ import annotations
 
 import pytest
 
 from buildguard.imports.records import Guard, extract
-from buildguard.remote.library_attributes import CHANGED, may_use
+from buildguard.remote.import_outline import all_codes
+from buildguard.remote.library_attributes import CHANGED, does_use, may_use
 
 
 def _rows(text: str, minor: int = 10) -> list[tuple[int, str, bool, str]]:
@@ -83,6 +85,29 @@ def test_few_sources_are_read_for_this() -> None:
     assert not may_use(b"import copy\n'a'.replace('a', 'b')", frozenset({"copy", "replace"}))
     assert not may_use(b"import datetime\ndatetime.date", frozenset({"datetime", "date"}))
     assert "Mapping" in CHANGED["collections"]
+
+
+@pytest.mark.parametrize(
+    ("text", "does"),
+    [
+        ("import asyncio as a\na.timeout(1)\nx = 'asyncio as '", True),
+        ("import asyncio as a\na \\\n  . timeout(1)", True),
+        ("from xml.etree import (\n    ElementTree as E,\n)\nE.indent(1)", True),
+        ("import xml.etree.ElementTree as E\ndef f():\n    import collections\n    (collections).Set = 1", True),
+        ("from os import path as p\np.isjunction(1)", True),
+        ("import xml.etree as e\ne.ElementTree.indent(1)", True),
+        ("import typing as t\nx.Literal = t.Any\n", False),
+        ("import asyncio as a\nb.timeout(1)\n", False),
+        ("import asyncio.timeouts as a\nx = a.timeouts()\ny.timeouts = asyncio.timeouts()\n", False),
+        ("import locale\nsetattr(x, 'format', locale.getdefaultlocale)\nsetattr(locale, 'x', 1)", True),
+        ("import locale\nsetattr(x, 'formats', locale.format_string)\n", False),
+    ],
+)
+def test_a_tree_is_read_where_such_a_name_is_used_or_set(text: str, does: bool) -> None:
+    codes = all_codes(compile(text, "<source>", "exec"))
+    names = frozenset().union(*[code.co_names for code in codes])
+
+    assert does_use(text.encode(), codes, names) is does
 
 
 @pytest.mark.parametrize(
