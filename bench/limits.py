@@ -32,8 +32,7 @@ _WITHOUT_IMPORTS = """
 import sys
 from buildguard.check import import_results
 from buildguard.engines import worker
-worker.ProbeLimits()  # what makes a record is there from its first one on
-worker.ProbeLimits.__new__.__defaults__ = (2 << 30, 20, False)
+worker.ProbeLimits._field_defaults["reads_facts"] = False
 import_results.judge_imports = lambda *_: import_results.TargetImports((), ())
 from buildguard.cli.main import main
 sys.argv[0] = "buildguard"

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import NamedTuple
 else:
+    _FEW = 20  # records that are made before compiling what makes them pays
 
     class _Record(tuple):
         """What `collections.namedtuple` writes into each class, once for all of them."""
@@ -56,10 +57,19 @@ else:
             fields = tuple(map(sys.intern, types))
             defaults = {field: body.pop(field) for field in fields if field in body}
 
+            made = 0
+
             def first(subclass: type, /, *args: Any, **values: Any) -> Any:
+                nonlocal made
+                made += 1
+                rest = fields[len(args) :]
+                if made <= _FEW and len(args) <= len(fields) and values.keys() <= {*rest}:
+                    given = {**defaults, **values}
+                    if given.keys() >= {*rest}:
+                        return tuple.__new__(subclass, (*args, *[given[field] for field in rest]))
                 # pyright and mypy read the class, not this call
-                made = namedtuple(name, fields, defaults=defaults.values(), module=record.__module__)  # noqa: PYI024
-                record.__new__ = staticmethod(new := made.__new__)  # from now on this is as fast as any named tuple
+                compiled = namedtuple(name, fields, defaults=defaults.values(), module=record.__module__)  # noqa: PYI024
+                record.__new__ = staticmethod(new := compiled.__new__)  # from now on this is as fast as any named tuple
                 return new(subclass, *args, **values)
 
             record = type(

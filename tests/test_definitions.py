@@ -103,13 +103,37 @@ def test_a_record_answers_as_a_named_tuple_before_and_after_the_first_one_is_mad
         _Place("a").name = "b"  # type: ignore[misc]
 
 
-def test_what_makes_a_record_is_compiled_when_the_first_one_is_made() -> None:
-    class Unused(definitions.NamedTuple):
+def test_what_makes_a_record_is_compiled_after_the_first_few() -> None:
+    class Counted(definitions.NamedTuple):
         first: int
         second: int = 2
 
-    before = Unused.__new__
+    before = Counted.__new__
+    made = [Counted(1, 2) if number % 2 else Counted(second=2, first=1) for number in range(20)]
+    is_late = Counted.__new__ is before
 
-    assert Unused(1) == Unused(first=1, second=2) == (1, 2)
-    assert Unused.__new__ is not before
-    assert Unused.__new__.__code__.co_argcount == 3  # the class and its fields: no call stands in between
+    made.append(Counted(1))
+
+    assert is_late
+    assert Counted.__new__ is not before
+    assert Counted.__new__.__code__.co_argcount == 3  # the class and its fields: no call stands in between
+    assert made == [(1, 2)] * 21
+
+
+@pytest.mark.parametrize("made", [0, 30])
+@pytest.mark.parametrize(
+    ("values", "named"), [((), {}), ((1, 2, 3), {}), ((1,), {"other": 2}), ((1,), {"first": 2}), ((), {"second": 2})]
+)
+def test_a_record_refuses_wrong_values_however_many_were_made(
+    made: int, values: tuple[int, ...], named: dict[str, int]
+) -> None:
+    class Strict(definitions.NamedTuple):
+        first: int
+        second: int = 2
+
+    for _ in range(made):
+        Strict(1)
+
+    with pytest.raises(TypeError):
+        Strict(*values, **named)
+    assert Strict(1) == (1, 2)

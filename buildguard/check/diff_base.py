@@ -10,12 +10,9 @@ from buildguard.definitions import NamedTuple
 from buildguard.diagnostic import Diagnostic, Unproven, count, display_path
 from buildguard.engines.engine import ReadyEngine
 from buildguard.errors import UsageError
-from buildguard.project import discovery
-from buildguard.project.nested_config import read_configs
 from buildguard.project.sources import SourceSelection, choose
 from buildguard.project.target import Target
 from buildguard.stages.git_objects import GitStage, commit_of
-from buildguard.stages.worktree_changes import unchanged
 from buildguard.system import cache as caches
 from buildguard.system import git
 
@@ -78,6 +75,8 @@ def _leave_out(
 
 def _unchanged(job: Job, then: GitStage, names: Collection[str]) -> set[bytes]:
     """Those of some paths that are as they were; what cannot be compared counts as changed."""
+    from buildguard.stages.worktree_changes import unchanged
+
     stage = job.place.stage
     before = {row.path: row for row in then.rows() if display_path(row.path) in names}
     if isinstance(stage, GitStage):
@@ -95,6 +94,8 @@ def _unchanged(job: Job, then: GitStage, names: Collection[str]) -> set[bytes]:
 
 def _find_invalidation(job: Job, seen: CheckState, then: GitStage) -> str:
     """What changed since a commit that makes every verdict new: empty, or its name."""
+    from buildguard.project.nested_config import read_configs
+
     if read_configs(then) != job.config:
         return "the configuration"
     if not job.request.targets and _has_other_targets(job, then):
@@ -104,6 +105,8 @@ def _find_invalidation(job: Job, seen: CheckState, then: GitStage) -> str:
 
 def _has_other_targets(job: Job, then: GitStage) -> bool:
     """Whether the files of a commit do not declare each target of today."""
+    from buildguard.project import discovery
+
     sources = choose(then, SourceSelection()).sources
     try:
         targets = discovery.discover_targets(then, job.config, sources, (), job.request.service).targets

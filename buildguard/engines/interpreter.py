@@ -16,7 +16,6 @@ from buildguard.errors import UnprovenError
 from buildguard.project.proof_grade import ProofGrade
 from buildguard.project.target import PythonVersion
 from buildguard.system.cache import Cache
-from buildguard.system.fetch_python import fetch_python
 from buildguard.system.pythons import candidates
 
 _PATIENCE = 10.0
@@ -88,6 +87,8 @@ class InterpreterEngine:
             self._pool, ready = second
             return ready._replace(note=f"{self._version} is not on this machine: {ready.version} stands in for it")
         if self._fetch:
+            from buildguard.system.fetch_python import fetch_python
+
             try:
                 self._pool, ready = self._try(fetch_python(self._version.minor_text, self._root))
             except UnprovenError as error:

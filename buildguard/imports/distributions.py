@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from buildguard.definitions import lazy_pattern
-from buildguard.imports.lock import normalize
 
 _SHORTEST = 4  # letters of a name that means something inside of another
 _STUBS = lazy_pattern(r"types-.+|.+-stubs")
@@ -57,6 +56,8 @@ def brings(modules: frozenset[str], dotted: str) -> bool:
 
 def resembles(distribution: str, top: str) -> bool:
     """Whether a distribution of unknown content may bring a module by the look of its name."""
+    from buildguard.imports.lock import normalize
+
     plain = normalize(top).replace("-", "")
     own = distribution.replace("-", "")
     return plain in own or (len(own) >= _SHORTEST and own in plain)

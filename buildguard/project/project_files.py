@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING
 from buildguard.definitions import NamedTuple, lazy_pattern
 from buildguard.diagnostic import display_path
 from buildguard.errors import DamagedFileError, UnprovenError
-from buildguard.project import compose, skaffold, version_files, workflows
-from buildguard.project.buildpacks import BuildpackService
+from buildguard.project import compose, skaffold, workflows
 from buildguard.project.config import Config
-from buildguard.project.declared_builds import DeclaredBuild
 from buildguard.project.sources import decides_target
-from buildguard.project.yaml import InvalidYamlError
 from buildguard.stages.stage import Entry, Stage
 
 if TYPE_CHECKING:
+    from buildguard.project.buildpacks import BuildpackService
     from buildguard.project.cloudbuild.reader import BuildFile
+    from buildguard.project.declared_builds import DeclaredBuild
+    from buildguard.project.yaml import InvalidYamlError
 
 _DOCKERFILE = lazy_pattern(
     rb"(?:^|/)(?:(?:Docker|Container)file(?![-._]template)(?:[-._][^/]+)?|[^/]+\.(?:Docker|Container)file)$",
@@ -156,6 +156,8 @@ def _read_referenced(
 
 def _sort_in(raw: bytes, content: bytes, config: Config, files: _FileCollector) -> None:
     """Put a file where its name belongs."""
+    from buildguard.project import version_files
+
     path = display_path(raw)
     if os.fsdecode(raw) in configured_dockerfiles(config):
         files.dockerfiles[path] = content
@@ -213,6 +215,7 @@ def _contents(stage: Stage, wanted: Iterable[Entry], notes: list[str]) -> Iterat
 
 def _read_build_file(path: str, content: bytes, config: Config, files: _FileCollector) -> None:
     from buildguard.project.cloudbuild import reader
+    from buildguard.project.yaml import InvalidYamlError
 
     try:
         files.buildfiles[path] = reader.read(content, path, dict(config.substitutions))

@@ -41,7 +41,8 @@ class GitStage:
     @contextmanager
     def keeping_readers(self) -> Iterator[None]:
         """Have git read all objects in one process, as long as no two threads read at once."""
-        self._idle = idle = {}
+        idle: dict[git.Repository, list[ObjectReader]] = {}
+        self._idle = idle
         try:
             yield
         finally:
