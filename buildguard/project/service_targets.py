@@ -116,10 +116,10 @@ def from_buildpacks(
     packs: Iterable[BuildpackService], files: ProjectFiles, declared: list[VersionDeclaration]
 ) -> list[Target]:
     """The targets of folders that buildpacks build."""
-    from buildguard.project import buildpacks
-
     targets = []
     for pack in packs:
+        from buildguard.project import buildpacks
+
         python = buildpacks.python_of(pack, files.pins)
         problem = python.problem
         if problem is not None and pack.basis.known is Certainty.GUESSED:
