@@ -103,7 +103,11 @@ class _ProgramJudge:
         def is_asked(file: str) -> bool:
             return asked is None or self._origin(file) in asked
 
-        files = sources_of(self._program.tree, lambda path: path not in reached and not is_test(path))
+        def is_left(path: str) -> bool:
+            # what nothing executes says nothing of other files
+            return (certain or asked is None or path in asked) and path not in reached and not is_test(path)
+
+        files = sources_of(self._program.tree, is_left)
         reader = LooseReader(self._program.tree, self._program.roots, self._context)
         self._take(reader.read(files, is_asked, certain=certain))
         for file in filter(is_asked, files):

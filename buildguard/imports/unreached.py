@@ -43,7 +43,8 @@ class LooseReader:
     def read(self, files: Iterable[str], is_asked: Callable[[str], bool], *, certain: bool) -> OwnImports:
         """Judge every import of those of the files that are asked for; the others may be in a circle with them."""
         groups: dict[str, list[LoadedModule]] = defaultdict(list)
-        for file in files:
+        # the others count in circles alone, and those are told of what is executed
+        for file in files if certain else filter(is_asked, files):
             home, name = home_of(file, self._tree)
             kind = ModuleKind.PACKAGE if file.endswith("/__init__.py") else ModuleKind.MODULE
             folders = (file.removesuffix("/__init__.py"),) if kind is ModuleKind.PACKAGE else ()

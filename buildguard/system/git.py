@@ -225,7 +225,12 @@ class Repository(NamedTuple):
         """The rows of the index, each path once (a path in conflict has several; the last counts)."""
         listed = _rows(self.folder.ask(*_INDEX))
         _refuse_unsafe_rows(listed)
-        return list({row.path: row for row in map(_index_row, listed)}.values())
+        rows: dict[bytes, GitEntry] = {}
+        for row in listed:  # "<mode> <oid> <stage>\t<path>"
+            head, _, path = row.partition(b"\t")
+            mode, oid, _stage = head.decode("ascii").split(" ")
+            rows[path] = GitEntry(path, mode, oid)
+        return [*rows.values()]
 
     def conflicts(self) -> list[bytes]:
         """Paths that the index holds in several versions."""
@@ -342,9 +347,3 @@ def _refuse_unsafe_rows(rows: Sequence[bytes]) -> None:
     refuse_unsafe_paths(paths, "the index")
     settled = [path for row, path in zip(rows, paths, strict=True) if row[-len(path) - 2 : -len(path)] == b"0\t"]
     refuse_overlaps(settled, "the index")
-
-
-def _index_row(row: bytes) -> GitEntry:
-    head, path = row.split(b"\t", 1)
-    mode, oid, _stage = head.decode("ascii").split()
-    return GitEntry(path, mode, oid)
