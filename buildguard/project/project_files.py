@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import posixpath
 import re
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -76,7 +76,7 @@ def read(stage: Stage, config: Config) -> ProjectFiles:
     entries = stage.entries()
     files = _FileCollector()
     configured = {*map(os.fsencode, configured_dockerfiles(config)), os.fsencode(config.build_file)}
-    wanted = [entry for entry in entries if _is_read(entry.path, configured)]
+    wanted = [entry for entry in entries if entry.path in configured or _is_read(entry.path)]
     for entry, content in _contents(stage, wanted, files.notes):
         _sort_in(entry.path, content, config, files)
     declared = _declared_builds(stage, entries, files)
@@ -188,9 +188,7 @@ def _add_dockerfile(path: str, content: bytes, files: _FileCollector) -> None:
         files.dockerfiles[path] = content
 
 
-def _is_read(path: bytes, configured: Container[bytes]) -> bool:
-    if path in configured:
-        return True
+def _is_read(path: bytes) -> bool:
     if not decides_target(path):
         return False
     return workflows.is_workflow(path) or not (_declares_builds(path) and _is_tooling(path))
