@@ -24,7 +24,7 @@ else:
             """A record of the values in the order of its fields."""
             record = tuple.__new__(cls, values)
             if len(record) != len(cls._fields):
-                raise TypeError(f"Expected {len(cls._fields)} arguments, got {len(record)}")
+                raise TypeError(f"{cls.__name__} has other fields than these")
             return record
 
         def _replace(self, /, **changes: Any) -> Any:
