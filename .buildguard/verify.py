@@ -7,7 +7,7 @@ by the manifest in the archive. Nothing that it looks at is imported or run. Fin
 not be looked at with 3.
 
 version: 0.1.0
-digest: sha256:8f598e3a951d2662563bb5059a86767debec1a28e95261766becaa05204fa725
+digest: sha256:bbe6642a8603c8a593e92f729eaaecfd67056c3a41a5df406a3a1a00afa0c7f9
     (SHA-256 of everything below the line of equals signs)
 """
 
@@ -1113,21 +1113,68 @@ def _json(value: object) -> str:
 MODULES = {
     'buildguard.definitions': r'''from __future__ import annotations
 import re
-from collections import namedtuple
+import sys
+from collections import _tuplegetter, namedtuple
 from typing import TYPE_CHECKING, Any, AnyStr, cast
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from typing import NamedTuple
 else:
+    _FEW = 20
+    class _Record(tuple):
+        __slots__ = ()
+        _fields = ()
+        @classmethod
+        def _make(cls, values: Iterable[Any]) -> Any:
+            record = tuple.__new__(cls, values)
+            if len(record) != len(cls._fields):
+                raise TypeError(f"{cls.__name__} has other fields than these")
+            return record
+        def _replace(self, /, **changes: Any) -> Any:
+            record = self._make(map(changes.pop, self._fields, self))
+            if changes:
+                raise ValueError(f"Got unexpected field names: {list(changes)!r}")
+            return record
+        __replace__ = _replace
+        def _asdict(self) -> dict[str, Any]:
+            return {field: getattr(self, field) for field in self._fields}
+        def __repr__(self) -> str:
+            values = ", ".join(f"{field}={getattr(self, field)!r}" for field in self._fields)
+            return f"{type(self).__name__}({values})"
+        def __getnewargs__(self) -> tuple[Any, ...]:
+            return tuple(self)
     class _RecordType(type):
         def __new__(cls, name: str, bases: tuple[type, ...], body: dict[str, Any]) -> type:
             if not bases:
                 return super().__new__(cls, name, bases, body)
-            types = body.pop("__annotations__")
-            defaults = [body.pop(field) for field in types if field in body]
-            record = namedtuple(name, types, defaults=defaults, module=body.pop("__module__"))
-            record.__annotations__ = record.__new__.__annotations__ = types
-            for key, value in body.items():
-                setattr(record, key, value)
+            types = body["__annotations__"]
+            fields = tuple(map(sys.intern, types))
+            defaults = {field: body.pop(field) for field in fields if field in body}
+            made = 0
+            def first(subclass: type, /, *args: Any, **values: Any) -> Any:
+                nonlocal made
+                made += 1
+                rest = fields[len(args) :]
+                if made <= _FEW and len(args) <= len(fields) and values.keys() <= {*rest}:
+                    given = {**defaults, **values}
+                    if given.keys() >= {*rest}:
+                        return tuple.__new__(subclass, (*args, *[given[field] for field in rest]))
+                compiled = namedtuple(name, fields, defaults=defaults.values(), module=record.__module__)
+                record.__new__ = staticmethod(new := compiled.__new__)
+                return new(subclass, *args, **values)
+            record = type(
+                name,
+                (_Record,),
+                {
+                    "__slots__": (),
+                    **{field: _tuplegetter(at, "") for at, field in enumerate(fields)},
+                    "_fields": fields,
+                    "__match_args__": fields,
+                    "_field_defaults": defaults,
+                    "__new__": first,
+                    **body,
+                },
+            )
             return record
     class NamedTuple(metaclass=_RecordType):
         pass
@@ -1598,6 +1645,7 @@ import posixpath
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from buildguard.definitions import NamedTuple, lazy_pattern
 _COMPILED = lazy_pattern(r"\.(?:(?:cpython|pypy)-?\d+[\w-]*\.|abi3\.)?(?:so|pyd)\Z")
+_COMPILED_ENDINGS = ("so", "pyd")
 _MODULE_SUFFIXES = (".py", ".pyc")
 class ModuleKind(StrEnum):
     PACKAGE = "package"
@@ -1630,14 +1678,16 @@ class FileTree:
             self._add(path)
     def _add(self, path: str) -> None:
         while path not in {"", "/"}:
-            folder, name = posixpath.split(path)
-            children = self._children.setdefault(folder, set())
-            if name in children:
-                return
-            children.add(name)
-            match = _COMPILED.search(name)
+            folder, slash, name = path.rpartition("/")
+            folder = folder or slash
+            match = _COMPILED.search(name) if name.endswith(_COMPILED_ENDINGS) else None
             if match is not None:
                 self._compiled.add(posixpath.join(folder, name[: match.start()]))
+            children = self._children.get(folder)
+            if children is not None:
+                children.add(name)
+                return
+            self._children[folder] = {name}
             path = folder
     def has_folder(self, path: str) -> bool:
         return path in self._children
@@ -2493,42 +2543,55 @@ class OwnImportJudge:
     'buildguard.imports.unreached': r'''from __future__ import annotations
 import posixpath
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING
+from buildguard.definitions import NamedTuple
 from buildguard.imports.circles import CircularImport, find_circles
-from buildguard.imports.faults import FaultKind, ImportContext, ImportFault
 from buildguard.imports.finder import FileTree, ModuleKind, ModuleLocation
 from buildguard.imports.import_graph import ImportGraph, ReachedModule
 from buildguard.imports.names import LoadedModule
 from buildguard.imports.own_imports import OpenImport, OwnImportJudge, OwnImports
 from buildguard.imports.program import folders_above, home_of
 from buildguard.imports.resolver import ModuleResolver, SearchPath
+if TYPE_CHECKING:
+    from buildguard.imports.faults import ImportContext, ImportFault
 _MOST_MEMBERS = 8
+class _Group(NamedTuple):
+    modules: tuple[LoadedModule, ...]
+    asked: tuple[LoadedModule, ...]
 class LooseReader:
     def __init__(self, tree: FileTree, roots: tuple[str, ...], context: ImportContext) -> None:
         self._tree = tree
         self._roots = roots
         self._context = context
-    def read(self, files: Iterable[str], *, certain: bool) -> OwnImports:
+    def read(self, files: Iterable[str], is_asked: Callable[[str], bool], *, certain: bool) -> OwnImports:
         groups: dict[str, list[LoadedModule]] = defaultdict(list)
-        for file in files:
+        for file in files if certain else filter(is_asked, files):
             home, name = home_of(file, self._tree)
             kind = ModuleKind.PACKAGE if file.endswith("/__init__.py") else ModuleKind.MODULE
             folders = (removesuffix(file, "/__init__.py"),) if kind is ModuleKind.PACKAGE else ()
             if name:
                 groups[home].append(LoadedModule(name, ModuleLocation(kind, file, folders)))
-        results = [self._read_group(home, modules, certain=certain) for home, modules in groups.items()]
+        results = [
+            self._read_group(
+                home,
+                _Group(tuple(modules), tuple(one for one in modules if is_asked(one.location.file))),
+                certain=certain,
+            )
+            for home, modules in groups.items()
+        ]
         return OwnImports(
             tuple(fault for result in results for fault in result.faults),
             tuple(item for result in results for item in result.outside),
             tuple(item for result in results for item in result.undecided),
             {},
         )
-    def _read_group(self, home: str, modules: list[LoadedModule], *, certain: bool) -> OwnImports:
+    def _read_group(self, home: str, group: _Group, *, certain: bool) -> OwnImports:
         folders = tuple(dict.fromkeys([*folders_above(home, self._roots), *self._roots]))
-        first = self._judge(folders, modules, certain=certain)
+        first = self._judge(folders, group, certain=certain)
         if not first.faults or len(folders) == 1:
             return first
-        second = self._judge(folders[::-1], _to_judge_again(first, modules), certain=certain)
+        second = self._judge(folders[::-1], group._replace(asked=_to_judge_again(first, group.asked)), certain=certain)
         shared = {_place(fault) for fault in second.faults}
         faults = tuple(fault for fault in first.faults if _place(fault) in shared)
         lost = [
@@ -2537,7 +2600,7 @@ class LooseReader:
             if _place(fault) not in shared
         ]
         return first._replace(faults=faults, undecided=(*first.undecided, *lost))
-    def _judge(self, folders: tuple[str, ...], modules: list[LoadedModule], *, certain: bool) -> OwnImports:
+    def _judge(self, folders: tuple[str, ...], group: _Group, *, certain: bool) -> OwnImports:
         resolver = ModuleResolver(
             self._tree,
             SearchPath((), folders),
@@ -2547,15 +2610,16 @@ class LooseReader:
         )
         graph = ImportGraph(resolver, self._context.facts)
         judge = OwnImportJudge(graph, self._context)
-        items = {module.name: ReachedModule(module, certain, (module.name,)) for module in modules}
-        for item in items.values():
-            judge.judge(item)
+        items = {module.name: ReachedModule(module, certain, (module.name,)) for module in group.modules}
+        for module in group.asked:
+            judge.judge(items[module.name])
         if certain:
-            for circle in self._circles(graph, judge, modules):
+            for circle in self._circles(graph, judge, group):
                 judge.add_circle(circle, items)
         result = judge.result({})
         return result._replace(faults=tuple(fault for fault in result.faults if not self._is_loose(fault, folders)))
     def _is_loose(self, fault: ImportFault, folders: tuple[str, ...]) -> bool:
+        from buildguard.imports.faults import FaultKind
         if fault.row.level:
             return fault.kind in {FaultKind.BEYOND, FaultKind.NO_PACKAGE}
         top = fault.detail if fault.kind is FaultKind.OTHER_CASE and "." not in fault.name else fault.row.module
@@ -2566,21 +2630,20 @@ class LooseReader:
         inside = folders_above(posixpath.dirname(fault.module.location.file), self._roots)
         alone = (self._tree.look_up(fault.row.module, [folder]) for folder in (*inside, *folders))
         return any(lookup.last is not None and lookup.last.file != used for lookup in alone)
-    def _circles(
-        self, graph: ImportGraph, judge: OwnImportJudge, modules: list[LoadedModule]
-    ) -> Iterator[CircularImport]:
-        by_name = {module.name: module for module in modules}
-        for circle in find_circles(graph, judge.names, modules):
+    def _circles(self, graph: ImportGraph, judge: OwnImportJudge, group: _Group) -> Iterator[CircularImport]:
+        by_name = {module.name: module for module in group.modules}
+        for circle in find_circles(graph, judge.names, group.asked):
             members = [by_name[name] for name in circle.circle if name in by_name]
             if len(members) == len(circle.circle) <= _MOST_MEMBERS and all(
                 find_circles(graph, judge.names, [member]) for member in members
             ):
                 yield circle
-def _to_judge_again(first: OwnImports, modules: list[LoadedModule]) -> list[LoadedModule]:
+def _to_judge_again(first: OwnImports, modules: tuple[LoadedModule, ...]) -> tuple[LoadedModule, ...]:
+    from buildguard.imports.faults import FaultKind
     if any(fault.kind is FaultKind.CIRCULAR for fault in first.faults):
         return modules
     files = {fault.module.location.file for fault in first.faults}
-    return [module for module in modules if module.location.file in files]
+    return tuple(module for module in modules if module.location.file in files)
 def _place(fault: ImportFault) -> tuple[str, int, str, str]:
     return fault.module.location.file, fault.row.line, fault.name, fault.kind
 ''',
@@ -2716,35 +2779,42 @@ class UnknownPackages:
 ''',
     'buildguard.imports.project_imports': r'''from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from itertools import repeat
+from typing import TYPE_CHECKING
 from buildguard.codes import Code
+from buildguard.definitions import NamedTuple
 from buildguard.diagnostic import Finding, Range, Severity
 from buildguard.imports import standard_names
-from buildguard.imports.doubts import DoubtFinder, ProjectTexts
 from buildguard.imports.execution import is_guarded
-from buildguard.imports.faults import ImportContext, ImportFault, describe
 from buildguard.imports.own_imports import OpenImport, OutsideImport, OwnImports, ProgramReader
 from buildguard.imports.program import StartedProgram, is_test, sources_of
 from buildguard.imports.records import FileReach, Guard, ProjectImports, UndecidedImport
-from buildguard.imports.third_party import PackageAnswer, PackagePresence, PackageSource
+from buildguard.imports.third_party import PackagePresence
 from buildguard.imports.unreached import LooseReader
+if TYPE_CHECKING:
+    from buildguard.imports.doubts import ProjectTexts
+    from buildguard.imports.faults import ImportContext, ImportFault
+    from buildguard.imports.third_party import PackageAnswer, PackageSource
 _ABSENT = frozenset({PackagePresence.MISSING, PackagePresence.DEVELOPMENT})
+class ProgramSubject(NamedTuple):
+    program: StartedProgram
+    context: ImportContext
+    texts: ProjectTexts
 def read_imports(
-    programs: Sequence[StartedProgram],
-    contexts: Sequence[ImportContext],
-    texts: Sequence[ProjectTexts],
+    subjects: Sequence[ProgramSubject],
     packages: PackageSource | None,
-    only: Collection[str] | None = None,
+    asked: Collection[str] | None = None,
+    *,
+    follows_starts: bool = True,
 ) -> ProjectImports:
-    judges = list(map(_ProgramJudge, programs, contexts, texts, repeat(packages)))
+    judges = [_ProgramJudge(subject, packages) for subject in subjects]
     reach: dict[str, FileReach] = {}
-    for judge in judges if only is None else ():
+    for judge in judges if follows_starts else ():
         for path, how in judge.follow():
             known = reach.get(path)
             if known is None or (how.certain and not known.certain):
                 reach[path] = how
     for judge in judges:
-        for path, how in judge.read_rest(reach, only):
+        for path, how in judge.read_rest(reach, asked, follows_starts=follows_starts):
             reach.setdefault(path, how)
     findings = _strongest(item for judge in judges for item in judge.findings)
     undecided = dict.fromkeys(item for judge in judges for item in judge.undecided)
@@ -2758,13 +2828,9 @@ def _strongest(located: Iterable[tuple[str, Finding]]) -> dict[str, tuple[Findin
             of_file[finding.code, finding.range] = finding
     return {path: tuple(of_file.values()) for path, of_file in kept.items()}
 class _ProgramJudge:
-    def __init__(
-        self,
-        program: StartedProgram,
-        context: ImportContext,
-        texts: ProjectTexts,
-        packages: PackageSource | None,
-    ) -> None:
+    def __init__(self, subject: ProgramSubject, packages: PackageSource | None) -> None:
+        from buildguard.imports.doubts import DoubtFinder
+        program, context, texts = subject
         self.findings: list[tuple[str, Finding]] = []
         self.undecided: list[UndecidedImport] = []
         self._program = program
@@ -2780,15 +2846,18 @@ class _ProgramJudge:
             if origin:
                 yield origin, FileReach(item.certain, self._shown(item.chain))
     def read_rest(
-        self, reached: Mapping[str, FileReach], only: Collection[str] | None
+        self, reached: Mapping[str, FileReach], asked: Collection[str] | None, *, follows_starts: bool
     ) -> Iterator[tuple[str, FileReach]]:
-        certain = not self._program.starts and only is None
-        def is_wanted(path: str) -> bool:
-            return path not in reached and not is_test(path) and (only is None or path in only)
-        files = sources_of(self._program.tree, is_wanted)
-        self._take(LooseReader(self._program.tree, self._program.roots, self._context).read(files, certain=certain))
-        for file in files:
-            yield self._origin(file), FileReach(certain or only is not None)
+        certain = not self._program.starts and follows_starts
+        def is_asked(file: str) -> bool:
+            return asked is None or self._origin(file) in asked
+        def is_left(path: str) -> bool:
+            return (certain or asked is None or path in asked) and path not in reached and not is_test(path)
+        files = sources_of(self._program.tree, is_left)
+        reader = LooseReader(self._program.tree, self._program.roots, self._context)
+        self._take(reader.read(files, is_asked, certain=certain))
+        for file in filter(is_asked, files):
+            yield self._origin(file), FileReach(certain or not follows_starts)
     def _origin(self, file: str) -> str:
         return self._program.tree.origins.get(file, "")
     def _take(self, result: OwnImports) -> None:
@@ -2801,6 +2870,7 @@ class _ProgramJudge:
     def _leave_open(self, item: OpenImport, reason: str) -> None:
         self.undecided.append(UndecidedImport(self._origin(item.file), item.line, reason, item.certain))
     def _take_fault(self, fault: ImportFault) -> None:
+        from buildguard.imports.faults import describe
         doubt = self._doubts.find(fault)
         if doubt:
             self._leave_open(_open_import(fault), doubt)
@@ -4649,7 +4719,7 @@ from buildguard.imports.finder import FileTree, ModuleKind, ModuleLocation
 from buildguard.imports.library_answers import AnswerJudge, LibraryAnswer, LibraryReply, Question, replies_from
 from buildguard.imports.names import LoadedModule
 from buildguard.imports.program import StartedProgram
-from buildguard.imports.project_imports import read_imports
+from buildguard.imports.project_imports import ProgramSubject, read_imports
 from buildguard.imports.records import FileReach, ModuleFacts, ProjectImports, facts_from, patched_names
 from buildguard.imports.resolver import SearchPath
 from buildguard.imports.standard import LibraryModules
@@ -4697,7 +4767,7 @@ class _BuildJudge:
             self._facts_at, self._read_at, LibraryModules(sys.version_info[1]), lambda _dotted: True
         )
         texts = ProjectTexts(self._read_at, self._may_be_ignored, self._facts_at, self._build_texts())
-        return read_imports([program], [context], [texts], None)
+        return read_imports([ProgramSubject(program, context, texts)], None)
     def _program(self) -> StartedProgram:
         front, back = (self._folders(kind) for kind in (FRONT, BACK))
         roots = tuple(dict.fromkeys([*front, *back, _ROOT]))

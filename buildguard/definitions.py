@@ -38,10 +38,10 @@ else:
 
         def _asdict(self) -> dict[str, Any]:
             """Each value by its field."""
-            return dict(zip(self._fields, self, strict=True))
+            return {field: getattr(self, field) for field in self._fields}
 
         def __repr__(self) -> str:
-            values = ", ".join(f"{field}={value!r}" for field, value in zip(self._fields, self, strict=True))
+            values = ", ".join(f"{field}={getattr(self, field)!r}" for field in self._fields)
             return f"{type(self).__name__}({values})"
 
         def __getnewargs__(self) -> tuple[Any, ...]:
