@@ -64,7 +64,7 @@ _SECTIONS: dict[str, Callable[[Path, Path, int], list[Row]]] = {
     "tiny": lambda _tree, _scratch, rounds: limits.tiny_manifest(rounds * 2),
     "container": lambda folder, _scratch, rounds: engines.container(folder, rounds),
     "cloud": lambda folder, _scratch, rounds: engines.cloud(folder, rounds),
-    "image": lambda _tree, _scratch, rounds: engines.image(rounds),
+    "image": lambda _tree, scratch, rounds: engines.image(scratch, rounds),
     "rules": lambda folder, _scratch, rounds: _rules(folder, rounds * 2),
     "first-day": lambda _tree, scratch, rounds: _first_day(scratch, rounds),
     "memory": lambda folder, _scratch, _rounds: _memory(folder),

@@ -24,7 +24,7 @@ from bench.trees import tree
 _WITHOUT = """
 from buildguard.check import import_results
 from buildguard.engines import worker
-worker.ProbeLimits.__new__.__defaults__ = (2 << 30, 20, False)
+worker.ProbeLimits._field_defaults["reads_facts"] = False
 import_results.judge_imports = lambda *_: import_results.TargetImports((), ())
 """
 _MAIN = """

@@ -32,7 +32,7 @@ _WITHOUT_IMPORTS = """
 import sys
 from buildguard.check import import_results
 from buildguard.engines import worker
-worker.ProbeLimits.__new__.__defaults__ = (2 << 30, 20, False)
+worker.ProbeLimits._field_defaults["reads_facts"] = False
 import_results.judge_imports = lambda *_: import_results.TargetImports((), ())
 from buildguard.cli.main import main
 sys.argv[0] = "buildguard"
@@ -65,7 +65,7 @@ def cold(folder: Path, scratch: Path, rounds: int) -> list[Row]:
         {
             "check": fresh(check()),
             "check without imports": fresh([sys.executable, "-c", _WITHOUT_IMPORTS, *check()[1:]]),
-            "compile loop": Command(["sh", "-c", _loop(python, folder, scratch)], folder),
+            "compile loop": Command(["sh", "-c", compile_loop(folder, scratch)], folder),
             "compileall": Command(
                 [python, "-m", "compileall", "-q", "-j2", "."],
                 copy,
@@ -84,8 +84,9 @@ def cold(folder: Path, scratch: Path, rounds: int) -> list[Row]:
     ]
 
 
-def _loop(python: str, folder: Path, scratch: Path) -> str:
-    """A shell line: the reference over the files, each core its share."""
+def compile_loop(folder: Path, scratch: Path) -> str:
+    """A shell line: the target's own `compile()` over the files, each core its share."""
+    _version, python = target()
     paths = sorted(folder.rglob("*.py"))
     cores = len(os.sched_getaffinity(0))
     words = []

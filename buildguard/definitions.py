@@ -3,26 +3,88 @@
 from __future__ import annotations
 
 import re
-from collections import namedtuple
+import sys
+from collections import _tuplegetter, namedtuple  # type: ignore[attr-defined]
 from typing import TYPE_CHECKING, Any, AnyStr, cast
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from typing import NamedTuple
 else:
+    _FEW = 20  # records that are made before compiling what makes them pays
+
+    class _Record(tuple):
+        """What `collections.namedtuple` writes into each class, once for all of them."""
+
+        __slots__ = ()
+        _fields = ()
+
+        @classmethod
+        def _make(cls, values: Iterable[Any]) -> Any:
+            """A record of the values in the order of its fields."""
+            record = tuple.__new__(cls, values)
+            if len(record) != len(cls._fields):
+                raise TypeError(f"{cls.__name__} has other fields than these")
+            return record
+
+        def _replace(self, /, **changes: Any) -> Any:
+            """The same record with other values in some fields."""
+            record = self._make(map(changes.pop, self._fields, self))
+            if changes:
+                raise ValueError(f"Got unexpected field names: {list(changes)!r}")
+            return record
+
+        __replace__ = _replace
+
+        def _asdict(self) -> dict[str, Any]:
+            """Each value by its field."""
+            return {field: getattr(self, field) for field in self._fields}
+
+        def __repr__(self) -> str:
+            values = ", ".join(f"{field}={getattr(self, field)!r}" for field in self._fields)
+            return f"{type(self).__name__}({values})"
+
+        def __getnewargs__(self) -> tuple[Any, ...]:
+            return tuple(self)
 
     class _RecordType(type):
-        """Makes of a class body what `typing.NamedTuple` makes of it, without compiling the text of each annotation."""
+        """Makes of a class body what `typing.NamedTuple` makes of it, and compiles nothing until the first record is made."""
 
         def __new__(cls, name: str, bases: tuple[type, ...], body: dict[str, Any]) -> type:
             if not bases:
                 return super().__new__(cls, name, bases, body)
-            types = body.pop("__annotations__")
-            defaults = [body.pop(field) for field in types if field in body]
-            # pyright and mypy read the class, not this call
-            record = namedtuple(name, types, defaults=defaults, module=body.pop("__module__"))  # noqa: PYI024
-            record.__annotations__ = record.__new__.__annotations__ = types
-            for key, value in body.items():
-                setattr(record, key, value)
+            types = body["__annotations__"]
+            fields = tuple(map(sys.intern, types))
+            defaults = {field: body.pop(field) for field in fields if field in body}
+
+            made = 0
+
+            def first(subclass: type, /, *args: Any, **values: Any) -> Any:
+                nonlocal made
+                made += 1
+                rest = fields[len(args) :]
+                if made <= _FEW and len(args) <= len(fields) and values.keys() <= {*rest}:
+                    given = {**defaults, **values}
+                    if given.keys() >= {*rest}:
+                        return tuple.__new__(subclass, (*args, *[given[field] for field in rest]))
+                # pyright and mypy read the class, not this call
+                compiled = namedtuple(name, fields, defaults=defaults.values(), module=record.__module__)  # noqa: PYI024
+                record.__new__ = staticmethod(new := compiled.__new__)  # from now on this is as fast as any named tuple
+                return new(subclass, *args, **values)
+
+            record = type(
+                name,
+                (_Record,),
+                {
+                    "__slots__": (),
+                    **{field: _tuplegetter(at, "") for at, field in enumerate(fields)},
+                    "_fields": fields,
+                    "__match_args__": fields,
+                    "_field_defaults": defaults,
+                    "__new__": first,
+                    **body,
+                },
+            )
             return record
 
     class NamedTuple(metaclass=_RecordType):

@@ -84,6 +84,7 @@ def _in_index(repository: git.Repository | None, paths: list[Path]) -> WorkScope
     if repository is None:
         raise UsageError("--staged needs a git repository", hint="run it inside one")
     relative = _relative(paths, resolve_path(repository.top))
+    repository.begin_staged()
     return WorkScope(repository.top, repository, index_of(repository), relative)
 
 

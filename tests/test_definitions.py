@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import importlib
 import pickle
 import re
@@ -81,3 +82,58 @@ def test_every_pattern_can_be_compiled() -> None:
 
     assert len(lazy) > 100
     assert all(one.flags >= 0 for one in lazy)
+
+
+class _Later(_Place):
+    """A record that inherits its fields."""
+
+
+def test_a_record_answers_as_a_named_tuple_before_and_after_the_first_one_is_made() -> None:
+    assert isinstance(_Later("a"), _Later)
+    assert copy.copy(_Later("a", 2)) == ("a", 2, None)
+    assert _Later("a")._asdict() == _Typed("a")._asdict()
+    assert _Place.__match_args__ == _Typed.__match_args__ == ("name", "line", "words")
+    assert not hasattr(_Place("a"), "__dict__")
+    assert tuple(_Place(line=3, name="a")) == tuple(_Typed("a", 3))
+    with pytest.raises(TypeError):
+        _Place._make(["a"])
+    with pytest.raises(ValueError, match="unexpected"):
+        _Place("a")._replace(wrong=1)  # type: ignore[call-arg]
+    with pytest.raises(AttributeError):
+        _Place("a").name = "b"  # type: ignore[misc]
+
+
+def test_what_makes_a_record_is_compiled_after_the_first_few() -> None:
+    class Counted(definitions.NamedTuple):
+        first: int
+        second: int = 2
+
+    before = Counted.__new__
+    made = [Counted(1, 2) if number % 2 else Counted(second=2, first=1) for number in range(20)]
+    is_late = Counted.__new__ is before
+
+    made.append(Counted(1))
+
+    assert is_late
+    assert Counted.__new__ is not before
+    assert Counted.__new__.__code__.co_argcount == 3  # the class and its fields: no call stands in between
+    assert made == [(1, 2)] * 21
+
+
+@pytest.mark.parametrize("made", [0, 30])
+@pytest.mark.parametrize(
+    ("values", "named"), [((), {}), ((1, 2, 3), {}), ((1,), {"other": 2}), ((1,), {"first": 2}), ((), {"second": 2})]
+)
+def test_a_record_refuses_wrong_values_however_many_were_made(
+    made: int, values: tuple[int, ...], named: dict[str, int]
+) -> None:
+    class Strict(definitions.NamedTuple):
+        first: int
+        second: int = 2
+
+    for _ in range(made):
+        Strict(1)
+
+    with pytest.raises(TypeError):
+        Strict(*values, **named)
+    assert Strict(1) == (1, 2)

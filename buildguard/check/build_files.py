@@ -11,7 +11,6 @@ from buildguard.codes import Code
 from buildguard.diagnostic import Diagnostic, Finding, Range, Severity, display_path
 from buildguard.project.config import Config
 from buildguard.project.project_files import is_build_file_name
-from buildguard.remote.manifest_rows import VERIFIER
 from buildguard.stages.stage import Stage
 
 REWRITE_HINT = "buildguard init --cloudbuild rewrites both"
@@ -30,6 +29,9 @@ def check_build_files(job: Job) -> list[Diagnostic]:
     if job.scope is not None and (data := step_file(stage)) is not None:
         diagnostics += check_step_file(data, files, config)
     return diagnostics
+
+
+_OURS = b".buildguard/"  # where the step file is
 
 
 def build_files(stage: Stage, config: Config) -> Iterator[tuple[str, bytes]]:
@@ -52,7 +54,12 @@ def build_files(stage: Stage, config: Config) -> Iterator[tuple[str, bytes]]:
 
 def step_file(stage: Stage) -> bytes | None:
     """The content of the step file, None where it is missing or cannot be read."""
-    entries = [candidate for candidate in stage.entries() if candidate.path == VERIFIER]
+    entries = [candidate for candidate in stage.entries() if candidate.path.startswith(_OURS)]
+    if not entries:
+        return None
+    from buildguard.remote.manifest_rows import VERIFIER
+
+    entries = [candidate for candidate in entries if candidate.path == VERIFIER]
     for _entry, content in stage.contents(entries):
         return content if isinstance(content, bytes) else None
     return None

@@ -13,7 +13,6 @@ from buildguard.errors import UsageError
 from buildguard.load import Project
 from buildguard.project.target import Target
 from buildguard.stages.git_objects import GitStage, commit_of
-from buildguard.stages.worktree_changes import unchanged
 from buildguard.system import cache as caches
 from buildguard.system import git
 
@@ -76,6 +75,8 @@ def _leave_out(
 
 def _unchanged(job: Job, then: GitStage, names: Collection[str]) -> set[bytes]:
     """Those of some paths that are as they were; what cannot be compared counts as changed."""
+    from buildguard.stages.worktree_changes import unchanged
+
     stage = job.place.stage
     before = {row.path: row for row in then.rows() if display_path(row.path) in names}
     if isinstance(stage, GitStage):

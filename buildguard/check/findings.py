@@ -9,7 +9,6 @@ from buildguard.codes import RULE_ERRORS, Code
 from buildguard.definitions import lazy_pattern
 from buildguard.diagnostic import Finding, Range, Severity
 from buildguard.engines.engine import Outcome, Rejection
-from buildguard.project import source_text
 from buildguard.project.target import PEP_701
 
 # What a later Python refuses, among all that compilers warn of: PEP 765, invalid escapes and literals.
@@ -39,6 +38,8 @@ def findings(
         yield text_rules.runs_as_script(data)
     for warned in outcome.warned:
         if _BECOMES_ERROR.match(warned.message):
+            from buildguard.project import source_text
+
             message = f"{warned.category}: {warned.message}: a later Python refuses this"
             where = Range(warned.line)
             yield Finding(Code.BG105, where, message, "", source_text.excerpt_of(data, warned.line), Severity.WARNING)
@@ -94,6 +95,8 @@ def _is_cut_at_nul(outcome: Outcome) -> bool:
 
 def _rejection(data: bytes, rejected: Rejection, minor: int) -> Finding:
     """BG101 or BG103: what the compiler raised, in its own words, on its own line."""
+    from buildguard.project import source_text
+
     where = _code_points(data, rejected.range, in_parser=rejected.in_parser)
     if rejected.crashed:
         died = rejected.kind == "crash"
@@ -123,6 +126,8 @@ def _hint(rejected: Rejection, minor: int) -> str:
 
 def _code_points(data: bytes, where: Range, *, in_parser: bool) -> Range:
     """Columns in code points: the parser counts them so, later passes count bytes of UTF-8."""
+    from buildguard.project import source_text
+
     column, end = where.column, where.end_column
     line = source_text.excerpt_of(data, where.line, max(column or 0, end or 0))
     if not in_parser and not line.isascii():

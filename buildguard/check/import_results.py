@@ -56,8 +56,10 @@ def judge_imports(
     sources = {display_path(verdict.entry.path): verdict for verdict in verdicts if _compiles(verdict)}
     subject = ImportSubject(target, *answering, judge, sources)
     stage = job.place.stage
-    if stage.name.startswith("image:") or job.request.environment:
-        return _judge(job, subject)  # files of an image or another folder are read again
+    # files of an image or another folder are read again; what is staged is asked about once, and to look for its result
+    # takes longer than to judge it
+    if stage.name.startswith("image:") or job.request.environment or job.request.staged:
+        return _judge(job, subject)
     kept = KeptResult(judge.cache, stage, _about(job, subject))
     results = kept.load()
     if results is None:
@@ -88,7 +90,6 @@ def _about(job: Job, subject: ImportSubject) -> Iterator[bytes]:
         _text_of(subject.target),
         _text_of(job.config),
     )
-    yield b"staged" if job.request.staged else b"whole"  # a hook does not read what the project starts
     yield "\0".join(identity).encode("utf-8", "surrogatepass")
     for entry in job.place.stage.entries():
         yield entry.path + b"\0" + entry.kind.encode()

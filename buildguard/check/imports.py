@@ -12,7 +12,6 @@ from buildguard.check.shared_imports import SharedProjectImports
 from buildguard.diagnostic import Diagnostic, Finding, display_path
 from buildguard.errors import UnprovenError
 from buildguard.imports.declared import DECLARES, ProvidedModules
-from buildguard.imports.evaluated import BACKPORT, judge_types
 from buildguard.imports.library import StandardLibrary
 from buildguard.imports.records import (
     FileReach,
@@ -23,7 +22,6 @@ from buildguard.imports.records import (
     patched_names,
 )
 from buildguard.imports.standard_imports import ImportJudge, questions_of
-from buildguard.project.source_text import excerpt_of
 
 _UNREAD = "the imports of the file could not be read"
 
@@ -89,12 +87,16 @@ class ImportCheck:
     def _types(self, rows: ModuleFacts, reach: FileReach, provided: ProvidedModules) -> list[Finding]:
         if not rows.evaluated:
             return []
+        from buildguard.imports.evaluated import BACKPORT, judge_types
+
         has_backport = provided.declares(BACKPORT)
         return judge_types(rows.evaluated, reach, f"3.{self._library.minor}", has_backport=has_backport)
 
     def _diagnostics(self, verdict: FileVerdict, path: str, findings: Sequence[Finding]) -> Iterator[Diagnostic]:
         if not findings:
             return
+        from buildguard.project.source_text import excerpt_of
+
         ((_entry, content),) = self._stage.contents([verdict.entry])
         for finding in findings:
             excerpt = excerpt_of(content, finding.range.line) if isinstance(content, bytes) else ""

@@ -10,21 +10,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from buildguard.check.context import Job
-from buildguard.imports.distributions import ModuleIndex
-from buildguard.imports.doubts import ProjectTexts
-from buildguard.imports.faults import ImportContext
 from buildguard.imports.image_program import ProjectSources, read_programs
 from buildguard.imports.lock import LOCKS, LockedPackages, read_lock
 from buildguard.imports.program import StartedProgram
 from buildguard.imports.project_imports import ProgramSubject, read_imports
 from buildguard.imports.records import ModuleFacts, ProjectImports, extract
-from buildguard.imports.requirements import Requirements, read_requirements
 from buildguard.imports.standard import LibraryModules
-from buildguard.imports.third_party import PackageSource, UnknownPackages
 from buildguard.project import discovery
 from buildguard.project.discovery import ImageRecipe
 from buildguard.project.target import ImageService, Target
 from buildguard.startup.project_files import BuildSender, ProjectFileTree
+
+if TYPE_CHECKING:
+    from buildguard.imports.distributions import ModuleIndex
+    from buildguard.imports.faults import ImportContext
+    from buildguard.imports.requirements import Requirements
+    from buildguard.imports.third_party import PackageSource
 
 if TYPE_CHECKING:  # a commit without a lock or a COPY has no time for these
     from buildguard.imports.site_packages import InstalledSource
@@ -64,6 +65,8 @@ class ProjectImportCheck:
         return read_imports(subjects, packages, known.keys(), follows_starts=self._has_time(known))
 
     def _subject(self, program: StartedProgram, facts: _FactsOfTarget) -> ProgramSubject:
+        from buildguard.imports.doubts import ProjectTexts
+
         context = self._context(program, facts)
         return ProgramSubject(
             program, context, ProjectTexts(context.read, self._is_ignored, context.facts, self._build_texts)
@@ -83,6 +86,7 @@ class ProjectImportCheck:
         """The same in a built image: its own files and packages decide."""
         from buildguard.check.image_imports import ExplainedPackages, ImageImportFiles
         from buildguard.docker.image_stage import ImageStage
+        from buildguard.imports.doubts import ProjectTexts
 
         stage = self._stage
         if not isinstance(stage, ImageStage) or stage.image is None:
@@ -135,6 +139,8 @@ class ProjectImportCheck:
         return discovery.list_recipes(self._job.place.stage, self._job.config)
 
     def _context(self, program: StartedProgram, facts: _FactsOfTarget) -> ImportContext:
+        from buildguard.imports.faults import ImportContext
+
         origins = program.tree.origins
 
         def read(file: str) -> bytes | None:
@@ -149,6 +155,8 @@ class ProjectImportCheck:
 
     @functools.cached_property
     def _requirements(self) -> Requirements:
+        from buildguard.imports.requirements import read_requirements
+
         return read_requirements(self._paths, self._files.read)
 
     def _may_be_foreign(self, dotted: str) -> bool:
@@ -161,11 +169,15 @@ class ProjectImportCheck:
 
     @functools.cached_property
     def _index(self) -> ModuleIndex:
+        from buildguard.imports.distributions import ModuleIndex
+
         return ModuleIndex({})
 
     # -------------------------------------------------------------------------------------- packages
 
     def _packages(self, target: Target, recipes: Sequence[ImageRecipe]) -> PackageSource | None:
+        from buildguard.imports.third_party import UnknownPackages
+
         request = self._job.request
         if request.environment:
             return open_environment(request.cwd / request.environment, target)

@@ -9,12 +9,12 @@ from buildguard.codes import RULE_ERRORS, Code
 from buildguard.definitions import NamedTuple
 from buildguard.diagnostic import Diagnostic, Severity, Unproven
 from buildguard.imports.records import UndecidedImport
-from buildguard.project.snippets.unchecked import UncheckedKind, UncheckedPython
 from buildguard.project.target import ContextBasis
 
 if TYPE_CHECKING:
     from buildguard.check.rehearsal import Rehearsal
     from buildguard.compare.chain import Chain
+    from buildguard.project.snippets.unchecked import UncheckedPython
 
 
 class TargetRow(NamedTuple):
@@ -124,6 +124,8 @@ class CheckReport(NamedTuple):
         """Everything unproven of the project: with `--strict`, what is undecided about its start, imports and snippets too."""
         if not self.strict:
             return self.unproven
+        from buildguard.project.snippets.unchecked import UncheckedKind
+
         start = (Unproven(None, None, f"start undecided: {item}") for item in self.startup_undecided)
         imports = (
             Unproven(item.path, None, f"import in line {item.line} undecided: {item.reason}")

@@ -11,9 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 from buildguard.check import diff_base
 from buildguard.check.compile_files import UNREAD, FileVerdict, Judge, SourceDigest, digests_of
 from buildguard.check.context import Job, no_version, nothing_checked, setting, share_of
-from buildguard.check.disagreements import EngineVerdict, find_disagreements
 from buildguard.check.filters import IgnoreComment
-from buildguard.check.guessed_context import split_by_context
 from buildguard.check.merge import diagnostic_of
 from buildguard.check.result import TargetRow
 from buildguard.check.runner_groups import RunnerGroup, group_runners
@@ -27,7 +25,6 @@ from buildguard.imports.records import UndecidedImport
 from buildguard.project import image_reference
 from buildguard.project.proof_grade import ProofGrade
 from buildguard.project.request import may_pull
-from buildguard.project.snippets.unchecked import UncheckedPython
 from buildguard.project.target import PythonVersion, Target
 from buildguard.stages.stage import Entry
 from buildguard.system import process, threads
@@ -35,7 +32,9 @@ from buildguard.system.cache import Cache
 
 if TYPE_CHECKING:
     from buildguard.check.cloud import CloudCheck, CloudFindings
+    from buildguard.check.disagreements import EngineVerdict
     from buildguard.compare.chain import Chain
+    from buildguard.project.snippets.unchecked import UncheckedPython
 
 _MUSL = (
     "{image} runs on musl, not glibc: wheels for manylinux do not install in it, and its threads have 128 KiB of stack,"
@@ -231,6 +230,8 @@ class TargetRunner:
             target = target._replace(version=PythonVersion.parse(choice.ready[0][1].version))
         verdicts = [(ready[1], self._by_engine(target, digests, ready)) for ready in choice.ready]
         if len(verdicts) > 1:
+            from buildguard.check.disagreements import find_disagreements
+
             self.state.diagnostics += find_disagreements([_refusals(*answers) for answers in verdicts], target)
         self.state.notes += [ready.note for _engine, ready in choice.ready if ready.note]
         self.state.notes += [
@@ -339,6 +340,8 @@ class TargetRunner:
         for verdict in verdicts:
             if not verdict.findings and not verdict.unproven:
                 continue
+            from buildguard.check.guessed_context import split_by_context
+
             path = display_path(verdict.entry.path)
             findings, doubts = split_by_context(verdict.findings, verdict.entry.path, path, target)
             self.state.note(findings, path, target.python, ready.engine)
@@ -371,6 +374,8 @@ class TargetRunner:
 
     def _no_engine(self) -> None:
         """What needs no engine is reported all the same: the text of every file."""
+        from buildguard.check.guessed_context import split_by_context
+
         target, gone = self._share.target, 0
         for entry, content in self.job.place.stage.contents(self._share.entries):
             path = display_path(entry.path)
@@ -388,6 +393,8 @@ class TargetRunner:
 
 
 def _refusals(ready: ReadyEngine, verdicts: Iterable[FileVerdict]) -> dict[bytes, EngineVerdict]:
+    from buildguard.check.disagreements import EngineVerdict
+
     return {
         verdict.entry.path: EngineVerdict.of(ready, verdict.findings) for verdict in verdicts if not verdict.unproven
     }

@@ -13,8 +13,6 @@ import re
 from buildguard.codes import Code
 from buildguard.definitions import lazy_pattern
 from buildguard.diagnostic import Finding, Range, Severity, escape_text
-from buildguard.project.codec_names import local_name
-from buildguard.project.source_text import excerpt_of
 from buildguard.remote.source_encoding import SourceEncoding, coding_of, hides_code, undecodable
 
 _TO_UTF8 = "save the file as UTF-8"
@@ -55,6 +53,8 @@ def findings(data: bytes, *, is_codec_known: bool = False) -> list[Finding]:
 
 def refused_as_script(data: bytes) -> Finding | None:
     """BG107 for a source that compiles: the file tokenizer, unlike `compile`, checks comments too."""
+    from buildguard.project.source_text import excerpt_of
+
     coding = coding_of(data)
     if coding.cookie is not None or coding.has_bom:
         return None  # measured on 3.8 to 3.13: declared as UTF-8, comments are not checked
@@ -111,6 +111,9 @@ def _encoding_findings(data: bytes, *, is_codec_known: bool) -> list[Finding]:
 
 
 def _cookie_findings(data: bytes, coding: SourceEncoding, *, is_known: bool) -> list[Finding]:
+    from buildguard.project.codec_names import local_name
+    from buildguard.project.source_text import excerpt_of
+
     if coding.cookie is None or coding.is_utf8:
         return []
     name, where = local_name(coding.codec), Range(coding.line, 1)
@@ -160,6 +163,8 @@ def _bidi_findings(data: bytes) -> list[Finding]:
 
 
 def _merge_markers(data: bytes) -> list[Finding]:
+    from buildguard.project.source_text import excerpt_of
+
     match = _MERGE.search(data)
     if match is None or _in_string(data, match.start()):
         return []
@@ -178,6 +183,8 @@ def _in_string(data: bytes, at: int) -> bool:
 
 
 def _lfs(data: bytes) -> Finding:
+    from buildguard.project.source_text import excerpt_of
+
     message = "a Git LFS pointer stands where the source should be"
     return Finding(
         Code.BG106,
@@ -196,10 +203,14 @@ def _nul(data: bytes) -> Finding:
 
 
 def _undecodable_finding(data: bytes, where: Range, message: str, hint: str) -> Finding:
+    from buildguard.project.source_text import excerpt_of
+
     return Finding(Code.BG102, where, message, hint, excerpt_of(data, where.line, where.column))
 
 
 def _misleading_finding(data: bytes, where: Range, message: str, hint: str = "remove it") -> Finding:
+    from buildguard.project.source_text import excerpt_of
+
     return Finding(Code.BG106, where, message, hint, excerpt_of(data, where.line, where.column), Severity.WARNING)
 
 

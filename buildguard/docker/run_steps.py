@@ -129,12 +129,17 @@ class LocalBuild:
         step = self._plan.steps[0]._replace(image=self._holder_image, env=(), secrets=())
         return self._created(step, self._holder_image, entrypoint=["/buildguard"])
 
-    def files(self) -> Iterator[bytes]:
-        """The workspace as it is now, as a tar; inside of `workspace`."""
+    def files(self, folder: str = "") -> Iterator[bytes]:
+        """The workspace as it is now, or a folder of it, as a tar whose names begin with that folder's own; inside of `workspace`.
+
+        Raises UnprovenError with Reason.NOT_FOUND where there is no such folder.
+        """
         holder = self._holder()
         try:
             with translate_errors("reading the workspace"):
-                yield from self._daemon.stream(f"/containers/{holder}/archive", {"path": "/workspace"})
+                yield from self._daemon.stream(
+                    f"/containers/{holder}/archive", {"path": f"/workspace/{folder}".rstrip("/")}
+                )
         finally:
             remove(self._daemon, holder)
 

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
+from buildguard.engines.compiled_program import CompiledProgram
 from buildguard.engines.engine import EngineName, Outcome, ReadyEngine, Source, UnavailableEngine
 from buildguard.engines.pool import Pool
 from buildguard.engines.transport import LocalSite
@@ -14,7 +15,7 @@ from buildguard.engines.worker import Greeting, ProbeLimits
 from buildguard.errors import UnprovenError
 from buildguard.project.proof_grade import ProofGrade
 from buildguard.project.target import PythonVersion
-from buildguard.system.fetch_python import fetch_python
+from buildguard.system.cache import Cache
 from buildguard.system.pythons import candidates
 
 _PATIENCE = 10.0
@@ -39,12 +40,18 @@ class InterpreterEngine:
     ) -> None:
         """With `fetch`, a missing interpreter is installed with uv."""
         self._fetch = fetch
+        self._cache = Cache(None)
+        self._programs: dict[Pool, CompiledProgram] = {}
         self._version = version
         self._root = root
         self._jobs = jobs
         self._patience = patience
         self._pool: Pool | None = None
         self._begun: tuple[Path, Pool] | None = None
+
+    def keep_programs_in(self, cache: Cache) -> None:
+        """Let what an interpreter compiled for itself be there for the next run."""
+        self._cache = cache
 
     def begin(self) -> None:
         """Start the likeliest interpreter already: it gets ready while sources are read."""
@@ -80,6 +87,8 @@ class InterpreterEngine:
             self._pool, ready = second
             return ready._replace(note=f"{self._version} is not on this machine: {ready.version} stands in for it")
         if self._fetch:
+            from buildguard.system.fetch_python import fetch_python
+
             try:
                 self._pool, ready = self._try(fetch_python(self._version.minor_text, self._root))
             except UnprovenError as error:
@@ -98,7 +107,8 @@ class InterpreterEngine:
     def compile(self, sources: Iterable[Source]) -> Iterator[Outcome]:
         """Judge every source in the interpreter that `prepare` found."""
         assert self._pool is not None
-        return self._pool.run(iter(sources))
+        yield from self._pool.run(iter(sources))
+        self._programs[self._pool].keep(self._pool)
 
     def close(self) -> None:
         """End the probes."""
@@ -118,13 +128,19 @@ class InterpreterEngine:
         except BaseException:
             pool.close()
             raise
-        return pool, ReadyEngine(
+        ready = ReadyEngine(
             engine=self.name,
             proof=ProofGrade.COMPILED,
             interpreter=full_name(greeting),
             version=greeting.version,
             identity=_identity(path, greeting),
         )
+        return self._with_program(pool, ready.identity), ready
+
+    def _with_program(self, pool: Pool, identity: str) -> Pool:
+        program = self._programs[pool] = CompiledProgram(self._cache, identity)
+        pool.program = program.code
+        return pool
 
     def _new_pool(self, path: Path) -> Pool:
         return Pool(LocalSite(lambda memory: local_probe(path, memory)), self._jobs, ProbeLimits())

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from buildguard.engines.engine import CompilerDeath, Outcome, Source
 from buildguard.engines.transport import Site
@@ -38,6 +38,8 @@ class Pool:
 
     def __init__(self, site: Site, jobs: int, limits: ProbeLimits) -> None:
         self._site = site
+        # what reads imports, as the same interpreter compiled it once; empty where that is not known
+        self.program: Callable[[], bytes] = bytes
         self._jobs = jobs
         self._limits = limits
         self._workers: list[Worker] = []
@@ -90,9 +92,12 @@ class Pool:
         self._site.close()
 
     def _add(self) -> Worker:
-        worker = Worker(self._site.start(self._limits.memory), self._limits)
+        worker = Worker(self._site.start(self._limits.memory), self._limits, self._code)
         self._workers.append(worker)
         return worker
+
+    def _code(self) -> bytes:
+        return self.program()
 
     def _drop(self, worker: Worker) -> None:
         self._workers.remove(worker)

@@ -155,7 +155,9 @@ def _cloud_engine(setting: EngineSettings, session: CloudSession) -> Engine:
 def _interpreter_engine(setting: EngineSettings, version: PythonVersion) -> Engine:
     from buildguard.engines.interpreter import InterpreterEngine
 
-    return InterpreterEngine(version, setting.root, setting.jobs, fetch=setting.fetch_python)
+    engine = InterpreterEngine(version, setting.root, setting.jobs, fetch=setting.fetch_python)
+    engine.keep_programs_in(setting.cache)
+    return engine
 
 
 def _static_engine(version: PythonVersion) -> Engine:

@@ -31,15 +31,28 @@ _START = "main(int(sys.argv[1]))"
 _START_WITH_FACTS = """\
 program = {}
 
+    def compiled():
+        return compile(FACTS, "<facts>", "exec")
+
     def of(name):
         if not program:
-            exec(compile(FACTS, "<facts>", "exec"), program)
+            exec(compiled(), program)
         return program[name]
 
     def read(data, code):
         return of("facts_for")(sys.argv[2])(data, code) if sys.argv[2:] else of("facts_here")(data, code)
 
-    main(int(sys.argv[1]), read, lambda data: of("answer_questions")(data))"""
+    def answer(data):
+        if data:
+            return of("answer_questions")(data)
+        import marshal
+        return marshal.dumps(compiled())
+
+    def load(data):
+        import marshal
+        exec(marshal.loads(data), program)
+
+    main(int(sys.argv[1]), read, answer, load)"""
 CPYTHON = "cpython"  # what sys.implementation calls it
 _NAMES = {CPYTHON: "CPython", "pypy": "PyPy", "graalpy": "GraalPy"}
 

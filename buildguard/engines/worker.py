@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from buildguard.definitions import NamedTuple
 from buildguard.diagnostic import Range
@@ -57,9 +57,11 @@ class Greeting(NamedTuple):
 class Worker:
     """One probe at work: what it was asked and has not answered, and the limits that it lives under."""
 
-    def __init__(self, channel: Channel, limits: ProbeLimits) -> None:
+    def __init__(self, channel: Channel, limits: ProbeLimits, program: Callable[[], bytes] = bytes) -> None:
+        """`program` gives what reads imports, as the same interpreter compiled it once; empty where that is not known."""
         self.channel = channel
         self.limits = limits
+        self._program: Callable[[], bytes] | None = program
         self.greeting: Greeting | None = None
         self.waiting: deque[Source] = deque()
         self.bytes_waiting = 0
@@ -82,16 +84,29 @@ class Worker:
         """Send one source to this worker."""
         if not self.waiting:
             self.busy_since = time.monotonic()
-        head = b"%d %d %d" % (source.number, len(source.data), self.limits.seconds_for(len(source.data)))
+        head = self._head(source.number, source.data)
         self.waiting.append(source)
         self.bytes_waiting += len(source.data)
         if source.is_question:
+            self._send_program()
             self.channel.send(head + b" ?\n", source.data)
         elif source.code is None:
             reads_facts = self.limits.reads_facts and source.reads_facts
+            if reads_facts:
+                self._send_program()
             self.channel.send(head + (b"\n" if reads_facts else b" -\n"), source.data)
         else:
             self.channel.send(b"%s %d %d\n" % (head, source.level, len(source.code)), source.data, source.code)
+
+    def _head(self, number: int, data: bytes) -> bytes:
+        return b"%d %d %d" % (number, len(data), self.limits.seconds_for(len(data)))
+
+    def _send_program(self) -> None:
+        """Send what reads imports before it is needed first: to compile it takes as long as the start of two interpreters."""
+        program, self._program = self._program, None
+        data = program() if program is not None else b""
+        if data:
+            self.channel.send(self._head(0, data) + b" !\n", data)
 
     def deadline(self) -> float:
         """When the source at work has had its time; twice its CPU seconds, as the machine may be shared."""

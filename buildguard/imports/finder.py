@@ -9,6 +9,7 @@ from enum import StrEnum
 from buildguard.definitions import NamedTuple, lazy_pattern
 
 _COMPILED = lazy_pattern(r"\.(?:(?:cpython|pypy)-?\d+[\w-]*\.|abi3\.)?(?:so|pyd)\Z")
+_COMPILED_ENDINGS = ("so", "pyd")
 _MODULE_SUFFIXES = (".py", ".pyc")
 
 
@@ -67,14 +68,16 @@ class FileTree:
 
     def _add(self, path: str) -> None:
         while path not in {"", "/"}:
-            folder, name = posixpath.split(path)
-            children = self._children.setdefault(folder, set())
-            if name in children:
-                return
-            children.add(name)
-            match = _COMPILED.search(name)
+            folder, slash, name = path.rpartition("/")
+            folder = folder or slash
+            match = _COMPILED.search(name) if name.endswith(_COMPILED_ENDINGS) else None
             if match is not None:
                 self._compiled.add(posixpath.join(folder, name[: match.start()]))
+            children = self._children.get(folder)
+            if children is not None:
+                children.add(name)
+                return  # the folder is in those above it
+            self._children[folder] = {name}
             path = folder
 
     def has_folder(self, path: str) -> bool:

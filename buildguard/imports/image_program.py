@@ -93,7 +93,7 @@ class _ImageFolders:
         self._tree = tree
         self._sources = sources
         self._is_installed = is_installed
-        self._folders = {posixpath.dirname(path) for path in tree.origins if path.endswith(".py")}
+        self._folders = {path[: path.rfind("/")] or "/" for path in tree.origins if path.endswith(".py")}
 
     def program(
         self, command: StartCommand | None, entry: Sequence[str], folders: Sequence[str], scripts: Mapping[str, str]

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from buildguard.codes import Code
 from buildguard.definitions import NamedTuple
 from buildguard.diagnostic import Finding, Range, Severity
 from buildguard.imports import standard_names
-from buildguard.imports.doubts import DoubtFinder, ProjectTexts
 from buildguard.imports.execution import is_guarded
-from buildguard.imports.faults import ImportContext, ImportFault, describe
 from buildguard.imports.own_imports import OpenImport, OutsideImport, OwnImports, ProgramReader
 from buildguard.imports.program import StartedProgram, is_test, sources_of
 from buildguard.imports.records import FileReach, Guard, ProjectImports, UndecidedImport
-from buildguard.imports.third_party import PackageAnswer, PackagePresence, PackageSource
+from buildguard.imports.third_party import PackagePresence
 from buildguard.imports.unreached import LooseReader
+
+if TYPE_CHECKING:
+    from buildguard.imports.doubts import ProjectTexts
+    from buildguard.imports.faults import ImportContext, ImportFault
+    from buildguard.imports.third_party import PackageAnswer, PackageSource
 
 _ABSENT = frozenset({PackagePresence.MISSING, PackagePresence.DEVELOPMENT})
 
@@ -70,6 +74,8 @@ class _ProgramJudge:
     """One program while it is judged."""
 
     def __init__(self, subject: ProgramSubject, packages: PackageSource | None) -> None:
+        from buildguard.imports.doubts import DoubtFinder
+
         program, context, texts = subject
         self.findings: list[tuple[str, Finding]] = []
         self.undecided: list[UndecidedImport] = []
@@ -97,7 +103,11 @@ class _ProgramJudge:
         def is_asked(file: str) -> bool:
             return asked is None or self._origin(file) in asked
 
-        files = sources_of(self._program.tree, lambda path: path not in reached and not is_test(path))
+        def is_left(path: str) -> bool:
+            # what nothing executes says nothing of other files
+            return (certain or asked is None or path in asked) and path not in reached and not is_test(path)
+
+        files = sources_of(self._program.tree, is_left)
         reader = LooseReader(self._program.tree, self._program.roots, self._context)
         self._take(reader.read(files, is_asked, certain=certain))
         for file in filter(is_asked, files):
@@ -118,6 +128,8 @@ class _ProgramJudge:
         self.undecided.append(UndecidedImport(self._origin(item.file), item.line, reason, item.certain))
 
     def _take_fault(self, fault: ImportFault) -> None:
+        from buildguard.imports.faults import describe
+
         doubt = self._doubts.find(fault)
         if doubt:
             self._leave_open(_open_import(fault), doubt)

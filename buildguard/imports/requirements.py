@@ -5,14 +5,16 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from buildguard.definitions import NamedTuple, lazy_pattern
 from buildguard.errors import UsageError
-from buildguard.imports.distributions import ModuleIndex, resembles
 from buildguard.imports.lock import LOCKS
 from buildguard.project import toml
 from buildguard.project.package_names import normalize
+
+if TYPE_CHECKING:
+    from buildguard.imports.distributions import ModuleIndex
 
 _FILE = lazy_pattern(
     r"(?:^|/)(?:[\w.-]*requirements?[\w.-]*\.(?:txt|in)|requirements/[^/]+\.(?:txt|in)|constraints[\w.-]*\.txt|pyproject\.toml"
@@ -35,6 +37,8 @@ class Requirements(NamedTuple):
 
     def may_bring(self, top: str, index: ModuleIndex) -> bool:
         """Whether an installed package may bring a top-level module, as far as names go."""
+        from buildguard.imports.distributions import resembles
+
         if index.knows(top):
             return True
         return any(index.modules_of(name) is None and resembles(name, top) for name in self.names)

@@ -5,16 +5,19 @@ from __future__ import annotations
 import posixpath
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING
 
 from buildguard.definitions import NamedTuple
 from buildguard.imports.circles import CircularImport, find_circles
-from buildguard.imports.faults import FaultKind, ImportContext, ImportFault
 from buildguard.imports.finder import FileTree, ModuleKind, ModuleLocation
 from buildguard.imports.import_graph import ImportGraph, ReachedModule
 from buildguard.imports.names import LoadedModule
 from buildguard.imports.own_imports import OpenImport, OwnImportJudge, OwnImports
 from buildguard.imports.program import folders_above, home_of
 from buildguard.imports.resolver import ModuleResolver, SearchPath
+
+if TYPE_CHECKING:
+    from buildguard.imports.faults import ImportContext, ImportFault
 
 _MOST_MEMBERS = 8  # of a circle that is tried from each of its modules
 
@@ -40,7 +43,8 @@ class LooseReader:
     def read(self, files: Iterable[str], is_asked: Callable[[str], bool], *, certain: bool) -> OwnImports:
         """Judge every import of those of the files that are asked for; the others may be in a circle with them."""
         groups: dict[str, list[LoadedModule]] = defaultdict(list)
-        for file in files:
+        # the others count in circles alone, and those are told of what is executed
+        for file in files if certain else filter(is_asked, files):
             home, name = home_of(file, self._tree)
             kind = ModuleKind.PACKAGE if file.endswith("/__init__.py") else ModuleKind.MODULE
             folders = (file.removesuffix("/__init__.py"),) if kind is ModuleKind.PACKAGE else ()
@@ -97,6 +101,8 @@ class LooseReader:
 
     def _is_loose(self, fault: ImportFault, folders: tuple[str, ...]) -> bool:
         """Whether an import fails only because of the folder that was taken for the one of the program's modules."""
+        from buildguard.imports.faults import FaultKind
+
         if fault.row.level:
             return fault.kind in {FaultKind.BEYOND, FaultKind.NO_PACKAGE}
         top = fault.detail if fault.kind is FaultKind.OTHER_CASE and "." not in fault.name else fault.row.module
@@ -122,6 +128,8 @@ class LooseReader:
 
 def _to_judge_again(first: OwnImports, modules: tuple[LoadedModule, ...]) -> tuple[LoadedModule, ...]:
     """The modules with a fault; all of them where one is a circle, which any of them may close."""
+    from buildguard.imports.faults import FaultKind
+
     if any(fault.kind is FaultKind.CIRCULAR for fault in first.faults):
         return modules
     files = {fault.module.location.file for fault in first.faults}

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import posixpath
-import re
 from collections.abc import Collection, Iterator, Mapping
 
 from buildguard.definitions import NamedTuple, lazy_pattern
 from buildguard.diagnostic import Severity
 from buildguard.errors import GuardError, UsageError
-from buildguard.project import image_reference, toml, version_files, yaml
+from buildguard.project import image_reference, toml
 from buildguard.project.target import ContextBasis, PinProblem, PythonVersion, Rank, VersionDeclaration, admits
 
 VERSION_FILE = ".python-version"
@@ -46,9 +45,9 @@ _STACKS = {
     "ubuntu2404": Stack("ubuntu2404", 13, 14),
 }
 _BUILDERS = (
-    (re.compile(r"google-?22|ubuntu-?2204"), "ubuntu2204"),
-    (re.compile(r"google-?18|ubuntu-?1804|:v1$"), "ubuntu1804"),
-    (re.compile(r"google-?24|ubuntu-?2404|:latest$|builder$"), "ubuntu2404"),
+    (lazy_pattern(r"google-?22|ubuntu-?2204"), "ubuntu2204"),
+    (lazy_pattern(r"google-?18|ubuntu-?1804|:v1$"), "ubuntu1804"),
+    (lazy_pattern(r"google-?24|ubuntu-?2404|:latest$|builder$"), "ubuntu2404"),
 )
 
 
@@ -130,6 +129,8 @@ def _environments(
 
 def _project_variables(data: bytes, file: str) -> dict[str, tuple[int | None, str]]:
     """The build variables of a project descriptor, in each of the forms that `pack` reads."""
+    from buildguard.project import version_files
+
     try:
         content = toml.read(data, file)
     except GuardError:
@@ -148,6 +149,8 @@ def _listed(value: object) -> list[object]:
 
 
 def _app_variables(data: bytes, file: str) -> dict[str, tuple[int | None, str]]:
+    from buildguard.project import yaml
+
     try:
         node = yaml.read(data, file).get("build_env_variables")
     except GuardError:
@@ -157,6 +160,8 @@ def _app_variables(data: bytes, file: str) -> dict[str, tuple[int | None, str]]:
 
 
 def _declare(service: BuildpackService, file: str, line: int | None, text: str, words: str) -> VersionDeclaration:
+    from buildguard.project import version_files
+
     declaration = version_files.declare_exact(Rank.BUILDPACK, file, line, text, words)
     if declaration.version is None and (version := image_reference.promised_version(text)) is not None:
         declaration = declaration._replace(version=version, untold="")
@@ -179,6 +184,8 @@ def _from_file(service: BuildpackService, path: str, data: bytes) -> BuildpackPy
 
 def _from_range(service: BuildpackService, path: str, text: str) -> BuildpackPython:
     """The newest version of the stack in a range; what comes after the next update of the builder is open."""
+    from buildguard.project import version_files
+
     stack = stack_of(service.builder)
     try:
         wanted = version_files.declare_range(Rank.BUILDPACK, path, 1, text, text)

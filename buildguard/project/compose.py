@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Collection, Iterator, Mapping
+from typing import TYPE_CHECKING
 
 from buildguard.definitions import lazy_pattern
-from buildguard.project import dockerfile, yaml
-from buildguard.project.declared_builds import DeclaredBuild, UnusableBuildError, path_inside
-from buildguard.project.yaml import InvalidYamlError, Node
+from buildguard.project import dockerfile
+from buildguard.project.yaml import Node
+
+if TYPE_CHECKING:
+    from buildguard.project.declared_builds import DeclaredBuild
 
 # compose.yaml, docker-compose.yml and, over them, compose.override.yaml, docker-compose.prod.yml …
 _NAME = lazy_pattern(rb"(?:docker-)?compose(?P<layer>[.-][^/]*)?\.ya?ml")
@@ -23,7 +26,7 @@ _Fields = dict[str, Node]
 
 def is_compose(path: bytes) -> bool:
     """Whether a path has the name of a compose file."""
-    return _NAME.fullmatch(path[path.rfind(b"/") + 1 :]) is not None
+    return b"compose" in path and _NAME.fullmatch(path[path.rfind(b"/") + 1 :]) is not None
 
 
 def referenced(files: Mapping[str, bytes]) -> set[str]:
@@ -47,6 +50,8 @@ def builds(files: Mapping[str, bytes], named: Collection[str] = ()) -> tuple[lis
         if not _is_layer(file):
             bases.setdefault(folder, services)
         for fields in services.values():
+            from buildguard.project.declared_builds import UnusableBuildError
+
             try:
                 compose_builds.append(_build(fields, file))
             except UnusableBuildError as error:
@@ -70,6 +75,9 @@ class _ComposeLoader:
         return self._roots[file]
 
     def _parse(self, file: str) -> Node | None:
+        from buildguard.project import yaml
+        from buildguard.project.yaml import InvalidYamlError
+
         data = self._files.get(file, b"")
         if not any(word in data for word in (b"build", b"include", b"extends")):
             return None
@@ -147,6 +155,8 @@ class _ComposeLoader:
 
 def _local_paths(file: str, node: Node | None) -> Iterator[str]:
     """The paths that a value names, from the root, less what is remote, unknown or outside."""
+    from buildguard.project.declared_builds import UnusableBuildError, path_inside
+
     for item in node.items() if node is not None else ():
         try:
             yield path_inside(posixpath.dirname(file), item.text() or "/", "the path")
@@ -176,6 +186,8 @@ def _is_layer(file: str) -> bool:
 
 
 def _build(fields: _Fields, file: str) -> DeclaredBuild:
+    from buildguard.project.declared_builds import DeclaredBuild, UnusableBuildError, path_inside
+
     context = fields["context"]
     place = f"{file}:{context.line}"
     if "dockerfile_inline" in fields:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from buildguard.definitions import NamedTuple
 from buildguard.diagnostic import display_path
 from buildguard.errors import UnprovenError, UsageError, did_you_mean
-from buildguard.project import deploy_table, environment, toml, user_config
-from buildguard.project.config_file import ConfigFile, path_inside, strings
+from buildguard.project import deploy_table, environment, toml
 from buildguard.project.deploy_table import PLATFORM, DeployTable
-from buildguard.project.environment import Environment
 from buildguard.stages.stage import Stage
+
+if TYPE_CHECKING:
+    from buildguard.project.config_file import ConfigFile
+    from buildguard.project.environment import Environment
 
 FILES = (b"buildguard.toml", b"pyproject.toml")
 BUILDS = ("trigger", "submit")
@@ -162,12 +164,16 @@ def read(files: Mapping[bytes, bytes], folder: str = "") -> Config:
         content = toml.read(data, file)
         table = content if name == b"buildguard.toml" else toml.table(content, "tool").get("buildguard")
         if table is not None:
+            from buildguard.project.config_file import ConfigFile
+
             return _parse_config(table, ConfigFile(file, data))
     return Config()
 
 
 def read_file(path: Path, name: str) -> Config:
     """The configuration in a file that a person named; raises UsageError if it has none."""
+    from buildguard.project.config_file import ConfigFile
+
     try:
         data = path.read_bytes()
     except OSError as error:
@@ -180,6 +186,8 @@ def read_file(path: Path, name: str) -> Config:
 
 
 def _parse_config(table: Any, place: ConfigFile) -> Config:
+    from buildguard.project.config_file import path_inside, strings
+
     _check(table, "", place)
     services = table.get("service", [])
     for service in services:
@@ -255,6 +263,8 @@ def _parse_service(table: Mapping[str, Any], place: ConfigFile) -> ServiceTable:
 
 def _check(table: Any, name: str, place: ConfigFile) -> None:
     """Refuse unknown keys and wrong types."""
+    from buildguard.project import user_config
+
     if not isinstance(table, dict):
         raise place.wrong(name or "buildguard", f"{name or 'tool.buildguard'} must be a table")
     for key, value in table.items():

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 
 from buildguard.definitions import NamedTuple, lazy_pattern
-from buildguard.project import context_evidence, dockerfile
+from buildguard.project import dockerfile
 from buildguard.project.target import Certainty, ContextBasis
 from buildguard.remote.source_names import SUFFIXES
 
@@ -176,6 +176,8 @@ class _Candidates(NamedTuple):
 
 def _decide_by_needs(data: bytes, folders: Sequence[str], paths: ProjectPaths) -> tuple[str, int] | None:
     """The only one of some folders that has every file that the commands need, and the line of such a command."""
+    from buildguard.project import context_evidence
+
     needed = context_evidence.needed_files(data)
     fitting = [
         folder
@@ -189,7 +191,11 @@ def _reach(data: bytes, chosen: str, rivals: Sequence[str], paths: ProjectPaths)
     """The widest folder that may be the context too; none where the chosen one is a project of its own."""
     wider = [folder for folder in rivals if not folder or chosen.startswith(f"{folder}/")]
     is_project = any(paths.has(posixpath.join(chosen, name)) for name in _PROJECT_FILES)
-    if not wider or is_project or not context_evidence.copies_whole_context(data):
+    if not wider or is_project:
+        return None
+    from buildguard.project import context_evidence
+
+    if not context_evidence.copies_whole_context(data):
         return None
     return min(wider, key=len)
 

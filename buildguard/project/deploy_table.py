@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from buildguard.definitions import NamedTuple, lazy_pattern
 from buildguard.errors import UsageError, did_you_mean
-from buildguard.project.config_file import ConfigFile, path_inside, strings
-from buildguard.project.verify_config import KnownFailure, VerifyCommand, parse_known_failures, parse_verify
+
+if TYPE_CHECKING:
+    from buildguard.project.config_file import ConfigFile
+    from buildguard.project.verify_config import KnownFailure, VerifyCommand
 
 PLATFORM = "linux/amd64"  # of the service, unless the configuration sets another
 FALLBACKS = ("auto", "ask", "never")
@@ -166,6 +168,9 @@ def _require_names(tables: Sequence[DeployTable], place: ConfigFile) -> None:
 
 
 def _parse(table: Mapping[str, Any], place: ConfigFile) -> DeployTable:
+    from buildguard.project.config_file import path_inside, strings
+    from buildguard.project.verify_config import parse_known_failures, parse_verify
+
     fallback = table.get("fallback", "ask")
     if fallback not in FALLBACKS:
         raise place.wrong("fallback", f"'{fallback}' is no fallback", "auto, ask or never")
@@ -214,6 +219,8 @@ def _parse_kind(table: Mapping[str, Any], place: ConfigFile) -> DeployKind:
 
 
 def _parse_regions(table: Mapping[str, Any], place: ConfigFile) -> tuple[str, ...]:
+    from buildguard.project.config_file import strings
+
     if "region" in table and "regions" in table:
         raise place.wrong("regions", "both region and regions are set", "keep regions")
     regions = strings(table, "regions", place) or tuple(filter(None, [table.get("region", "")]))

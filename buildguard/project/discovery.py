@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING
 from buildguard.definitions import NamedTuple, lazy_pattern
 from buildguard.diagnostic import count
 from buildguard.errors import GuardError, UsageError
-from buildguard.project import image_reference, project_files, version_files
-from buildguard.project.buildpacks import BuildpackService
+from buildguard.project import image_reference, project_files
 from buildguard.project.config import Config
 from buildguard.project.folder_projects import FolderProject, buildpack_services, folder_projects, without_repeats
 from buildguard.project.folder_services import leave_out, services_in, unused_targets
@@ -34,6 +33,7 @@ from buildguard.project.target import ImageService, PythonVersion, Rank, Target,
 from buildguard.stages.stage import Entry, Stage
 
 if TYPE_CHECKING:
+    from buildguard.project.buildpacks import BuildpackService
     from buildguard.project.cloudbuild.reader import BuildFile
     from buildguard.project.image_model import ImageModel
 
@@ -303,6 +303,8 @@ def _declarations(
 
     Of the first, files that cannot be read are added to `broken`; the others may be test data.
     """
+    from buildguard.project import version_files
+
     folders = {*every}
     declarations: list[VersionDeclaration] = []
     elsewhere: list[VersionDeclaration] = []
@@ -320,6 +322,8 @@ def _declarations(
 
 
 def _of_build_file(path: str, buildfile: BuildFile) -> Iterator[VersionDeclaration]:
+    from buildguard.project import version_files
+
     for line, image in buildfile.step_images:
         version = image_reference.promised_version(image)
         untold = "" if version is not None else image_reference.why_version_unknown(image)
@@ -338,6 +342,8 @@ def _sorted(declarations: Iterable[VersionDeclaration]) -> list[VersionDeclarati
 def _target_from_text(
     text: str, place: str, service: ImageService | BuildpackService | None, against: Iterable[VersionDeclaration]
 ) -> Target:
+    from buildguard.project.buildpacks import BuildpackService
+
     version = PythonVersion.typed(text)
     conflicts = tuple(declaration for declaration in against if declaration.excludes(version))
     basis = service.basis if service is not None else None

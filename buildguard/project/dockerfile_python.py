@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from enum import Enum
 
 from buildguard.definitions import NamedTuple, lazy_pattern
-from buildguard.project import distributions, dockerfile, image_reference
+from buildguard.project import dockerfile, image_reference
 from buildguard.project.dockerfile import DockerfileStage, FinalStage, Instruction
 from buildguard.project.target import PythonVersion
 
@@ -20,14 +20,14 @@ _EXPLICIT = lazy_pattern(r"python-?3\.?(?P<minor>\d{1,2})(?:-[\w.-]+)?")
 _PIN = lazy_pattern(r"[=~<>]+(?P<version>3\.\d{1,2})")
 _VERSION = r"(?:cpython-|python)?(?P<version>3\.\d{1,2}(?:\.\d{1,3})?)"
 _TOOLS = (
-    re.compile(rf"\buv\s+python\s+install\b[^\n;&|]*?\s{_VERSION}\b"),
-    re.compile(rf"\buv\s+(?:venv|sync|run|pip)\b[^\n;&|]*?\s(?:--python|-p)[= ]\s*{_VERSION}\b"),
-    re.compile(rf"\bvirtualenv\b[^\n;&|]*?\s(?:--python|-p)[= ]\s*{_VERSION}\b"),
-    re.compile(rf"\bpyenv\s+(?:install|global)\b[^\n;&|]*?\s{_VERSION}\b"),
-    re.compile(
+    lazy_pattern(rf"\buv\s+python\s+install\b[^\n;&|]*?\s{_VERSION}\b"),
+    lazy_pattern(rf"\buv\s+(?:venv|sync|run|pip)\b[^\n;&|]*?\s(?:--python|-p)[= ]\s*{_VERSION}\b"),
+    lazy_pattern(rf"\bvirtualenv\b[^\n;&|]*?\s(?:--python|-p)[= ]\s*{_VERSION}\b"),
+    lazy_pattern(rf"\bpyenv\s+(?:install|global)\b[^\n;&|]*?\s{_VERSION}\b"),
+    lazy_pattern(
         rf"\b(?:conda|mamba|micromamba)\b[^\n;&|]*\b(?:create|install)\b[^\n;&|]*?[\s'\"]python={{1,2}}{_VERSION}"
     ),
-    re.compile(r"\bPython-(?P<version>3\.\d{1,2}\.\d{1,3})\.t(?:ar\.)?[gx]z"),
+    lazy_pattern(r"\bPython-(?P<version>3\.\d{1,2}\.\d{1,3})\.t(?:ar\.)?[gx]z"),
 )
 _OPEN_TOOL = lazy_pattern(
     r"\buv\s+python\s+install\b|\bpyenv\s+install\b|\b(?:conda|mamba|micromamba)\s+(?:env\s+)?create\b"
@@ -151,6 +151,8 @@ def _start_commands(chain: Iterable[DockerfileStage]) -> list[str]:
 
 def _installs(last: FinalStage, stages: Sequence[DockerfileStage], depth: int) -> Iterator[PythonInstall]:
     """Every instruction of a stage, and of those below it, that brings a Python."""
+    from buildguard.project import distributions
+
     known = distributions.python_of(last.image)
     for stage in reversed(last.chain):
         variables: dict[str, str] = {}
@@ -233,6 +235,8 @@ def _relation(last: FinalStage, stages: Sequence[DockerfileStage]) -> PythonRela
 
     What a web server or another language's image installs as a tool (`node-gyp` needs Python) makes it no Python image.
     """
+    from buildguard.project import distributions
+
     reference = image_reference.parse(last.image)
     if reference.last in image_reference.EMPTY:
         return PythonRelation.SHIPS if dockerfile.mentions_python(stages) else PythonRelation.NONE

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from buildguard.definitions import NamedTuple
 from buildguard.errors import did_you_mean
 from buildguard.project import deploy_table
-from buildguard.project.config_file import ConfigFile
-from buildguard.project.deploy_table import DeployTable, parse_deploys
+
+if TYPE_CHECKING:
+    from buildguard.project.config_file import ConfigFile
+    from buildguard.project.deploy_table import DeployTable
 
 _FIXED = ("name", "kind", "after", "before", "platform", "build-until", "root")  # what an environment cannot change
 OVERRIDES: Mapping[str, type] = {key: kind for key, kind in deploy_table.KEYS.items() if key not in _FIXED}
@@ -33,6 +35,8 @@ def parse_environments(
 
 
 def _parse(name: str, table: Mapping[str, Any], deploys: Sequence[Mapping[str, Any]], place: ConfigFile) -> Environment:
+    from buildguard.project.deploy_table import parse_deploys
+
     own: Mapping[str, Mapping[str, Any]] = table.get("services", {})
     known = {str(each.get("name") or each.get("service") or "") for each in deploys}
     for service in own:

@@ -5,14 +5,15 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Collection, Iterable, Iterator
+from typing import TYPE_CHECKING
 
 from buildguard.definitions import NamedTuple
-from buildguard.project import buildpacks, version_files, yaml
-from buildguard.project.buildpacks import BuildpackService
-from buildguard.project.cloudbuild.source_builds import SourceBuild, SourceTool
 from buildguard.project.project_files import ProjectFiles, build_folders, from_base
 from buildguard.project.target import Certainty, ContextBasis, ImageService, Rank, VersionDeclaration
-from buildguard.project.yaml import InvalidYamlError
+
+if TYPE_CHECKING:
+    from buildguard.project.buildpacks import BuildpackService
+    from buildguard.project.cloudbuild.source_builds import SourceBuild
 
 # Folders of test data, and of projects that were copied in.
 _NOT_DEPLOYED = frozenset(
@@ -63,6 +64,10 @@ def buildpack_services(files: ProjectFiles, images: Iterable[ImageService]) -> l
         services.setdefault(key, service)
     taken = {service.folder for service in services.values()}
     every = (*services.values(), *_by_procfile(files, taken, [image.context for image in images]))
+    if not every:
+        return []
+    from buildguard.project import buildpacks
+
     return [service for service in every if buildpacks.is_python(service, names_in(files, service.folder))]
 
 
@@ -71,9 +76,11 @@ def _by_procfile(files: ProjectFiles, taken: Collection[str], contexts: Collecti
 
     A `runtime.txt` is another platform's, and `app.yaml` App Engine's: they decide where they are.
     """
-    for path in files.paths:
+    for path in [path for path in files.paths if path.endswith(b"Procfile")]:
         if path.rpartition(b"/")[2] != b"Procfile":
             continue
+        from buildguard.project.buildpacks import BuildpackService
+
         file = path.decode("utf-8", "surrogateescape")
         folder = posixpath.dirname(file)
         is_left_out = bool(_NOT_DEPLOYED & {*folder.split("/")}) or "{{" in folder
@@ -89,6 +96,10 @@ def _flexible(files: ProjectFiles) -> Iterator[BuildpackService]:
     for path, data in files.pins.items():
         if posixpath.basename(path) != "app.yaml" or b"operating_system" not in data:
             continue
+        from buildguard.project import version_files, yaml
+        from buildguard.project.buildpacks import BuildpackService
+        from buildguard.project.yaml import InvalidYamlError
+
         try:
             root = yaml.read(data, path)
         except InvalidYamlError:
@@ -107,6 +118,10 @@ def standard_services(files: ProjectFiles, images: Iterable[ImageService]) -> It
     for path, data in files.pins.items():
         if posixpath.basename(path) != "app.yaml" or b"operating_system" in data:
             continue
+        from buildguard.project import yaml
+        from buildguard.project.buildpacks import BuildpackService
+        from buildguard.project.yaml import InvalidYamlError
+
         try:
             runtime = yaml.read(data, path).get("runtime")
         except InvalidYamlError:
@@ -131,6 +146,9 @@ def names_in(files: ProjectFiles, folder: str) -> set[str]:
 def _from_build_files(files: ProjectFiles) -> Iterator[BuildpackService]:
     for file, buildfile in files.buildfiles.items():
         for source in buildfile.sources:
+            from buildguard.project.buildpacks import BuildpackService
+            from buildguard.project.cloudbuild.source_builds import SourceTool
+
             folder = _folder_of(source, file, files)
             if folder is None or (
                 source.tool is SourceTool.RUN and f"{folder}/Dockerfile".lstrip("/") in files.dockerfiles
@@ -161,6 +179,9 @@ def _with_file(source: SourceBuild, file: str, files: ProjectFiles) -> tuple[tup
 
 
 def _pairs_of(data: bytes, file: str) -> dict[str, str]:
+    from buildguard.project import yaml
+    from buildguard.project.yaml import InvalidYamlError
+
     try:
         return {name: value.text() for name, value in yaml.read(data, file).pairs()}
     except InvalidYamlError:

@@ -9,7 +9,7 @@ from fnmatch import fnmatchcase
 from types import MappingProxyType
 
 from buildguard.definitions import NamedTuple, lazy_pattern
-from buildguard.project import dockerfile, image_reference, run_effects
+from buildguard.project import dockerfile, image_reference
 from buildguard.project.dockerfile import DockerfileStage, Instruction
 from buildguard.project.ignore import docker
 from buildguard.project.image_model import (
@@ -204,6 +204,8 @@ class _StageBuilder:
 
     def _run(self, step: Instruction) -> None:
         """The commands of a RUN; what it mounts of the context may be copied."""
+        from buildguard.project import run_effects
+
         words = dockerfile.exec_words(step.text)
         text = " ".join(words) if words is not None else step.text
         for flag in step.flags:

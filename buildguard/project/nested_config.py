@@ -27,7 +27,8 @@ def add_folders(stage: Stage, root: Config) -> Config:
 def _nested(stage: Stage, root: Config) -> Iterator[Config]:
     """The configuration of each folder that has one, in order; `file` is its path."""
     by_folder: dict[str, dict[bytes, bytes]] = {}
-    entries = [entry for entry in stage.entries() if entry.path.endswith(tuple(b"/" + name for name in FILES))]
+    endings = tuple(b"/" + name for name in FILES)
+    entries = [entry for entry in stage.entries() if entry.path.endswith(endings)]
     wanted = [entry for entry in entries if not _is_left_out(display_path(entry.path), root)]
     for entry, content in stage.contents(wanted):
         if isinstance(content, bytes):

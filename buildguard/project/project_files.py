@@ -5,23 +5,23 @@ from __future__ import annotations
 import os
 import posixpath
 import re
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from buildguard.definitions import NamedTuple, lazy_pattern
 from buildguard.diagnostic import display_path
 from buildguard.errors import DamagedFileError, UnprovenError
-from buildguard.project import compose, skaffold, version_files, workflows
-from buildguard.project.buildpacks import BuildpackService
+from buildguard.project import compose, skaffold, workflows
 from buildguard.project.config import Config
-from buildguard.project.declared_builds import DeclaredBuild
 from buildguard.project.sources import decides_target
-from buildguard.project.yaml import InvalidYamlError
 from buildguard.stages.stage import Entry, Stage
 
 if TYPE_CHECKING:
+    from buildguard.project.buildpacks import BuildpackService
     from buildguard.project.cloudbuild.reader import BuildFile
+    from buildguard.project.declared_builds import DeclaredBuild
+    from buildguard.project.yaml import InvalidYamlError
 
 _DOCKERFILE = lazy_pattern(
     rb"(?:^|/)(?:(?:Docker|Container)file(?![-._]template)(?:[-._][^/]+)?|[^/]+\.(?:Docker|Container)file)$",
@@ -76,7 +76,7 @@ def read(stage: Stage, config: Config) -> ProjectFiles:
     entries = stage.entries()
     files = _FileCollector()
     configured = {*map(os.fsencode, configured_dockerfiles(config)), os.fsencode(config.build_file)}
-    wanted = [entry for entry in entries if _is_read(entry.path, configured)]
+    wanted = [entry for entry in entries if entry.path in configured or _is_read(entry.path)]
     for entry, content in _contents(stage, wanted, files.notes):
         _sort_in(entry.path, content, config, files)
     declared = _declared_builds(stage, entries, files)
@@ -156,6 +156,8 @@ def _read_referenced(
 
 def _sort_in(raw: bytes, content: bytes, config: Config, files: _FileCollector) -> None:
     """Put a file where its name belongs."""
+    from buildguard.project import version_files
+
     path = display_path(raw)
     if os.fsdecode(raw) in configured_dockerfiles(config):
         files.dockerfiles[path] = content
@@ -186,9 +188,7 @@ def _add_dockerfile(path: str, content: bytes, files: _FileCollector) -> None:
         files.dockerfiles[path] = content
 
 
-def _is_read(path: bytes, configured: Container[bytes]) -> bool:
-    if path in configured:
-        return True
+def _is_read(path: bytes) -> bool:
     if not decides_target(path):
         return False
     return workflows.is_workflow(path) or not (_declares_builds(path) and _is_tooling(path))
@@ -213,6 +213,7 @@ def _contents(stage: Stage, wanted: Iterable[Entry], notes: list[str]) -> Iterat
 
 def _read_build_file(path: str, content: bytes, config: Config, files: _FileCollector) -> None:
     from buildguard.project.cloudbuild import reader
+    from buildguard.project.yaml import InvalidYamlError
 
     try:
         files.buildfiles[path] = reader.read(content, path, dict(config.substitutions))

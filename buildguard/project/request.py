@@ -7,7 +7,6 @@ from pathlib import Path
 
 from buildguard.definitions import NamedTuple
 from buildguard.project.proof_grade import ProofGrade
-from buildguard.project.user_config import read_user_config
 
 
 class CheckRequest(NamedTuple):
@@ -50,4 +49,8 @@ def may_fetch_python(request: CheckRequest) -> bool:
     """Whether a missing interpreter may be installed: by the flag, or outside of hooks by the user's configuration."""
     if request.fetch_python:
         return True
-    return not request.isolated and may_pull(request) and read_user_config().fetch_python
+    if request.isolated or not may_pull(request):
+        return False
+    from buildguard.project.user_config import read_user_config
+
+    return read_user_config().fetch_python

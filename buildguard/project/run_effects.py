@@ -13,7 +13,6 @@ import shlex
 from collections.abc import Callable, Iterator, Sequence
 
 from buildguard.definitions import NamedTuple, lazy_pattern
-from buildguard.project import removals
 from buildguard.project.image_model import FileOrigin, PlacedFile, is_below
 from buildguard.project.image_stage_state import WILD, StageState
 
@@ -304,6 +303,8 @@ class _CommandRunner:
         return f"RUN in line {self._line} may remove it"
 
     def _doubt_removed(self, words: Sequence[str]) -> None:
+        from buildguard.project import removals
+
         patterns = removals.patterns(" ".join(words))
         files = [file for path, file in self._state.files.items() if patterns and removals.covers(patterns, path)]
         self._state.doubt_files(files, self._may_remove, may_be_gone=True)

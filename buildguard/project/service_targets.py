@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 from buildguard.definitions import NamedTuple
 from buildguard.diagnostic import Severity
 from buildguard.errors import UnprovenError
-from buildguard.project import buildpacks, contexts, dockerfile, dockerfile_python, project_installs
-from buildguard.project.buildpacks import BuildpackService
+from buildguard.project import contexts, dockerfile, dockerfile_python
 from buildguard.project.dockerfile_python import DockerfilePython, PythonRelation
 from buildguard.project.folder_projects import FolderProject, names_in
 from buildguard.project.ignore import docker
@@ -18,6 +18,9 @@ from buildguard.project.target import Certainty, ImageService, Rank, Target, Ver
 from buildguard.project.tool_images import is_tool_image
 from buildguard.remote.source_names import SUFFIXES
 from buildguard.stages.stage import Entry
+
+if TYPE_CHECKING:
+    from buildguard.project.buildpacks import BuildpackService
 
 # What the folder of another language has: an image of it on an unknown base is no Python image.
 _FOREIGN = frozenset(
@@ -94,13 +97,18 @@ def _with_refusals(
     conflicts: Iterable[VersionDeclaration], chosen: VersionDeclaration, service: ImageService, files: ProjectFiles
 ) -> tuple[VersionDeclaration, ...]:
     """Conflicts with the command of the Dockerfile that refuses the Python because of them."""
+    kept = tuple(conflicts)
+    if not kept:
+        return ()
+    from buildguard.project import project_installs
+
     data = files.dockerfiles[service.dockerfile]
     stages = dockerfile.stages(data, dict(service.build_args))
     return tuple(
         conflict._replace(refusal=project_installs.refusal(conflict, chosen.version, stages, service.dockerfile))
         if chosen.version is not None
         else conflict
-        for conflict in conflicts
+        for conflict in kept
     )
 
 
@@ -110,6 +118,8 @@ def from_buildpacks(
     """The targets of folders that buildpacks build."""
     targets = []
     for pack in packs:
+        from buildguard.project import buildpacks
+
         python = buildpacks.python_of(pack, files.pins)
         problem = python.problem
         if problem is not None and pack.basis.known is Certainty.GUESSED:

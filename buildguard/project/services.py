@@ -6,15 +6,17 @@ import functools
 import posixpath
 import re
 from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
 
 from buildguard.definitions import lazy_pattern
 from buildguard.errors import UsageError, did_you_mean
 from buildguard.project import contexts, dockerfile
-from buildguard.project.buildpacks import BuildpackService
-from buildguard.project.cloudbuild.source_builds import SourceTool
 from buildguard.project.config import Config, ServiceTable
 from buildguard.project.project_files import ProjectFiles, build_folders, from_base
 from buildguard.project.target import Certainty, ContextBasis, ImageService
+
+if TYPE_CHECKING:
+    from buildguard.project.buildpacks import BuildpackService
 
 _VARIABLE = lazy_pattern(r"\$(?:\w+|\{\w+\})")
 
@@ -100,6 +102,8 @@ class _ServiceFinder:
                     context = from_base(base, build.context)
                     yield ImageService(_name(path), path, context, basis, arguments, build.target)
             for source in buildfile.sources:
+                from buildguard.project.cloudbuild.source_builds import SourceTool
+
                 folders = {from_base(base, source.folder) for base in build_folders(file)}
                 if source.tool is SourceTool.RUN and path in {posixpath.join(f, "Dockerfile") for f in folders}:
                     basis = ContextBasis(Certainty.DECLARED, f"{file}:{source.line}")

@@ -5,13 +5,16 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
 
 from buildguard.definitions import NamedTuple, lazy_pattern
-from buildguard.project import yaml
-from buildguard.project.buildpacks import BuildpackService
-from buildguard.project.declared_builds import DeclaredBuild, UnusableBuildError, path_inside
 from buildguard.project.target import Certainty, ContextBasis
-from buildguard.project.yaml import InvalidYamlError, Node
+from buildguard.project.yaml import Node
+
+if TYPE_CHECKING:
+    from buildguard.project.buildpacks import BuildpackService
+    from buildguard.project.declared_builds import DeclaredBuild
+    from buildguard.project.yaml import Node
 
 _NAME = lazy_pattern(rb"(?:^|/)skaffold[^/]*\.ya?ml$")
 _LONGEST = 1 << 18
@@ -33,6 +36,11 @@ def is_skaffold(path: bytes) -> bool:
 
 def builds(files: Mapping[str, bytes]) -> SkaffoldBuilds:
     """Every artifact of some Skaffold files, in their profiles too."""
+    if not files:
+        return SkaffoldBuilds((), (), ())
+    from buildguard.project.buildpacks import BuildpackService
+    from buildguard.project.declared_builds import DeclaredBuild, UnusableBuildError
+
     images: dict[DeclaredBuild, None] = {}
     packs: dict[BuildpackService, None] = {}
     notes: dict[str, None] = {}
@@ -53,6 +61,9 @@ def builds(files: Mapping[str, bytes]) -> SkaffoldBuilds:
 
 def _artifacts(file: str, data: bytes, notes: dict[str, None]) -> Iterator[tuple[int, Node]]:
     """The artifacts of every document, with the number of lines before it."""
+    from buildguard.project import yaml
+    from buildguard.project.yaml import InvalidYamlError
+
     before = 0
     for document in re.split(rb"(?m)^---[ \t]*\r?$", data)[:_MOST_DOCUMENTS]:
         if b"artifacts" in document:
@@ -74,6 +85,8 @@ def _listed(root: Node) -> Iterator[Node]:
 
 def _artifact(artifact: Node, file: str, before: int) -> DeclaredBuild | BuildpackService | None:
     """What one artifact builds; None for a builder that is neither Docker nor a buildpack."""
+    from buildguard.project.declared_builds import DeclaredBuild, path_inside
+
     place = f"{file}:{before + artifact.line}"
     context = artifact.get("context") or artifact.get("workspace")
     folder = path_inside(
@@ -92,6 +105,8 @@ def _artifact(artifact: Node, file: str, before: int) -> DeclaredBuild | Buildpa
 
 def _image(docker: Node, folder: str, place: str) -> DeclaredBuild:
     """The image that a `docker` or `kaniko` entry builds; build arguments with a template in them are unknown."""
+    from buildguard.project.declared_builds import DeclaredBuild, path_inside
+
     name, stage, arguments = docker.get("dockerfile"), docker.get("target"), docker.get("buildArgs")
     path = path_inside(folder, name.text() if name is not None else "Dockerfile", f"{place}: the Dockerfile")
     pairs = arguments.pairs() if arguments is not None else ()
@@ -100,6 +115,8 @@ def _image(docker: Node, folder: str, place: str) -> DeclaredBuild:
 
 
 def _buildpack(pack: Node, folder: str, place: str) -> BuildpackService:
+    from buildguard.project.buildpacks import BuildpackService
+
     builder, env = pack.get("builder"), pack.get("env")
     pairs = (item.text().partition("=") for item in (env.items() if env is not None else ()))
     variables = tuple(sorted((name, value) for name, equals, value in pairs if equals))

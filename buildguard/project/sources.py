@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator
+from functools import lru_cache
 
 from buildguard.definitions import NamedTuple
 from buildguard.diagnostic import UnreadableFile, display_path
@@ -13,6 +14,8 @@ from buildguard.project.workflows import is_workflow
 from buildguard.remote.source_names import HEAD, SHEBANG, SUFFIXES, may_be_script
 from buildguard.stages.filesystem import DiskStage, read_file
 from buildguard.stages.stage import Entry, EntryKind, Stage
+
+_MANY = 1 << 17  # paths that are asked about four times in a run
 
 
 class SourceSelection(NamedTuple):
@@ -54,6 +57,7 @@ def _filter(entries: Iterable[Entry], wanted: Callable[[bytes], bool]) -> list[E
     return [entry for entry in entries if wanted(entry.path)]
 
 
+@lru_cache(maxsize=_MANY)
 def decides_target(path: bytes) -> bool:
     """Whether a path is a file that takes part in deciding the target: a pin, a build file, a configuration."""
     if path.endswith(b".py"):  # most paths, and hardly ever one of the names below

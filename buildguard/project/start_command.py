@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 
 from buildguard.definitions import NamedTuple, lazy_pattern
-from buildguard.project import shell
 
 _SHELLS = frozenset({"sh", "bash", "ash", "dash", "zsh"})
 _PYTHON = lazy_pattern(r"(?:python|pypy)(?:3(?:\.\d+)?t?)?")
@@ -129,6 +128,8 @@ def is_shell(name: str) -> bool:
 
 def is_unknown(text: str) -> bool:
     """Whether a text holds a variable that was not filled in."""
+    from buildguard.project import shell
+
     return shell.UNKNOWN in text or "$" in re.sub(r"\$PORT\b|\$\{PORT\}", "", text)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from buildguard.definitions import NamedTuple, lazy_pattern
 from buildguard.errors import UsageError
-from buildguard.project import toml, yaml
+from buildguard.project import toml
 from buildguard.project.image_build import BuildInput, build_model
 from buildguard.project.image_model import CommandForm, ImageCommand, ImageModel
 from buildguard.project.start_command import CommandPlace, CommandText, combine
@@ -84,6 +84,8 @@ def read_procfile(data: bytes, path: str) -> CommandText | None:
 
 def read_app_yaml(data: bytes, path: str) -> CommandText | None:
     """The `entrypoint` of an app.yaml; None where it has none, or cannot be read."""
+    from buildguard.project import yaml
+
     try:
         node = yaml.read(data, path).get("entrypoint")
     except UsageError:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Sequence
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 from buildguard.definitions import lazy_pattern
-from buildguard.project import shell
 from buildguard.project.server_options import AS_MODULE, SERVERS
 from buildguard.project.start_command import (
     CommandPlace,
@@ -22,6 +22,9 @@ from buildguard.project.start_command import (
 )
 from buildguard.project.start_servers import apply_server
 from buildguard.project.start_wrappers import unwrap
+
+if TYPE_CHECKING:
+    from buildguard.project import shell
 
 _DEEPEST = 12
 _MOST_BEFORE = 20
@@ -39,6 +42,8 @@ _PYTHON_VALUES = frozenset({"-W", "-X", "--check-hash-based-pycs"})
 
 def parse_start(command: CommandText, context: StartContext) -> StartCommand:
     """What a command runs in the end; it is in exec form, as `combine` gives it."""
+    from buildguard.project import shell
+
     env = {name: value for name, value in context.env.items() if name != shell.PORT}
     return _StartRun(context._replace(env=env), command.place).follow(command.words)
 
@@ -178,6 +183,8 @@ class _StartRun:
 
     def _text(self, text: str, arguments: Sequence[str]) -> StartCommand:
         """The commands of a shell's text: the last one is what the container runs, those before it run first."""
+        from buildguard.project import shell
+
         self._expanded = True
         if len(text) > shell.LONGEST or "<<" in text:
             return self._undecided("the script is not followed")
@@ -202,6 +209,8 @@ class _StartRun:
 
     def _words(self, raw: Sequence[str], arguments: Sequence[str]) -> list[str]:
         """The words of a command; assignments before them hold for it, and from then on where it is nothing else."""
+        from buildguard.project import shell
+
         rest = list(raw)
         while rest and (pair := shell.assignment(rest[0])) is not None:
             self._env[pair[0]] = " ".join(shell.expand(pair[1], self._env, arguments))

@@ -11,7 +11,6 @@ from buildguard.project.image_build import knows_base
 from buildguard.project.image_reference import is_python as is_python_image
 from buildguard.project.start_command import StartContext, is_python, is_shell
 from buildguard.project.start_declarations import read_dockerfile
-from buildguard.project.start_parser import parse_start
 
 _PLACEHOLDER = lazy_pattern(r"\{\{|\{%|<%|\[%|@@\w")
 _INSTALL = lazy_pattern(r"\b(?:pip3?|pipx|uv\s+tool|uv\s+pip)\s+install\b(?P<words>[^\n;&|]*)")
@@ -34,6 +33,8 @@ def is_tool_image(data: bytes, build_args: Mapping[str, str], target: str = "") 
     declared = read_dockerfile(data, "", build_args, target)
     if declared is None or declared.command is None:
         return _installs_tools_only(data, build_args) or _starts_its_base(data, build_args, target)
+    from buildguard.project.start_parser import parse_start
+
     start = parse_start(declared.command, StartContext(declared.folder, declared.env))
     name = start.programs[-1].name if start.programs else ""
     runs_files = start.server or start.script or start.module or is_python(name) or is_shell(name)

@@ -5,12 +5,15 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
 from buildguard.definitions import lazy_pattern
 from buildguard.errors import UsageError
 from buildguard.project import image_reference, toml
 from buildguard.project.target import PythonVersion, Rank, VersionDeclaration, lowest, why_no_target
-from buildguard.project.yaml import Node
+
+if TYPE_CHECKING:
+    from buildguard.project.yaml import Node
 
 _IS_RANGE = lazy_pattern(r"[<>=~^!]")
 _CARET = lazy_pattern(r"\^\s*(\d+)(?:\.(\d+))?(?:\.(\d+))?")

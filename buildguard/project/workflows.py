@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
 
 from buildguard.definitions import lazy_pattern
-from buildguard.project import yaml
-from buildguard.project.declared_builds import DeclaredBuild, UnusableBuildError, path_inside
-from buildguard.project.yaml import InvalidYamlError, Node
+from buildguard.project.yaml import Node
+
+if TYPE_CHECKING:
+    from buildguard.project.declared_builds import DeclaredBuild
+    from buildguard.project.yaml import Node
 
 ACTION = b"docker/build-push-action"
 _NAME = lazy_pattern(rb"(?:^|/)\.github/workflows/[^/]+\.ya?ml$")
@@ -25,6 +28,11 @@ def is_workflow(path: bytes) -> bool:
 
 def builds(files: Mapping[str, bytes]) -> tuple[list[DeclaredBuild], list[str]]:
     """Every image that some workflows build of the checkout, and notes on files that could not be read."""
+    if not files:
+        return [], []
+    from buildguard.project import yaml
+    from buildguard.project.yaml import InvalidYamlError
+
     images: dict[DeclaredBuild, None] = {}
     notes: list[str] = []
     for file, data in sorted(files.items()):
@@ -41,6 +49,9 @@ def builds(files: Mapping[str, bytes]) -> tuple[list[DeclaredBuild], list[str]]:
 
 
 def _of_job(job: Node, file: str) -> Iterator[DeclaredBuild]:
+    from buildguard.project.declared_builds import UnusableBuildError
+    from buildguard.project.yaml import Node
+
     steps = job.get("steps")
     listed = steps.items() if steps is not None else []
     if any(_checks_out_elsewhere(step) for step in listed):
@@ -89,6 +100,8 @@ def _flat(name: str, item: Node) -> Iterator[tuple[str, str]]:
 
 
 def _build(settings: Node, matrix: Mapping[str, str], place: str) -> DeclaredBuild:
+    from buildguard.project.declared_builds import DeclaredBuild, path_inside
+
     def text(name: str, otherwise: str = "") -> str:
         node = settings.get(name)
         raw = _WORKSPACE.sub("", node.text()) if node is not None else ""

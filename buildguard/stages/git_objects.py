@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from itertools import groupby
 
 from buildguard.diagnostic import UnreadableFile, display_path
 from buildguard.stages.content_cache import ContentCache
 from buildguard.stages.stage import KINDS, Entry, EntryKind, Stage, resolve_link
 from buildguard.system import git
-from buildguard.system.git_reader import DAMAGED
+from buildguard.system.git_reader import DAMAGED, ObjectReader
 
 
 class GitStage:
@@ -31,10 +32,23 @@ class GitStage:
         self.closed: list[bytes] = []  # submodules whose commit is not here
         self.damaged: dict[bytes, str] = {}
         self._kept: ContentCache | None = None
+        self._idle: dict[git.Repository, list[ObjectReader]] | None = None
 
     def keep_contents(self) -> None:
         """Read each small blob once from here on; for a run that asks for the same ones again and again."""
         self._kept = self._kept or ContentCache()
+
+    @contextmanager
+    def keeping_readers(self) -> Iterator[None]:
+        """Have git read all objects in one process, as long as no two threads read at once."""
+        idle: dict[git.Repository, list[ObjectReader]] = {}
+        self._idle = idle
+        try:
+            yield
+        finally:
+            self._idle = None
+            for reader in (reader for readers in idle.values() for reader in readers):
+                reader.close()
 
     def entries(self) -> list[Entry]:
         """The rows of the index, or of the commit, submodules opened where their commit is here."""
@@ -56,7 +70,7 @@ class GitStage:
             batch = list(group)
             known = {row.oid: self._kept.get(row.oid) for row in batch} if self._kept else {}
             kept = {oid: content for oid, content in known.items() if content is not None}
-            fresh = home.blobs([row.oid for row in batch if row.oid not in kept])
+            fresh = self._read(home, [row.oid for row in batch if row.oid not in kept])
             for row in batch:
                 blob: bytes | UnreadableFile = kept[row.oid] if row.oid in kept else next(fresh)
                 if isinstance(blob, UnreadableFile) and blob.damaged:
@@ -64,6 +78,27 @@ class GitStage:
                 if self._kept:
                     self._kept.keep(row.oid, blob)
                 yield row, blob
+
+    def _read(self, home: git.Repository, oids: Sequence[str]) -> Iterator[bytes | UnreadableFile]:
+        """The content of each blob; the process that was asked is left to the next one, unless an answer is still due."""
+        if self._idle is None or not oids:
+            yield from home.blobs(oids)
+            return
+        idle = self._idle.setdefault(home, [])
+        try:
+            reader = idle.pop()
+        except IndexError:  # none yet, or other threads have them
+            reader = home.reader()
+        due = len(oids)
+        try:
+            for blob in reader.blobs(oids):
+                due -= 1
+                yield blob
+        finally:
+            if due or self._idle is None:
+                reader.close()
+            else:
+                idle.append(reader)
 
     def notes(self) -> list[str]:
         """Submodules whose commit is not here, and what git would read in place of the objects."""

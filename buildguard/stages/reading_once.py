@@ -19,4 +19,7 @@ def reading_once(stage: Stage) -> Iterator[None]:
         return
     if isinstance(stage, GitStage):
         stage.keep_contents()
+        with stage.keeping_readers():
+            yield
+        return
     yield

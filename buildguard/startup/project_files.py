@@ -11,10 +11,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from enum import StrEnum
 
 from buildguard.errors import GuardError, UnprovenError
-from buildguard.project.ignore import docker, gcloud
+from buildguard.project.ignore import docker
 from buildguard.project.ignore.rules import IgnoreRule
 from buildguard.project.target import Certainty, ImageService
-from buildguard.stages.lfs import parse_pointer
 from buildguard.stages.stage import Entry, EntryKind, Stage
 from buildguard.system import git
 
@@ -182,6 +181,8 @@ class _UploadRules:
 
     def __init__(self, files: ProjectFileTree, folder: str) -> None:
         """Raises UnprovenError where gcloud itself fails on the files."""
+        from buildguard.project.ignore import gcloud
+
         self._files = files
         self._start = f"{folder}/" if folder else ""
         self._rules = gcloud.GcloudIgnoreRules(lambda name: files.read(f"{self._start}{name}"), has_git=not folder)
@@ -218,10 +219,14 @@ class SentFiles:
 
     def _has_own_rules(self) -> bool:
         """Whether the folder of the context has rules for gcloud, and no build file builds it from elsewhere."""
+        from buildguard.project.ignore import gcloud
+
         is_built = self._service.basis.known is Certainty.DECLARED and self.files.sender is not BuildSender.UNKNOWN
         return not is_built and self.files.is_file(posixpath.join(self.context, gcloud.FILE))
 
     def _gcloud_rules(self, folder: str) -> _UploadRules | None:
+        from buildguard.project.ignore import gcloud
+
         is_used = self.files.is_file(posixpath.join(folder, gcloud.FILE)) or self.files.sender is BuildSender.SUBMIT
         if not is_used and not (folder and self._service.from_source):
             return None
@@ -263,6 +268,8 @@ class SentFiles:
 
 def _lfs_pointers(files: ProjectFileTree) -> frozenset[str]:
     """The files that attributes give to LFS and whose content, as it is sent, is a pointer."""
+    from buildguard.stages.lfs import parse_pointer
+
     attributes = files.named(_is_attributes)
     patterns = [pattern for path in attributes for pattern in _lfs_patterns(files.read(path) or b"")]
     paths = [path for path in files.below("") if _matches(path, patterns)] if patterns else []

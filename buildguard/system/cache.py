@@ -87,6 +87,11 @@ class Cache:
             self._damaged(error)
             return {}
 
+    @property
+    def keeps(self) -> bool:
+        """Whether what is stored is there for the next run."""
+        return self._db is not None and self._writable
+
     def is_empty(self) -> bool:
         """Whether there is nothing to be found, so that nothing need be looked up."""
         import sqlite3

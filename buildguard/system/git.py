@@ -36,6 +36,8 @@ _CLOSED = b"warning: could not open directory '"
 _UNTRACKED = ("ls-files", "-o", "--exclude-standard", "-z")
 _UNMARKED = frozenset((b"H", b"M"))  # as git tags a file, and one in conflict
 _NO_RENAMES = ("--name-only", "--no-renames", "-z")
+_INDEX = ("ls-files", "-s", "-z")
+_STAGED = ("diff-index", "--cached", *_NO_RENAMES, "--ignore-submodules=none")
 
 
 class WorktreeListing:
@@ -213,11 +215,22 @@ class Repository(NamedTuple):
 
     # ------------------------------------------------------------------------------------------ the index
 
+    def begin_staged(self) -> None:
+        """Have git list the index, and what is staged in it, while the caller gets ready for that."""
+        self.folder.begin(*_INDEX)
+        if self.head:
+            self.folder.begin(*_STAGED, self.head)
+
     def index_rows(self) -> list[GitEntry]:
         """The rows of the index, each path once (a path in conflict has several; the last counts)."""
-        listed = _rows(self.folder.ask("ls-files", "-s", "-z"))
+        listed = _rows(self.folder.ask(*_INDEX))
         _refuse_unsafe_rows(listed)
-        return list({row.path: row for row in map(_index_row, listed)}.values())
+        rows: dict[bytes, GitEntry] = {}
+        for row in listed:  # "<mode> <oid> <stage>\t<path>"
+            head, _, path = row.partition(b"\t")
+            mode, oid, _stage = head.decode("ascii").split(" ")
+            rows[path] = GitEntry(path, mode, oid)
+        return [*rows.values()]
 
     def conflicts(self) -> list[bytes]:
         """Paths that the index holds in several versions."""
@@ -232,7 +245,7 @@ class Repository(NamedTuple):
         """Paths that the next commit adds or changes against HEAD (in a first commit: all of the index)."""
         if not self.head:
             return [row.path for row in self.index_rows()]
-        return _rows(self.folder.ask("diff-index", "--cached", *_NO_RENAMES, "--ignore-submodules=none", self.head))
+        return _rows(self.folder.ask(*_STAGED, self.head))
 
     # ------------------------------------------------------------------------------------------ the working tree
 
@@ -334,9 +347,3 @@ def _refuse_unsafe_rows(rows: Sequence[bytes]) -> None:
     refuse_unsafe_paths(paths, "the index")
     settled = [path for row, path in zip(rows, paths, strict=True) if row[-len(path) - 2 : -len(path)] == b"0\t"]
     refuse_overlaps(settled, "the index")
-
-
-def _index_row(row: bytes) -> GitEntry:
-    head, path = row.split(b"\t", 1)
-    mode, oid, _stage = head.decode("ascii").split()
-    return GitEntry(path, mode, oid)

@@ -93,10 +93,20 @@ class GitDir:
         self.parts = parts
         self._folder: Path | None = None
         self._settings: dict[str, str] | None = None
+        self._begun: dict[tuple[str, ...], subprocess.Popen[bytes]] = {}
+
+    def begin(self, *args: str) -> None:
+        """Start a command that will be asked; git works while the caller does something else."""
+        self._begun[args] = self.start(*args)
 
     def ask(self, *args: str, stdin: bytes = b"") -> bytes:
         """Run one git command through our folder and return its stdout; raises UnprovenError with git's own words."""
-        done = git_wait.run(self._argv(args), cwd=self.parts.top, env=self._environment(), stdin=stdin)
+        begun = self._begun.pop(args, None) if not stdin else None
+        if begun is None:
+            done = git_wait.run(self._argv(args), cwd=self.parts.top, env=self._environment(), stdin=stdin)
+        else:
+            stdout, stderr = git_wait.finish(begun, self.parts.top)
+            done = process.ProcessResult(args, begun.returncode, stdout, stderr)
         return _stdout(done, args)
 
     def succeeds(self, *args: str) -> bool:

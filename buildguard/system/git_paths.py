@@ -8,7 +8,6 @@ from itertools import pairwise
 from buildguard.definitions import lazy_pattern
 from buildguard.diagnostic import display_path
 from buildguard.errors import UnprovenError
-from buildguard.remote.manifest_rows import LONGEST_NAME, trouble_with
 
 _HIDDEN = rb"(?:\xe2\x80[\x8c-\x8f\xaa-\xae]|\xe2\x81[\xaa-\xaf]|\xef\xbb\xbf)*"  # what HFS+ leaves out of a name
 # `.git` as Linux, HFS+ and NTFS read it, each of which git refuses to check out
@@ -16,18 +15,21 @@ _GIT_FOLDER = (
     _HIDDEN + _HIDDEN.join((rb"\.", b"[gG]", b"[iI]", b"[tT]")) + _HIDDEN + rb"[. ]*(?::[^/\0]*)?|[gG][iI][tT]~1[. ]*"
 )
 _IN_GIT = lazy_pattern(rb"[\0/](?:" + _GIT_FOLDER + rb")(?=[/\0])")
+_SURELY_SHORT = 255  # of a path: each of its names is that short, too
 _ODD = lazy_pattern(rb"[\0/](?:\.{0,2}|" + _GIT_FOLDER + rb")[/\0]")
 
 
 def refuse_unsafe_paths(paths: Collection[bytes], place: str) -> None:
     """Raise UnprovenError where a path leads out of its root or into `.git`; `place` is what holds it, for the message."""
-    if paths and (_ODD.search(b"\0%b\0" % b"\0".join(paths)) or max(map(len, paths)) > LONGEST_NAME):
+    if paths and (_ODD.search(b"\0%b\0" % b"\0".join(paths)) or max(map(len, paths)) > _SURELY_SHORT):
         for path in paths:
             if why := _trouble_with(path):
                 raise UnprovenError(f"{place} holds '{display_path(path)}': {why}")
 
 
 def _trouble_with(path: bytes) -> str:
+    from buildguard.remote.manifest_rows import trouble_with
+
     if _IN_GIT.search(b"\0%b\0" % path):
         return "a path into a folder that git takes for its own (.git)"
     return trouble_with(path)

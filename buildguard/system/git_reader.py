@@ -75,7 +75,14 @@ class ObjectReader:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self._stop()
+        self.close()
+
+    def close(self) -> None:
+        """End the process; whoever reads more after that starts another one."""
+        if self._child is not None:
+            self._output.close()
+            process.stop(self._child)
+            self._child = None
 
     def blobs(self, oids: Sequence[str]) -> Iterator[bytes | UnreadableFile]:
         """The content of each blob, in order."""
@@ -221,7 +228,7 @@ class ObjectReader:
         if child.stdin is not None:
             child.stdin.close()
         words = child.stderr.read()
-        self._stop()
+        self.close()
         if oid.encode("ascii") in words:
             return DAMAGED
         raise UnprovenError(f"git cat-file ended before its answer was whole: {process.last_line(words)}")
@@ -233,12 +240,6 @@ class ObjectReader:
             pipe = TimedPipe(self._child.stdout.fileno(), self._folder.parts.top)
             self._output = io.BufferedReader(pipe, 1 << 18)
         return self._child
-
-    def _stop(self) -> None:
-        if self._child is not None:
-            self._output.close()
-            process.stop(self._child)
-            self._child = None
 
 
 def _refuse_names(rows: Sequence[tuple[str, bytes, str]], prefix: bytes, commit: str) -> None:

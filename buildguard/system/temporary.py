@@ -19,6 +19,7 @@ from buildguard.system import owner as owners
 from buildguard.system.owner import Life
 
 _MARK = "buildguard-"
+_IN_NAME = _MARK.encode()
 _NAME = lazy_pattern(rf"(?:\.(?s:.+)\.)?{_MARK}(?P<owner>{owners.PATTERN})-[0-9a-z_]{{8}}")
 _FOREIGN_SECONDS = 24 * 3600.0  # what is not of here is not ours to judge before that
 _LONGEST_NAME = 100
@@ -99,7 +100,7 @@ def _sweep_once(folder: bytes) -> None:
     """Remove what dead runs of this user left in a folder."""
     with suppress(OSError), os.scandir(folder) as entries:
         for entry in entries:
-            name = _NAME.fullmatch(os.fsdecode(entry.name))
+            name = _NAME.fullmatch(os.fsdecode(entry.name)) if _IN_NAME in entry.name else None
             if name is not None and _is_orphan(name["owner"], entry.stat(follow_symlinks=False)):
                 if entry.is_dir(follow_symlinks=False):
                     _remove(entry.path)

@@ -15,12 +15,10 @@ from buildguard.cli.render.styling import style, unstyle
 from buildguard.codes import CODES
 from buildguard.definitions import NamedTuple
 from buildguard.diagnostic import Diagnostic, Severity, Unproven, count, escape_text, shorten_digests, unproven_line
-from buildguard.engines.miss_rates import miss_rate
-from buildguard.project.snippets.unchecked import UncheckedKind, UncheckedPython
-from buildguard.stages.snapshot import StageKind
 
 if TYPE_CHECKING:
     from buildguard.compare.chain import Chain
+    from buildguard.project.snippets.unchecked import UncheckedKind, UncheckedPython
 
 _NOTES = 10
 _FEW = 5
@@ -142,6 +140,8 @@ def _not_checked(report: CheckReport, layout: TextLayout) -> Iterator[str]:
 
 def _counted(kind: UncheckedKind, items: Sequence[UncheckedPython]) -> str:
     """How many of a kind, and what the names of templates and archives end with."""
+    from buildguard.project.snippets.unchecked import UncheckedKind
+
     suffixes = sorted({item.suffix for item in items if item.suffix})
     shown = f" ({', '.join(suffixes)})" if kind in {UncheckedKind.TEMPLATE, UncheckedKind.ARCHIVE} else ""
     return f"{count(len(items), kind)}{shown}"
@@ -278,6 +278,8 @@ def target_line(row: TargetRow) -> str:
 
 def _miss_rate(row: TargetRow) -> str:
     """How often such a prediction lets a faulty program pass."""
+    from buildguard.engines.miss_rates import miss_rate
+
     rate = miss_rate(row.python)
     return f" ({rate.words})" if rate is not None else ""
 
@@ -285,6 +287,7 @@ def _miss_rate(row: TargetRow) -> str:
 def _chain(report: CheckReport, chain: Chain) -> list[str]:
     """Where the bytes went before they were compiled, and whether they are the same there."""
     from buildguard.cli.render.diff import verdict
+    from buildguard.stages.snapshot import StageKind
 
     stages = " → ".join(escape_text(shorten_digests(snapshot.stage)) for snapshot in chain.snapshots)
     words = ""

@@ -10,11 +10,12 @@ import base64
 import hashlib
 import io
 import os
+import posixpath
 import tarfile
 import threading
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from typing import Any
@@ -256,18 +257,15 @@ class CloudBuildEmulator:
             return 0
         bucket, _, folder = objects.location.removeprefix("gs://").partition("/")
         location = folder.replace("$BUILD_ID", build.id).strip("/")
-        count = 0
-        with tarfile.open(fileobj=io.BytesIO(b"".join(local_build.files()))) as tar:
-            for member in tar:
-                name = member.name.removeprefix("workspace/")
-                is_named = any(fnmatchcase(name, pattern) for pattern in objects.paths)
-                if member.isfile() and is_named and count < _MOST_OBJECTS:
-                    target = "/".join(part for part in (location, name.rpartition("/")[2]) if part)
-                    content = tar.extractfile(member)
-                    assert content is not None
-                    self._buckets.put(bucket, target, content.read(), "application/octet-stream", None)
-                    count += 1
-        return count
+        named: dict[str, bytes] = {}
+        for folder in dict.fromkeys(map(_literal_folder, objects.paths)):
+            for name, data in _files_below(local_build, folder):
+                if any(fnmatchcase(name, pattern) for pattern in objects.paths) and len(named) < _MOST_OBJECTS:
+                    named[name] = data
+        for name, data in named.items():
+            target = "/".join(part for part in (location, name.rpartition("/")[2]) if part)
+            self._buckets.put(bucket, target, data, "application/octet-stream", None)
+        return len(named)
 
     def _write_log(self, build: cb.Build, log: list[str]) -> None:
         bucket, _, folder = build.logs_bucket.removeprefix("gs://").partition("/")
@@ -304,6 +302,30 @@ class CloudBuildEmulator:
     def _change(self, identity: str, change: Callable[[cb.Build], object]) -> None:
         with self._lock:
             change(self._builds[identity])
+
+
+def _literal_folder(pattern: str) -> str:
+    """The folder of the workspace that whatever fits a pattern is in; empty for the workspace itself."""
+    plain = pattern[: min((at for at in map(pattern.find, "*?[") if at >= 0), default=len(pattern))]
+    folder = plain.rpartition("/")[0]
+    return folder if folder == posixpath.normpath(folder) and not folder.startswith(("/", "..")) else ""
+
+
+def _files_below(local_build: run_steps.LocalBuild, folder: str) -> Iterator[tuple[str, bytes]]:
+    """The files in a folder of a build's workspace, each with its path there."""
+    above = folder.rpartition("/")[0]
+    try:
+        data = b"".join(local_build.files(folder))
+    except UnprovenError as error:
+        if folder and error.reason is Reason.NOT_FOUND:
+            return
+        raise
+    with tarfile.open(fileobj=io.BytesIO(data)) as tar:
+        for member in tar:
+            name = posixpath.join(above, member.name) if folder else member.name.removeprefix("workspace/")
+            content = tar.extractfile(member) if member.isfile() else None
+            if content is not None:
+                yield name, content.read()
 
 
 def _begin(build: cb.Build) -> None:

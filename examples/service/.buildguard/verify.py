@@ -7,7 +7,7 @@ by the manifest in the archive. Nothing that it looks at is imported or run. Fin
 not be looked at with 3.
 
 version: 0.1.0
-digest: sha256:bc29ccc23e5c6417533a558a310fe6f752d070edc7d8b9a099737bdda9e4c563
+digest: sha256:f9a1524cab801b64c5affbae0bdfbde6bd484ee3d57958eb0a94df5c12aa7989
     (SHA-256 of everything below the line of equals signs)
 """
 
@@ -1110,21 +1110,68 @@ def _json(value: object) -> str:
 MODULES = {
     'buildguard.definitions': r'''from __future__ import annotations
 import re
-from collections import namedtuple
+import sys
+from collections import _tuplegetter, namedtuple
 from typing import TYPE_CHECKING, Any, AnyStr, cast
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from typing import NamedTuple
 else:
+    _FEW = 20
+    class _Record(tuple):
+        __slots__ = ()
+        _fields = ()
+        @classmethod
+        def _make(cls, values: Iterable[Any]) -> Any:
+            record = tuple.__new__(cls, values)
+            if len(record) != len(cls._fields):
+                raise TypeError(f"{cls.__name__} has other fields than these")
+            return record
+        def _replace(self, /, **changes: Any) -> Any:
+            record = self._make(map(changes.pop, self._fields, self))
+            if changes:
+                raise ValueError(f"Got unexpected field names: {list(changes)!r}")
+            return record
+        __replace__ = _replace
+        def _asdict(self) -> dict[str, Any]:
+            return {field: getattr(self, field) for field in self._fields}
+        def __repr__(self) -> str:
+            values = ", ".join(f"{field}={getattr(self, field)!r}" for field in self._fields)
+            return f"{type(self).__name__}({values})"
+        def __getnewargs__(self) -> tuple[Any, ...]:
+            return tuple(self)
     class _RecordType(type):
         def __new__(cls, name: str, bases: tuple[type, ...], body: dict[str, Any]) -> type:
             if not bases:
                 return super().__new__(cls, name, bases, body)
-            types = body.pop("__annotations__")
-            defaults = [body.pop(field) for field in types if field in body]
-            record = namedtuple(name, types, defaults=defaults, module=body.pop("__module__"))
-            record.__annotations__ = record.__new__.__annotations__ = types
-            for key, value in body.items():
-                setattr(record, key, value)
+            types = body["__annotations__"]
+            fields = tuple(map(sys.intern, types))
+            defaults = {field: body.pop(field) for field in fields if field in body}
+            made = 0
+            def first(subclass: type, /, *args: Any, **values: Any) -> Any:
+                nonlocal made
+                made += 1
+                rest = fields[len(args) :]
+                if made <= _FEW and len(args) <= len(fields) and values.keys() <= {*rest}:
+                    given = {**defaults, **values}
+                    if given.keys() >= {*rest}:
+                        return tuple.__new__(subclass, (*args, *[given[field] for field in rest]))
+                compiled = namedtuple(name, fields, defaults=defaults.values(), module=record.__module__)
+                record.__new__ = staticmethod(new := compiled.__new__)
+                return new(subclass, *args, **values)
+            record = type(
+                name,
+                (_Record,),
+                {
+                    "__slots__": (),
+                    **{field: _tuplegetter(at, "") for at, field in enumerate(fields)},
+                    "_fields": fields,
+                    "__match_args__": fields,
+                    "_field_defaults": defaults,
+                    "__new__": first,
+                    **body,
+                },
+            )
             return record
     class NamedTuple(metaclass=_RecordType):
         pass
@@ -1600,6 +1647,7 @@ import posixpath
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from buildguard.definitions import NamedTuple, lazy_pattern
 _COMPILED = lazy_pattern(r"\.(?:(?:cpython|pypy)-?\d+[\w-]*\.|abi3\.)?(?:so|pyd)\Z")
+_COMPILED_ENDINGS = ("so", "pyd")
 _MODULE_SUFFIXES = (".py", ".pyc")
 class ModuleKind(StrEnum):
     PACKAGE = "package"
@@ -1634,14 +1682,16 @@ class FileTree:
             self._add(path)
     def _add(self, path: str) -> None:
         while path not in {"", "/"}:
-            folder, name = posixpath.split(path)
-            children = self._children.setdefault(folder, set())
-            if name in children:
-                return
-            children.add(name)
-            match = _COMPILED.search(name)
+            folder, slash, name = path.rpartition("/")
+            folder = folder or slash
+            match = _COMPILED.search(name) if name.endswith(_COMPILED_ENDINGS) else None
             if match is not None:
                 self._compiled.add(posixpath.join(folder, name[: match.start()]))
+            children = self._children.get(folder)
+            if children is not None:
+                children.add(name)
+                return
+            self._children[folder] = {name}
             path = folder
     def has_folder(self, path: str) -> bool:
         return path in self._children
@@ -2510,15 +2560,17 @@ class OwnImportJudge:
 import posixpath
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING
 from buildguard.definitions import NamedTuple
 from buildguard.imports.circles import CircularImport, find_circles
-from buildguard.imports.faults import FaultKind, ImportContext, ImportFault
 from buildguard.imports.finder import FileTree, ModuleKind, ModuleLocation
 from buildguard.imports.import_graph import ImportGraph, ReachedModule
 from buildguard.imports.names import LoadedModule
 from buildguard.imports.own_imports import OpenImport, OwnImportJudge, OwnImports
 from buildguard.imports.program import folders_above, home_of
 from buildguard.imports.resolver import ModuleResolver, SearchPath
+if TYPE_CHECKING:
+    from buildguard.imports.faults import ImportContext, ImportFault
 _MOST_MEMBERS = 8
 class _Group(NamedTuple):
     modules: tuple[LoadedModule, ...]
@@ -2530,7 +2582,7 @@ class LooseReader:
         self._context = context
     def read(self, files: Iterable[str], is_asked: Callable[[str], bool], *, certain: bool) -> OwnImports:
         groups: dict[str, list[LoadedModule]] = defaultdict(list)
-        for file in files:
+        for file in files if certain else filter(is_asked, files):
             home, name = home_of(file, self._tree)
             kind = ModuleKind.PACKAGE if file.endswith("/__init__.py") else ModuleKind.MODULE
             folders = (removesuffix(file, "/__init__.py"),) if kind is ModuleKind.PACKAGE else ()
@@ -2583,6 +2635,7 @@ class LooseReader:
         result = judge.result({})
         return result._replace(faults=tuple(fault for fault in result.faults if not self._is_loose(fault, folders)))
     def _is_loose(self, fault: ImportFault, folders: tuple[str, ...]) -> bool:
+        from buildguard.imports.faults import FaultKind
         if fault.row.level:
             return fault.kind in {FaultKind.BEYOND, FaultKind.NO_PACKAGE}
         top = fault.detail if fault.kind is FaultKind.OTHER_CASE and "." not in fault.name else fault.row.module
@@ -2602,6 +2655,7 @@ class LooseReader:
             ):
                 yield circle
 def _to_judge_again(first: OwnImports, modules: tuple[LoadedModule, ...]) -> tuple[LoadedModule, ...]:
+    from buildguard.imports.faults import FaultKind
     if any(fault.kind is FaultKind.CIRCULAR for fault in first.faults):
         return modules
     files = {fault.module.location.file for fault in first.faults}
@@ -2741,18 +2795,21 @@ class UnknownPackages:
 ''',
     'buildguard.imports.project_imports': r'''from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
 from buildguard.codes import Code
 from buildguard.definitions import NamedTuple
 from buildguard.diagnostic import Finding, Range, Severity
 from buildguard.imports import standard_names
-from buildguard.imports.doubts import DoubtFinder, ProjectTexts
 from buildguard.imports.execution import is_guarded
-from buildguard.imports.faults import ImportContext, ImportFault, describe
 from buildguard.imports.own_imports import OpenImport, OutsideImport, OwnImports, ProgramReader
 from buildguard.imports.program import StartedProgram, is_test, sources_of
 from buildguard.imports.records import FileReach, Guard, ProjectImports, UndecidedImport
-from buildguard.imports.third_party import PackageAnswer, PackagePresence, PackageSource
+from buildguard.imports.third_party import PackagePresence
 from buildguard.imports.unreached import LooseReader
+if TYPE_CHECKING:
+    from buildguard.imports.doubts import ProjectTexts
+    from buildguard.imports.faults import ImportContext, ImportFault
+    from buildguard.imports.third_party import PackageAnswer, PackageSource
 _ABSENT = frozenset({PackagePresence.MISSING, PackagePresence.DEVELOPMENT})
 class ProgramSubject(NamedTuple):
     program: StartedProgram
@@ -2788,6 +2845,7 @@ def _strongest(located: Iterable[tuple[str, Finding]]) -> dict[str, tuple[Findin
     return {path: tuple(of_file.values()) for path, of_file in kept.items()}
 class _ProgramJudge:
     def __init__(self, subject: ProgramSubject, packages: PackageSource | None) -> None:
+        from buildguard.imports.doubts import DoubtFinder
         program, context, texts = subject
         self.findings: list[tuple[str, Finding]] = []
         self.undecided: list[UndecidedImport] = []
@@ -2809,7 +2867,9 @@ class _ProgramJudge:
         certain = not self._program.starts and follows_starts
         def is_asked(file: str) -> bool:
             return asked is None or self._origin(file) in asked
-        files = sources_of(self._program.tree, lambda path: path not in reached and not is_test(path))
+        def is_left(path: str) -> bool:
+            return (certain or asked is None or path in asked) and path not in reached and not is_test(path)
+        files = sources_of(self._program.tree, is_left)
         reader = LooseReader(self._program.tree, self._program.roots, self._context)
         self._take(reader.read(files, is_asked, certain=certain))
         for file in filter(is_asked, files):
@@ -2826,6 +2886,7 @@ class _ProgramJudge:
     def _leave_open(self, item: OpenImport, reason: str) -> None:
         self.undecided.append(UndecidedImport(self._origin(item.file), item.line, reason, item.certain))
     def _take_fault(self, fault: ImportFault) -> None:
+        from buildguard.imports.faults import describe
         doubt = self._doubts.find(fault)
         if doubt:
             self._leave_open(_open_import(fault), doubt)

@@ -19,6 +19,7 @@ import pytest
 import requests
 from google.cloud.devtools import cloudbuild_v1 as cb
 
+from buildguard.docker.run_steps import LocalBuild
 from buildguard.errors import UnprovenError, UsageError
 from buildguard.gcp import auth
 from buildguard.gcp.cloud_build import BuildStatus, CloudBuildClient, source_of
@@ -217,6 +218,32 @@ def test_artifacts_come_only_of_builds_that_succeed(emulator: Callable[..., Emul
 
     assert made.storage.buckets.names(BUCKET, "reports/") == [f"reports/{good.id}/a.json"]
     assert bad.status == "FAILURE"
+
+
+def test_artifacts_are_read_from_the_folders_that_their_paths_name(
+    emulator: Callable[..., Emulator], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[str] = []
+    files = LocalBuild.files
+
+    def noted(build: LocalBuild, folder: str = "") -> Iterator[bytes]:
+        read.append(folder)
+        return files(build, folder)
+
+    monkeypatch.setattr(LocalBuild, "files", noted)
+    made = emulator()
+    paths = ["out/deep/*.json", "out/deep/b*", "lost/*", "out/[ab].txt"]
+    artifacts = {"objects": {"location": f"gs://{BUCKET}/reports", "paths": paths}}
+    script = (
+        "mkdir -p out/deep/below; cd out; touch a.txt c.txt deep/a.json deep/b.txt deep/c.txt deep/below/d.json a.json"
+    )
+
+    seen = _built({"steps": [_sh(script)], "artifacts": artifacts})
+
+    assert seen.status == "SUCCESS"
+    found = made.storage.buckets.names(BUCKET, "reports/")
+    assert sorted(found) == [f"reports/{name}" for name in ("a.json", "a.txt", "b.txt", "d.json")]
+    assert sorted(read) == ["lost", "out", "out/deep"]
 
 
 # ------------------------------------------------------------------------------------------ faults of the service

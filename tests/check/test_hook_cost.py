@@ -1,0 +1,136 @@
+"""What a hook costs, counted: the modules that it loads, the files that it opens and the processes that it starts.
+
+Counted and not timed, so that a change shows here however busy the machine is. Whoever raises a number measures first:
+`python -m bench --only hook`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from tests.conftest import Project, untraced
+
+pytestmark = pytest.mark.interpreters
+
+_COUNTED = """
+import os, sys
+words, opened = [], []
+def note(event, values):
+    if event == "subprocess.Popen":
+        words.append(values[1])
+    elif event == "open" and isinstance(values[0], (str, bytes)):
+        opened.append(os.fsdecode(values[0]))
+sys.addaudithook(note)
+from buildguard.cli.main import main
+sys.argv = ["buildguard", "check", "--staged", "--proof", "predicted"]
+status = None
+try:
+    main()
+except SystemExit as ended:
+    status = ended.code
+import json
+print(json.dumps([status, words, opened, sorted(sys.modules)]), file=sys.stderr)
+"""
+_DOCKERFILE = f'FROM python:3.{sys.version_info.minor}-slim\\nWORKDIR /srv\\nCOPY . .\\nCMD ["python", "main.py"]\\n'
+_FILES = {"Dockerfile": _DOCKERFILE.replace("\\n", "\n"), "main.py": "import helpers\n", "helpers.py": "x = 1\n"}
+_MODULES = 150  # of ours
+_OPENED = 35  # beside bytecode
+_LIBRARY = 130  # of Python, those of its start among them
+_NEEDLESS = (
+    "click",
+    "tomllib",
+    "argparse",
+    "tempfile",
+    "logging",
+    "importlib.metadata",
+    "buildguard.cli.commands",
+    "buildguard.project.buildpacks",
+    "buildguard.project.cloudbuild.reader",
+    "buildguard.check.snippets",
+    "buildguard.check.startup",
+    "buildguard.docker.client",
+    "buildguard.stages.manifest",
+    "buildguard.fstrings.rules",
+)
+
+
+class HookCost(NamedTuple):
+    """What one hook did: the words of each process, the files that it opened beside modules, and the modules."""
+
+    status: int
+    processes: list[list[str]]
+    files: list[str]
+    modules: list[str]
+
+
+def _cost(project: Project) -> HookCost:
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", _COUNTED],
+        cwd=project.path,
+        # what other runs left in /tmp is looked at, too
+        env={**os.environ, **project.env, "TMPDIR": str(project.path.parent), "PYTHONDONTWRITEBYTECODE": ""},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    status, processes, opened, modules = json.loads(done.stderr.splitlines()[-1])
+    files = [file for file in opened if not file.endswith(".pyc") and not file.startswith("/proc/")]
+    return HookCost(status, processes, files, modules)
+
+
+def _staged(project: Project, files: Mapping[str, str]) -> HookCost:
+    project.write(files)
+    project.git("add", "--all")
+    return _cost(project)
+
+
+def _git_commands(cost: HookCost) -> list[str]:
+    names = {"rev-parse", "ls-files", "diff-index", "cat-file"}
+    asked = [words for words in cost.processes if Path(words[0]).name == "git"]
+    return [next(word for word in words if word in names) for words in asked]
+
+
+@untraced
+def test_a_hook_starts_four_of_git_and_one_interpreter(repository: Callable[..., Project]) -> None:
+    project = repository(_FILES)
+
+    cost = _staged(project, {"helpers.py": "import os\nx = os.sep\n"})
+
+    assert cost.status == 0
+    assert sorted(_git_commands(cost)) == ["cat-file", "diff-index", "ls-files", "rev-parse"]
+    assert len(cost.processes) == 5
+
+
+@untraced
+def test_a_hook_loads_no_module_that_one_file_does_not_need(repository: Callable[..., Project]) -> None:
+    project = repository(_FILES)
+    _staged(project, {"helpers.py": "x = 2\n"})
+
+    cost = _staged(project, {"helpers.py": "import os\nx = os.sep\n"})
+
+    ours = [name for name in cost.modules if name.split(".")[0] == "buildguard"]
+    assert cost.status == 0
+    assert [name for name in _NEEDLESS if name in cost.modules] == []
+    assert len(ours) <= _MODULES
+    assert len(cost.modules) - len(ours) <= _LIBRARY
+
+
+@untraced
+def test_a_hook_opens_as_many_files_whatever_the_size_of_the_repository(repository: Callable[..., Project]) -> None:
+    small = repository(_FILES)
+    few = _staged(small, {"helpers.py": "x = 2\n"})
+    small.commit({f"other/m{number}.py": f"x = {number}\n" for number in range(400)})
+
+    many = _staged(small, {"helpers.py": "x = 3\n"})
+
+    assert len(many.files) <= len(few.files) <= _OPENED
+    assert len(many.processes) == len(few.processes)
+    assert {*many.modules} <= {*few.modules}
