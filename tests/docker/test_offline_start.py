@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import socket
+import subprocess
+import sys
 import threading
 from contextlib import closing
 from typing import TYPE_CHECKING
@@ -86,7 +89,18 @@ def test_the_probe_names_listeners_and_asks_over_http() -> None:
         assert start_probe.ask(port, "/") == (None, True)
         thread.join()
     assert start_probe.ask(port, "/") == (None, False)
-    assert start_probe.ticks() > 0
+
+
+@pytest.mark.interpreters
+def test_the_probe_counts_what_other_processes_took() -> None:
+    busy = "import time\nwhile time.process_time() < 0.2: pass\nprint(flush=True)\ninput()"
+    with subprocess.Popen([sys.executable, "-c", busy], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
+        assert child.stdout is not None
+        child.stdout.readline()
+        taken = start_probe.ticks() / os.sysconf("SC_CLK_TCK")
+        child.communicate(b"\n")
+
+    assert taken >= 0.15
 
 
 @pytest.mark.parametrize(
