@@ -405,7 +405,7 @@ def _registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     )
     with log.open("wb") as written:
         process = subprocess.Popen([str(program), "serve", str(config)], stdout=written, stderr=written)
-    for _ in range(300):
+    for _ in range(1200):
         told = re.search(r"listening on 127\.0\.0\.1:(\d+)", log.read_text("utf-8"))
         if told is not None:
             break

@@ -651,7 +651,7 @@ def test_killed_it_leaves_nothing_running(project: Callable[..., Project], numbe
     run.send_signal(number)
 
     assert run.wait(120) == status
-    for _ in range(100):
+    for _ in range(1200):
         if not _alive(probes):
             break
         time.sleep(0.1)
@@ -685,7 +685,7 @@ def test_a_bar_shows_on_a_terminal_and_only_there(project: Callable[..., Project
 
 def _probes_at_work(pid: int) -> list[str]:
     """The probes of a run, as soon as it has both."""
-    for _ in range(1200):
+    for _ in range(4800):
         if len(found := _alive(Path(f"/proc/{pid}/task/{pid}/children").read_text().split())) >= 2:
             return found
         time.sleep(0.05)

@@ -201,7 +201,7 @@ def test_a_compose_file_that_cannot_be_used_costs_a_note(
     assert report["exit_code"] == 0
     assert any(note in one for one in report["notes"]), report["notes"]
     assert [row["context"] for row in report["targets"]] == [_context(".", "confirmed", "Dockerfile:2")]
-    assert time.monotonic() - began < 20
+    assert time.monotonic() - began < 120
 
 
 @pytest.mark.parametrize(
