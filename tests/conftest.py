@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import gc
 import itertools
 import json
 import os
@@ -121,6 +122,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.skip(reason="./scripts/test all runs it"))
         if _depends_on_host(name, layer):
             item.add_marker(pytest.mark.hosts)
+
+
+def pytest_collection_finish() -> None:
+    """Thousands of tests and their modules stay to the end: garbage is looked for in what comes after them."""
+    gc.collect()
+    gc.freeze()
 
 
 def _layer(item: pytest.Item) -> str:
