@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import gc
 import itertools
 import json
 import os
@@ -46,6 +47,7 @@ os.environ.setdefault("PIP_NO_COMPILE", "1")
 # What depends on the Python that runs buildguard: all that runs in our own process, and what is put together for other Pythons.
 _FOR_OTHER_PYTHONS = (
     "check/test_fix.py",
+    "diagnose/test_log_parser.py",
     "engines/test_static.py",
     "fstrings/",
     "gcp/test_wire.py",
@@ -70,8 +72,43 @@ def _depends_on_host(name: str, layer: str) -> bool:
 
 
 # What needs a process of its own, or a container engine.
-_STARTS_PROCESSES = frozenset({"project", "repository", "version"})
+_STARTS_PROCESSES = frozenset({"printed", "project", "repository", "site", "version"})
 _NEEDS_ENGINE = frozenset({"engine", "engine_address", "_registry"})
+
+
+# what every test is surrounded by, beside a home of its own
+_SURROUNDINGS = {
+    "GIT_CONFIG_GLOBAL": os.devnull,
+    "GIT_CONFIG_NOSYSTEM": "1",
+    "DOCKER_HOST": "unix:///nowhere/docker.sock",  # tests that need an engine ask for `engine`
+    **{f"GIT_{name}_NAME": "Test" for name in ("AUTHOR", "COMMITTER")},
+    **{f"GIT_{name}_EMAIL": "test@example.invalid" for name in ("AUTHOR", "COMMITTER")},
+}
+_UNSET = (
+    "NO_COLOR",
+    "PYENV_VERSION",
+    "GIT_DIR",
+    "GIT_INDEX_FILE",
+    "GIT_WORK_TREE",
+    "XDG_CACHE_HOME",
+    "DOCKER_CONTEXT",
+    "GITHUB_EVENT_NAME",
+)
+_running: list[
+    pytest.Item
+] = []  # the test that is set up; to ask for `request` in every test costs a tenth of a short one
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    """Where a unit test starts a process it fails, and so it does where a fixture does that for it."""
+    _running[:] = [item]
+    with pytest.MonkeyPatch.context() as patch:
+        if item.get_closest_marker("unit"):
+            patch.setattr(subprocess.Popen, "__init__", _refuse_process)
+            for function in ("fork", "forkpty", "posix_spawn", "posix_spawnp"):
+                patch.setattr(os, function, _refuse_process)
+        return (yield)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -85,6 +122,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.skip(reason="./scripts/test all runs it"))
         if _depends_on_host(name, layer):
             item.add_marker(pytest.mark.hosts)
+
+
+def pytest_collection_finish() -> None:
+    """Thousands of tests and their modules stay to the end: garbage is looked for in what comes after them."""
+    gc.collect()
+    gc.freeze()
 
 
 def _layer(item: pytest.Item) -> str:
@@ -125,38 +168,39 @@ def pytest_sessionfinish() -> None:
     served.close()
 
 
-@pytest.fixture(autouse=True)
-def _hermetic(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """A home, a cache and a git identity of the test's own; a leaked variable fails the test that leaks it.
+@pytest.fixture(scope="session")
+def _homes(tmp_path_factory: pytest.TempPathFactory) -> Callable[[bool], Path]:
+    """Give an empty home. Many unit tests leave theirs as it was, and the next one has it: a folder for each costs more than most do."""
+    used: list[Path] = []
 
-    A unit test starts no process.
-    """
-    home = tmp_path_factory.mktemp("home")
+    def home(unit: bool) -> Path:
+        if not (unit and used and _is_untouched(used[-1])):
+            used.append(tmp_path_factory.mktemp("home"))
+        return used[-1] if unit else used.pop()
+
+    return home
+
+
+def _is_untouched(home: Path) -> bool:
+    try:
+        return not os.listdir(home) and home.stat().st_mode & 0o777 == 0o700
+    except OSError:
+        return False
+
+
+@pytest.fixture(autouse=True)
+def _hermetic(_homes: Callable[[bool], Path]) -> Iterator[None]:
+    """A home, a cache and a git identity of the test's own; a leaked variable fails the test that leaks it."""
+    unit = _running[0].get_closest_marker("unit") is not None
+    home = _homes(unit)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYENV_ROOT", os.environ.get("PYENV_ROOT") or str(_REAL_HOME / ".pyenv"))
         patch.setenv("HOME", str(home))
         patch.setenv("BUILDGUARD_CACHE_DIR", str(home / "cache"))
-        patch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
-        patch.setenv("GIT_CONFIG_NOSYSTEM", "1")
-        patch.setenv("DOCKER_HOST", "unix:///nowhere/docker.sock")  # tests that need an engine ask for `engine`
-        for name in ("AUTHOR", "COMMITTER"):
-            patch.setenv(f"GIT_{name}_NAME", "Test")
-            patch.setenv(f"GIT_{name}_EMAIL", "test@example.invalid")
-        for name in (
-            "NO_COLOR",
-            "PYENV_VERSION",
-            "GIT_DIR",
-            "GIT_INDEX_FILE",
-            "GIT_WORK_TREE",
-            "XDG_CACHE_HOME",
-            "DOCKER_CONTEXT",
-            "GITHUB_EVENT_NAME",
-        ):
+        for name, value in _SURROUNDINGS.items():
+            patch.setenv(name, value)
+        for name in _UNSET:
             patch.delenv(name, raising=False)
-        if request.node.get_closest_marker("unit"):
-            patch.setattr("subprocess.Popen.__init__", _refuse_process)
-            for function in ("fork", "forkpty", "posix_spawn", "posix_spawnp"):
-                patch.setattr(os, function, _refuse_process)
         before = _variables()
         yield
         assert _variables() == before
@@ -368,7 +412,7 @@ def _registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     )
     with log.open("wb") as written:
         process = subprocess.Popen([str(program), "serve", str(config)], stdout=written, stderr=written)
-    for _ in range(300):
+    for _ in range(1200):
         told = re.search(r"listening on 127\.0\.0\.1:(\d+)", log.read_text("utf-8"))
         if told is not None:
             break

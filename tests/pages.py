@@ -87,14 +87,14 @@ def pixels_of(file: Path) -> tuple[int, int, list[tuple[int, int, int]]]:
 
 
 def _unfilter(kind: int, row: bytearray, before: bytearray, size: int) -> None:
-    for at in range(len(row)):
+    if kind == 2:
+        row[:] = bytes((one + above) & 255 for one, above in zip(row, before, strict=True))
+    for at in range(len(row)) if kind in {1, 3, 4} else ():
         left = row[at - size] if at >= size else 0
         above = before[at]
         corner = before[at - size] if at >= size else 0
         if kind == 1:
             row[at] = (row[at] + left) & 255
-        elif kind == 2:
-            row[at] = (row[at] + above) & 255
         elif kind == 3:
             row[at] = (row[at] + (left + above) // 2) & 255
         elif kind == 4:

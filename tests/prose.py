@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -60,9 +60,9 @@ class Message(NamedTuple):
     text: str
 
 
-def messages(tree: ast.AST) -> Iterator[Message]:
-    """What errors say, and each hint, note, reason and help text of a module."""
-    for node in ast.walk(tree):
+def messages(nodes: Iterable[ast.AST]) -> Iterator[Message]:
+    """What errors say, and each hint, note, reason and help text of a module, of which all nodes are given."""
+    for node in nodes:
         if isinstance(node, ast.Call):
             name = _called(node)
             if name.endswith("Error") or name in {"Unproven", "Finding", "Diagnostic", "echo"}:
@@ -101,9 +101,9 @@ def long_sentences(message: Message) -> Iterator[str]:
             yield sentence.strip()
 
 
-def unagreed_plurals(tree: ast.AST) -> Iterator[Message]:
+def unagreed_plurals(nodes: Iterable[ast.AST]) -> Iterator[Message]:
     """Numbers that a plural follows whatever they are: f"{len(names)} files"."""
-    for node in ast.walk(tree):
+    for node in nodes:
         if not isinstance(node, ast.JoinedStr):
             continue
         for before, value, after in zip([None, *node.values], node.values, node.values[1:], strict=False):

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from buildguard import codes
-from tests import prose
+from tests import prose, sources
 from tests.conftest import REPOSITORY
+from tests.sources import SOURCES
 
 _GENERATED = {"benchmarks.md", "mutation.md", "programs.md", "trust.md"}  # bench writes them
-_SOURCES = sorted((REPOSITORY / "buildguard").rglob("*.py"))
 _PAGES = sorted(
     [
         *REPOSITORY.glob("*.md"),
@@ -45,15 +45,15 @@ def _room(name: str) -> str:
 
 
 def test_no_phrase_of_a_translation() -> None:
-    found = [place for file in (*_SOURCES, *_PAGES) for place in prose.find_phrases(file, _name(file))]
+    found = [place for file in (*SOURCES, *_PAGES) for place in prose.find_phrases(file, _name(file))]
     _at_most(_PHRASES_LEFT, {f"{place.file}:{place.line}: {place.text!r}": _room(place.file) for place in found})
 
 
 def test_sentences_of_messages_are_short() -> None:
     long = {
         f"{_name(file)}:{message.line}: {sentence}": _room(_name(file))
-        for file in _SOURCES
-        for message in prose.messages(ast.parse(file.read_text("utf-8")))
+        for file in SOURCES
+        for message in prose.messages(sources.nodes(file))
         for sentence in prose.long_sentences(message)
     }
     _at_most(_LONG_LEFT, long)
@@ -62,8 +62,8 @@ def test_sentences_of_messages_are_short() -> None:
 def test_numbers_agree_with_their_nouns() -> None:
     plurals = {
         f"{_name(file)}:{message.line}: {message.text}": _room(_name(file))
-        for file in _SOURCES
-        for message in prose.unagreed_plurals(ast.parse(file.read_text("utf-8")))
+        for file in SOURCES
+        for message in prose.unagreed_plurals(sources.nodes(file))
     }
     _at_most(_PLURALS_LEFT, plurals)
 
@@ -74,7 +74,7 @@ def _at_most(allowed: dict[str, int], places: dict[str, str]) -> None:
     assert not over, "\n".join([str(dict(counts)), *(place for place, room in places.items() if room in over)])
 
 
-@pytest.mark.parametrize("file", [*_SOURCES, *_PAGES], ids=_name)
+@pytest.mark.parametrize("file", [*SOURCES, *_PAGES], ids=_name)
 def test_every_code_that_is_named_can_be_explained(file: Path) -> None:
     assert prose.find_codes(file.read_text("utf-8")) - set(codes.CODES) - {"BG999", "BG000"} == set()
 
@@ -83,9 +83,10 @@ def test_the_gate_notices() -> None:
     tree = ast.parse(
         "raise UsageError(f'{len(x)} files', hint='" + "word " * 26 + "')\nraise UsageError(f'{count(n)} files: {x}')"
     )
+    nodes = [*ast.walk(tree)]
 
-    assert [message.text for message in prose.messages(tree)] == ["X files", "word " * 26, "X files: X"]
-    assert [len(list(prose.long_sentences(message))) for message in prose.messages(tree)] == [0, 1, 0]
-    assert len(list(prose.unagreed_plurals(tree))) == 1
+    assert [message.text for message in prose.messages(nodes)] == ["X files", "word " * 26, "X files: X"]
+    assert [len(list(prose.long_sentences(message))) for message in prose.messages(nodes)] == [0, 1, 0]
+    assert len(list(prose.unagreed_plurals(nodes))) == 1
     assert re.search("nobody", "|".join(prose.PHRASES))
     assert prose.find_codes("BG101 and BG2xx") == {"BG101"}

@@ -397,8 +397,8 @@ def test_a_merge_in_conflict(repository: Callable[..., Project]) -> None:
 
 def test_a_big_file(project: Callable[..., Project]) -> None:
     made = project(_DOCKERFILE)
-    with (made.path / "big.py").open("wb") as file:
-        file.write(b"x = '" + b"y" * 100_000_000 + b"'\nf(\n")
+    with (made.path / "big.py").open("wb") as file:  # larger than any content that is kept
+        file.write(b"x = '" + b"y" * 70_000_000 + b"'\nf(\n")
 
     result = made.check()
 
@@ -413,7 +413,7 @@ def test_a_file_that_changes_while_it_is_read(project: Callable[..., Project]) -
         "import sys, time\n"
         "while True:\n"
         "    with open('grows.py', 'ab') as f: f.write(b'x = 1\\n' * 10)\n"
-        "    if f.name and __import__('os').path.getsize('grows.py') > 3_000_000: open('grows.py', 'wb').close()\n"
+        "    if f.name and __import__('os').path.getsize('grows.py') > 300_000: open('grows.py', 'wb').close()\n"
     )
     writer = subprocess.Popen([sys.executable, "-c", code], cwd=made.path)
     try:
@@ -632,6 +632,9 @@ def test_ctrl_c_leaves_nothing_behind(project: Callable[..., Project]) -> None:
     assert err.decode().strip() == "interrupted"
     assert sorted(path.name for path in made.path.iterdir() if not path.name.startswith("m")) == ["Dockerfile"]
     assert not _alive(probes)
+    made.write(
+        {f"m{n}.py": f"x = {n}\n" for n in range(400)}
+    )  # the cache is what it left, and the sources are soon compiled
     assert made.run("check").code == 0
 
 
@@ -648,16 +651,19 @@ def test_killed_it_leaves_nothing_running(project: Callable[..., Project], numbe
     run.send_signal(number)
 
     assert run.wait(120) == status
-    for _ in range(100):
+    for _ in range(1200):
         if not _alive(probes):
             break
         time.sleep(0.1)
     assert not _alive(probes)
+    made.write(
+        {f"m{n}.py": f"x = {n}\n" for n in range(400)}
+    )  # the cache is what it left, and the sources are soon compiled
     assert made.run("check").code == 0
 
 
 def test_a_bar_shows_on_a_terminal_and_only_there(project: Callable[..., Project]) -> None:
-    made = project({**_DOCKERFILE, **{f"m{n}.py": f"x = {n}\n" * 6000 for n in range(250)}})
+    made = project({**_DOCKERFILE, **{f"m{n}.py": f"x = {n}\n" * 6000 for n in range(160)}})
     terminal, side = os.openpty()
     run = subprocess.Popen(
         [sys.executable, "-m", "buildguard", "check", "--no-cache"], cwd=made.path, stdout=subprocess.PIPE, stderr=side
@@ -679,7 +685,7 @@ def test_a_bar_shows_on_a_terminal_and_only_there(project: Callable[..., Project
 
 def _probes_at_work(pid: int) -> list[str]:
     """The probes of a run, as soon as it has both."""
-    for _ in range(1200):
+    for _ in range(4800):
         if len(found := _alive(Path(f"/proc/{pid}/task/{pid}/children").read_text().split())) >= 2:
             return found
         time.sleep(0.05)

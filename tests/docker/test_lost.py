@@ -52,7 +52,7 @@ class Engine:
         (self._folder / "exec/containerd/containerd.pid").unlink(missing_ok=True)
         with self._log.open("ab") as log:
             self.process = subprocess.Popen(self._argv, stdout=log, stderr=log)
-        for _ in range(120):
+        for _ in range(600):
             with socket.socket(socket.AF_UNIX) as connection:
                 connection.settimeout(10)
                 try:
@@ -420,9 +420,10 @@ def test_podman(engine: str, project: Callable[..., Project], tmp_path: Path, mo
     with subprocess.Popen(
         program, env={**os.environ, "CONTAINERS_CONF": str(config)}, stderr=subprocess.DEVNULL
     ) as service:
-        for _ in range(100):
-            if (tmp_path / "podman.sock").exists():
-                break
+        for _ in range(1200):
+            with socket.socket(socket.AF_UNIX) as connection:
+                if connection.connect_ex(str(tmp_path / "podman.sock")) == 0:
+                    break
             time.sleep(0.1)
         monkeypatch.setenv("DOCKER_HOST", url)
         try:
@@ -618,7 +619,7 @@ def test_a_killed_run_is_swept_by_the_next(engine: str, project: Callable[..., P
         left = _containers(child)
         child.kill()
     child.communicate()
-    for _ in range(100):
+    for _ in range(1200):
         if not any(_runs(one) for one in left):
             break
         time.sleep(0.1)

@@ -98,14 +98,14 @@ def test_a_step_that_fails_while_we_look_starts_nothing_in_that_look(monkeypatch
         failed = look(ended)
         if steps:
             looked.set()
-            steps[0].join(5)
+            steps[0].join(60)
         return failed
 
     def remember(step: BuildStep, ended: dict[int, BuildStepResult]) -> None:
         steps.append(threading.current_thread())
         tried(step, ended)
 
-    engine.on_put = lambda: looked.wait(5)
+    engine.on_put = lambda: looked.wait(60)
     monkeypatch.setattr(build, "_failed", look_while_the_step_ends)
     monkeypatch.setattr(build, "_tried", remember)
 

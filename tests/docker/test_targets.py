@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests import images
-from tests.conftest import BROKEN_BEFORE_312
+from tests.conftest import BROKEN_BEFORE_312, SOME_VERSIONS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,10 +50,10 @@ def test_several_on_one_line_stay_apart(project: Callable[..., Project]) -> None
 
 
 def test_many_targets_are_as_good_as_one_by_one(project: Callable[..., Project]) -> None:
-    versions = ("3.8", "3.9", "3.10", "3.11", "3.12", "3.13")
+    versions = SOME_VERSIONS
     files = {
         f"m{number}.py": text
-        for number, text in enumerate([_QUOTES, BROKEN_BEFORE_312, "f(\n", "x = 1\n", "print 1\n"] * 8)
+        for number, text in enumerate([_QUOTES, BROKEN_BEFORE_312, "f(\n", "x = 1\n", "print 1\n"] * 4)
     }
     made = project({name: f"# {name}\n{text}" for name, text in files.items()})
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from buildguard.project import dockerfile
-from tests.conftest import missing
+from tests.conftest import ALL, missing
 
 
 @pytest.mark.parametrize(
@@ -89,7 +89,7 @@ _LINES = st.lists(
 )
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500 if ALL else 150, deadline=None)
 @given(_LINES)
 def test_agrees_with_buildkit(lines: list[str]) -> None:
     """Same instructions on the same lines as the parser that builds images, wherever that one accepts the file."""

@@ -149,13 +149,13 @@ def test_what_cannot_be_read_is_told(workspace: Path) -> None:
 
 
 @pytest.mark.interpreters
-def test_nothing_of_the_workspace_is_run(workspace: Path) -> None:
+def test_nothing_of_the_workspace_is_run(workspace: Path, tmp_path: Path) -> None:
     for name in ("hashlib.py", "os.py", "sitecustomize.py", "typing.py", "json.py"):
-        (workspace / name).write_text("open('/tmp/buildguard-was-run', 'w')\nraise SystemExit(7)\n")
+        (workspace / name).write_text(f"open({str(tmp_path / 'was-run')!r}, 'w')\nraise SystemExit(7)\n")
 
     told = _told(workspace, _drive("3.8", workspace))
 
-    assert not os.path.exists("/tmp/buildguard-was-run")
+    assert not (tmp_path / "was-run").exists()
     assert told.answers
 
 

@@ -7,6 +7,7 @@ replaced by what the loader of the file defines.
 from __future__ import annotations
 
 import ast
+import functools
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -53,7 +54,8 @@ _NEWER = (
 )
 
 
-def embed(modules: Sequence[str]) -> str:
+@functools.cache
+def embed(modules: tuple[str, ...]) -> str:
     """The text that defines MODULES: some modules in their order, by dotted name; the last is what the loader returns."""
     pieces = ["# Each module of ours that judges imports, without its comments.\nMODULES = {\n"]
     for name in modules:
@@ -92,6 +94,8 @@ def _is_known(node: ast.ImportFrom, modules: Sequence[str]) -> bool:
 
 def _with_functions(source: str) -> str:
     """`text.removesuffix(end)` as `removesuffix(text, end)`, and the same for prefixes."""
+    if not any(f".{method}" in source for method in _METHODS):
+        return source
     while (call := next(_newer_calls(source), None)) is not None:
         old = ast.get_source_segment(source, call) or ""
         assert isinstance(call.func, ast.Attribute)

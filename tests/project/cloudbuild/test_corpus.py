@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from buildguard.diagnostic import Severity
 from buildguard.errors import UsageError
 from buildguard.project.cloudbuild.edit import NewStep, with_steps
 from buildguard.project.cloudbuild.lint import problems
+from tests.conftest import ALL
 from tests.project.cloudbuild.corpus import CorpusFile, corpus
 
 _FILES = list(corpus())
@@ -21,6 +23,7 @@ _MARK = ".buildguard/"
 _STEP = NewStep("buildguard", "python:3.11-slim", "python3", ("-I", "-c"), f'name = "{_MARK}verify.py"\nprint(name)\n')
 
 
+@functools.cache
 def guarded(file: CorpusFile) -> str:
     """A file with our step in it, empty where it can take none."""
     try:
@@ -40,6 +43,7 @@ def _answers() -> dict[str, str]:
     return recorded
 
 
+@functools.cache
 def _errors(text: str, builds: str) -> list[str]:
     found = problems(text.encode(), "cloudbuild.yaml", {}, builds)
     return [f"{one.range.line}:{one.range.column} {one.message}" for one in found if one.severity is Severity.ERROR]
@@ -67,11 +71,11 @@ def test_gcloud_accepts_each_file_with_our_step_in_it() -> None:
     accepted = [file for file in _FILES if not answers[file.name]]
 
     assert len(accepted) > 100
-    for file in accepted:
+    for number, file in enumerate(accepted):
         text = guarded(file)
         assert text
         assert answers[f"{file.name}, guarded"] == ""
-        for builds in ("", "trigger", "submit"):
+        for builds in ("", "trigger", "submit") if number % 4 == 0 or ALL else ("",):
             assert len(_errors(text, builds)) == len(_errors(file.text, builds)), file.name
 
 

@@ -84,6 +84,7 @@ def test_archives_as_people_make_them(repo: Path, tmp_path: Path, command: str) 
         assert found.comment == damage.git(repo, "rev-parse", "HEAD").strip()
 
 
+@pytest.mark.interpreters
 @pytest.mark.parametrize("form", [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
 @pytest.mark.parametrize("mode", ["w", "w:gz"])
 def test_archives_of_python(repo: Path, tmp_path: Path, form: int, mode: str) -> None:
