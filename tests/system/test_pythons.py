@@ -229,8 +229,10 @@ def test_verdicts_come_from_those_very_bytes(project: Callable[..., Project]) ->
     from buildguard.engines.worker import ProbeLimits
     from buildguard.errors import UnprovenError
 
-    text = probe_text().replace("hashlib.sha256(data).hexdigest()", "hashlib.sha256(data + b'x').hexdigest()")
-    pool = Pool(LocalSite(lambda memory: [sys.executable, "-I", "-S", "-B", "-c", text, str(memory)]), 1, ProbeLimits())
+    text = probe_text()
+    lying = text.replace("(data).hexdigest()", "(data + b'x').hexdigest()")
+    assert lying != text
+    pool = Pool(LocalSite(lambda memory: [sys.executable, "-I", "-S", "-B", "-c", lying, str(memory)]), 1, ProbeLimits())
     try:
         pool.greet(10)
         with pytest.raises(UnprovenError, match="other bytes"):
