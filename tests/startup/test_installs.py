@@ -133,6 +133,16 @@ def test_pylock() -> None:
     dockerfile = "FROM python:3.13-slim\nCOPY . /srv\nRUN pip install -r /srv/pylock.toml\n"
 
     assert _rows(_report({"Dockerfile": dockerfile, "pylock.toml": lock})) == [("BG606", "pylock.toml", 9, "error")]
+    for needed, expected in (("<3.13", [("BG606", "pylock.toml", None, "error")]), (">=3.8", [])):
+        other = f'lock-version = "1.0"\nrequires-python = "{needed}"\npackages = []\n'
+        assert _rows(_report({"Dockerfile": dockerfile, "pylock.toml": other})) == expected
+
+
+def test_a_variable_after_the_install_decides_nothing() -> None:
+    files = _locked(_package("a", _OLD, sdist=True))
+    after = {**files, "Dockerfile": files["Dockerfile"] + "ENV UV_NO_BUILD=1\n"}
+
+    assert [each.severity for each in _report(after).diagnostics] == [Severity.WARNING]
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import os
 import random
 import shutil
 import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -167,6 +168,18 @@ def test_uv_agrees_on_locks_of_pep_751(tmp_path: Path) -> None:
     assert any(fails)
     assert not all(fails)
     assert contradictions == []
+
+
+@pytest.mark.interpreters
+@pytest.mark.parametrize(("needed", "status"), [(">=3.9999", 2), (">=3.8", 0)])
+def test_uv_refuses_a_pylock_for_another_python(tmp_path: Path, needed: str, status: int) -> None:
+    """As PEP 751 wants it, where a uv.lock makes uv look for another Python."""
+    (tmp_path / "pylock.toml").write_text(
+        f'lock-version = "1.0"\ncreated-by = "x"\nrequires-python = "{needed}"\npackages = []\n'
+    )
+    words = [_real_uv(), "pip", "install", "--offline", "--dry-run", "--python", sys.executable, "-r", "pylock.toml"]
+
+    assert subprocess.run(words, cwd=tmp_path, capture_output=True, check=False).returncode == status
 
 
 def _real_uv() -> str:

@@ -232,7 +232,9 @@ def test_verdicts_come_from_those_very_bytes(project: Callable[..., Project]) ->
     text = probe_text()
     lying = text.replace("(data).hexdigest()", "(data + b'x').hexdigest()")
     assert lying != text
-    pool = Pool(LocalSite(lambda memory: [sys.executable, "-I", "-S", "-B", "-c", lying, str(memory)]), 1, ProbeLimits())
+    pool = Pool(
+        LocalSite(lambda memory: [sys.executable, "-I", "-S", "-B", "-c", lying, str(memory)]), 1, ProbeLimits()
+    )
     try:
         pool.greet(10)
         with pytest.raises(UnprovenError, match="other bytes"):

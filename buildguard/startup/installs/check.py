@@ -19,7 +19,7 @@ from buildguard.startup.findings import FindingPlace, StartupFindings, StartupRe
 from buildguard.startup.image_tree import context_path
 from buildguard.startup.installs.choice import InstallChoice
 from buildguard.startup.installs.commands import InstallCommand, Installer, install_commands
-from buildguard.startup.installs.locked import Lock, LockedRelease, open_lock
+from buildguard.startup.installs.locked import Lock, LockedRelease, is_pylock, open_lock, required_python
 from buildguard.startup.installs.platform import WheelPlatform, build_stages, copied_sources
 from buildguard.startup.installs.readers import releases
 from buildguard.startup.installs.requirements import (
@@ -126,6 +126,13 @@ def _check_lock(context: _InstallContext, file: str) -> None:
     if platform is None or why_open:
         context.findings.leave_open(context.place, why_open or f"which wheels {command.stage.base} takes is unknown")
         return
+    needed = required_python(lock)
+    if is_pylock(file) and not platform.admits(needed):  # uv would take another Python for its own lock
+        message = f"{file} requires Python {needed}, and {context.place.path}:{context.place.line} installs it for 3.{platform.minor}"
+        context.findings.add(
+            Code.BG606, FindingPlace(file), message, f"lock for Python 3.{platform.minor} too, or change the base image"
+        )
+        return
     installed = releases(lock, platform, choice)
     if installed is None:
         context.findings.leave_open(FindingPlace(file), "the lock could not be read")
@@ -164,10 +171,11 @@ def _why_open(context: _InstallContext) -> str:
 
 
 def _variables(command: InstallCommand) -> dict[str, str]:
-    """The variables of uv that the stage sets."""
+    """The variables of uv that the stage sets before the command."""
     from buildguard.project import dockerfile
 
     steps = [step for stage in reversed(command.stage.chain) for step in stage.instructions if step.name == "ENV"]
+    steps = [step for step in steps if step.line < command.line]
     pairs = (pair for step in steps for pair in dockerfile.assignments("ENV", step.text, {}).items())
     return {name: value for name, value in pairs if name.startswith("UV_")}
 

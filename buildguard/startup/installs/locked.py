@@ -62,6 +62,11 @@ def _file_name(wheel: Mapping[str, Any]) -> str:
     return posixpath.basename(str(place).partition("#")[0].partition("?")[0]).replace("%2B", "+")
 
 
+def required_python(lock: Lock) -> str:
+    """The Pythons that a whole lock is for, as a specifier; empty where it sets none."""
+    return str(lock.content.get("requires-python", ""))
+
+
 def line_of(text: str, name: str, version: str) -> int | None:
     """The line at which the package of a lock begins."""
     quoted = rf"name\s*=\s*\"{re.escape(name)}\"\s*\n\s*version\s*=\s*\"{re.escape(version)}\""
@@ -75,7 +80,7 @@ def line_of(text: str, name: str, version: str) -> int | None:
 def of_uv(lock: Lock, platform: WheelPlatform, choice: InstallChoice) -> Iterator[LockedRelease]:
     """The releases that `uv sync` certainly installs."""
     packages = lock.content["package"]
-    if not platform.admits(str(lock.content.get("requires-python", ""))):
+    if not platform.admits(required_python(lock)):
         return  # uv takes another Python
     by_name: dict[str, list[Mapping[str, Any]]] = {}
     for package in packages[:_MOST_PACKAGES]:
@@ -164,7 +169,7 @@ def of_pylock(lock: Lock, platform: WheelPlatform, choice: InstallChoice) -> Ite
     environments = content.get("environments", ())
     if environments and not any(platform.marker(str(text)) for text in environments):
         return  # the installer refuses the file, or takes another one
-    if not platform.admits(str(content.get("requires-python", ""))):
+    if not platform.admits(required_python(lock)):
         return
     defaults = {normalize(name) for name in content.get("default-groups", ())}
     groups = {*defaults, *map(normalize, content.get("dependency-groups", ()))}
