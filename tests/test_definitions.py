@@ -7,11 +7,13 @@ import importlib
 import pickle
 import re
 import typing
+from pathlib import Path
 
 import pytest
 
 from buildguard import definitions
 from tests.conftest import REPOSITORY
+from tests.wasm import ask_wasm
 
 
 class _Place(definitions.NamedTuple):
@@ -137,3 +139,33 @@ def test_a_record_refuses_wrong_values_however_many_were_made(
     with pytest.raises(TypeError):
         Strict(*values, **named)
     assert Strict(1) == (1, 2)
+
+
+_ASKED_THERE = '''
+import json, sys, types
+module = types.ModuleType("definitions")
+sys.modules["definitions"] = module
+exec(compile(json.loads(ASKED), "definitions", "exec"), module.__dict__)
+user = {"__name__": "user"}
+exec(compile("""from __future__ import annotations
+from definitions import NamedTuple
+class Row(NamedTuple):
+    x: int
+    y: str = "b"
+    @property
+    def z(self): return self.x + 1
+""", "user", "exec"), user)
+Row = user["Row"]
+many = [Row(number).x for number in range(60)]
+json.dumps([repr(Row(1)), Row(1).z, Row(x=2, y="c")._replace(y="d")._asdict(), many[-1], Row(1) == (1, "b")])
+'''
+
+
+@pytest.mark.slow
+@pytest.mark.interpreters
+@pytest.mark.parametrize("version", ["3.14", "3.15"])
+def test_a_record_is_one_on_newer_pythons(version: str, tmp_path: Path) -> None:
+    """The step of Cloud Build defines them there, and what a class body holds of annotations changed in 3.14."""
+    answer = ask_wasm(version, _ASKED_THERE, Path(definitions.__file__).read_text("utf-8"), tmp_path)
+
+    assert answer == ["Row(x=1, y='b')", 2, {"x": 2, "y": "d"}, 59, True]
