@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -73,9 +74,10 @@ def test_the_first_command_shows_what_is_wrong_with_the_example(debian: Debian) 
     assert "6 errors" in done.stdout
 
 
-def test_the_unit_tests_pass_and_skip_what_the_system_lacks(debian: Debian) -> None:
+def test_the_unit_tests_pass(debian: Debian) -> None:
     done = debian.run("./scripts/test fast")
 
     assert done.returncode == 0, done.stdout[-5000:] + done.stderr[-2000:]
-    assert "Python 3.8 is missing: pyenv install 3.8" in done.stdout
-    assert " failed" not in done.stdout.splitlines()[-1]
+    passed = re.search(r"(\d+) passed", done.stdout.splitlines()[-1])
+    assert passed is not None, done.stdout[-500:]
+    assert int(passed[1]) > 7000
