@@ -113,4 +113,4 @@ def lazy_pattern(text: AnyStr, flags: int = 0) -> re.Pattern[AnyStr]:
     return cast("re.Pattern[AnyStr]", _LazyPattern(text, flags))
 
 
-__all__ = ["NamedTuple", "lazy_pattern"]
+__all__ = ["NamedTuple", "lazy_pattern", "words"]

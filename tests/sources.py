@@ -24,7 +24,7 @@ def tree(file: Path) -> ast.Module:
 
 @functools.cache
 def nodes(file: Path) -> tuple[ast.AST, ...]:
-    """Every node of a file, each before those in it; whether a name is read or set is none of them."""
+    """Every node of a file, each before those in it, less the marks of whether a name is read or set."""
     found: list[ast.AST] = [tree(file)]
     for node in found:  # which grows; `ast.walk` takes three times as long
         for field in node._fields:

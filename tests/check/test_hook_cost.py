@@ -16,6 +16,9 @@ from typing import NamedTuple
 
 import pytest
 
+from buildguard.check import build_files
+from buildguard.remote.manifest_rows import LONGEST_NAME, VERIFIER
+from buildguard.system import git_paths
 from tests.conftest import Project, untraced
 
 pytestmark = pytest.mark.interpreters
@@ -96,6 +99,12 @@ def _git_commands(cost: HookCost) -> list[str]:
     names = {"rev-parse", "ls-files", "diff-index", "cat-file"}
     asked = [words for words in cost.processes if Path(words[0]).name == "git"]
     return [next(word for word in words if word in names) for words in asked]
+
+
+def test_what_a_hook_looks_for_first_agrees_with_the_rule() -> None:
+    """Each spares a hook a module, and must let everything through that the module's own constant is about."""
+    assert VERIFIER.startswith(build_files._OURS)
+    assert git_paths._SURELY_SHORT <= LONGEST_NAME
 
 
 @untraced

@@ -244,7 +244,7 @@ def test_what_staging_has_proven_is_promoted_and_rolled_back(
 
 
 def _has(url: str, revision: str, cake: str) -> bool:
-    """Whether that revision answers, with that price of a cake; a container that is played tells no price."""
+    """Whether that revision answers, with that price of a cake; a played container has no price to compare."""
     response = requests.get(url, timeout=60)
     if not ALL:
         return response.text == revision

@@ -7,7 +7,7 @@ by the manifest in the archive. Nothing that it looks at is imported or run. Fin
 not be looked at with 3.
 
 version: 0.1.0
-digest: sha256:f9a1524cab801b64c5affbae0bdfbde6bd484ee3d57958eb0a94df5c12aa7989
+digest: sha256:623198bf56a19cbc2cbfa6ca650aa23f9a7b565fd41f32c60a80771c599fa7c9
     (SHA-256 of everything below the line of equals signs)
 """
 
@@ -1186,7 +1186,7 @@ class _LazyPattern:
         return value
 def lazy_pattern(text: AnyStr, flags: int = 0) -> re.Pattern[AnyStr]:
     return cast("re.Pattern[AnyStr]", _LazyPattern(text, flags))
-__all__ = ["NamedTuple", "lazy_pattern"]
+__all__ = ["NamedTuple", "lazy_pattern", "words"]
 ''',
     'buildguard.codes': r'''from __future__ import annotations
 import re
