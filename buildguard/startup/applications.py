@@ -74,10 +74,12 @@ def _check_module(
     if result.file is not None:
         _check_attribute(image, start, findings, place, result.file)
         return EntryFile(result.path, result.file, start.module)
-    if result.is_missing:
-        _missing_module(image, start, findings, result)
-    elif result.unknown:
+    if result.unknown:
         findings.leave_open(place, f"module {start.module}: {result.unknown}")
+    elif result.is_missing or result.lost:
+        _missing_module(image, start, findings, result)
+    elif start.attribute:
+        _report_undefined(start, findings, place, f"{start.module}, a folder without __init__.py,", frozenset())
     return None
 
 
@@ -132,8 +134,15 @@ def _check_attribute(
     if facts is None or bound is None or (not bound and _has_submodule(image, image_file, name)):
         findings.leave_open(place, image_file.doubt or f"{shown} may bind {name} in ways that are not read")
     elif not bound:
-        message = f"the start command names the {_what(start)} {name}, and {shown} does not define it"
-        findings.add(Code.BG701, place, message, _offer(facts.names))
+        _report_undefined(start, findings, place, shown, facts.names)
+
+
+def _report_undefined(
+    start: StartCommand, findings: StartupFindings, place: FindingPlace, where: str, names: frozenset[str]
+) -> None:
+    name = start.attribute.partition(".")[0]
+    message = f"the start command names the {_what(start)} {name}, and {where} does not define it"
+    findings.add(Code.BG701, place, message, _offer(names))
 
 
 def _what(start: StartCommand) -> str:

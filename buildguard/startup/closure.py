@@ -69,12 +69,14 @@ def _lost_names(image: ImageStart) -> set[bytes]:
 
 
 def _names_of(path: str, held: Container[str]) -> Iterator[str]:
-    """The first folder of a lost path that the image does not have, and the file itself; a module without its suffix."""
+    """The first folder of a lost path that the image does not have, and the file itself; a module by its name as well."""
     folder = next((folder for folder in parents(path) if folder not in held), None)
     if folder is not None:
         yield posixpath.basename(folder)
-    if folder is None or not path.endswith(".py"):
-        yield posixpath.basename(path).removesuffix(".py")
+    if folder is None and posixpath.basename(path) == "__init__.py":
+        yield posixpath.basename(posixpath.dirname(path))
+    elif folder is None or not path.endswith(".py"):
+        yield from {posixpath.basename(path), posixpath.basename(path).removesuffix(".py")}
 
 
 def _any_mention(image: ImageStart, names: set[bytes]) -> bool:
@@ -108,7 +110,12 @@ class _ClosureWalk(StartWalk):
             self._check_opened(reached, opened)
 
     def _miss(self, reached: ReachedFile, item: SourceImport, module: str, result: ModuleSearch) -> None:
-        if not result.is_missing or not result.lost or self._image.tree.installs_project:
+        if not result.lost or result.unknown or self._image.tree.installs_project:
+            return
+        if result.package:
+            if module == item.module and (not item.names or "*" in item.names):
+                place = FindingPlace(reached.file.source, item.line)
+                self._findings.leave_open(place, f"{result.lost[0]} is not in the image, and its names may be used")
             return
         source = next((path for path in result.lost if not _TESTS.search(path)), "")
         if source:

@@ -30,6 +30,9 @@ class StartupFindings:
 
     def __init__(self) -> None:
         self._diagnostics: dict[tuple[str, str | None, int | None, str], Diagnostic] = {}
+        self._messages: dict[
+            tuple[str, str | None, int | None, str], set[str]
+        ] = {}  # all that were given for one finding
         self._undecided: dict[str, None] = {}
         self._imports: set[FindingPlace] = set()
         self._needed: dict[str, str] = {}
@@ -38,8 +41,19 @@ class StartupFindings:
     def add(self, code: Code, place: FindingPlace, message: str, hint: str = "", *, is_error: bool = True) -> None:
         """Report a finding, once for each place and message."""
         severity = Severity.ERROR if is_error and code not in _WARNINGS else Severity.WARNING
-        diagnostic = Diagnostic(code, severity, place.path, Range(place.line), message, hint, None, "rule")
-        self._diagnostics.setdefault((code, place.path, place.line, message), diagnostic)
+        self._add(Diagnostic(code, severity, place.path, Range(place.line), message, hint, None, "rule"), message)
+
+    def add_lost(self, source: str, place: FindingPlace, message: str, hint: str, *, is_error: bool) -> None:
+        """BG704, once for each file and place: the first error stands, or the first warning, and the number of other messages."""
+        severity = Severity.ERROR if is_error else Severity.WARNING
+        self._add(Diagnostic(Code.BG704, severity, place.path, Range(place.line), message, hint, None, "rule"), source)
+
+    def _add(self, diagnostic: Diagnostic, subject: str) -> None:
+        key = (diagnostic.code, diagnostic.path, diagnostic.range.line, subject)
+        known = self._diagnostics.setdefault(key, diagnostic)
+        if known.severity is Severity.WARNING and diagnostic.severity is Severity.ERROR:
+            self._diagnostics[key] = diagnostic
+        self._messages.setdefault(key, set()).add(diagnostic.message)
 
     def leave_open(self, place: FindingPlace, reason: str) -> None:
         """Count something that cannot be decided."""
@@ -60,4 +74,11 @@ class StartupFindings:
 
     def report(self) -> StartupReport:
         """Everything so far."""
-        return StartupReport(tuple(self._diagnostics.values()), tuple(self._undecided), frozenset(self._imports))
+        diagnostics = (_with_count(item, len(self._messages[key]) - 1) for key, item in self._diagnostics.items())
+        return StartupReport(tuple(diagnostics), tuple(self._undecided), frozenset(self._imports))
+
+
+def _with_count(item: Diagnostic, more: int) -> Diagnostic:
+    if not more:
+        return item
+    return item._replace(message=f"{item.message}, and {more} more {'place' if more == 1 else 'places'}")

@@ -106,6 +106,12 @@ class ImageTree:
         )
         return list(dict.fromkeys(candidate for candidate in candidates if not candidate.startswith("..")))
 
+    def place_of(self, source: str) -> str:
+        """Where a path of the project would be in the image, by what is copied beside it."""
+        origins = [(origin, folder) for folder, origin in self._origins if is_below(source, origin) or not origin]
+        origin, folder = max(origins, key=lambda pair: len(pair[0]), default=("", self.model.workdir))
+        return posixpath.normpath(posixpath.join(folder, posixpath.relpath(source, origin or ".")))
+
 
 def _first_by_source(files: Iterable[PlacedFile]) -> dict[str, PlacedFile]:
     """The first place in the image of each file of the project."""

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from buildguard.codes import Code
+import json
+import posixpath
+
+from buildguard.project.ignore.rules import parents
+from buildguard.project.image_model import is_below
 from buildguard.project.target import Certainty
 from buildguard.startup.findings import FindingPlace, StartupFindings
 from buildguard.startup.image_start import ImageStart
@@ -30,8 +34,10 @@ def report_lost(
     message = f"{source} is needed, and no COPY puts it into the image: {reason}"
     if outside:
         message = f"{source} is needed, and it is outside of the build context {image.service.context}: {reason}"
-    hint = f"add it: COPY {_inside(image, source)} ./"
-    findings.add(Code.BG704, FindingPlace(image.dockerfile, line), message, hint, is_error=is_error)
+    hint = (
+        f"set context in [[tool.buildguard.service]], or move {source} into it" if outside else _copy_of(image, source)
+    )
+    findings.add_lost(source, FindingPlace(image.dockerfile, line), message, hint, is_error=is_error)
 
 
 def _report_unsent(image: ImageStart, findings: StartupFindings, source: str, reason: str, *, is_error: bool) -> bool:
@@ -44,8 +50,22 @@ def _report_unsent(image: ImageStart, findings: StartupFindings, source: str, re
     sender = "gcloud does not send it" if image.sent.gcloud_rule(first) is not None else "docker does not send it"
     message = f"{source} is needed, and {sender} ({rule.text}): {reason}"
     hint = f"remove the rule, or add a line `!{_inside(image, source)}` after it"
-    findings.add(Code.BG704, FindingPlace(rule.file, rule.line), message, hint, is_error=is_error)
+    findings.add_lost(source, FindingPlace(rule.file, rule.line), message, hint, is_error=is_error)
     return True
+
+
+def _copy_of(image: ImageStart, source: str) -> str:
+    """The COPY that brings a file to its place; of a folder that the image lacks altogether it copies the folder."""
+    context, tree = image.service.context, image.tree
+    folders = [folder for folder in parents(source) if not context or folder.startswith(f"{context}/")]
+    lost = next((folder for folder in folders if not any(map(tree.holds, image.files.below(folder)))), "")
+    place = tree.place_of(lost) if lost else posixpath.dirname(tree.place_of(source))
+    if is_below(place, tree.model.workdir):
+        place = posixpath.normpath(f"./{posixpath.relpath(place, tree.model.workdir)}")
+        place = "./" if place == "." else f"./{place}/"
+    words = [_inside(image, lost) + "/" if lost else _inside(image, source), place]
+    is_plain = not any(" " in word for word in words)
+    return f"add it: COPY {' '.join(words) if is_plain else json.dumps(words, ensure_ascii=False)}"
 
 
 def _inside(image: ImageStart, source: str) -> str:

@@ -24,7 +24,7 @@ class ModuleSearch(NamedTuple):
     """What a search gave: the file in the image with its path there, or the files of the project that would be it, or neither.
 
     `package` is the folder of a package. `unknown` says why the search decides nothing. `lost` are paths of the project that
-    are not in the image.
+    are not in the image; beside a `package` they would have been its `__init__.py`, and its import succeeds without their names.
     """
 
     path: str = ""
@@ -100,9 +100,10 @@ def _look_in(image: ImageStart, folder: str, name: str) -> ModuleSearch:
         for source in image.tree.project_paths(path)
         if _is_lost(image, source, is_folder=path == base)
     ]
-    if image.tree.is_folder(base) and not lost:
-        return ModuleSearch(package=base)
-    return ModuleSearch(lost=tuple(dict.fromkeys(lost)), unknown=_why_unknown(image, base))
+    package = base if image.tree.is_folder(base) else ""
+    if package and not lost:
+        return ModuleSearch(package=package)
+    return ModuleSearch(package=package, lost=tuple(dict.fromkeys(lost)), unknown=_why_unknown(image, base))
 
 
 def _why_unknown(image: ImageStart, base: str) -> str:

@@ -132,7 +132,16 @@ class StartWalk:
         facts = read_facts(content or b"")
         for name in names:
             if facts is not None and facts.binds(name) is False and name != "*":
-                yield f"{base}.{name}", search(self._image, f"{base}.{name}", search_path)
+                found = search(self._image, f"{base}.{name}", search_path)
+                yield f"{base}.{name}", self._or_lost_binding(found, result, name)
+
+    def _or_lost_binding(self, submodule: ModuleSearch, package: ModuleSearch, name: str) -> ModuleSearch:
+        """A search for a submodule; where that fails, the `__init__.py` that binds the name and is not in the image."""
+        if not submodule.is_missing or submodule.lost:
+            return submodule
+        contents = {path: self._image.files.read(path) for path in package.lost}
+        binding = (path for path, data in contents.items() if (facts := read_facts(data or b"")) and facts.binds(name))
+        return submodule._replace(lost=tuple(binding))
 
     def _follow_settings(self, reached: ReachedFile, default: SourceImport) -> None:
         settings = django.settings_module(self._image, self._start.env, default.module)

@@ -290,7 +290,8 @@ def test_the_checks_take_an_image_and_a_start() -> None:
     assert findings.report().diagnostics == ()
     check_needed(image, findings, StartupFile("/srv/x.txt", "a test opens it"))
     report_lost(image, findings, "x.txt", "a test needs it")
-    assert [item.range.line for item in findings.report().diagnostics] == [3, 3]
+    (lost,) = findings.report().diagnostics
+    assert (lost.range.line, lost.message.rpartition(": ")[2]) == (3, "a test opens it, and 1 more place")
 
 
 def test_no_port_is_known_where_nothing_deploys(tmp_path: Path) -> None:
