@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -140,7 +141,8 @@ def diff(
 
 
 @cli.command(
-    epilog=examples("buildguard diagnose --log build.log", "gcloud builds log ID | buildguard diagnose --log -")
+    epilog=examples("buildguard diagnose --log build.log", "gcloud builds log ID | buildguard diagnose --log -"),
+    context_settings={"allow_extra_args": True},
 )
 @click.option(
     "--build", default="", metavar="ID", help="Read this build in Cloud Build: its status, its log and its workspace."
@@ -163,7 +165,12 @@ def diagnose(*, log: str | None, form: str, output: Path | None, html: Path | No
     """Find out why a build or a service failed, from its log and this repository."""
     from buildguard.diagnose.evidence import DiagnoseOptions
     from buildguard.diagnose.run import examine
+    from buildguard.errors import UsageError
 
+    if extra := click.get_current_context().args:
+        raise UsageError(
+            f"diagnose takes options only, not {extra[0]}", hint=f"buildguard diagnose --log {shlex.quote(extra[0])}"
+        )
     examined = examine(Path.cwd(), None if log is None else _pasted(log), DiagnoseOptions(**asked))
     diagnosis = examined.diagnosis
     if html is not None:

@@ -119,7 +119,8 @@ def remedies_of(cause: str, led: Iterable[Event], evidence: IncidentEvidence, pr
 
 
 def _remedies_of_events(led: list[Event]) -> list[str]:
-    """The remedies of the events that lead; all variables are set by one command."""
+    """The remedies of the events that lead, those of a cause before those of its reports; all variables are set by one command."""
+    led = sorted(led, key=lambda event: event.rank)
     names = [name for event in led for name in event.variables]
     command = [missing_variables.set_command(names)] if names else []
     return command + [event.remedy for event in led if event.remedy and not event.variables]

@@ -77,6 +77,9 @@ _INSIDE = tuple(
         ("standard_init", r"standard_init_linux\.go"),
         (".go:", r"(?:^|\s)[EF]\d{4} \d\d:\d\d"),  # klog
         (".sh:", r"\.sh: (?:line )?\d+: "),
+        ("e: ", r"(?:^|\s)E: [A-Z]"),  # apt
+        ("changed significantly", r"changed significantly since"),  # poetry
+        (", but you have", r", but you have \S+ \d"),  # pip
         ("returned", r"(?i)\breturned (?:a )?(?:code |status )?-?[1-9]"),
     )
 )

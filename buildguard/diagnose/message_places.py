@@ -98,7 +98,9 @@ class MessagePlaces:
         if match.message.cause == CauseId.WRONG_FILES_SENT:
             return tuple(self._copying(match.groups.get("name", "")))
         if match.message.cause == CauseId.DEPENDENCY_INSTALL:
-            return tuple(self._requiring(match.groups.get("name", "")))
+            path = self._path(match.groups.get("file", ""))
+            named = (SourceLocation(path, int(match.groups["row"])),) if path else ()
+            return named or tuple(self._requiring(match.groups.get("name", "")))
         return ()
 
     @staticmethod

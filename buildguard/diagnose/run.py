@@ -44,6 +44,7 @@ _REFUSALS = REFUSED | _MISREAD
 _FROZEN = "<"
 _PROOF = frozenset({"compiled", "image"})
 _MOST_FAILURES = 300  # the last ones of a log lead
+_BARE_LEVELS = frozenset({"", "ERROR", "FATAL", "FAILED", "CRITICAL"})  # what a tool prints before or after its report
 _LONGEST_QUOTE, _NEIGHBOURS = 500, 2
 _MOST_EXCERPTS, _AROUND, _WIDEST = 20, 2, 400
 _NO_OPTIONS = DiagnoseOptions()
@@ -234,6 +235,7 @@ class _DiagnosisBuilder:
         lines |= {number: self._log.lines[number - 1].strip() for number in numbers if number}
         after = {one.line for one in met if not one.message.cause}
         after |= {one.line for one in self._log.failures if one.type.rpartition(".")[2] in known_messages.CONSEQUENCES}
+        after |= {number for number, line in lines.items() if line.strip(" :!-").upper() in _BARE_LEVELS}
         last = max({*lines} - after or {*lines}, default=0)
         if not last:
             return "", ()

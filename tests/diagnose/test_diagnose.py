@@ -395,6 +395,50 @@ def test_a_log_that_is_not_there(repository: Callable[..., Project]) -> None:
     assert "nowhere.log: No such file or directory" in result.err
 
 
+def test_a_log_without_its_option(repository: Callable[..., Project]) -> None:
+    result = repository({"a.py": ""}).run("diagnose", "my build.log")
+
+    assert (result.code, result.out) == (2, "")
+    assert result.err.splitlines() == [
+        "buildguard: diagnose takes options only, not my build.log",
+        "hint: buildguard diagnose --log 'my build.log'",
+    ]
+
+
+def test_the_place_of_a_requirement_that_pip_cannot_read(repository: Callable[..., Project]) -> None:
+    made = repository({"agents/zoo/requirements.txt": "flask\n\nwikipedia==1.4.0uv venv\n", "agents/zoo/main.py": ""})
+    log = (
+        "ERROR: Invalid requirement: 'wikipedia==1.4.0uv venv' (from line 3 of /app/agents/zoo/requirements.txt)\n"
+        'ERROR\nERROR: build step 0 "gcr.io/cloud-builders/docker" failed: step exited with non-zero status: 1\n'
+    )
+
+    _result, found = _diagnosed(made, log)
+
+    assert found["cause"] == "dependency-install"
+    assert [(one["path"], one["line"]) for one in found["place"]] == [("agents/zoo/requirements.txt", 3)]
+    assert "'wikipedia==1.4.0uv venv'" in found["sentence"]
+
+
+def test_what_the_build_of_a_package_lacks_leads(repository: Callable[..., Project]) -> None:
+    log = (
+        "  Building wheel for PyQRCode (setup.py): finished with status 'error'\n  error: subprocess-exited-with-error\n"
+        "      error: invalid command 'bdist_wheel'\n  ERROR: Failed building wheel for PyQRCode\n"
+    )
+
+    _result, found = _diagnosed(repository({"a.py": ""}), log)
+
+    assert found["cause"] == "dependency-install"
+    assert found["remedies"][0] == "RUN pip install --upgrade pip setuptools wheel, before the requirements"
+
+
+def test_a_bare_level_is_not_the_line_that_is_quoted(repository: Callable[..., Project]) -> None:
+    log = 'Step #1: /bin/sh: -x: invalid option\nERROR\nERROR: build step 1 "x" failed: step exited with non-zero status: 1\n'
+
+    _result, found = _diagnosed(repository({"a.py": ""}), log)
+
+    assert "invalid option" in found["quote"]
+
+
 def test_a_log_from_stdin(outage: Project) -> None:
     done = subprocess.run(
         [outage.executable, "diagnose", "--log", "-", "--format", "json"],

@@ -59,9 +59,63 @@ MESSAGES: tuple[KnownMessage, ...] = (
         "{name} could not be built", _COMPILER, 1,
     ),
     KnownMessage(
+        "wheel-is-not-installed", CauseId.DEPENDENCY_INSTALL, "bdist_wheel", r"error: invalid command 'bdist_wheel'",
+        "a package is built where setuptools cannot make wheels", "RUN pip install --upgrade pip setuptools wheel, before the requirements",
+    ),
+    KnownMessage(
+        "invalid-requirement", CauseId.DEPENDENCY_INSTALL, "alid ",
+        r"Invalid requirement: '?(?P<name>[^'\n]+?)'?(?:: [^\n]*)?(?: \(from line (?P<row>\d+) of (?P<file>[^)\n]+)\)|$)|(?P<other>\S+) is not a valid editable requirement|(?P<third>\S+) is not a valid wheel filename",
+        "'{name}' is no requirement that pip can read", "correct that line: NAME==VERSION",
+    ),
+    KnownMessage(
+        "hashes-differ", CauseId.DEPENDENCY_INSTALL, "ASHES", r"DO NOT MATCH THE HASHES",
+        "a downloaded package has another hash than the requirements file lists",
+        "if the new file is expected, write the hashes again: pip-compile --generate-hashes or uv pip compile --generate-hashes",
+    ),
+    KnownMessage(
+        "hash-is-missing", CauseId.DEPENDENCY_INSTALL, "ashes", r"Hashes are required in --require-hashes",
+        "a requirement has no hash, and the others do", "write all of them: pip-compile --generate-hashes or uv pip compile --generate-hashes",
+    ),
+    KnownMessage(
+        "lock-is-outdated", CauseId.DEPENDENCY_INSTALL, "lock",
+        r"(?P<name>pyproject\.toml|poetry\.lock|uv\.lock|Pipfile\.lock|lockfile|lock file)[^\n]*(?:out of date|outdated|changed significantly|needs to be updated|not up to date|out-of-date)",
+        "the lock file does not belong to the requirements beside it", "lock again (poetry lock, uv lock or pipenv lock), and commit the file",
+    ),
+    KnownMessage(
+        "managed-by-the-system", CauseId.DEPENDENCY_INSTALL, "managed", r"externally-managed-environment|This environment is externally managed",
+        "pip may not install into the distribution's own Python", "RUN python3 -m venv /venv, and put /venv/bin first in PATH; or build from python:3.X-slim",
+    ),
+    KnownMessage(
+        "no-such-option", CauseId.DEPENDENCY_INSTALL, "", r"no such option: (?P<name>\S+)|pip: error: [^\n]*(?P<other>--[\w-]+)|pip: error: ",
+        "the installed pip does not know the option {name}", "remove the option, or RUN pip install --upgrade pip before it",
+    ),
+    KnownMessage(
+        "no-system-package", CauseId.DEPENDENCY_INSTALL, "ackage",
+        r"E: Unable to locate package (?P<name>\S+)|Package '?(?P<other>[\w.+-]+)'? has no installation candidate|unable to select packages|\(no such package\)|^E: Package ",
+        "the distribution has no package {name}", "apt-get update in the same RUN, and the name that this release of the distribution has",
+    ),
+    KnownMessage(
+        "no-system-repository", CauseId.DEPENDENCY_INSTALL, "",
+        r"E: The repository '(?P<name>[^']*)' does not have a Release file|E: Failed to fetch|E: Unable to fetch some archives",
+        "the distribution's packages cannot be fetched: {name}", "build from a newer base image: repositories of old releases are taken down; else try again",
+    ),
+    KnownMessage(
+        "index-not-reached", CauseId.DEPENDENCY_INSTALL, "", r"Failed to fetch: `(?P<name>[^`]+)|invalid peer certificate|Could not fetch URL (?P<other>\S+?):? ",
+        "the package index could not be read: {name}", "try again; behind a proxy or with an index of one's own, check its address, its certificate and the build's network",
+    ),
+    KnownMessage(
+        "cannot-be-uninstalled", CauseId.DEPENDENCY_INSTALL, "Cannot uninstall", r"Cannot uninstall '?(?P<name>[\w.-]+)",
+        "{name} belongs to the distribution, and pip cannot replace it", "RUN pip install --ignore-installed {name}, or install into a virtual environment",
+    ),
+    KnownMessage(
+        "another-version-installed", CauseId.DEPENDENCY_INSTALL, ", but you",
+        r"has requirement (?P<name>[\w.-]+)[^\n]*, but you|but you have (?P<other>[\w.-]+) \S+ which is incompatible",
+        "another version of {name} is installed than the other packages need", "lock all of them together (uv lock, poetry lock, pip-compile), and commit the file",
+    ),
+    KnownMessage(
         "requirements-refused", CauseId.DEPENDENCY_INSTALL, "",
-        r"DO NOT MATCH THE HASHES|Hashes are required in --require-hashes|Invalid requirement: '?(?P<name>[^'\n]+)|has requirement (?P<other>[\w.-]+)[^\n]*, but you|but you have [\w.-]+ \S+ which is incompatible|(?:pyproject\.toml|poetry\.lock|uv\.lock|Pipfile\.lock|lockfile|lock file)[^\n]*(?:out of date|outdated|changed significantly|needs to be updated|not up to date|out-of-date)|externally-managed-environment|This environment is externally managed|E: Unable to locate package (?P<third>\S+)|Package '?(?P<fourth>[\w.+-]+)'? has no installation candidate|unable to select packages|\(no such package\)|E: Package |E: The repository '[^']*' does not have a Release file|E: Failed to fetch|E: Unable to fetch some archives|Failed to fetch: `|invalid peer certificate|Could not fetch URL|ERROR: Could not install packages|invalid-installed-package|pip: error: |no such option: "
-        r"|Cannot uninstall '?(?P<fifth>[\w.-]+)|is not a valid (?:editable requirement|wheel filename)|Unable to satisfy the following requirements|PackagesNotFoundError|LibMambaUnsatisfiableError|UnsatisfiableError",
+        r"ERROR: Could not install packages|invalid-installed-package"
+        r"|Unable to satisfy the following requirements|PackagesNotFoundError|LibMambaUnsatisfiableError|UnsatisfiableError",
         "the packages cannot be installed as they are pinned", "lock them again (uv lock, poetry lock, pip-compile), and commit the file",
     ),
 )
