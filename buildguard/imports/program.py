@@ -42,9 +42,17 @@ def started_modules(command: StartCommand, tree: FileTree) -> Iterator[LoadedMod
     for before in command.before:
         yield from started_modules(before, tree)
     if command.script in tree.origins:
-        yield LoadedModule("__main__", ModuleLocation(ModuleKind.MODULE, command.script), home="")
+        yield _of_file(command)
     if command.module and not command.script:
         yield from _named(command, tree)
+
+
+def _of_file(command: StartCommand) -> LoadedModule:
+    """A file that runs as `__main__`; functions-framework loads it as a package of its own name, with its folder's modules."""
+    if command.server != "functions-framework":
+        return LoadedModule("__main__", ModuleLocation(ModuleKind.MODULE, command.script), home="")
+    folder, base = posixpath.split(command.script)
+    return LoadedModule(base.removesuffix(".py"), ModuleLocation(ModuleKind.PACKAGE, command.script, (folder,)))
 
 
 def _named(command: StartCommand, tree: FileTree) -> Iterator[LoadedModule]:

@@ -99,6 +99,10 @@ class ModuleResolver:
         self._found_relative: dict[tuple[str, int, str], Resolution] = {}
         self._installed: dict[str, bool] = {}
 
+    def add(self, module: LoadedModule) -> None:
+        """A module that is loaded under its name before any import looks for it."""
+        self._found[module.name] = Resolution(ImportKind.RESOLVED, (module,))
+
     def resolve(self, module: LoadedModule, row: ImportStatement) -> Resolution:
         """The modules that an import in a module runs."""
         if row.level:

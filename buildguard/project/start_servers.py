@@ -9,10 +9,16 @@ from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 
 from buildguard.definitions import lazy_pattern
+from buildguard.errors import UsageError
+from buildguard.project import toml
 from buildguard.project.server_options import SERVERS, OptionRole, ParsedOptions, parse_options
 from buildguard.project.start_command import ListenAddress, StartCommand, StartContext, in_folder, is_unknown
 
 _CALL = lazy_pattern(r"([A-Za-z_][\w.]*)\s*\(.*\)", re.DOTALL)
+# Where both look for an application that nothing names, in their order.
+_FLASK_PATHS = ("wsgi.py", "app.py")
+_FLASK_FILES = (".flaskenv", ".env")
+_FASTAPI_PATHS = ("main.py", "app.py", "api.py", "app/main.py", "app/app.py", "app/api.py")
 _MODULE = lazy_pattern(r"[^\W\d]\w*(?:\.[^\W\d]\w*)*")
 
 
@@ -158,32 +164,56 @@ def _application(start: StartCommand, text: str) -> StartCommand:
     return start._replace(module=module, attribute=attribute or default, is_factory=call is not None)
 
 
-def _flask(start: StartCommand, parsed: ParsedOptions, _context: StartContext) -> StartCommand:
+def _flask(start: StartCommand, parsed: ParsedOptions, context: StartContext) -> StartCommand:
     if "run" not in parsed.operands:
         return start._replace(undecided="flask runs another command than `run`")
     option = parsed.last(OptionRole.APP)
     start = start._replace(search_path=tuple(dict.fromkeys([start.folder, *start.search_path])))
     if option is None:
-        return start._replace(undecided="flask searches for its application in wsgi.py and app.py")
+        names_it = any(b"FLASK_APP" in (context.read(in_folder(start.folder, name)) or b"") for name in _FLASK_FILES)
+        path = "" if names_it else _first_file(start.folder, _FLASK_PATHS, context)
+        if not path:
+            return start._replace(undecided="flask searches for its application in wsgi.py and app.py")
+        return _imported_file(start, path, context)
     target, _, attribute = option.value.partition(":")
     call = _CALL.fullmatch(attribute.strip())
     attribute = call[1] if call is not None else attribute.strip()
     if is_unknown(option.value) or "$" in option.value:
         return start._replace(undecided=f"the application '{option.value}' of flask is not understood")
-    start = _file_or_module(start, target)
+    start = _file_or_module(start, target, context)
     return start._replace(attribute=attribute, is_factory=call is not None)
 
 
-def _file_or_module(start: StartCommand, target: str) -> StartCommand:
+def _file_or_module(start: StartCommand, target: str, context: StartContext) -> StartCommand:
     if target.endswith(".py") or "/" in target:
         path = in_folder(start.folder, target)
-        return start._replace(script=path if path.endswith(".py") else f"{path}.py")
+        return _imported_file(start, path if path.endswith(".py") else f"{path}.py", context)
     if not _MODULE.fullmatch(target):
         return start._replace(undecided=f"'{target}' is not a module")
     return start._replace(module=target)
 
 
-def _fastapi(start: StartCommand, parsed: ParsedOptions, _context: StartContext) -> StartCommand:
+def _imported_file(start: StartCommand, path: str, context: StartContext) -> StartCommand:
+    """A file that a server imports by its dotted name, from the first folder above it that is no package."""
+    folder, name = posixpath.split(path)
+    parts = [name.removesuffix(".py")] if name != "__init__.py" else []
+    while folder not in {"", "/"} and context.read(f"{folder}/__init__.py") is not None:
+        folder, package = posixpath.split(folder)
+        parts.insert(0, package)
+    start = start._replace(search_path=tuple(dict.fromkeys([folder, *start.search_path])))
+    module = ".".join(parts)
+    if context.read(path) is None or not _MODULE.fullmatch(module):
+        return start._replace(script=path)
+    return start._replace(module=module)
+
+
+def _first_file(folder: str, paths: Sequence[str], context: StartContext) -> str:
+    """The first of some paths that the image is known to have; empty where it is not known to have any."""
+    candidates = (in_folder(folder, path) for path in paths)
+    return next((path for path in candidates if context.read(path) is not None), "")
+
+
+def _fastapi(start: StartCommand, parsed: ParsedOptions, context: StartContext) -> StartCommand:
     verb, *paths = parsed.operands or [""]
     if verb not in {"run", "dev"} or parsed.last(OptionRole.APP) is not None:
         return start._replace(undecided="fastapi runs another command than `run FILE`")
@@ -192,9 +222,30 @@ def _fastapi(start: StartCommand, parsed: ParsedOptions, _context: StartContext)
     if verb == "dev" and parsed.last(OptionRole.HOST) is None:
         start = start._replace(listener=ListenAddress("127.0.0.1", "$PORT", "fastapi dev's default", start.place))
     if not paths:
-        return start._replace(undecided="fastapi searches for its application")
+        return _discovered_fastapi(start, context)
     path = in_folder(start.folder, paths[0])
-    return start._replace(script=path) if path.endswith(".py") else start._replace(undecided="fastapi gets a folder")
+    if not path.endswith(".py"):
+        return start._replace(undecided="fastapi gets a folder")
+    return _imported_file(start, path, context)
+
+
+def _discovered_fastapi(start: StartCommand, context: StartContext) -> StartCommand:
+    """What `fastapi run` takes without a path: `entrypoint` of [tool.fastapi], else the first of its usual files."""
+    try:
+        settings = toml.read(context.read(in_folder(start.folder, "pyproject.toml")) or b"", "pyproject.toml")
+    except UsageError:
+        return start._replace(undecided="fastapi reads pyproject.toml, which is not valid TOML")
+    entrypoint = toml.table(settings, "tool", "fastapi").get("entrypoint")
+    if entrypoint is None:
+        path = _first_file(start.folder, _FASTAPI_PATHS, context)
+        if not path:
+            return start._replace(undecided="fastapi searches for its application")
+        return _imported_file(start, path, context)
+    module, _, attribute = str(entrypoint).partition(":")
+    if not _MODULE.fullmatch(module):
+        return start._replace(undecided=f"'{entrypoint}' of [tool.fastapi] is not a module")
+    search_path = tuple(dict.fromkeys([start.folder, *start.search_path]))
+    return start._replace(module=module, attribute=attribute or start.attribute, search_path=search_path)
 
 
 def _functions(start: StartCommand, parsed: ParsedOptions, _context: StartContext) -> StartCommand:

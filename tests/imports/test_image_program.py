@@ -47,6 +47,26 @@ def test_a_script_has_its_own_folder_first() -> None:
     assert program.path.front == ("/srv/app",)
 
 
+@pytest.mark.parametrize("command", ["fastapi run shop/api/main.py", "flask --app shop/api/main.py run"])
+def test_a_server_imports_a_file_as_the_module_that_it_is(command: str) -> None:
+    text = f"FROM python:3.11\nWORKDIR /srv\nCOPY . .\nCMD {command}\n"
+    files = {"shop/__init__.py": "", "shop/api/__init__.py": "", "shop/api/main.py": "from .other import x\n"}
+    program = _program({"Dockerfile": text, **files})
+
+    assert _names(program) == ["shop", "shop.api", "shop.api.main"]
+    assert program.starts[-1].package == "shop.api"
+    assert "/srv" in program.path.back
+
+
+def test_functions_framework_loads_a_file_as_a_package_of_its_folder() -> None:
+    text = "FROM python:3.11\nWORKDIR /srv\nCOPY . .\nCMD functions-framework --source fn/code.py --target hello\n"
+    program = _program({"Dockerfile": text, "fn/code.py": "", "fn/helper.py": ""})
+
+    (start,) = program.starts
+    assert (start.name, start.package, start.is_main) == ("code", "code", False)
+    assert start.location.folders == ("/srv/fn",)
+
+
 def test_python_m_runs_the_main_of_a_package() -> None:
     text = 'FROM python:3.11\nWORKDIR /srv\nCOPY . .\nCMD ["python", "-m", "app"]\n'
     program = _program({"Dockerfile": text, "app/__init__.py": "", "app/__main__.py": ""})

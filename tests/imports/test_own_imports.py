@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 
 from buildguard.imports.finder import FileTree, ModuleKind
+from buildguard.imports.program import started_modules
+from buildguard.project.start_command import CommandPlace, StartCommand
 from tests.imports.projects import TextProject, findings, lines_of
 
 _CLEAN: dict[str, dict[str, str]] = {
@@ -137,3 +139,23 @@ def test_names_are_case_sensitive_and_links_are_unclear() -> None:
     assert list(tree.other_cases("utils", ["/srv"])) == ["Utils"]
     assert tree.look_up("app.mod", ["/srv"]).modules[-1].kind is ModuleKind.COMPILED
     assert tree.look_up("linked.x", ["/srv"]).is_unclear
+
+
+@pytest.mark.parametrize(
+    ("main", "messages"),
+    [
+        ("from .helper import x\nimport main\n", []),
+        ("from . import helper\n", []),
+        ("from .absent import x\n", ["no module named 'main.absent'"]),
+        ("from ..helper import x\n", ["relative import beyond"]),
+        ("import helper\nfrom .helper import y\n", ["cannot import name 'y'"]),
+    ],
+)
+def test_a_function_imports_its_neighbours_relatively(main: str, messages: list[str]) -> None:
+    project = TextProject({"main.py": main, "helper.py": "x = 1\n"}, "main.py")
+    command = StartCommand(CommandPlace("Dockerfile", 1), server="functions-framework", script="/srv/main.py")
+    project.program = project.program._replace(starts=tuple(started_modules(command, project.tree)))
+
+    found = [line.partition(" main.py:")[2][2:] for line in lines_of(project.judge())]
+    assert len(found) == len(messages)
+    assert all(line.startswith(words) for line, words in zip(found, messages, strict=True))

@@ -347,3 +347,60 @@ def test_options_and_wrappers_that_are_not_known() -> None:
     assert start_wrappers.unwrap(["uv", "pip", "install"]) is None
     assert start_wrappers.unwrap(["env"]) is None
     assert split_address("fd://3", "--bind", StartCommand(_PLACE)) is None
+
+
+@pytest.mark.parametrize(
+    ("command", "files", "found"),
+    [
+        ("flask run", {"app.py": ""}, ("", "app", "")),
+        ("python -m flask run --host 0.0.0.0", {"app.py": ""}, ("", "app", "")),
+        ("flask run", {"app.py": "", "wsgi.py": ""}, ("", "wsgi", "")),
+        ("flask run", {"main.py": ""}, ("", "", "")),
+        ("flask run", {"app.py": "", ".flaskenv": "FLASK_APP=shop"}, ("", "", "")),
+        ("fastapi run", {"app/main.py": "", "api.py": ""}, ("", "api", "")),
+        ("fastapi run --workers 4", {"app/api.py": ""}, ("", "api", "")),
+        ("fastapi run", {"server.py": ""}, ("", "", "")),
+        (
+            "fastapi run",
+            {"main.py": "", "pyproject.toml": "[tool.fastapi]\nentrypoint = 'shop.web:api'\n"},
+            ("", "shop.web", "api"),
+        ),
+        ("fastapi run", {"main.py": "", "pyproject.toml": "[tool.fastapi]\nentrypoint = 'a b'\n"}, ("", "", "")),
+        ("fastapi run", {"main.py": "", "pyproject.toml": "[project]\nname = 'x'\n"}, ("", "main", "")),
+        ("fastapi run", {"main.py": "", "pyproject.toml": "[tool.fastapi"}, ("", "", "")),
+    ],
+)
+def test_an_application_that_no_option_names(command: str, files: dict[str, str], found: tuple[str, str, str]) -> None:
+    start = _start(command, {f"/srv/{path}": text for path, text in files.items()})
+
+    assert (start.script, start.module, start.attribute) == found
+    assert bool(start.undecided) is not any(found)
+
+
+@pytest.mark.parametrize("command", ["fastapi run {}", "flask --app {} run", "flask --app {}:app run"])
+@pytest.mark.parametrize(
+    ("path", "packages", "module", "folder"),
+    [
+        ("main.py", (), "main", "/srv"),
+        ("src/web.py", (), "web", "/srv/src"),
+        ("shop/api/main.py", ("shop", "shop/api"), "shop.api.main", "/srv"),
+        ("src/shop/main.py", ("src/shop",), "shop.main", "/srv/src"),
+        ("shop/api/main.py", ("shop",), "main", "/srv/shop/api"),
+        ("shop/__init__.py", ("shop",), "shop", "/srv"),
+    ],
+)
+def test_a_file_that_a_server_imports(
+    command: str, path: str, packages: tuple[str, ...], module: str, folder: str
+) -> None:
+    """As flask's prepare_import and fastapi-cli's get_module_data_from_path name it."""
+    files = {f"/srv/{name}": "" for name in (path, *(f"{package}/__init__.py" for package in packages))}
+
+    start = _start(command.format(path), files)
+
+    assert (start.module, start.script, start.search_path[0]) == (module, "", folder)
+
+
+def test_a_file_that_a_server_would_import_is_not_there() -> None:
+    start = _start("fastapi run src/web.py")
+
+    assert (start.module, start.script, start.search_path[:1]) == ("", "/srv/src/web.py", ("/srv/src",))

@@ -7,7 +7,7 @@ by the manifest in the archive. Nothing that it looks at is imported or run. Fin
 not be looked at with 3.
 
 version: 0.1.0
-digest: sha256:623198bf56a19cbc2cbfa6ca650aa23f9a7b565fd41f32c60a80771c599fa7c9
+digest: sha256:419b6e84c9b308374e5f7b5d8eaaa7cc075550434d2339132d4521cf85f67b2d
     (SHA-256 of everything below the line of equals signs)
 """
 
@@ -1929,6 +1929,8 @@ class ModuleResolver:
         self._found: dict[str, Resolution] = {}
         self._found_relative: dict[tuple[str, int, str], Resolution] = {}
         self._installed: dict[str, bool] = {}
+    def add(self, module: LoadedModule) -> None:
+        self._found[module.name] = Resolution(ImportKind.RESOLVED, (module,))
     def resolve(self, module: LoadedModule, row: ImportStatement) -> Resolution:
         if row.level:
             return self._find_relative(module.package, row)
@@ -2297,9 +2299,14 @@ def started_modules(command: StartCommand, tree: FileTree) -> Iterator[LoadedMod
     for before in command.before:
         yield from started_modules(before, tree)
     if command.script in tree.origins:
-        yield LoadedModule("__main__", ModuleLocation(ModuleKind.MODULE, command.script), home="")
+        yield _of_file(command)
     if command.module and not command.script:
         yield from _named(command, tree)
+def _of_file(command: StartCommand) -> LoadedModule:
+    if command.server != "functions-framework":
+        return LoadedModule("__main__", ModuleLocation(ModuleKind.MODULE, command.script), home="")
+    folder, base = posixpath.split(command.script)
+    return LoadedModule(removesuffix(base, ".py"), ModuleLocation(ModuleKind.PACKAGE, command.script, (folder,)))
 def _named(command: StartCommand, tree: FileTree) -> Iterator[LoadedModule]:
     parts = command.module.split(".")
     lookup = tree.look_up(command.module, command.search_path)
@@ -2437,6 +2444,9 @@ class ProgramReader:
         return self._judge(graph, reached)
     def _reach(self, path: SearchPath) -> tuple[ImportGraph, dict[str, ReachedModule]]:
         resolver = ModuleResolver(self._program.tree, path, self._context.standard, self._context.may_be_foreign)
+        for start in self._program.starts:
+            if not start.is_main and "." not in start.name:
+                resolver.add(start)
         graph = ImportGraph(resolver, self._facts)
         return graph, find_reached(graph, self._program.starts)
     def _added_folders(self, reached: dict[str, ReachedModule]) -> Iterator[tuple[str, str]]:
