@@ -140,13 +140,22 @@ def _named(start: StartCommand, parsed: ParsedOptions, _context: StartContext) -
     """A server that takes `module:attribute` and searches the working folder first."""
     if not parsed.operands:
         return start._replace(undecided=f"{start.server} gets no application")
-    if start.server not in {"daphne", "waitress-serve"} and not any(
-        value.role is OptionRole.PATH for value in parsed.values
-    ):
+    if not any(value.role is OptionRole.PATH for value in parsed.values):
         start = start._replace(search_path=tuple(dict.fromkeys([start.folder, *start.search_path])))
-    start = _application(start, parsed.operands[0])
+    application = parsed.operands[0]
+    if start.server == "hypercorn" and "/" in application.partition(":")[0]:
+        start, application = _application_of_path(start, application)
+    start = _application(start, application)
     is_factory = any(value.role is OptionRole.FACTORY for value in parsed.values)
     return start._replace(is_factory=start.is_factory or is_factory)
+
+
+def _application_of_path(start: StartCommand, text: str) -> tuple[StartCommand, str]:
+    """`folder/module:attribute`: hypercorn imports the module alone, and searches its folder first."""
+    path, separator, attribute = text.partition(":")
+    folder, name = posixpath.split(in_folder(start.folder, path))
+    search_path = tuple(dict.fromkeys([folder, *start.search_path]))
+    return start._replace(search_path=search_path), f"{name.removesuffix('.py')}{separator}{attribute}"
 
 
 def _application(start: StartCommand, text: str) -> StartCommand:

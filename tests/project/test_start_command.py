@@ -404,3 +404,19 @@ def test_a_file_that_a_server_would_import_is_not_there() -> None:
     start = _start("fastapi run src/web.py")
 
     assert (start.module, start.script, start.search_path[:1]) == ("", "/srv/src/web.py", ("/srv/src",))
+
+
+@pytest.mark.parametrize(
+    ("text", "module", "folders"),
+    [
+        ("hypercorn src/main:app", "main", ("/srv/src", "/srv")),
+        ("hypercorn src/main.py:app", "main", ("/srv/src", "/srv")),
+        ("hypercorn main:app", "main", ("/srv",)),
+        ("daphne main:app", "main", ("/srv",)),
+        ("waitress-serve main:app", "main", ("/srv",)),
+    ],
+)
+def test_the_folders_that_a_server_searches(text: str, module: str, folders: tuple[str, ...]) -> None:
+    start = _start(text)
+
+    assert (start.module, start.attribute, start.search_path, start.undecided) == (module, "app", folders, "")
