@@ -47,6 +47,9 @@ def _in_folder(start: StartCommand, parsed: ParsedOptions) -> StartCommand:
     folder = in_folder(start.folder, changed.value) if changed is not None else start.folder
     added = [path for text in parsed.all(OptionRole.PATH) for path in text.split(",") if path]
     paths = [in_folder(folder, path) for path in added]
+    if start.server == "gunicorn":
+        # each is put before the others; it adds its working folder before it changes it, and again afterwards
+        paths = [*reversed(paths), folder, start.folder]
     return start._replace(folder=folder, search_path=tuple(dict.fromkeys([*paths, *start.search_path])))
 
 
@@ -91,7 +94,8 @@ def split_address(text: str, source: str, start: StartCommand) -> ListenAddress 
 
 def _gunicorn(start: StartCommand, parsed: ParsedOptions, context: StartContext) -> StartCommand:
     start = _with_config(start, parsed, context)
-    start = start._replace(search_path=tuple(dict.fromkeys([start.folder, *start.search_path])))
+    if start.folder not in start.search_path:
+        start = start._replace(search_path=(start.folder, *start.search_path))
     operand = parsed.operands[0] if parsed.operands else ""
     application = operand or (start.module and f"{start.module}:{start.attribute}")
     if not application:

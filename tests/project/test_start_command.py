@@ -149,9 +149,11 @@ def test_variables_of_the_image_set_options() -> None:
 def test_options_change_the_folder_and_the_search_path() -> None:
     chdir = _start("gunicorn --chdir app main:app")
 
-    assert (chdir.folder, chdir.search_path) == ("/srv/app", ("/srv/app",))
+    assert (chdir.folder, chdir.search_path) == ("/srv/app", ("/srv/app", "/srv"))
     assert _start("uvicorn --app-dir src main:app").search_path == ("/srv/src",)
-    assert _start("gunicorn --pythonpath lib,more main:app").search_path == ("/srv", "/srv/lib", "/srv/more")
+    assert _start("gunicorn --pythonpath lib,more main:app").search_path == ("/srv/more", "/srv/lib", "/srv")
+    both = _start("gunicorn --chdir app --pythonpath ../lib main:app")
+    assert both.search_path == ("/srv/lib", "/srv/app", "/srv")  # as gunicorn 27 prints sys.path
 
 
 def test_a_configuration_of_gunicorn_is_read_as_data() -> None:
