@@ -144,11 +144,11 @@ def _named(start: StartCommand, parsed: ParsedOptions, _context: StartContext) -
     """A server that takes `module:attribute` and searches the working folder first."""
     if not parsed.operands:
         return start._replace(undecided=f"{start.server} gets no application")
-    if not any(value.role is OptionRole.PATH for value in parsed.values):
-        start = start._replace(search_path=tuple(dict.fromkeys([start.folder, *start.search_path])))
     application = parsed.operands[0]
     if start.server == "hypercorn" and "/" in application.partition(":")[0]:
         start, application = _application_of_path(start, application)
+    elif not any(value.role is OptionRole.PATH for value in parsed.values):
+        start = start._replace(search_path=tuple(dict.fromkeys([start.folder, *start.search_path])))
     start = _application(start, application)
     is_factory = any(value.role is OptionRole.FACTORY for value in parsed.values)
     return start._replace(is_factory=start.is_factory or is_factory)
@@ -181,7 +181,6 @@ def _flask(start: StartCommand, parsed: ParsedOptions, context: StartContext) ->
     if "run" not in parsed.operands:
         return start._replace(undecided="flask runs another command than `run`")
     option = parsed.last(OptionRole.APP)
-    start = start._replace(search_path=tuple(dict.fromkeys([start.folder, *start.search_path])))
     if option is None:
         names_it = any(b"FLASK_APP" in (context.read(in_folder(start.folder, name)) or b"") for name in _FLASK_FILES)
         path = "" if names_it else _first_file(start.folder, _FLASK_PATHS, context)
@@ -203,7 +202,7 @@ def _file_or_module(start: StartCommand, target: str, context: StartContext) -> 
         return _imported_file(start, path if path.endswith(".py") else f"{path}.py", context)
     if not _MODULE.fullmatch(target):
         return start._replace(undecided=f"'{target}' is not a module")
-    return start._replace(module=target)
+    return start._replace(module=target, search_path=tuple(dict.fromkeys([start.folder, *start.search_path])))
 
 
 def _imported_file(start: StartCommand, path: str, context: StartContext) -> StartCommand:

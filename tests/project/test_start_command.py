@@ -411,8 +411,8 @@ def test_a_file_that_a_server_would_import_is_not_there() -> None:
 @pytest.mark.parametrize(
     ("text", "module", "folders"),
     [
-        ("hypercorn src/main:app", "main", ("/srv/src", "/srv")),
-        ("hypercorn src/main.py:app", "main", ("/srv/src", "/srv")),
+        ("hypercorn src/main:app", "main", ("/srv/src",)),
+        ("hypercorn src/main.py:app", "main", ("/srv/src",)),
         ("hypercorn main:app", "main", ("/srv",)),
         ("daphne main:app", "main", ("/srv",)),
         ("waitress-serve main:app", "main", ("/srv",)),
