@@ -13,7 +13,7 @@ from buildguard.compare.chain import Chain
 from buildguard.compare.difference import CODES, ChangeKind, Difference
 from buildguard.definitions import NamedTuple
 from buildguard.deploy import fallback
-from buildguard.deploy.prepare import PreparedDeploy
+from buildguard.deploy.prepared import PreparedDeploy
 from buildguard.diagnostic import count, display_path, unproven_line
 from buildguard.docker import client as daemons
 from buildguard.docker import images, run_steps

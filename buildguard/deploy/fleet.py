@@ -11,7 +11,8 @@ from buildguard.check.targets import Watcher
 from buildguard.definitions import NamedTuple
 from buildguard.deploy.cycle import CycleRenderer
 from buildguard.deploy.outcome import StepOutcome
-from buildguard.deploy.prepare import DeployRequest, PreparedDeploy, prepare_deploys
+from buildguard.deploy.prepare import DeployRequest, prepare_deploys
+from buildguard.deploy.prepared import PreparedDeploy
 from buildguard.deploy.run import (
     BegunDeploy,
     DeployReport,
@@ -69,7 +70,7 @@ def deploy_all(
         with ExitStack() as held:
             begun = [begin(ready, uuid.uuid4().hex[:8], held, watcher, shared) for ready in several]
             asking = _ask_once(shared, ask)
-            members = [_FleetMember(DeployRunner(each.run, asking), each) for each in begun]
+            members = [_FleetMember(DeployRunner(each.context, asking), each) for each in begun]
             return FleetReport(tuple(_deploy_in_order(_Deploying(members, watcher, shared, render))))
 
 
@@ -81,7 +82,7 @@ class _FleetMember(NamedTuple):
 
     @property
     def prepared(self) -> PreparedDeploy:
-        return self.runner.deploy.prepared
+        return self.runner.context.prepared
 
 
 class _Deploying(NamedTuple):

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from buildguard.definitions import NamedTuple, lazy_pattern
-from buildguard.deploy.outcome import DeployStoppedError, StepResult
-from buildguard.deploy.prepare import PreparedDeploy
+from buildguard.deploy.outcome import DeployStoppedError, StepSummary
+from buildguard.deploy.prepared import PreparedDeploy
 from buildguard.docker import client as daemons
 from buildguard.docker import images
 from buildguard.docker.offline_start import EntrypointError, OfflineContainer, OfflineResult, watched_folders
@@ -117,7 +117,7 @@ def start_here(reference: str, platform: str, tell: Callable[[str], None]) -> St
     return run
 
 
-def try_start(prepared: PreparedDeploy, current: ServiceState | None, source: str, run: StartAction) -> StepResult:
+def try_start(prepared: PreparedDeploy, current: ServiceState | None, source: str, run: StartAction) -> StepSummary:
     """Start the image and wait until it responds. Raises DeployStoppedError if it does not."""
     request = request_of(prepared, current)
     try:

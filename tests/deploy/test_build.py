@@ -22,7 +22,7 @@ from buildguard.stages.snapshot import Snapshot, StageKind
 from tests.deploy.plans import IMAGE, prepared
 
 if TYPE_CHECKING:
-    from buildguard.deploy.prepare import PreparedDeploy
+    from buildguard.deploy.prepared import PreparedDeploy
 
 _STORED = StoredObject("bucket", "source/f.tgz", 7, ObjectHashes(1, "", ""))
 _DIGEST = "sha256:" + "1" * 64

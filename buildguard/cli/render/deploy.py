@@ -16,7 +16,8 @@ from buildguard.cycles.record import CycleRecord
 from buildguard.definitions import NamedTuple
 from buildguard.deploy.fleet_status import ServiceStatus
 from buildguard.deploy.outcome import StepOutcome
-from buildguard.deploy.plan import WARNING, DeployPlan
+from buildguard.deploy.plan import DeployPlan
+from buildguard.deploy.planning import WARNING
 from buildguard.deploy.rollback import RollbackResult
 from buildguard.deploy.run import DeployReport
 from buildguard.diagnostic import count, escape_text, shorten_digests
@@ -89,7 +90,7 @@ def _target(target: tuple[str, str]) -> dict[str, str]:
 
 def _steps(plan: DeployPlan, outcomes: Sequence[StepOutcome] | None) -> list[dict[str, Any]]:
     if not outcomes:
-        return [step._asdict() for step in plan.steps]
+        return [{"id": step.id, "will": step.will} for step in plan.steps]
     wills = {step.id: step.will for step in plan.steps}
     return [
         {
