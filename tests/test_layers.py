@@ -249,6 +249,78 @@ def test_processes_start_in_one_module() -> None:
         assert "pickle" not in {found.module for found in _imports(file)}, file
 
 
+# What is done in one place: the calls, and where they stand. Programs in `remote` run alone in a target.
+_ONE_PLACE = {
+    "ends and reaps children": (r"os\.(?:kill|killpg|wait(?:pid|[0-9])?)|[\w.]*\.communicate", {"system/process.py"}),
+    "puts one file in the place of another": (r"os\.(?:rename|replace|link|renames)", {"system/temporary.py"}),
+    "writes archives": (r"tarfile\.TarInfo|[\w.]*\.addfile|[\w.]*\.gettarinfo|shutil\.make_archive", set()),
+    "makes a docker network": (r"[\w.]*\.(?:create_network|networks)", {"docker/client.py"}),
+}
+# `os.kill(pid, 0)` asks whether a process lives; `os.wait4` is what knows how much memory a probe had.
+_NOT_ENDING = {
+    ("system/owner.py", "os.kill"),
+    ("system/channels.py", "os.wait4"),
+    ("system/git_wait.py", "process.communicate"),
+}
+
+
+def test_what_is_done_in_one_place() -> None:
+    wrong = [
+        f"{_name(file)}:{node.lineno} {what}"
+        for what, (calls, places) in _ONE_PLACE.items()
+        for file in SOURCES
+        if _name(file) not in places and not _name(file).startswith("remote/")
+        for node in sources.nodes(file)
+        if isinstance(node, ast.Call)
+        and re.fullmatch(calls, ast.unparse(node.func))
+        and (_name(file), ast.unparse(node.func)) not in _NOT_ENDING
+    ]
+
+    assert not wrong
+
+
+def test_archives_are_written_by_our_own_writer() -> None:
+    modes = {
+        (_name(file), ast.unparse(keyword.value))
+        for file in SOURCES
+        if not _name(file).startswith("remote/")
+        for node in sources.nodes(file)
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "tarfile.open"
+        for keyword in node.keywords
+        if keyword.arg == "mode"
+    }
+
+    assert not modes
+
+
+# Whatever is raised ends at the command line's boundary; libraries without types of their own, and tasks in threads,
+# whose errors are raised again in the waiting thread, stand behind one function each.
+_CATCHING_ALL = frozenset({"cli/exit.py", "system/foreign.py", "system/threads.py"})
+
+
+def _catches_all(handler: ast.ExceptHandler) -> bool:
+    caught = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]
+    return any(error is None or ast.unparse(error) in {"Exception", "BaseException"} for error in caught)
+
+
+def _raises_again(handler: ast.ExceptHandler) -> bool:
+    last = handler.body[-1]
+    return isinstance(last, ast.Raise) and last.exc is None
+
+
+def test_everything_is_caught_at_one_boundary() -> None:
+    """Elsewhere a handler for everything tidies up, and raises what it caught."""
+    swallowing = {
+        _name(file)
+        for file in SOURCES
+        if not _name(file).startswith("remote/")
+        for node in sources.nodes(file)
+        if isinstance(node, ast.ExceptHandler) and _catches_all(node) and not _raises_again(node)
+    }
+
+    assert swallowing == _CATCHING_ALL
+
+
 def test_only_the_command_line_prints() -> None:
     for file in SOURCES:
         if _name(file) in _PRINTING or _name(file).startswith("remote/"):

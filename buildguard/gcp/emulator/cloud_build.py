@@ -37,6 +37,7 @@ from buildguard.project.cloudbuild import schema
 from buildguard.project.cloudbuild.build_state import BuildState
 from buildguard.project.cloudbuild.lint import problems
 from buildguard.project.cloudbuild.steps import BuildPlan, plan_build_steps
+from buildguard.stages.archives.writer import pack_files
 
 PROJECT, NUMBER, REGION = "emulated", "123456789012", "europe-west1"
 LOGS = f"{NUMBER}.cloudbuild-logs.googleusercontent.com"
@@ -233,7 +234,7 @@ class CloudBuildEmulator:
         """The source of a build, with what Cloud Build tells of it: which generation it was, and its hashes."""
         source = build.source.storage_source
         if not source.bucket:
-            return _EMPTY
+            return pack_files([])
         archive = self._buckets.get(source.bucket, source.object_, source.generation)
         if self._faults.takes(FaultName.SWAP_GENERATION):
             archive = self._buckets.another(source.bucket, source.object_, archive.number)
@@ -373,12 +374,3 @@ def wait(cloud: CloudBuildEmulator, identity: str, seconds: float) -> cb.Build:
             break
         time.sleep(0.1)
     return cloud.get(identity)
-
-
-def _empty() -> bytes:
-    buffer = io.BytesIO()
-    tarfile.open(fileobj=buffer, mode="w").close()
-    return buffer.getvalue()
-
-
-_EMPTY = _empty()
