@@ -132,6 +132,9 @@ def shorten_digests(stage: str) -> str:
     return re.sub(r"[0-9a-f]{40,}", lambda match: f"{match[0][:12]}…", stage)
 
 
+FOLDER = "a folder"  # in place of a file
+
+
 class UnreadableFile(NamedTuple):
     """A file that could not be read, and why; `gone` where it was listed and is not there any more.
 

@@ -50,11 +50,15 @@ def plan_deploys(request: DeployRequest) -> FleetReport:
 
 
 def deploy_all(
-    request: DeployRequest, watcher: Watcher, ask: Callable[[str], bool | None], render: CycleRenderer | None = None
+    request: DeployRequest,
+    watcher: Watcher,
+    ask: Callable[[str], bool | None],
+    render: CycleRenderer | None = None,
+    confirm: Callable[[str], bool | None] | None = None,
 ) -> FleetReport:
     """Deploy the commit to each service and region; `ask` puts a question to the person, None without a terminal.
 
-    `render` makes the report of each cycle.
+    `render` makes the report of each cycle; `confirm` is asked in place of `ask` whether to begin.
 
     One that fails stops those that are after it, and leaves all others as they are. Raises UsageError for a request that makes
     no sense, LockHeldError while another run deploys one of the services.
@@ -64,7 +68,7 @@ def deploy_all(
         if any(ready.plan.refusals for ready in several):
             return FleetReport(tuple(_refused(ready, render) for ready in several))
         labels = ", ".join(ready.label for ready in several)
-        if not ask(f"deploy commit {several[0].plan.source.commit[:12]} to {labels}?"):
+        if not (confirm or ask)(f"deploy commit {several[0].plan.source.commit[:12]} to {labels}?"):
             raise UsageError("aborted: confirmation needed, and none was given", hint="pass --yes where no terminal is")
         shared = SharedWork()
         with ExitStack() as held:

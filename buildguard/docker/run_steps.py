@@ -46,12 +46,16 @@ class BuildStepResult(NamedTuple):
 
 
 class BuildResult(NamedTuple):
-    """How a build ended, with every step by number, in words where it failed, and the digest of each image pushed."""
+    """How a build ended, with every step by number, in words where it failed, and the digest of each image pushed.
+
+    `push_failed` says that every step succeeded, and an image could not be pushed.
+    """
 
     status: BuildState
     steps: Mapping[int, BuildStepResult]
     detail: str = ""
     pushed: tuple[tuple[str, str], ...] = ()
+    push_failed: bool = False
 
 
 class BuildEnvironment(NamedTuple):
@@ -211,7 +215,7 @@ class LocalBuild:
                 assert push is not None
                 pushed.append((name, push(name)))
             except GuardError as error:
-                return BuildResult(BuildState.FAILURE, ended, f"push {name}: {error.what}")
+                return BuildResult(BuildState.FAILURE, ended, f"push {name}: {error.what}", push_failed=True)
         return BuildResult(BuildState.SUCCESS, ended, "", tuple(pushed))
 
     # -------------------------------------------------------------------------------------- one step

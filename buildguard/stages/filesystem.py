@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from buildguard.diagnostic import UnreadableFile, display_path
+from buildguard.diagnostic import FOLDER, UnreadableFile, display_path
 from buildguard.remote.source_names import NO_SOURCE, PACKAGES, VIRTUAL
 from buildguard.stages.content_cache import ContentCache
 from buildguard.stages.stage import KINDS, Entry, EntryKind, Stage
@@ -101,7 +101,7 @@ def _special(mode: int) -> str:
         stat.S_IFSOCK: "a socket",
         stat.S_IFCHR: "a device",
         stat.S_IFBLK: "a device",
-        stat.S_IFDIR: "a folder",
+        stat.S_IFDIR: FOLDER,
     }
     return kinds.get(stat.S_IFMT(mode), "something special")
 

@@ -7,7 +7,7 @@ import stat
 from collections.abc import Collection
 from pathlib import Path
 
-from buildguard.diagnostic import Unproven, UnreadableFile, count, display_path
+from buildguard.diagnostic import FOLDER, Unproven, UnreadableFile, count, display_path
 from buildguard.stages import manifest as manifests
 from buildguard.stages.filesystem import read_file
 from buildguard.stages.hashing import hash_files
@@ -110,7 +110,7 @@ class DiskSnapshotter:
         content = _raw(self._base + path)
         if isinstance(content, bytes) and os.path.islink(self._base + path):
             entries.append(manifests.of_bytes(path, manifests.LINK, content))
-        elif why.special == "a folder":
+        elif why.special == FOLDER:
             return  # its content is listed by itself
         elif why.special:
             special[path] = why.special

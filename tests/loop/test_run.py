@@ -58,9 +58,9 @@ class _Deploys:
         self.report: Path | None = None
 
     def __call__(
-        self, request: DeployRequest, _watcher: Any, ask: Callable[[str], bool | None], _render: Any
+        self, request: DeployRequest, _watcher: Any, _ask: Any, _render: Any, confirm: Callable[[str], bool | None]
     ) -> FleetReport:
-        if not ask("deploy commit abc to web?"):
+        if not confirm("shall it begin?"):
             raise UsageError("aborted")
         self.requests.append(request)
         record = self._records.pop(0)

@@ -346,7 +346,7 @@ def _kind(result: BuildResult) -> str:
     """The type of failure that Cloud Build would tell."""
     if result.status is not BuildState.FAILURE:
         return ""
-    return "PUSH_FAILED" if result.detail.startswith("push ") else "USER_BUILD_STEP"
+    return "PUSH_FAILED" if result.push_failed else "USER_BUILD_STEP"
 
 
 def as_json(build: cb.Build) -> dict[str, Any]:
