@@ -9,11 +9,18 @@ import subprocess
 import sys
 from collections import defaultdict
 from collections.abc import Iterator
+from enum import StrEnum
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
+from buildguard.codes import Code
+from buildguard.deploy.plan import Builder
+from buildguard.diagnose.cause import CauseId
+from buildguard.diagnostic import Severity
+from buildguard.project.ledger import StepVerdict
+from buildguard.project.proof_grade import ProofGrade
 from tests import sources
 from tests.conftest import REPOSITORY, interpreter, untraced
 from tests.sources import PACKAGE, SOURCES
@@ -424,6 +431,33 @@ def test_records_hold_nothing_mutable() -> None:
     }
 
     assert not mutable
+
+
+# What holds a member of a closed set is compared with a member: a value that is misspelled would never be equal.
+_CLOSED_SETS: dict[str, type[StrEnum]] = {
+    "builder": Builder,
+    "cause": CauseId,
+    "code": Code,
+    "proof": ProofGrade,
+    "severity": Severity,
+    "verdict": StepVerdict,
+}
+
+
+def test_closed_sets_are_compared_by_their_members() -> None:
+    texts = [
+        f"{_name(file)}:{node.lineno} {ast.unparse(node)}"
+        for file in SOURCES
+        if not _name(file).startswith("remote/")
+        for node in sources.nodes(file)
+        if isinstance(node, ast.Compare)
+        for side in (node.left, *node.comparators)
+        if isinstance(side, ast.Attribute) and side.attr in _CLOSED_SETS
+        for constant in ast.walk(node)
+        if isinstance(constant, ast.Constant) and constant.value in {*map(str, _CLOSED_SETS[side.attr])}
+    ]
+
+    assert not texts
 
 
 def _bases(node: ast.ClassDef) -> set[str]:

@@ -18,6 +18,7 @@ from buildguard.diagnostic import Diagnostic, Range, Severity, Unproven, count, 
 from buildguard.errors import GuardError, UnprovenError
 from buildguard.imports.records import UndecidedImport
 from buildguard.locate import WorkScope
+from buildguard.project.proof_grade import ProofGrade
 from buildguard.project.request import CheckRequest
 from buildguard.project.target import Target
 from buildguard.stages.git_objects import damaged_in
@@ -193,7 +194,7 @@ def _note_local_python(job: Job, seen: CheckState) -> list[Diagnostic]:
         if diagnostic.target is not None and diagnostic.code in {Code.BG101, Code.BG103}
     }
     version, accepted = _find_accepted_here(job, {path for _target, path in rejected})
-    predicted = {row.python for row in seen.rows if row.proof == "predicted"}
+    predicted = {row.python for row in seen.rows if row.proof == ProofGrade.PREDICTED}
     counts = Counter(target for target, path in rejected if path in accepted)
     return [
         _local_python_note(version, python, number, "is predicted to reject" if python in predicted else "rejects")

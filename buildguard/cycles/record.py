@@ -12,7 +12,7 @@ from buildguard.cycles.case_results import CaseOutcome, CaseResult, Counts, coun
 from buildguard.cycles.test_results import VerifyResult
 from buildguard.definitions import NamedTuple
 from buildguard.diagnose.redact import redact
-from buildguard.project.ledger import ServiceId
+from buildguard.project.ledger import ServiceId, StepVerdict
 
 SCHEMA = 1
 
@@ -196,7 +196,7 @@ def commands_of(results: Iterable[VerifyResult]) -> tuple[CycleCommand, ...]:
             result.skipped,
             result.seconds,
             result.listed,
-            "" if result.verdict == "ok" else result.output[-_MOST_OUTPUT:],
+            "" if result.verdict == StepVerdict.OK else result.output[-_MOST_OUTPUT:],
             result.unexplained,
         )
         for result in results

@@ -9,6 +9,7 @@ from typing import Any
 from buildguard.check.image import check_image
 from buildguard.check.result import CheckReport
 from buildguard.check.run import check as check_sources
+from buildguard.codes import Code
 from buildguard.compare.diff import diff
 from buildguard.compare.image_lookup import ImageLookup
 from buildguard.deploy import build as deploy_build
@@ -18,7 +19,7 @@ from buildguard.deploy.context import DeployContext, ImageEngine, StepResult
 from buildguard.deploy.outcome import DeployStoppedError, StepSummary
 from buildguard.deploy.plan import Builder, DeployPlan, DeployStep
 from buildguard.deploy.promotion import compare, confirm, read_container
-from buildguard.diagnostic import Diagnostic, count, display_path
+from buildguard.diagnostic import Diagnostic, Severity, count, display_path
 from buildguard.docker import client as daemons
 from buildguard.docker.build_image import BuildFailedError
 from buildguard.errors import UnprovenError
@@ -246,7 +247,7 @@ def _without_unsent(report: CheckReport, left_out: set[str]) -> CheckReport:
     kept = (
         item
         for item in report.diagnostics
-        if item.code != "BG303" and (item.code != "BG301" or item.path not in left_out)
+        if item.code != Code.BG303 and (item.code != Code.BG301 or item.path not in left_out)
     )
     return report._replace(diagnostics=tuple(kept))
 
@@ -284,7 +285,7 @@ def _finding(diagnostic: Diagnostic) -> str:
 def _held(report: CheckReport, hint: str) -> None:
     if report.exit_code == 0:
         return
-    errors = [diagnostic for diagnostic in report.diagnostics if diagnostic.severity == "error"]
+    errors = [diagnostic for diagnostic in report.diagnostics if diagnostic.severity == Severity.ERROR]
     if errors:
         first = errors[0]
         where = f"{first.path}:{first.range.line}: " if first.path else ""

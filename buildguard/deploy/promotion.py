@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from buildguard.definitions import NamedTuple
 from buildguard.deploy.bucket_store import read_lines
+from buildguard.deploy.plan import DeployStep
 from buildguard.diagnostic import count
 from buildguard.errors import UnprovenError
 from buildguard.gcp.cloud_run import CloudRunClient
@@ -21,8 +22,6 @@ from buildguard.project.cloudbuild.truncate import repository_of
 from buildguard.project.config import CloudTable
 from buildguard.project.deploy_table import DeployKind
 from buildguard.project.ledger import LedgerLine, ServiceId, StepVerdict
-
-_PROVE = "prove"
 
 
 class PromotionSource(NamedTuple):
@@ -81,7 +80,9 @@ def find_promotion(source: PromotionSource, local: Sequence[LedgerLine]) -> Prom
         folder = ledgers.folder_of_name(identity.service, identity.kind)
         lines = ledgers.merge_lines(local, read_lines(storage, bucket, folder, local))
     proven = [
-        line for line in lines if line.service_id == identity and line.step == _PROVE and line.verdict == StepVerdict.OK
+        line
+        for line in lines
+        if line.service_id == identity and line.step == DeployStep.PROVE and line.verdict == StepVerdict.OK
     ]
     if not proven:
         raise UnprovenError(

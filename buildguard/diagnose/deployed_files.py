@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from buildguard.check.context import Job
+from buildguard.diagnose.cause import CauseId
 from buildguard.diagnose.incident import MissingFile
 from buildguard.diagnose.known_messages import KnownMessageMatch
 from buildguard.diagnostic import UnreadableFile, display_path
@@ -64,7 +65,7 @@ class DeployedFiles:
         rules = list(self._ignore_rules())
         for match in matches:
             name = match.groups.get("name", "")
-            if match.message.cause == "not-importable" and name and (path := self._module(name)):
+            if match.message.cause == CauseId.NOT_IMPORTABLE and name and (path := self._module(name)):
                 dropped = next((str(rule) for drops in rules if (rule := drops(path)) is not None), "")
                 yield MissingFile(name, path, dropped)
 

@@ -16,7 +16,7 @@ from buildguard.cycles.record import CycleRecord
 from buildguard.definitions import NamedTuple
 from buildguard.deploy.fleet_status import ServiceStatus
 from buildguard.deploy.outcome import StepOutcome
-from buildguard.deploy.plan import DeployPlan
+from buildguard.deploy.plan import Builder, DeployPlan
 from buildguard.deploy.planning import WARNING
 from buildguard.deploy.rollback import RollbackResult
 from buildguard.deploy.run import DeployReport
@@ -133,7 +133,7 @@ def as_text(result: DeployReport) -> str:
 def _builder(plan: DeployPlan) -> str:
     if plan.wishes.promoted_from:
         return f"proven in {plan.wishes.promoted_from}"
-    return "built on this machine" if plan.wishes.builder == "local" else "built by Cloud Build"
+    return "built on this machine" if plan.wishes.builder == Builder.LOCAL else "built by Cloud Build"
 
 
 def _rollback_target(plan: DeployPlan) -> str:

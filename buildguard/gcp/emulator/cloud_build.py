@@ -24,6 +24,8 @@ import google.protobuf.json_format as protobuf_json
 from google.api_core import exceptions as api
 from google.cloud.devtools import cloudbuild_v1 as cb
 
+from buildguard.codes import Code
+from buildguard.diagnostic import Severity
 from buildguard.docker import client as daemons
 from buildguard.docker import images, run_steps
 from buildguard.docker.client import Daemon
@@ -153,7 +155,9 @@ class CloudBuildEmulator:
         }
         findings = problems(protobuf_json.json.dumps(fields).encode(), "cloudbuild.json", {})
         sure = [
-            finding for finding in findings if finding.severity == "error" and finding.code not in {"BG411", "BG412"}
+            finding
+            for finding in findings
+            if finding.severity == Severity.ERROR and finding.code not in {Code.BG411, Code.BG412}
         ]
         return sure[0].message if sure else ""
 
