@@ -130,7 +130,7 @@ class BegunDeploy(NamedTuple):
 
     context: DeployContext
     keeper: CycleKeeper
-    notes: list[str]
+    notes: tuple[str, ...]
     began: datetime
 
 
@@ -155,7 +155,7 @@ def begin(ready: PreparedDeploy, run: str, held: ExitStack, watcher: Watcher, sh
 
     mine = _earlier_lines(SharedRecords(ready, ledger, held, keeper), file, tell)
     services = DeployServices(ledger, tuple(mine), watcher, shared, expectations_of(ready, keeper.history))
-    return BegunDeploy(begin_context(ready, services), keeper, notes, began)
+    return BegunDeploy(begin_context(ready, services), keeper, tuple(notes), began)
 
 
 def run_prepared(

@@ -29,9 +29,9 @@ _INDENT = " " * 6
 class _Block(NamedTuple):
     """The findings of one file: its heading (none for the whole project), a line for the overview, and the details."""
 
-    heading: list[str]
+    heading: tuple[str, ...]
     overview: str
-    details: list[list[str]]
+    details: tuple[tuple[str, ...], ...]
 
 
 def render(report: CheckReport, layout: TextLayout) -> str:
@@ -77,7 +77,7 @@ def _fit_details(blocks: list[_Block], room: int) -> tuple[int, list[str]]:
             if shown and len(lines) + len(heading) + len(detail) > room:
                 return shown, lines
             lines += [*heading, *detail]
-            heading = []
+            heading = ()
             shown += 1
         lines.append("")
     return shown, lines
@@ -198,8 +198,8 @@ def _blocks(report: CheckReport, layout: TextLayout) -> Iterator[_Block]:
         groups, key=lambda diagnostics: all(diagnostic.severity is Severity.WARNING for diagnostic in diagnostics)
     ):
         path = None if group[0].path is None else shown_path(layout, group[0].path)
-        heading = [] if path is None else [style(path, bold=True)]
-        details = [list(_finding(diagnostic, hinted, layout)) for diagnostic in group]
+        heading = () if path is None else (style(path, bold=True),)
+        details = tuple(tuple(_finding(diagnostic, hinted, layout)) for diagnostic in group)
         yield _Block(heading, _overview(path, group), details)
 
 
