@@ -5,9 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from enum import StrEnum
+from typing import NewType
 
 from buildguard.codes import Code, SourceMark
 from buildguard.definitions import NamedTuple
+
+DisplayPath = NewType("DisplayPath", str)
+"""A path relative to the root of the project, as reports write it (`display_path`)."""
 
 
 class Severity(StrEnum):
@@ -60,7 +64,7 @@ class Diagnostic(NamedTuple):
 
     code: Code
     severity: Severity
-    path: str | None
+    path: DisplayPath | None
     range: Range
     message: str
     hint: str = ""
@@ -86,7 +90,7 @@ class Diagnostic(NamedTuple):
 class Unproven(NamedTuple):
     """Something that could not be looked at, and why; `path` is None where it concerns a whole target."""
 
-    path: str | None
+    path: DisplayPath | None
     target: str | None
     reason: str
 
@@ -102,9 +106,9 @@ def _escaped(char: str) -> str:
     return char.encode("unicode_escape", "surrogatepass").decode("ascii")
 
 
-def display_path(path: bytes) -> str:
+def display_path(path: bytes) -> DisplayPath:
     r"""A path as reports write it: UTF-8, and `\xNN` for each byte that is not."""
-    return path.decode("utf-8", "backslashreplace")
+    return DisplayPath(path.decode("utf-8", "backslashreplace"))
 
 
 def count(number: int, word: str) -> str:
@@ -120,9 +124,10 @@ def name_some(names: Sequence[str], most: int = 5) -> str:
     return ", ".join(names[:most]) + more
 
 
-def unproven_line(item: Unproven) -> str:
-    """What could not be looked at, and why."""
-    place = f"{escape_text(item.path)}: " if item.path is not None else ""
+def unproven_line(item: Unproven, where: str = "") -> str:
+    """What could not be looked at, and why; `where` stands in place of its path."""
+    shown = where or item.path
+    place = f"{escape_text(shown)}: " if shown is not None else ""
     target = f" (Python {item.target})" if item.target else ""
     return f"{place}{escape_text(item.reason)}{target}"
 

@@ -15,7 +15,7 @@ from buildguard.compare.image_project import parse
 from buildguard.definitions import NamedTuple
 from buildguard.deploy.image_start import start_variables
 from buildguard.deploy.start import STAND_IN
-from buildguard.diagnostic import Diagnostic, Range, Severity, Unproven, count
+from buildguard.diagnostic import Diagnostic, DisplayPath, Range, Severity, Unproven, count
 from buildguard.docker import client as daemons
 from buildguard.docker import find_python, images
 from buildguard.docker.image_stage import ImageFiles, ImageStage
@@ -118,7 +118,7 @@ class _ImportRun:
         code = self._code(outcome)
         severity = Severity.ERROR if module.is_certain and code is not Code.BG706 else Severity.WARNING
         message = f"importing {outcome.module} fails: {outcome.kind}: {outcome.message}"
-        return Diagnostic(code, severity, path, Range(line or None), message, "", None, "container")
+        return Diagnostic(code, severity, DisplayPath(path), Range(line or None), message, "", None, "container")
 
     def _code(self, outcome: ImportOutcome) -> Code:
         if outcome.kind == "KeyError" and any(

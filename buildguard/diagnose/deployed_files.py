@@ -15,7 +15,7 @@ from buildguard.load import Project
 from buildguard.project import discovery
 from buildguard.project.ignore import docker, gcloud
 from buildguard.project.ignore.rules import IgnoreRule
-from buildguard.stages.stage import EntryKind
+from buildguard.stages.stage import Entry, EntryKind
 
 if TYPE_CHECKING:
     _Drops = Callable[[str], IgnoreRule | None]
@@ -28,8 +28,8 @@ class DeployedFiles:
         """Of the stage that is judged."""
         self._job = job
         self._place = job.place
-        self.entries = {display_path(entry.path): entry for entry in job.place.stage.entries()}
-        self.sources = {display_path(entry.path) for entry in job.chosen.sources}
+        self.entries: dict[str, Entry] = {display_path(entry.path): entry for entry in job.place.stage.entries()}
+        self.sources: set[str] = {display_path(entry.path) for entry in job.chosen.sources}
         self._lines: dict[str, list[str]] = {}
         self._recipes: list[discovery.ImageRecipe] | None = None
 

@@ -158,7 +158,7 @@ def _read_referenced(
     stage: Stage, entries: Iterable[Entry], notes: list[str], composed: dict[str, bytes], named: Iterable[str]
 ) -> None:
     """Read the compose files that are named, included or extended."""
-    by_path = {display_path(entry.path): entry for entry in entries} if composed or named else {}
+    by_path: dict[str, Entry] = {display_path(entry.path): entry for entry in entries} if composed or named else {}
     wanted = {*named} - composed.keys()
     for _round in range(_INCLUDE_ROUNDS):
         found = [by_path[path] for path in sorted(wanted) if path in by_path]

@@ -173,7 +173,7 @@ class DiskSnapshotter:
                     inside = list(listing)
             except OSError as error:
                 folder_listing.unproven.append(
-                    Unproven(display_path(here) or ".", None, f"a folder that cannot be opened: {error.strerror}")
+                    Unproven(display_path(here or b"."), None, f"a folder that cannot be opened: {error.strerror}")
                 )
                 continue
             for entry in inside:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from buildguard.codes import Code
 from buildguard.definitions import NamedTuple
-from buildguard.diagnostic import Diagnostic, Range, Severity
+from buildguard.diagnostic import Diagnostic, DisplayPath, Range, Severity
 
 # Codes that had no false error on public repositories: docs/trust.md has the numbers. The others are warnings until then.
 _WARNINGS = frozenset({Code.BG706, Code.BG708})
@@ -38,7 +38,8 @@ class StartupFindings:
     def add(self, code: Code, place: FindingPlace, message: str, hint: str = "", *, is_error: bool = True) -> None:
         """Report a finding, once for each place and message."""
         severity = Severity.ERROR if is_error and code not in _WARNINGS else Severity.WARNING
-        diagnostic = Diagnostic(code, severity, place.path, Range(place.line), message, hint, None, "rule")
+        path = None if place.path is None else DisplayPath(place.path)
+        diagnostic = Diagnostic(code, severity, path, Range(place.line), message, hint, None, "rule")
         self._diagnostics.setdefault((code, place.path, place.line, message), diagnostic)
 
     def leave_open(self, place: FindingPlace, reason: str) -> None:

@@ -14,7 +14,7 @@ from buildguard.compare.causes import CauseKind
 from buildguard.compare.chain import ComparedHop, settle_chain
 from buildguard.compare.explain import explain_differences
 from buildguard.compare.hop_evidence import HopEvidence
-from buildguard.diagnostic import Unproven
+from buildguard.diagnostic import DisplayPath, Unproven
 from buildguard.stages.manifest import EXECUTABLE, FILE, LINK, SUBMODULE, Extras, Manifest, ManifestEntry, of_bytes
 from buildguard.stages.snapshot import Snapshot, StageKind
 
@@ -35,7 +35,7 @@ def _snapshot(
 ) -> Snapshot:
     pairs = {path: one if isinstance(one, tuple) else (FILE, one) for path, one in files.items()}
     entries: list[ManifestEntry] = [of_bytes(path.encode(), mode, content) for path, (mode, content) in pairs.items()]
-    lost = tuple(Unproven(path, None, "cannot be read") for path in unproven)
+    lost = tuple(Unproven(DisplayPath(path), None, "cannot be read") for path in unproven)
     return Snapshot(kind, kind, Manifest(entries, extras, contents_only=contents_only), unproven=lost, closed=closed)
 
 

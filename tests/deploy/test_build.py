@@ -11,7 +11,7 @@ from buildguard.compare.chain import Chain, Hop
 from buildguard.compare.difference import Difference, find_differences
 from buildguard.deploy import build as deploy_build
 from buildguard.deploy.build import BuildEndedError, ImageDiffersError, build_in_cloud, compare_image, image_summary
-from buildguard.diagnostic import Unproven
+from buildguard.diagnostic import DisplayPath, Unproven
 from buildguard.errors import UnprovenError
 from buildguard.gcp.cloud_build import BuildStatus, Provenance
 from buildguard.gcp.storage import ChangedError, ObjectHashes, StoredObject
@@ -144,7 +144,7 @@ def _chain(files: dict[str, bytes], in_image: dict[str, bytes], *unproven: str) 
         Snapshot(kind, kind, Manifest([of_bytes(path.encode(), FILE, data) for path, data in several.items()]))
         for kind, several in ((StageKind.COMMIT, files), (StageKind.IMAGE, in_image))
     )
-    after = after._replace(unproven=tuple(Unproven(path, None, "cannot be read") for path in unproven))
+    after = after._replace(unproven=tuple(Unproven(DisplayPath(path), None, "cannot be read") for path in unproven))
     rows: tuple[Difference, ...] = tuple(find_differences(before, after))
     return Chain((Hop(before, after, rows),))
 

@@ -13,7 +13,7 @@ from buildguard.check.result import CheckReport, Dependencies, ImageReport
 from buildguard.codes import Code
 from buildguard.deploy import image_start, start
 from buildguard.deploy.image_start import prove_start
-from buildguard.diagnostic import Diagnostic, Range, Severity
+from buildguard.diagnostic import Diagnostic, DisplayPath, Range, Severity
 from buildguard.docker.images import Image
 from buildguard.docker.offline_start import AccessResult, EntrypointError, OfflineResult
 from buildguard.docker.serve import StartOptions
@@ -104,7 +104,7 @@ def test_an_image_that_does_not_start(
 
 def test_an_image_with_errors_is_not_started(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(image_start, "images", None)
-    error = Diagnostic(Code.BG101, Severity.ERROR, "a.py", Range(1), "x", "")
+    error = Diagnostic(Code.BG101, Severity.ERROR, DisplayPath("a.py"), Range(1), "x", "")
 
     assert prove_start(_report(diagnostics=(error,)), empty_project(), "image:web", print).notes == (
         "not started: 1 error first",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from buildguard.check.result import CheckReport, TargetRow
@@ -69,7 +69,9 @@ def unproven_paths(report: CheckReport, row: TargetRow) -> set[str | None]:
     return {item.path for item in report.unproven if item.target in {None, row.python}}
 
 
-def _cell(path: str, report: CheckReport, row: TargetRow, refused: dict[str, str], lost: set[str]) -> MatrixCell:
+def _cell(
+    path: str, report: CheckReport, row: TargetRow, refused: Mapping[str, str], lost: Collection[str]
+) -> MatrixCell:
     """What a column says of a file that one of them refuses; a silence is no acceptance."""
     if path in refused:
         return MatrixCell("no", refused[path])

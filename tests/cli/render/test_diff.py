@@ -13,7 +13,7 @@ from buildguard.compare.chain import Chain, Hop
 from buildguard.compare.diff import DiffResult
 from buildguard.compare.difference import ChangeKind, Difference
 from buildguard.compare.upload_risks import UploadPlan, UploadRisk
-from buildguard.diagnostic import Unproven
+from buildguard.diagnostic import DisplayPath, Unproven
 from tests.cli.render.records import chain, snapshot
 from tests.conftest import schema
 
@@ -81,7 +81,7 @@ def test_the_verdict_fits_the_chain(compared: Chain, expected: str) -> None:
 
 
 def test_what_could_not_be_read_is_never_identical() -> None:
-    before = snapshot("commit:HEAD", "a.py")._replace(unproven=(Unproven("b.py", None, "not readable"),))
+    before = snapshot("commit:HEAD", "a.py")._replace(unproven=(Unproven(DisplayPath("b.py"), None, "not readable"),))
     compared = Chain((Hop(before, snapshot("dir:.", "a.py"), ()),))
 
     assert verdict(compared).startswith("unproven: 1 thing")

@@ -16,7 +16,7 @@ from buildguard.compare.causes import CauseKind
 from buildguard.compare.diff import DiffResult
 from buildguard.compare.difference import ChangeKind, Difference
 from buildguard.compare.upload_risks import UploadPlan, UploadRisk
-from buildguard.diagnostic import Severity, Unproven
+from buildguard.diagnostic import DisplayPath, Severity, Unproven
 from tests.cli.render.records import ROW, chain, finding, report
 from tests.conftest import REPOSITORY, Project, sample
 from tests.pages import HOSTILE, PageReader, pixels_of, read_page, screenshot
@@ -45,7 +45,7 @@ def _whole() -> CheckReport:
             finding("b.py", "BG105", severity=Severity.WARNING, message="invalid escape"),
             finding(None, "BG403", severity=Severity.WARNING, message="works here, breaks there"),
         ),
-        unproven=(Unproven("c.py", "3.11", "not readable"),),
+        unproven=(Unproven(DisplayPath("c.py"), "3.11", "not readable"),),
         notes=("a note",),
         chain=chain(_EDIT),
     )
@@ -140,7 +140,7 @@ def test_whatever_is_shown_is_text(words: str) -> None:
     hostile = finding(words, message=words)._replace(excerpt=words, hint=words, evidence=words)
     difference = _EDIT._replace(path=words.encode(), evidence=f"{words}\n{words}")
     pages = (
-        check_page(report(hostile, unproven=(Unproven(words, None, words),), notes=(words,)), words),
+        check_page(report(hostile, unproven=(Unproven(DisplayPath(words), None, words),), notes=(words,)), words),
         diff_page(DiffResult(chain(difference, notes=(words,)))),
     )
 
