@@ -10,8 +10,11 @@ from typing import NewType
 from buildguard.codes import Code, SourceMark
 from buildguard.definitions import NamedTuple
 
+RelativePath = NewType("RelativePath", bytes)
+"""A path relative to the root of the project or of a stage, with slashes, as its files are stored."""
+
 DisplayPath = NewType("DisplayPath", str)
-"""A path relative to the root of the project, as reports write it (`display_path`)."""
+"""The same as reports write it (`display_path`)."""
 
 
 class Severity(StrEnum):

@@ -21,6 +21,7 @@ from buildguard.diagnostic import (
     Diagnostic,
     DisplayPath,
     Range,
+    RelativePath,
     Severity,
     Unproven,
     count,
@@ -338,7 +339,10 @@ def _mark_hop(hop: Hop, why: str) -> Hop:
         return hop._replace(notes=(*hop.notes, why))
     cut = "size" in why
     other = Difference(
-        hop.after.stage.encode(), ChangeKind.CHANGED, CauseKind.TRUNCATED if cut else CauseKind.CONTENT, why
+        RelativePath(hop.after.stage.encode()),
+        ChangeKind.CHANGED,
+        CauseKind.TRUNCATED if cut else CauseKind.CONTENT,
+        why,
     )
     return hop._replace(differences=(*hop.differences, other))
 

@@ -106,7 +106,8 @@ class ImportCheck:
         entries = [
             entry
             for entry in self._stage.entries()
-            if DECLARES.search(display_path(entry.path)) and (b"/" not in entry.path or self._target.covers(entry.path))
+            if DECLARES.search(display_path(entry.path))
+            and (not entry.path.count(b"/") or self._target.covers(entry.path))
         ]
         for entry, content in self._stage.contents(entries):
             if isinstance(content, bytes):

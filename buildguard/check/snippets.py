@@ -13,7 +13,7 @@ from buildguard.check.filters import IgnoreComment
 from buildguard.check.targets import CheckState, TargetShare, Watcher, judge_shares
 from buildguard.codes import Code
 from buildguard.definitions import NamedTuple, lazy_pattern
-from buildguard.diagnostic import Diagnostic, DisplayPath, Range, Unproven, UnreadableFile, display_path
+from buildguard.diagnostic import Diagnostic, DisplayPath, Range, RelativePath, Unproven, UnreadableFile, display_path
 from buildguard.engines import select as engines
 from buildguard.engines.engine import EngineName
 from buildguard.errors import GuardError
@@ -56,7 +56,7 @@ class SnippetStage:
 
     def entries(self) -> list[Entry]:
         """One for each snippet."""
-        return [Entry(path, EntryKind.FILE) for path in self.texts]
+        return [Entry(RelativePath(path), EntryKind.FILE) for path in self.texts]
 
     def contents(self, entries: Iterable[Entry]) -> Iterator[tuple[Entry, bytes | UnreadableFile]]:
         """The source of each snippet."""

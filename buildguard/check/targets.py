@@ -172,7 +172,7 @@ def _run_targets(job: Job, groups: Sequence[RunnerGroup]) -> None:
     # with an empty cache the judge of an only target does all the reading itself
     read = [] if job.cache.is_empty() and not several else job.chosen.sources
     hashed = digests_of(job.place.stage, read, once=several)
-    digests = {entry.path: digest for entry, digest in zip(read, hashed, strict=True)}
+    digests: dict[bytes, SourceDigest] = {entry.path: digest for entry, digest in zip(read, hashed, strict=True)}
     if len(groups) == 1:
         groups[0].judge(digests)
     else:

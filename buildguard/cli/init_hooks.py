@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from buildguard.cli.init_pre_commit import guard_pre_commit, uses_pre_commit
+from buildguard.diagnostic import RelativePath
 from buildguard.errors import GuardError, UnprovenError
 from buildguard.load import Project
 from buildguard.project.target import Target
@@ -66,7 +67,7 @@ def _targets(project: Project) -> tuple[Target, ...]:
     if project.chosen.sources:
         return project.targets
     folders = {posixpath.dirname(entry.path) for entry in project.stage.entries()} | {b""}
-    expected = [Entry(posixpath.join(folder, b"main.py"), EntryKind.FILE) for folder in sorted(folders)]
+    expected = [Entry(RelativePath(posixpath.join(folder, b"main.py")), EntryKind.FILE) for folder in sorted(folders)]
     project.discover(expected)
     return ()
 

@@ -10,7 +10,7 @@ from contextlib import closing
 from pathlib import Path
 
 from buildguard.definitions import NamedTuple, lazy_pattern
-from buildguard.diagnostic import UnreadableFile, display_path
+from buildguard.diagnostic import RelativePath, UnreadableFile, display_path
 from buildguard.docker import native_modules
 from buildguard.docker.elf import ElfLibraries
 from buildguard.docker.image_source import ImageFilesystem
@@ -207,7 +207,7 @@ class ImageStage:
     def entries(self) -> list[Entry]:
         """Every path, sorted."""
         return [
-            Entry(path, self.files.entries[place].kind)
+            Entry(RelativePath(path), self.files.entries[place].kind)
             for path, place in sorted(self.places.items())
             if not _DEAD_ENDS.search(place)
         ]

@@ -7,7 +7,7 @@ import stat
 from collections.abc import Collection
 from pathlib import Path
 
-from buildguard.diagnostic import FOLDER, Unproven, UnreadableFile, count, display_path
+from buildguard.diagnostic import FOLDER, RelativePath, Unproven, UnreadableFile, count, display_path
 from buildguard.stages import manifest as manifests
 from buildguard.stages.filesystem import read_file
 from buildguard.stages.hashing import hash_files
@@ -74,7 +74,9 @@ class DiskSnapshotter:
             mode, names, size, digest, blob = result
             executable = manifests.EXECUTABLE if mode & stat.S_IXUSR else manifests.FILE
             entries.append(
-                ManifestEntry(path, executable, size, manifests.Sha256(digest.hex()), blob.hex() if blobs else "")
+                ManifestEntry(
+                    RelativePath(path), executable, size, manifests.Sha256(digest.hex()), blob.hex() if blobs else ""
+                )
             )
             modes[path] = mode
             if names > 1:

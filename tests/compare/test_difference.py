@@ -274,10 +274,10 @@ def test_what_is_carried_on_and_what_is_undone() -> None:
 
     one, two = settle_chain([ComparedHop(commit, worktree, first), ComparedHop(worktree, archive, second)])
 
-    by_path = {row.path: row for row in one}
+    by_path: dict[bytes, difference.Difference] = {row.path: row for row in one}
     assert [by_path[path].finding for path in (b"a", b"b", b"c", b"d")] == [True, False, False, False]
     assert by_path[b"a"].evidence.endswith("; archive has it too")
-    later = {row.path: row for row in two}
+    later: dict[bytes, difference.Difference] = {row.path: row for row in two}
     assert (later[b"b"].finding, later[b"b"].explained) == (False, "as in commit again")
     assert later[b"b"].evidence.endswith("; as in commit again")
     assert (later[b"c"].finding, later[b"d"].finding) == (True, True)
@@ -395,6 +395,6 @@ def test_only_the_row_of_the_path_is_undone() -> None:
     }
     assert told[2] == {b"b": (True, "")}
     assert told[3] == {b"a": (False, "as in index again"), b"b": (True, ""), b"no.txt": (True, "")}
-    words = {row.path: row.evidence for row in found[1]}
+    words: dict[bytes, str] = {row.path: row.evidence for row in found[1]}
     assert words[b"b"].endswith("; archive has it too")
     assert [path for path, one in words.items() if "has it too" in one] == [b"b"]

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import assert_never
 
 from buildguard.definitions import NamedTuple
-from buildguard.diagnostic import display_path
+from buildguard.diagnostic import RelativePath, display_path
 from buildguard.errors import UnprovenError
 from buildguard.stages import manifest as manifests
 from buildguard.stages.archives import gzip
@@ -185,7 +185,7 @@ class _MemberIndex:
         if other is None or other.type != "file":
             raise refusal("a hard link to no earlier file", path)
         self._twins[path] = other.path
-        return other._replace(path=path)
+        return other._replace(path=RelativePath(path))
 
     def _file(self, path: bytes, member: TarMember) -> ManifestEntry:
         digest, blob = hashlib.sha256(), hashlib.sha1(b"blob %d\0" % member.size, usedforsecurity=False)
@@ -194,7 +194,9 @@ class _MemberIndex:
             blob.update(piece)
             self._give(path, piece)
         mode = manifests.EXECUTABLE if member.mode & 0o111 else manifests.FILE
-        return ManifestEntry(path, mode, member.size, manifests.Sha256(digest.hexdigest()), blob.hexdigest())
+        return ManifestEntry(
+            RelativePath(path), mode, member.size, manifests.Sha256(digest.hexdigest()), blob.hexdigest()
+        )
 
     def _give(self, path: bytes, piece: bytes) -> None:
         if self._keep is not None and (self._wanted is None or path in self._wanted):

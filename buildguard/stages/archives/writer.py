@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import BinaryIO, Self
 
 from buildguard.definitions import NamedTuple
+from buildguard.diagnostic import RelativePath
 from buildguard.errors import UnprovenError
 from buildguard.stages import manifest as manifests
 from buildguard.stages.archives import gzip
@@ -105,7 +106,7 @@ class _TarWriter:
             self._folder(self._folders.pop())
         self._entries.append(
             ManifestEntry(
-                item.path,
+                RelativePath(item.path),
                 item.mode,
                 len(item.content),
                 manifests.sha256_of(item.content),
