@@ -49,23 +49,27 @@ def _refusals(source: DeploySource, serving: CurrentService, wishes: DeployOptio
     if source.pushed is False and not wishes.allow_unpushed:
         refusals.append(f"commit {source.commit[:12]} is on no remote: push it, or --allow-unpushed")
     if serving.missing:
-        container = f" --container {serving.container}" if serving.container else ""
-        kind = "jobs" if wishes.is_job else "services"
-        remedy = f"gcloud run {kind} update {wishes.service}{container} --update-env-vars NAME=VALUE"
-        if not serving.exists:
-            first = "execution" if wishes.is_job else "revision"
-            remedy = (
-                f"export them here, and list them in required-env: the first {first} takes them from this environment"
-            )
-        if serving.described:
-            remedy = f"set them in {serving.described}"
-        refusals.append(f"BG501 required environment variables are missing: {', '.join(serving.missing)}: {remedy}")
+        missing = ", ".join(serving.missing)
+        remedy = _missing_remedy(serving, wishes)
+        refusals.append(f"BG501 required environment variables are missing: {missing}: {remedy}")
     refusals += serving.secret_problems
     if serving.unclear:
         refusals.append(serving.unclear)
     if wishes.no_traffic and serving.alone and not wishes.is_job:
         refusals.append("--no-traffic: the first revision of a service gets its traffic at once")
     return refusals
+
+
+def _missing_remedy(serving: CurrentService, wishes: DeployOptions) -> str:
+    """How to set variables that are required: where the first revision is described, from here, or on what exists."""
+    if serving.described:
+        return f"set them in {serving.described}"
+    if not serving.exists:
+        first = "execution" if wishes.is_job else "revision"
+        return f"export them here, and list them in required-env: the first {first} takes them from this environment"
+    kind = "jobs" if wishes.is_job else "services"
+    container = f" --container {serving.container}" if serving.container else ""
+    return f"gcloud run {kind} update {wishes.service}{container} --update-env-vars NAME=VALUE"
 
 
 WARNING = "warning: "  # begins a note that should not be passed over

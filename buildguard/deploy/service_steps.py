@@ -237,7 +237,7 @@ def _is_pinned_by(line: LedgerLine, run: list[LedgerLine], serves: str) -> bool:
     """Whether the traffic is pinned since that line of the last run, as far as can be seen."""
     if line.step == DeployStep.REVISION:
         return bool(ledgers.find_stopping_step(run))
-    return line.step == "rollback" and line.evidence.get("revision") == serves
+    return line.step == ledgers.ROLLBACK and line.evidence.get("revision") == serves
 
 
 def _latest_evidence(context: DeployContext) -> dict[str, Any]:

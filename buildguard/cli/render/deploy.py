@@ -115,12 +115,7 @@ def as_text(result: DeployReport) -> str:
         f"  rollback target: {_rollback_target(plan)}",
         *(f"{click.style('refused', fg='red')}: {escape_text(refusal)}" for refusal in plan.refusals),
     ]
-    if result.outcomes:
-        lines += [_outcome(outcome) for outcome in result.outcomes if outcome.is_reached]
-        left = [outcome.step for outcome in result.outcomes if not outcome.is_reached]
-        lines += [f"  not reached: {', '.join(left)}"] * bool(left)
-    else:
-        lines += [f"  {number}. {step.id}: {escape_text(step.will)}" for number, step in enumerate(plan.steps, 1)]
+    lines += _step_lines(plan, result.outcomes)
     lines += cycle_lines(result.finished.record, result.finished.changes) if result.finished is not None else []
     lines += [f"{click.style('decision', fg='yellow')}: {escape_text(decision)}" for decision in result.decisions]
     notes = (escape_text(shorten_digests(note)) for note in (*plan.notes, *result.notes))
@@ -128,6 +123,17 @@ def as_text(result: DeployReport) -> str:
     lines += finished_lines(result.finished) if result.finished is not None else []
     lines.append(last_line(result))
     return "\n".join(lines) + "\n"
+
+
+def _step_lines(plan: DeployPlan, outcomes: Sequence[StepOutcome] | None) -> Iterator[str]:
+    """What became of each step; of a plan that was not run, what each will do."""
+    if not outcomes:
+        yield from (f"  {number}. {step.id}: {escape_text(step.will)}" for number, step in enumerate(plan.steps, 1))
+        return
+    yield from (_outcome(outcome) for outcome in outcomes if outcome.is_reached)
+    left = [outcome.step for outcome in outcomes if not outcome.is_reached]
+    if left:
+        yield f"  not reached: {', '.join(left)}"
 
 
 def _builder(plan: DeployPlan) -> str:
