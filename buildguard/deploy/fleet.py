@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from functools import partial
 
@@ -101,22 +101,22 @@ class _Deploying(NamedTuple):
 def _deploy_in_order(deploying: _Deploying) -> list[DeployReport]:
     """Each deploy in turn; a job that comes before the traffic is executed by the first service that is after it."""
     members, watcher, shared, render = deploying
-    every = [member.prepared for member in members]
     reports: dict[int, DeployReport] = {}
-    failed: list[PreparedDeploy] = []
+    failed: list[_FleetMember] = []
     for number, member in enumerate(members):
-        blocker = _blocker(member.prepared, every, failed)
+        before = [*_before(member.prepared, members)]
+        blocker = next((other.prepared for other in before if other in failed), None)
         if blocker is not None:
             reports[number] = _skipped(member.prepared, blocker)
-            failed.append(member.prepared)
+            failed.append(member)
             continue
         if len(members) > 1:
             watcher.tell(f"── {member.prepared.label}")
-        waiting = [other for other in _before(member.prepared, members) if other.runner.is_waiting]
+        waiting = [other for other in before if other.runner.is_waiting]
         member.runner.before_traffic = partial(_execute, waiting, shared)
         reports[number] = run_prepared(member.runner, watcher, member.begun, render)
         if reports[number].exit_code:
-            failed.append(member.prepared)
+            failed.append(member)
     for number, member in enumerate(members):
         if member.prepared.plan.wishes.before_traffic and number in reports:
             reports[number] = _executed_report(member, reports[number], render)
@@ -140,26 +140,11 @@ def _executed_report(member: _FleetMember, report: DeployReport, render: CycleRe
     return end_report(unexecuted, member.runner, member.begun, render)
 
 
-def _before(ready: PreparedDeploy, members: Sequence[_FleetMember]) -> list[_FleetMember]:
+def _before(ready: PreparedDeploy, members: Sequence[_FleetMember]) -> Iterator[_FleetMember]:
     """The deploys that one is after: those in the same region, where there are any."""
-    nearest = []
     for name in ready.config.deploy.after:
         same = [member for member in members if member.prepared.plan.wishes.name == name]
-        nearest += [member for member in same if member.prepared.region == ready.region] or same
-    return nearest
-
-
-def _blocker(
-    ready: PreparedDeploy, every: Sequence[PreparedDeploy], failed: Sequence[PreparedDeploy]
-) -> PreparedDeploy | None:
-    """The deploy that this one is after, and that failed: the one in the same region, if there is one."""
-    for name in ready.config.deploy.after:
-        same = [other for other in every if other.plan.wishes.name == name]
-        nearest = [other for other in same if other.region == ready.region] or same
-        blocked = next((other for other in nearest if other in failed), None)
-        if blocked is not None:
-            return blocked
-    return None
+        yield from [member for member in same if member.prepared.region == ready.region] or same
 
 
 def _skipped(ready: PreparedDeploy, blocker: PreparedDeploy) -> DeployReport:

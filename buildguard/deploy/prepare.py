@@ -238,8 +238,7 @@ def _prepare_table(commit: PreparedCommit, table: DeployTable) -> Iterator[Prepa
         identity = ServiceId(commit.project, region, table.service, table.kind)
         serving = read_current(identity, app, required)
         form = {} if serving.exists else _read_form(commit, table)
-        if form:
-            serving = described_service(serving, form, app, required)
+        serving = described_service(serving, form, app, required) if form else serving
         if image.promotion is not None:
             serving = _compared(serving, image.promotion, app, identity, commit.repository.head)
         options = _options(request, table)._replace(region=region if len(table.regions) > 1 else request.region)

@@ -205,16 +205,8 @@ class _DiagnosisBuilder:
                 examined=looked,
                 proof=proof,
                 refused=tuple(refused),
-                newer=tuple(
-                    f"{one.path}:{one.range.line}: {one.message}" if one.path else one.message
-                    for one in report.diagnostics
-                    if one.code in {Code.BG401, Code.BG403}
-                ),
-                misread=tuple(
-                    _refusal(one, None)
-                    for one in report.diagnostics
-                    if one.code in _MISREAD and one.severity is Severity.ERROR and self._is_deployed(one)
-                ),
+                newer=tuple(_contradictions(report)),
+                misread=tuple(self._misread(report)),
                 missing=tuple(self._files.missing_modules(met)),
                 unproven=tuple(self._unproven(report)),
                 verdicts=self._reached.verdicts,
@@ -230,6 +222,12 @@ class _DiagnosisBuilder:
             )
         )
         return redact_diagnosis(found._replace(notes=tuple(self._notes(report))))
+
+    def _misread(self, report: CheckReport) -> Iterator[TargetRefusal]:
+        """The deployed files that the target's Python does not read as they are meant."""
+        for item in report.diagnostics:
+            if item.code in _MISREAD and item.severity is Severity.ERROR and self._is_deployed(item):
+                yield _refusal(item, None)
 
     def _quote(self, met: Sequence[KnownMessageMatch]) -> tuple[str, tuple[str, ...]]:
         """The last line that looks like an error, before those that only report that something failed; with neighbours."""
@@ -361,6 +359,13 @@ def _is_refusal(diagnostic: Diagnostic) -> bool:
 def _oldest_minor(refusals: Iterable[Diagnostic]) -> int:
     versions = (PythonVersion.parse(diagnostic.target or "") for diagnostic in refusals)
     return min((version.minor for version in versions if version is not None), default=NEWEST)
+
+
+def _contradictions(report: CheckReport) -> Iterator[str]:
+    """Where files declare other Pythons than the one that runs."""
+    for item in report.diagnostics:
+        if item.code in {Code.BG401, Code.BG403}:
+            yield f"{item.path}:{item.range.line}: {item.message}" if item.path else item.message
 
 
 def _refusal(diagnostic: Diagnostic, accepted_by: str | None) -> TargetRefusal:
