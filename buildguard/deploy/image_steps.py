@@ -107,7 +107,7 @@ def build_here(context: DeployContext) -> StepResult:
     line = _proven_line(context, Builder.LOCAL)
     if line is not None and deploy_build.has_local_image(line.evidence.get("id", ""), prepared):
         evidence = {key: value for key, value in line.evidence.items() if key != "words"}
-        built = BuiltImage(evidence["id"], evidence["image"], "", evidence)
+        built = BuiltImage(evidence["id"], evidence["image"], None, evidence)
         return StepResult(context._replace(built=built), f"{built.name} (built by an earlier run)", evidence)
     try:
         built = deploy_build.build_locally(prepared, context.services.watcher.tell)
@@ -173,7 +173,7 @@ def find_engine(context: DeployContext) -> tuple[DeployContext, ImageEngine]:
     try:
         daemons.connect().close()
     except UnprovenError as error:
-        if not context.image.digest:
+        if context.image.digest is None:
             raise
         runner = CloudRunner(context.prepared, context.services.watcher.tell, context.progress.run_build)
         engine = ImageEngine(CloudImage(runner, context.image.reference))

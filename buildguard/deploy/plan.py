@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from buildguard.definitions import NamedTuple
 from buildguard.project.deploy_table import DeployKind, TrafficStage
 from buildguard.project.verify_config import VerifyCommand
+from buildguard.stages.manifest import Sha256
 
 if TYPE_CHECKING:
     from buildguard.deploy.context import DeployContext, StepResult  # which hold the plan
@@ -78,7 +79,7 @@ class DeploySource(NamedTuple):
 class ArchiveSummary(NamedTuple):
     """The archive: the digest of the tar inside it, how many files, and what is left out of it by which rule."""
 
-    digest: str
+    digest: Sha256
     files: int
     dropped: tuple[tuple[str, str], ...]
 

@@ -21,6 +21,7 @@ from buildguard.project import ledger as ledgers
 from buildguard.project.cloudbuild.truncate import repository_of
 from buildguard.project.config import CloudTable
 from buildguard.project.deploy_table import DeployKind
+from buildguard.project.image_reference import ImageDigest
 from buildguard.project.ledger import LedgerLine, ServiceId, StepVerdict
 
 
@@ -41,7 +42,7 @@ class Promotion(NamedTuple):
 
     source: PromotionSource
     reference: str
-    digest: str
+    digest: ImageDigest
     commit: str
     archive: str
     revision: str
@@ -94,7 +95,7 @@ def find_promotion(source: PromotionSource, local: Sequence[LedgerLine]) -> Prom
 
 def confirm(source: PromotionSource, line: LedgerLine) -> Promotion:
     """The promotion of what a line proves, if it serves still. Raises UnprovenError where something else does."""
-    digest = str(line.evidence.get("digest", ""))
+    digest = ImageDigest(str(line.evidence.get("digest", "")))
     name, container, annotations = _serving(source)
     if not digest or container.digest != digest:
         what = container.image or "nothing that is known"

@@ -18,7 +18,7 @@ from buildguard.project.deploy_table import TrafficStage
 from buildguard.project.ledger import Ledger, LedgerLine
 from buildguard.project.source_archive import PackedArchive
 from buildguard.stages.archives.writer import WrittenArchive
-from buildguard.stages.manifest import Manifest
+from buildguard.stages.manifest import Manifest, Sha256
 from buildguard.system.git import Repository
 from tests.deploy.conftest import Watcher
 
@@ -39,7 +39,7 @@ def prepared(
     **wishes: Any,
 ) -> PreparedDeploy:
     """A deploy of the commit `ccc…` to the service `web`."""
-    written = WrittenArchive(Manifest([]), "d" * 64, "f" * 64, 1)
+    written = WrittenArchive(Manifest([]), Sha256("d" * 64), Sha256("f" * 64), 1)
     stages = tuple(TrafficStage(percent) for percent in wishes.pop("traffic", (0, 100)))
     options = plans.DeployOptions(plans.Builder.CLOUD, "web", stages, (), "/healthz")._replace(**wishes)
     plan = make_plan(

@@ -17,6 +17,7 @@ from buildguard.gcp.cloud_build import BuildStatus, Provenance
 from buildguard.gcp.storage import ChangedError, ObjectHashes, StoredObject
 from buildguard.project.cloudbuild.build_state import BuildState
 from buildguard.project.config import CloudTable, Config
+from buildguard.project.image_reference import ImageDigest
 from buildguard.stages.manifest import FILE, Manifest, of_bytes
 from buildguard.stages.snapshot import Snapshot, StageKind
 from tests.deploy.plans import IMAGE, prepared
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from buildguard.deploy.prepared import PreparedDeploy
 
 _STORED = StoredObject("bucket", "source/f.tgz", 7, ObjectHashes(1, "", ""))
-_DIGEST = "sha256:" + "1" * 64
+_DIGEST = ImageDigest("sha256:" + "1" * 64)
 _DONE = BuildStatus(
     "id-1", "projects/p/locations/r/builds/id-1", BuildState.SUCCESS, "", "", "https://log", "",
     Provenance(_STORED.url, "f" * 64, ""), (), (), (), ((f"{IMAGE}:bg-1", _DIGEST),),

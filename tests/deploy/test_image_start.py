@@ -19,6 +19,7 @@ from buildguard.docker.offline_start import AccessResult, EntrypointError, Offli
 from buildguard.docker.serve import StartOptions
 from buildguard.errors import UnprovenError
 from buildguard.load import Project as LoadedProject
+from buildguard.project.image_reference import ImageDigest
 from buildguard.remote import access_probe
 from tests import images
 from tests.conftest import Project
@@ -46,7 +47,7 @@ def _prove(
 
     monkeypatch.setattr("buildguard.system.git.repository_of", lambda _folder: None)
     monkeypatch.setattr(start, "start_here", lambda *_arguments: run)
-    image = Image("web", "sha256:1", "", "linux/amd64", (), "/srv", ("python", "main.py"))
+    image = Image("web", "sha256:1", ImageDigest(""), "linux/amd64", (), "/srv", ("python", "main.py"))
     monkeypatch.setattr("buildguard.docker.client.connect", io.BytesIO)
     monkeypatch.setattr("buildguard.docker.images.find", lambda *_arguments: image)
     (tmp_path / "Dockerfile").write_text(_DOCKERFILE)

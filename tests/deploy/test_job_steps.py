@@ -18,6 +18,7 @@ from buildguard.gcp.emulator.faults import Faults
 from buildguard.gcp.service_containers import Container
 from buildguard.project import ledger as ledgers
 from buildguard.project.deploy_table import DeployKind
+from buildguard.project.image_reference import ImageDigest
 from buildguard.project.ledger import Ledger, ServiceId, StepVerdict
 from tests.deploy.plans import COMMIT, IMAGE, StepByStep, prepared
 
@@ -77,7 +78,7 @@ def _run(folder: Path, jobs: FakeJobs, monkeypatch: pytest.MonkeyPatch) -> StepB
     monkeypatch.setattr(job_steps, "_read_log", lambda _context: (["the last line"], ""))
     serving = CurrentService(known=True, exists=True, rollback_to=_OLD, etag=_OLD)
     ledger = Ledger(folder / "ledger.jsonl", "run", ServiceId("p", "r", "web", "job"), COMMIT)
-    built = BuiltImage(_NEW, f"{IMAGE}:1", _DIGEST, {})
+    built = BuiltImage(_NEW, f"{IMAGE}:1", ImageDigest(_DIGEST), {})
     return StepByStep(prepared(folder, serving=serving, kind=DeployKind.JOB), ledger, built=built)
 
 

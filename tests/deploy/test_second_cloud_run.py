@@ -21,6 +21,7 @@ from buildguard.gcp.service_state import ServiceState
 from buildguard.project import ledger as ledgers
 from buildguard.project.config import Config
 from buildguard.project.deploy_table import TrafficStage
+from buildguard.project.image_reference import ImageDigest
 from buildguard.project.ledger import Ledger, ServiceId, StepVerdict
 from tests.deploy.plans import COMMIT, IMAGE, StepByStep, prepared
 from tests.deploy.second_cloud_run import BY_NAME, LATEST, SecondCloudRun, add_unknown, has_unknown
@@ -72,7 +73,7 @@ def _deploy(folder: Path, project: str = "p", **wishes: Any) -> StepByStep:
     ready = prepared(folder, serving=serving, **wishes)._replace(project=project)
     ledger = Ledger(folder / "ledger.jsonl", "run", identity, COMMIT)
     earlier = [line for line in ledgers.read(folder / "ledger.jsonl")[0] if line.service_id == identity]
-    return StepByStep(ready, ledger, earlier, BuiltImage(_NEW, f"{IMAGE}:bg-1", _DIGEST, {}))
+    return StepByStep(ready, ledger, earlier, BuiltImage(_NEW, f"{IMAGE}:bg-1", ImageDigest(_DIGEST), {}))
 
 
 def _to_the_end(run: StepByStep) -> str:

@@ -23,6 +23,7 @@ from buildguard.deploy.health import Result
 from buildguard.deploy.outcome import DeployStoppedError
 from buildguard.deploy.plan import DeployStep
 from buildguard.deploy.run import DeployReport
+from buildguard.project.image_reference import ImageDigest
 from buildguard.project.ledger import StepVerdict
 from tests.deploy.plans import IMAGE, StepByStep
 from tests.deploy.second_cloud_run import LATEST, SecondCloudRun
@@ -100,7 +101,7 @@ def _play(
         monkeypatch.setattr(image_steps, name, StepResult)
 
     def build(context: DeployContext) -> StepResult:
-        return StepResult(context._replace(built=BuiltImage(_NEW, f"{IMAGE}:bg-1", _DIGEST, {})), _NEW)
+        return StepResult(context._replace(built=BuiltImage(_NEW, f"{IMAGE}:bg-1", ImageDigest(_DIGEST), {})), _NEW)
 
     def start(context: DeployContext) -> StepResult:
         return StepResult(context, "responds with 200 after 0.1 s", {"status": 200})

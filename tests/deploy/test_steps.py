@@ -21,6 +21,7 @@ from buildguard.gcp.connection import ConflictError
 from buildguard.gcp.service_containers import AppContainer, Container
 from buildguard.gcp.service_state import Revision, ServiceState, TrafficShare
 from buildguard.project import ledger as ledgers
+from buildguard.project.image_reference import ImageDigest
 from buildguard.project.ledger import Ledger, LedgerLine, ServiceId, StepVerdict
 from tests.deploy.plans import COMMIT, IMAGE, StepByStep, prepared
 
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _DIGEST = "sha256:" + "1" * 64
-_BUILT = BuiltImage(f"{IMAGE}@{_DIGEST}", f"{IMAGE}:bg-1", _DIGEST, {})
+_BUILT = BuiltImage(f"{IMAGE}@{_DIGEST}", f"{IMAGE}:bg-1", ImageDigest(_DIGEST), {})
 _APP = AppContainer(IMAGE, "")
 
 

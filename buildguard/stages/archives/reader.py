@@ -17,7 +17,7 @@ from buildguard.stages.archives import gzip
 from buildguard.stages.archives import zip as zips
 from buildguard.stages.archives.tar import CUT_OFF, MemberKind, RefusedArchiveError, TarMember, TarReader, refusal
 from buildguard.stages.archives.zip import ZipReader
-from buildguard.stages.manifest import Extras, Manifest, ManifestEntry
+from buildguard.stages.manifest import Extras, Manifest, ManifestEntry, Sha256
 
 _CHUNK = 1 << 18
 _MOST_MEMBERS = 1_000_000
@@ -32,8 +32,8 @@ class ArchiveContents(NamedTuple):
     """
 
     manifest: Manifest
-    file_digest: str
-    digest: str
+    file_digest: Sha256
+    digest: Sha256
     comment: str
 
 
@@ -52,7 +52,7 @@ def read(
             members = _MemberIndex(reader, keep, wanted)
             members.add_all()
             return ArchiveContents(
-                members.manifest(), digests.file.hexdigest(), digests.inner.hexdigest(), reader.comment
+                members.manifest(), Sha256(digests.file.hexdigest()), Sha256(digests.inner.hexdigest()), reader.comment
             )
     except OSError as error:
         raise UnprovenError(f"{file} cannot be read: {error.strerror}") from error

@@ -19,7 +19,7 @@ from buildguard.errors import UnprovenError
 from buildguard.stages import manifest as manifests
 from buildguard.stages.archives import gzip
 from buildguard.stages.archives.tar import CUT_OFF
-from buildguard.stages.manifest import Manifest, ManifestEntry
+from buildguard.stages.manifest import Manifest, ManifestEntry, Sha256
 
 _BLOCK = 512
 _BATCH = 1 << 20
@@ -55,8 +55,8 @@ class WrittenArchive(NamedTuple):
     """An archive that was written: what it holds, the SHA-256 of the tar inside and of the file, and the file's size."""
 
     manifest: Manifest
-    digest: str
-    file_digest: str
+    digest: Sha256
+    file_digest: Sha256
     size: int
 
 
@@ -133,7 +133,7 @@ class _TarWriter:
         self._put(END)
         self._flush()
         self._gzip.end()
-        return WrittenArchive(manifest, self._gzip.digest, self._file_digest.hexdigest(), self._size)
+        return WrittenArchive(manifest, Sha256(self._gzip.digest), Sha256(self._file_digest.hexdigest()), self._size)
 
     def _folder(self, path: bytes) -> None:
         if path not in self._written_folders:
