@@ -260,6 +260,11 @@ def test_processes_start_in_one_module() -> None:
 _ONE_PLACE = {
     "ends and reaps children": (r"os\.(?:kill|killpg|wait(?:pid|[0-9])?)|[\w.]*\.communicate", {"system/process.py"}),
     "puts one file in the place of another": (r"os\.(?:rename|replace|link|renames)", {"system/temporary.py"}),
+    # devices and pipes, folders that are removed again, and a lock that is held while it is written
+    "writes a file in place": (
+        r".*\.write_(?:bytes|text)",
+        {"cli/render/formats.py", "deploy/lock.py", "engines/static.py", "system/git_directory.py"},
+    ),
     "writes archives": (r"tarfile\.TarInfo|[\w.]*\.addfile|[\w.]*\.gettarinfo|shutil\.make_archive", set()),
     "makes a docker network": (r"[\w.]*\.(?:create_network|networks)", {"docker/client.py"}),
 }

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from buildguard.cli.init_pre_commit import guard_pre_commit, uses_pre_commit
+from buildguard.cli.render.formats import write
 from buildguard.diagnostic import RelativePath
 from buildguard.errors import GuardError, UnprovenError
 from buildguard.load import Project
@@ -74,8 +75,8 @@ def _targets(project: Project) -> tuple[Target, ...]:
 
 def _install(file: Path, text: bytes) -> str:
     if not os.path.lexists(file):
-        file.write_bytes(text)
-        file.chmod(0o755)
+        write(text, file, 0o755)
+        file.chmod(0o755)  # whatever the umask
         return f"{file}: written"
     present = file.read_bytes() if file.is_file() else b""
     if present == text:
