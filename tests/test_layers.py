@@ -361,7 +361,7 @@ def test_files_and_functions_stay_small() -> None:
 
 # Functions with more branches than this are split; their average may fall, and does not rise.
 _MOST_BRANCHES = 15
-_AVERAGE_BRANCHES = 4.32
+_AVERAGE_BRANCHES = 4.30
 
 
 _BRANCHING = (
@@ -434,6 +434,27 @@ def test_records_hold_nothing_mutable() -> None:
     }
 
     assert not mutable
+
+
+# Sets too large to name in full, where most members mean the same: reasons of errors, and kinds that include any exception.
+_MATCHING_SOME = frozenset({"diagnose/collect.py", "gcp/cloud_build.py", "engines/worker.py"})
+
+
+def test_closed_sets_are_matched_to_their_end() -> None:
+    """A member that is added later does not fall into a branch that was made for others."""
+    open_ended = {
+        _name(file)
+        for file in SOURCES
+        for node in sources.nodes(file)
+        if isinstance(node, ast.Match) and any(_is_member(case.pattern) for case in node.cases)
+        if _takes_all(node.cases[-1].pattern) and "assert_never" not in ast.unparse(node.cases[-1])
+    }
+
+    assert open_ended == _MATCHING_SOME
+
+
+def _is_member(pattern: ast.pattern) -> bool:
+    return isinstance(pattern, ast.MatchValue) and isinstance(pattern.value, ast.Attribute)
 
 
 # What holds a member of a closed set is compared with a member: a value that is misspelled would never be equal.
