@@ -62,7 +62,8 @@ class Finding(NamedTuple):
 class Diagnostic(NamedTuple):
     """A finding with the file, target and engine it belongs to; `evidence` is what the target's compiler said of it.
 
-    `targets` are all those that share it, where there are several.
+    `targets` are all those that share it, where there are several. `subject` is the file of the project that it is about, where
+    that is another than the one at whose line it stands.
     """
 
     code: Code
@@ -78,6 +79,7 @@ class Diagnostic(NamedTuple):
     edits: tuple[Edit, ...] = ()
     evidence: str = ""
     targets: tuple[str, ...] = ()
+    subject: str = ""
 
     @property
     def shared(self) -> tuple[str, ...]:

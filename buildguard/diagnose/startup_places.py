@@ -77,7 +77,7 @@ def _losing(failure: Failure, findings: Sequence[Diagnostic]) -> list[Diagnostic
 
 def _names_file(finding: Diagnostic, path: str) -> bool:
     """Whether a finding is about the file that a path in the image means: one of them ends with the other."""
-    source, wanted = finding.message.partition(" is needed")[0], path.lstrip("./")
+    source, wanted = finding.subject, path.lstrip("./")
     return f"/{wanted}".endswith(f"/{source}") or f"/{source}".endswith(f"/{wanted}")
 
 

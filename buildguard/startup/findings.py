@@ -11,10 +11,11 @@ _WARNINGS = frozenset({Code.BG706, Code.BG708})
 
 
 class FindingPlace(NamedTuple):
-    """The file and line that a finding is about; both may be None."""
+    """The file and line that decide a finding, both may be None; `subject` is the file of the project that it is about, if another."""
 
     path: str | None
     line: int | None = None
+    subject: str = ""
 
 
 class StartupReport(NamedTuple):
@@ -39,7 +40,8 @@ class StartupFindings:
         """Report a finding, once for each place and message."""
         severity = Severity.ERROR if is_error and code not in _WARNINGS else Severity.WARNING
         path = None if place.path is None else DisplayPath(place.path)
-        diagnostic = Diagnostic(code, severity, path, Range(place.line), message, hint, None, "rule")
+        where = Range(place.line)
+        diagnostic = Diagnostic(code, severity, path, where, message, hint, None, "rule", subject=place.subject)
         self._diagnostics.setdefault((code, place.path, place.line, message), diagnostic)
 
     def leave_open(self, place: FindingPlace, reason: str) -> None:

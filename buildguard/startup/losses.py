@@ -31,7 +31,7 @@ def report_lost(
     if outside:
         message = f"{source} is needed, and it is outside of the build context {image.service.context}: {reason}"
     hint = f"add it: COPY {_inside(image, source)} ./"
-    findings.add(Code.BG704, FindingPlace(image.dockerfile, line), message, hint, is_error=is_error)
+    findings.add(Code.BG704, FindingPlace(image.dockerfile, line, source), message, hint, is_error=is_error)
 
 
 def _report_unsent(image: ImageStart, findings: StartupFindings, source: str, reason: str, *, is_error: bool) -> bool:
@@ -44,7 +44,7 @@ def _report_unsent(image: ImageStart, findings: StartupFindings, source: str, re
     sender = "gcloud does not send it" if image.sent.gcloud_rule(first) is not None else "docker does not send it"
     message = f"{source} is needed, and {sender} ({rule.text}): {reason}"
     hint = f"remove the rule, or add a line `!{_inside(image, source)}` after it"
-    findings.add(Code.BG704, FindingPlace(rule.file, rule.line), message, hint, is_error=is_error)
+    findings.add(Code.BG704, FindingPlace(rule.file, rule.line, source), message, hint, is_error=is_error)
     return True
 
 
