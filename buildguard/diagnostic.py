@@ -5,9 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from enum import StrEnum
+from typing import NewType
 
 from buildguard.codes import Code, SourceMark
 from buildguard.definitions import NamedTuple
+
+RelativePath = NewType("RelativePath", bytes)
+"""A path relative to the root of the project or of a stage, with slashes, as its files are stored."""
+
+DisplayPath = NewType("DisplayPath", str)
+"""The same as reports write it (`display_path`)."""
 
 
 class Severity(StrEnum):
@@ -55,12 +62,13 @@ class Finding(NamedTuple):
 class Diagnostic(NamedTuple):
     """A finding with the file, target and engine it belongs to; `evidence` is what the target's compiler said of it.
 
-    `targets` are all those that share it, where there are several.
+    `targets` are all those that share it, where there are several. `subject` is the file of the project that it is about, where
+    that is another than the one at whose line it stands.
     """
 
     code: Code
     severity: Severity
-    path: str | None
+    path: DisplayPath | None
     range: Range
     message: str
     hint: str = ""
@@ -71,6 +79,7 @@ class Diagnostic(NamedTuple):
     edits: tuple[Edit, ...] = ()
     evidence: str = ""
     targets: tuple[str, ...] = ()
+    subject: str = ""
 
     @property
     def shared(self) -> tuple[str, ...]:
@@ -86,7 +95,7 @@ class Diagnostic(NamedTuple):
 class Unproven(NamedTuple):
     """Something that could not be looked at, and why; `path` is None where it concerns a whole target."""
 
-    path: str | None
+    path: DisplayPath | None
     target: str | None
     reason: str
 
@@ -102,9 +111,9 @@ def _escaped(char: str) -> str:
     return char.encode("unicode_escape", "surrogatepass").decode("ascii")
 
 
-def display_path(path: bytes) -> str:
+def display_path(path: bytes) -> DisplayPath:
     r"""A path as reports write it: UTF-8, and `\xNN` for each byte that is not."""
-    return path.decode("utf-8", "backslashreplace")
+    return DisplayPath(path.decode("utf-8", "backslashreplace"))
 
 
 def count(number: int, word: str) -> str:
@@ -120,9 +129,10 @@ def name_some(names: Sequence[str], most: int = 5) -> str:
     return ", ".join(names[:most]) + more
 
 
-def unproven_line(item: Unproven) -> str:
-    """What could not be looked at, and why."""
-    place = f"{escape_text(item.path)}: " if item.path is not None else ""
+def unproven_line(item: Unproven, where: str = "") -> str:
+    """What could not be looked at, and why; `where` stands in place of its path."""
+    shown = where or item.path
+    place = f"{escape_text(shown)}: " if shown is not None else ""
     target = f" (Python {item.target})" if item.target else ""
     return f"{place}{escape_text(item.reason)}{target}"
 
@@ -130,6 +140,9 @@ def unproven_line(item: Unproven) -> str:
 def shorten_digests(stage: str) -> str:
     """The name of a stage with its long digests cut short: `gs://bucket/source/0123456789ab….tgz#17`."""
     return re.sub(r"[0-9a-f]{40,}", lambda match: f"{match[0][:12]}…", stage)
+
+
+FOLDER = "a folder"  # in place of a file
 
 
 class UnreadableFile(NamedTuple):

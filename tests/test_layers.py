@@ -9,11 +9,18 @@ import subprocess
 import sys
 from collections import defaultdict
 from collections.abc import Iterator
+from enum import StrEnum
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
+from buildguard.codes import Code
+from buildguard.deploy.plan import Builder
+from buildguard.diagnose.cause import CauseId
+from buildguard.diagnostic import Severity
+from buildguard.project.ledger import StepVerdict
+from buildguard.project.proof_grade import ProofGrade
 from tests import sources
 from tests.conftest import REPOSITORY, interpreter, untraced
 from tests.sources import PACKAGE, SOURCES
@@ -249,6 +256,83 @@ def test_processes_start_in_one_module() -> None:
         assert "pickle" not in {found.module for found in _imports(file)}, file
 
 
+# What is done in one place: the calls, and where they stand. Programs in `remote` run alone in a target.
+_ONE_PLACE = {
+    "ends and reaps children": (r"os\.(?:kill|killpg|wait(?:pid|[0-9])?)|[\w.]*\.communicate", {"system/process.py"}),
+    "puts one file in the place of another": (r"os\.(?:rename|replace|link|renames)", {"system/temporary.py"}),
+    # devices and pipes, folders that are removed again, and a lock that is held while it is written
+    "writes a file in place": (
+        r".*\.write_(?:bytes|text)",
+        {"cli/render/formats.py", "deploy/lock.py", "engines/static.py", "system/git_directory.py"},
+    ),
+    "writes archives": (r"tarfile\.TarInfo|[\w.]*\.addfile|[\w.]*\.gettarinfo|shutil\.make_archive", set()),
+    "makes a docker network": (r"[\w.]*\.(?:create_network|networks)", {"docker/client.py"}),
+}
+# `os.kill(pid, 0)` asks whether a process lives; `os.wait4` is what knows how much memory a probe had.
+_NOT_ENDING = {
+    ("system/owner.py", "os.kill"),
+    ("system/channels.py", "os.wait4"),
+    ("system/git_wait.py", "process.communicate"),
+}
+
+
+def test_what_is_done_in_one_place() -> None:
+    wrong = [
+        f"{_name(file)}:{node.lineno} {what}"
+        for what, (calls, places) in _ONE_PLACE.items()
+        for file in SOURCES
+        if _name(file) not in places and not _name(file).startswith("remote/")
+        for node in sources.nodes(file)
+        if isinstance(node, ast.Call)
+        and re.fullmatch(calls, ast.unparse(node.func))
+        and (_name(file), ast.unparse(node.func)) not in _NOT_ENDING
+    ]
+
+    assert not wrong
+
+
+def test_archives_are_written_by_our_own_writer() -> None:
+    modes = {
+        (_name(file), ast.unparse(keyword.value))
+        for file in SOURCES
+        if not _name(file).startswith("remote/")
+        for node in sources.nodes(file)
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "tarfile.open"
+        for keyword in node.keywords
+        if keyword.arg == "mode"
+    }
+
+    assert not modes
+
+
+# Whatever is raised ends at the command line's boundary; libraries without types of their own, and tasks in threads,
+# whose errors are raised again in the waiting thread, stand behind one function each.
+_CATCHING_ALL = frozenset({"cli/exit.py", "system/foreign.py", "system/threads.py"})
+
+
+def _catches_all(handler: ast.ExceptHandler) -> bool:
+    caught = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]
+    return any(error is None or ast.unparse(error) in {"Exception", "BaseException"} for error in caught)
+
+
+def _raises_again(handler: ast.ExceptHandler) -> bool:
+    last = handler.body[-1]
+    return isinstance(last, ast.Raise) and last.exc is None
+
+
+def test_everything_is_caught_at_one_boundary() -> None:
+    """Elsewhere a handler for everything tidies up, and raises what it caught."""
+    swallowing = {
+        _name(file)
+        for file in SOURCES
+        if not _name(file).startswith("remote/")
+        for node in sources.nodes(file)
+        if isinstance(node, ast.ExceptHandler) and _catches_all(node) and not _raises_again(node)
+    }
+
+    assert swallowing == _CATCHING_ALL
+
+
 def test_only_the_command_line_prints() -> None:
     for file in SOURCES:
         if _name(file) in _PRINTING or _name(file).startswith("remote/"):
@@ -277,7 +361,7 @@ def test_files_and_functions_stay_small() -> None:
 
 # Functions with more branches than this are split; their average may fall, and does not rise.
 _MOST_BRANCHES = 15
-_AVERAGE_BRANCHES = 4.32
+_AVERAGE_BRANCHES = 4.30
 
 
 _BRANCHING = (
@@ -331,8 +415,6 @@ def test_functions_stay_simple() -> None:
     assert sum(functions.values()) / len(functions) <= _AVERAGE_BRANCHES
 
 
-# Records with a list or a mapping that something still adds to, and the nodes of the YAML parser's tree.
-_WITH_MUTABLE = frozenset({"_GuardPlan", "_Block", "BegunDeploy", "KnownMessageMatch", "Node"})
 _MUTABLE = re.compile(r"\b(?:list|dict|set|bytearray|defaultdict|Counter|deque)\b")
 
 
@@ -346,12 +428,60 @@ def test_records_hold_nothing_mutable() -> None:
         (_name(file), node.name, ast.unparse(field))
         for file in SOURCES
         for node in sources.nodes(file)
-        if isinstance(node, ast.ClassDef) and _is_record(node) and node.name not in _WITH_MUTABLE
+        if isinstance(node, ast.ClassDef) and _is_record(node)
         for field in node.body
         if isinstance(field, ast.AnnAssign) and _MUTABLE.search(ast.unparse(field.annotation))
     }
 
     assert not mutable
+
+
+# Sets too large to name in full, where most members mean the same: reasons of errors, and kinds that include any exception.
+_MATCHING_SOME = frozenset({"diagnose/collect.py", "gcp/cloud_build.py", "engines/worker.py"})
+
+
+def test_closed_sets_are_matched_to_their_end() -> None:
+    """A member that is added later does not fall into a branch that was made for others."""
+    open_ended = {
+        _name(file)
+        for file in SOURCES
+        for node in sources.nodes(file)
+        if isinstance(node, ast.Match) and any(_is_member(case.pattern) for case in node.cases)
+        if _takes_all(node.cases[-1].pattern) and "assert_never" not in ast.unparse(node.cases[-1])
+    }
+
+    assert open_ended == _MATCHING_SOME
+
+
+def _is_member(pattern: ast.pattern) -> bool:
+    return isinstance(pattern, ast.MatchValue) and isinstance(pattern.value, ast.Attribute)
+
+
+# What holds a member of a closed set is compared with a member: a value that is misspelled would never be equal.
+_CLOSED_SETS: dict[str, type[StrEnum]] = {
+    "builder": Builder,
+    "cause": CauseId,
+    "code": Code,
+    "proof": ProofGrade,
+    "severity": Severity,
+    "verdict": StepVerdict,
+}
+
+
+def test_closed_sets_are_compared_by_their_members() -> None:
+    texts = [
+        f"{_name(file)}:{node.lineno} {ast.unparse(node)}"
+        for file in SOURCES
+        if not _name(file).startswith("remote/")
+        for node in sources.nodes(file)
+        if isinstance(node, ast.Compare)
+        for side in (node.left, *node.comparators)
+        if isinstance(side, ast.Attribute) and side.attr in _CLOSED_SETS
+        for constant in ast.walk(node)
+        if isinstance(constant, ast.Constant) and constant.value in {*map(str, _CLOSED_SETS[side.attr])}
+    ]
+
+    assert not texts
 
 
 def _bases(node: ast.ClassDef) -> set[str]:

@@ -13,9 +13,8 @@ from google.auth import exceptions as google_auth
 
 from buildguard.compare.open_stage import CloudLocation
 from buildguard.deploy import build as deploy_build
-from buildguard.deploy import image_steps
-from buildguard.deploy.runner import DeployRunner
-from buildguard.deploy.steps import DeployRun
+from buildguard.deploy import image_steps, steps
+from buildguard.deploy.context import Observation, StepResult
 from buildguard.diagnose import collect
 from buildguard.diagnose.evidence import DiagnoseContext
 from buildguard.engines import cloud_round
@@ -34,7 +33,7 @@ from buildguard.project.cloudbuild.build_state import BuildState
 from buildguard.project.config import Config
 from buildguard.project.ledger import Ledger, ServiceId
 from tests.deploy.conftest import Watcher
-from tests.deploy.plans import COMMIT, prepared
+from tests.deploy.plans import COMMIT, StepByStep, prepared
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -183,10 +182,9 @@ class Callers:
         for module in (deploy_build, image_steps):
             google.put_in(self._patch, module)
         ledger = Ledger(self._folder / "ledger.jsonl", "run", ServiceId("p", "r", "web"), COMMIT)
-        run = DeployRun(prepared(self._folder), ledger, [], Watcher())
-        runner = DeployRunner(run, lambda _question: None)
+        runner = StepByStep(prepared(self._folder), ledger).runner
         runner.run()
-        failed = next(outcome for outcome in run.outcomes if outcome.verdict in {"failed", "unproven"})
+        failed = next(outcome for outcome in runner.context.outcomes if outcome.verdict in {"failed", "unproven"})
         return runner.decisions[-1].rpartition(": ")[2], {"failed": 1, "unproven": 3}[failed.verdict]
 
     def check(self, google: _Google) -> Reason:
@@ -221,8 +219,10 @@ def callers(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.
         monkeypatch.setattr(GuardError, "__init__", scrambled)
     monkeypatch.setattr(deploy_build, "build_locally", stop)
     monkeypatch.setattr(collect, "fetch", stop)
-    for name, result in (("check", ("", {})), ("archive", ("", {})), ("restore", None), ("observe", None)):
-        monkeypatch.setattr(DeployRun, name, lambda _run, result=result: result)
+    for name in ("check", "archive"):
+        monkeypatch.setattr(image_steps, name, StepResult)
+    monkeypatch.setattr(steps, "restore", lambda context: context)
+    monkeypatch.setattr(steps, "observe", lambda _context: Observation())
     return Callers(tmp_path, monkeypatch, is_scrambled=request.param)
 
 

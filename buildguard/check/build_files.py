@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from buildguard.check.context import Job
 from buildguard.check.merge import diagnostic_of
 from buildguard.codes import Code
-from buildguard.diagnostic import Diagnostic, Finding, Range, Severity, display_path
+from buildguard.diagnostic import Diagnostic, DisplayPath, Finding, Range, Severity, display_path
 from buildguard.project.config import Config
 from buildguard.project.project_files import is_build_file_name
 from buildguard.stages.stage import Stage
@@ -21,7 +21,7 @@ def check_build_files(job: Job) -> list[Diagnostic]:
     stage, config = job.place.stage, job.config
     files = dict(build_files(stage, config))
     diagnostics = [
-        diagnostic_of(finding, path, None, "rule")
+        diagnostic_of(finding, DisplayPath(path), None, "rule")
         for path, data in files.items()
         if job.covers(os.fsencode(path))
         for finding in check_build_file(path, data, config, job.request.submitted_file)
@@ -82,7 +82,7 @@ def check_step_file(data: bytes, files: Mapping[str, bytes], config: Config) -> 
             if digest != step.sha256(data):
                 message = f"this step was written for another version of {step.NAME} and will refuse to run it"
                 hint = f"{REWRITE_HINT}: commit them together"
-                yield Diagnostic(Code.BG406, Severity.ERROR, path, place, message, hint)
+                yield Diagnostic(Code.BG406, Severity.ERROR, DisplayPath(path), place, message, hint)
     written = step.read(data)
     if written is None:
         return
@@ -91,7 +91,7 @@ def check_step_file(data: bytes, files: Mapping[str, bytes], config: Config) -> 
         if here != in_step:
             message = f"the build step's {key} is {_listed(in_step)}, and the configuration's is {_listed(here)}"
             place = Range(written.line, 1)
-            yield Diagnostic(Code.BG406, Severity.WARNING, step.NAME, place, message, REWRITE_HINT)
+            yield Diagnostic(Code.BG406, Severity.WARNING, DisplayPath(step.NAME), place, message, REWRITE_HINT)
 
 
 def _listed(patterns: Iterable[str]) -> str:

@@ -17,7 +17,17 @@ from buildguard.compare.difference import CODES, ChangeKind, Difference
 from buildguard.compare.evidence import EvidenceCollector, HopSide
 from buildguard.compare.open_stage import open_stages, take_snapshot
 from buildguard.definitions import NamedTuple
-from buildguard.diagnostic import Diagnostic, Range, Severity, Unproven, count, display_path, shorten_digests
+from buildguard.diagnostic import (
+    Diagnostic,
+    DisplayPath,
+    Range,
+    RelativePath,
+    Severity,
+    Unproven,
+    count,
+    display_path,
+    shorten_digests,
+)
 from buildguard.docker.image_stage import ImageStage
 from buildguard.engines import cloud_round
 from buildguard.engines.cloud import CloudAnswer
@@ -329,7 +339,10 @@ def _mark_hop(hop: Hop, why: str) -> Hop:
         return hop._replace(notes=(*hop.notes, why))
     cut = "size" in why
     other = Difference(
-        hop.after.stage.encode(), ChangeKind.CHANGED, CauseKind.TRUNCATED if cut else CauseKind.CONTENT, why
+        RelativePath(hop.after.stage.encode()),
+        ChangeKind.CHANGED,
+        CauseKind.TRUNCATED if cut else CauseKind.CONTENT,
+        why,
     )
     return hop._replace(differences=(*hop.differences, other))
 
@@ -348,4 +361,4 @@ def _impostor_diagnostic(url: str) -> Diagnostic:
     """An object is named by the SHA-256 of its bytes: other bytes under that name are no accident of ours."""
     message = f"{shorten_digests(url)} held other bytes under the name of this archive; it was replaced, and not used"
     hint = "look who else writes to this bucket: gcloud storage objects describe, and the bucket's audit log"
-    return Diagnostic(Code.BG303, Severity.ERROR, url, Range(), message, hint, None, "cloud")
+    return Diagnostic(Code.BG303, Severity.ERROR, DisplayPath(url), Range(), message, hint, None, "cloud")

@@ -15,7 +15,7 @@ from buildguard.check.merge import MARK
 from buildguard.codes import Code, SourceMark
 from buildguard.definitions import NamedTuple
 from buildguard.diagnostic import Edit, Finding, Range, Severity, UnreadableFile
-from buildguard.engines.engine import Engine, Outcome, ReadyEngine, Source
+from buildguard.engines.engine import CompilerDeath, Engine, Outcome, ReadyEngine, Source
 from buildguard.errors import UnprovenError
 from buildguard.project.proof_grade import ProofGrade
 from buildguard.stages.filesystem import DiskStage, digest_file
@@ -161,7 +161,11 @@ class Judge:
     ) -> tuple[str, tuple[Finding, ...]]:
         if not outcome.unproven:
             self.facts.note(digest, outcome.facts)
-        if whole and not outcome.unproven and (outcome.rejected is None or outcome.rejected.kind != "crash"):
+        if (
+            whole
+            and not outcome.unproven
+            and (outcome.rejected is None or outcome.rejected.kind != CompilerDeath.CRASH)
+        ):
             self._new[digest] = _pack_findings(findings)
             if len(self._new) >= _STORE_EVERY:
                 self.cache.store(self._context, self._new)

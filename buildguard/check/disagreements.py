@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from buildguard.codes import Code
 from buildguard.definitions import NamedTuple
-from buildguard.diagnostic import Diagnostic, Finding, Severity, display_path
+from buildguard.diagnostic import Diagnostic, DisplayPath, Finding, Severity, display_path
 from buildguard.engines.engine import ReadyEngine
 from buildguard.project.proof_grade import ProofGrade
 from buildguard.project.target import Target
@@ -40,7 +40,7 @@ def find_disagreements(by_engine: Sequence[Mapping[bytes, EngineVerdict]], targe
     return diagnostics
 
 
-def _disagreement(path: str, python: str, refusing: EngineVerdict, accepting: EngineVerdict) -> Diagnostic:
+def _disagreement(path: DisplayPath, python: str, refusing: EngineVerdict, accepting: EngineVerdict) -> Diagnostic:
     refusal = refusing.refusal
     assert refusal is not None
     both = (refusing.ready, accepting.ready)

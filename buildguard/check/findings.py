@@ -8,7 +8,7 @@ from buildguard.check import text_rules
 from buildguard.codes import RULE_ERRORS, Code
 from buildguard.definitions import lazy_pattern
 from buildguard.diagnostic import Finding, Range, Severity
-from buildguard.engines.engine import Outcome, Rejection
+from buildguard.engines.engine import CompilerDeath, Outcome, Rejection
 from buildguard.project.target import PEP_701
 
 # What a later Python refuses, among all that compilers warn of: PEP 765, invalid escapes and literals.
@@ -99,7 +99,7 @@ def _rejection(data: bytes, rejected: Rejection, minor: int) -> Finding:
 
     where = _code_points(data, rejected.range, in_parser=rejected.in_parser)
     if rejected.crashed:
-        died = rejected.kind == "crash"
+        died = rejected.kind == CompilerDeath.CRASH
         message = rejected.message if died else f"{rejected.kind}: {rejected.message}".rstrip(": ")
         hint = "an import of this file fails the same way: split the expression or the literal"
         return Finding(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from buildguard.codes import Code
-from buildguard.diagnostic import Finding, Severity, Unproven
+from buildguard.diagnostic import DisplayPath, Finding, Severity, Unproven
 from buildguard.project.target import Target
 
 # What is wrong with a text whichever Python reads it.
@@ -13,7 +13,7 @@ _OF_ANY_PYTHON = frozenset({Code.BG102, Code.BG106})
 
 
 def split_by_context(
-    findings: Sequence[Finding], path: bytes, shown: str, target: Target
+    findings: Sequence[Finding], path: bytes, shown: DisplayPath, target: Target
 ) -> tuple[list[Finding], list[Unproven]]:
     """The findings in a file that stand, and what is unproven because it is unknown whether the target runs the file."""
     if not target.may_cover(path):

@@ -18,7 +18,7 @@ from buildguard.compare.image_lookup import ANY_IMAGE, ImageLookup
 from buildguard.compare.image_project import LocalProject, ProjectFinder, ProjectLocation, load_project, parse
 from buildguard.compare.installed_project import is_version_stamp
 from buildguard.definitions import NamedTuple
-from buildguard.diagnostic import Diagnostic, Range, Severity, Unproven, count, display_path
+from buildguard.diagnostic import Diagnostic, DisplayPath, Range, Severity, Unproven, count, display_path
 from buildguard.docker.image_source import ENGINE_IMAGES, ImageFilesystem
 from buildguard.docker.image_stage import ImageFiles, ImageStage
 from buildguard.docker.images import Image
@@ -168,10 +168,10 @@ class _ImageCheck:
             assert recipe is not None
             message = f"{file.path} is missing from {reference}; {_copied_by(recipe, file)}"
             hint = "build the image again from these files"
-            seen.diagnostics.append(Diagnostic(Code.BG301, Severity.ERROR, source, Range(), message, hint))
+            seen.diagnostics.append(Diagnostic(Code.BG301, Severity.ERROR, DisplayPath(source), Range(), message, hint))
         for source in located.uninstalled:
             reason = f"{located.reported_by} in {reference} does not have it; it is beside sources that were installed"
-            seen.unproven.append(Unproven(source, None, reason))
+            seen.unproven.append(Unproven(DisplayPath(source), None, reason))
 
     def _keep_to_one_image(self, seen: CheckState) -> None:
         """The name of an image may have moved between reading its files and asking its interpreter."""

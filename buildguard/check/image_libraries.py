@@ -10,7 +10,7 @@ from buildguard.check.context import Job
 from buildguard.check.image_imports import ImageImportFiles
 from buildguard.codes import Code
 from buildguard.definitions import NamedTuple, lazy_pattern
-from buildguard.diagnostic import Diagnostic, Range, Severity, display_path
+from buildguard.diagnostic import Diagnostic, DisplayPath, Range, Severity, display_path
 from buildguard.docker import native_modules
 from buildguard.docker.image_source import ImageFilesystem
 from buildguard.docker.image_stage import ImageFiles, ImageStage
@@ -110,7 +110,14 @@ class ImageLibraries:
                     message = f"{loaded.name} cannot be loaded: {path} {words}"
                     place = Range(loaded.line)
                     yield Diagnostic(
-                        Code.BG603, Severity.ERROR, loaded.importer, place, message, self._hint(path), None, "rule"
+                        Code.BG603,
+                        Severity.ERROR,
+                        DisplayPath(loaded.importer),
+                        place,
+                        message,
+                        self._hint(path),
+                        None,
+                        "rule",
                     )
 
     def _files_of(self, stem: str) -> Sequence[str]:

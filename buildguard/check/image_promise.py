@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from buildguard.codes import Code
-from buildguard.diagnostic import Diagnostic, Range, Severity
+from buildguard.diagnostic import Diagnostic, DisplayPath, Range, Severity
 from buildguard.engines.engine import ReadyEngine
 from buildguard.project import image_reference
 from buildguard.project.target import PythonVersion, Target, admits
@@ -29,7 +29,7 @@ def find_broken_promises(target: Target, ready: ReadyEngine) -> list[Diagnostic]
         Diagnostic(
             Code.BG402,
             Severity.ERROR,
-            file,
+            None if file is None else DisplayPath(file),
             Range(line),
             f"{ready.image} runs {ready.interpreter}, but {who} Python {wanted}",
             "judge by what runs: declare that version, or name an image that holds the one you mean",
@@ -59,4 +59,8 @@ def find_unpinned(target: Target, ready: ReadyEngine, reference: str) -> list[Di
         f"pin it: {pinned}" if ready.image_digest else "push it to a registry, and name it with the digest that it gets"
     )
     message = f"{reference} is not pinned by digest: the next build may run another Python than {ready.version}"
-    return [Diagnostic(Code.BG404, Severity.WARNING, file, Range(line), message, hint, target.python, ready.engine)]
+    return [
+        Diagnostic(
+            Code.BG404, Severity.WARNING, DisplayPath(file), Range(line), message, hint, target.python, ready.engine
+        )
+    ]

@@ -16,7 +16,7 @@ from buildguard.check.context import Job
 from buildguard.check.recording_stage import RecordingStage, digest_of
 from buildguard.codes import RULE_ERRORS, Code
 from buildguard.definitions import NamedTuple
-from buildguard.diagnostic import Diagnostic, Range, Severity, display_path
+from buildguard.diagnostic import Diagnostic, DisplayPath, Range, Severity, display_path
 from buildguard.engines.engine import Engine, ReadyEngine
 from buildguard.imports.records import UndecidedImport
 from buildguard.project.target import Target
@@ -53,7 +53,9 @@ def judge_imports(
     job: Job, target: Target, answering: tuple[Engine, ReadyEngine], judge: Judge, verdicts: Sequence[FileVerdict]
 ) -> TargetImports:
     """The imports of a target's sources, from an earlier run where nothing changed. Raises UnprovenError."""
-    sources = {display_path(verdict.entry.path): verdict for verdict in verdicts if _compiles(verdict)}
+    sources: dict[str, FileVerdict] = {
+        display_path(verdict.entry.path): verdict for verdict in verdicts if _compiles(verdict)
+    }
     subject = ImportSubject(target, *answering, judge, sources)
     stage = job.place.stage
     # files of an image or another folder are read again; what is staged is asked about once, and to look for its result
@@ -156,4 +158,6 @@ class KeptResult:
 
 def _diagnostic_from(row: list[str]) -> Diagnostic:
     code, severity, path, place, message, hint, target, excerpt = row
-    return Diagnostic(Code(code), Severity(severity), path, Range(*place), message, hint, target, "rule", excerpt)
+    return Diagnostic(
+        Code(code), Severity(severity), DisplayPath(path), Range(*place), message, hint, target, "rule", excerpt
+    )

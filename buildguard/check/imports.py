@@ -9,7 +9,7 @@ from buildguard.check.context import Job
 from buildguard.check.import_results import ImportSubject, TargetImports
 from buildguard.check.merge import diagnostic_of
 from buildguard.check.shared_imports import SharedProjectImports
-from buildguard.diagnostic import Diagnostic, Finding, display_path
+from buildguard.diagnostic import Diagnostic, DisplayPath, Finding, display_path
 from buildguard.errors import UnprovenError
 from buildguard.imports.declared import DECLARES, ProvidedModules
 from buildguard.imports.library import StandardLibrary
@@ -100,13 +100,14 @@ class ImportCheck:
         ((_entry, content),) = self._stage.contents([verdict.entry])
         for finding in findings:
             excerpt = excerpt_of(content, finding.range.line) if isinstance(content, bytes) else ""
-            yield diagnostic_of(finding._replace(excerpt=excerpt), path, self._target.python, "rule")
+            yield diagnostic_of(finding._replace(excerpt=excerpt), DisplayPath(path), self._target.python, "rule")
 
     def _declarations(self) -> Iterator[tuple[str, str]]:
         entries = [
             entry
             for entry in self._stage.entries()
-            if DECLARES.search(display_path(entry.path)) and (b"/" not in entry.path or self._target.covers(entry.path))
+            if DECLARES.search(display_path(entry.path))
+            and (not entry.path.count(b"/") or self._target.covers(entry.path))
         ]
         for entry, content in self._stage.contents(entries):
             if isinstance(content, bytes):

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from buildguard.codes import RULE_ERRORS, Code
-from buildguard.diagnostic import Diagnostic, Finding
+from buildguard.diagnostic import Diagnostic, DisplayPath, Finding
 
 MARK = b"buildguard:"  # no comment does without
 _BY_ENGINE = frozenset({Code.BG101, Code.BG103, Code.BG105})
 
 
-def diagnostic_of(finding: Finding, path: str, python: str | None, engine: str) -> Diagnostic:
+def diagnostic_of(finding: Finding, path: DisplayPath, python: str | None, engine: str) -> Diagnostic:
     """A finding in a file, for a target, beside the engine that judged the file."""
     assert isinstance(finding.code, Code)
     return Diagnostic(

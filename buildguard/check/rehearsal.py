@@ -10,6 +10,7 @@ from buildguard.check.result import CheckReport
 from buildguard.definitions import NamedTuple
 from buildguard.diagnostic import Severity
 from buildguard.errors import UsageError
+from buildguard.project.proof_grade import ProofGrade
 
 
 class RehearsedFile(NamedTuple):
@@ -46,7 +47,7 @@ def rehearse(report: CheckReport) -> Rehearsal:
     codes, unproven = _codes(report, targets), _unproven(report, targets)
     paths = sorted(codes.keys() | unproven.keys())
     files = tuple(_file(path, codes[path], unproven[path], targets) for path in paths)
-    predicted = {row.python for row in report.targets if row.proof in {"predicted", "none"}}
+    predicted = {row.python for row in report.targets if row.proof in {ProofGrade.PREDICTED, ProofGrade.NONE}}
     return Rehearsal(targets, files, report.files - len(files), tuple(name for name in targets if name in predicted))
 
 

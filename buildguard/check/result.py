@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from buildguard.codes import RULE_ERRORS, Code
 from buildguard.definitions import NamedTuple
-from buildguard.diagnostic import Diagnostic, Severity, Unproven
+from buildguard.diagnostic import Diagnostic, DisplayPath, Severity, Unproven
 from buildguard.imports.records import UndecidedImport
 from buildguard.project.target import ContextBasis
 
@@ -128,11 +128,11 @@ class CheckReport(NamedTuple):
 
         start = (Unproven(None, None, f"start undecided: {item}") for item in self.startup_undecided)
         imports = (
-            Unproven(item.path, None, f"import in line {item.line} undecided: {item.reason}")
+            Unproven(DisplayPath(item.path), None, f"import in line {item.line} undecided: {item.reason}")
             for item in self.undecided_imports
         )
         snippets = (
-            Unproven(item.path, None, f"line {item.line}: {item.reason}")
+            Unproven(DisplayPath(item.path), None, f"line {item.line}: {item.reason}")
             for item in self.unchecked
             if item.kind is UncheckedKind.SNIPPET
         )

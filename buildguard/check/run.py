@@ -14,10 +14,11 @@ from buildguard.check.merge import merge_findings, merge_targets
 from buildguard.check.result import CheckReport
 from buildguard.check.targets import CheckState, Watcher, judge_all
 from buildguard.codes import Code
-from buildguard.diagnostic import Diagnostic, Range, Severity, Unproven, count, display_path
+from buildguard.diagnostic import Diagnostic, DisplayPath, Range, Severity, Unproven, count, display_path
 from buildguard.errors import GuardError, UnprovenError
 from buildguard.imports.records import UndecidedImport
 from buildguard.locate import WorkScope
+from buildguard.project.proof_grade import ProofGrade
 from buildguard.project.request import CheckRequest
 from buildguard.project.target import Target
 from buildguard.stages.git_objects import damaged_in
@@ -168,7 +169,13 @@ def _report_conflicts(targets: Iterable[Target]) -> list[Diagnostic]:
                 severity, message = Severity.ERROR, f"{message}: {declaration.refusal}"
             hint = f"make {declaration.place} say {target.python}, or change {target.found_in}"
             diagnostic = Diagnostic(
-                Code.BG401, severity, declaration.file, Range(declaration.line), message, hint, target.python
+                Code.BG401,
+                severity,
+                DisplayPath(declaration.file),
+                Range(declaration.line),
+                message,
+                hint,
+                target.python,
             )
             place = (declaration.file, declaration.line)
             if place not in by_place or severity is Severity.ERROR:
@@ -179,7 +186,9 @@ def _report_conflicts(targets: Iterable[Target]) -> list[Diagnostic]:
 def _report_pins(targets: Iterable[Target]) -> list[Diagnostic]:
     """BG407 for each target whose Python the platform chooses, or cannot take."""
     return [
-        Diagnostic(Code.BG407, pin.severity, pin.file, Range(pin.line), pin.message, pin.hint, target.python)
+        Diagnostic(
+            Code.BG407, pin.severity, DisplayPath(pin.file), Range(pin.line), pin.message, pin.hint, target.python
+        )
         for target in targets
         if (pin := target.pin_problem) is not None
     ]
@@ -193,7 +202,7 @@ def _note_local_python(job: Job, seen: CheckState) -> list[Diagnostic]:
         if diagnostic.target is not None and diagnostic.code in {Code.BG101, Code.BG103}
     }
     version, accepted = _find_accepted_here(job, {path for _target, path in rejected})
-    predicted = {row.python for row in seen.rows if row.proof == "predicted"}
+    predicted = {row.python for row in seen.rows if row.proof == ProofGrade.PREDICTED}
     counts = Counter(target for target, path in rejected if path in accepted)
     return [
         _local_python_note(version, python, number, "is predicted to reject" if python in predicted else "rejects")

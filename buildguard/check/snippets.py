@@ -13,7 +13,7 @@ from buildguard.check.filters import IgnoreComment
 from buildguard.check.targets import CheckState, TargetShare, Watcher, judge_shares
 from buildguard.codes import Code
 from buildguard.definitions import NamedTuple, lazy_pattern
-from buildguard.diagnostic import Diagnostic, Range, Unproven, UnreadableFile, display_path
+from buildguard.diagnostic import Diagnostic, DisplayPath, Range, RelativePath, Unproven, UnreadableFile, display_path
 from buildguard.engines import select as engines
 from buildguard.engines.engine import EngineName
 from buildguard.errors import GuardError
@@ -56,7 +56,7 @@ class SnippetStage:
 
     def entries(self) -> list[Entry]:
         """One for each snippet."""
-        return [Entry(path, EntryKind.FILE) for path in self.texts]
+        return [Entry(RelativePath(path), EntryKind.FILE) for path in self.texts]
 
     def contents(self, entries: Iterable[Entry]) -> Iterator[tuple[Entry, bytes | UnreadableFile]]:
         """The source of each snippet."""
@@ -290,8 +290,9 @@ class _Batch(NamedTuple):
 
     def take_over(self, found: CheckState, files: Mapping[str, bytes], state: CheckState) -> None:
         """Add what was found in snippets as findings in their files."""
-        by_key = dict(zip(map(display_path, self.texts), self.judged, strict=True))
-        texts = dict(zip(map(display_path, self.texts), self.texts.values(), strict=True))
+        keys: list[str] = [*map(display_path, self.texts)]
+        by_key = dict(zip(keys, self.judged, strict=True))
+        texts = dict(zip(keys, self.texts.values(), strict=True))
         for diagnostic in found.diagnostics:
             if diagnostic.path in by_key and _is_about_source(diagnostic.code):
                 path = by_key[diagnostic.path].snippet.path
@@ -299,7 +300,9 @@ class _Batch(NamedTuple):
         for item in found.unproven:
             if item.path in by_key:
                 snippet = by_key[item.path].snippet
-                state.unproven.append(Unproven(snippet.path, item.target, f"line {snippet.line}: {item.reason}"))
+                state.unproven.append(
+                    Unproven(DisplayPath(snippet.path), item.target, f"line {snippet.line}: {item.reason}")
+                )
         for comment in found.ignores:
             line = texts[comment.path].range_in_file(Range(comment.line, 1)).line or 0
             state.ignores.append(IgnoreComment(by_key[comment.path].snippet.path, line, comment.codes))
@@ -318,7 +321,7 @@ def _in_file(diagnostic: Diagnostic, text: MappedText, path: str, data: bytes) -
 
     where = text.range_in_file(diagnostic.range)
     return diagnostic._replace(
-        path=path,
+        path=DisplayPath(path),
         range=where,
         hint=_FIX_HINT.sub("", diagnostic.hint),
         message=_LINE_IN_MESSAGE.sub(in_file, diagnostic.message),

@@ -17,7 +17,7 @@ from buildguard.check.result import TargetRow
 from buildguard.check.runner_groups import RunnerGroup, group_runners
 from buildguard.codes import SourceMark
 from buildguard.definitions import NamedTuple
-from buildguard.diagnostic import Diagnostic, Finding, Unproven, UnreadableFile, display_path
+from buildguard.diagnostic import Diagnostic, DisplayPath, Finding, Unproven, UnreadableFile, display_path
 from buildguard.engines import select as engines
 from buildguard.engines.engine import Engine, EngineName, ReadyEngine
 from buildguard.errors import DamagedFileError, UnprovenError
@@ -80,7 +80,7 @@ class CheckState:
         self.unchecked: list[UncheckedPython] = []
         self.snippets = 0
 
-    def note(self, findings: Iterable[Finding], path: str, python: str, engine: str) -> None:
+    def note(self, findings: Iterable[Finding], path: DisplayPath, python: str, engine: str) -> None:
         """Take the findings in one file for one target; comments that silence something lie among them."""
         for finding in findings:
             if finding.code is SourceMark.IGNORE:
@@ -172,7 +172,7 @@ def _run_targets(job: Job, groups: Sequence[RunnerGroup]) -> None:
     # with an empty cache the judge of an only target does all the reading itself
     read = [] if job.cache.is_empty() and not several else job.chosen.sources
     hashed = digests_of(job.place.stage, read, once=several)
-    digests = {entry.path: digest for entry, digest in zip(read, hashed, strict=True)}
+    digests: dict[bytes, SourceDigest] = {entry.path: digest for entry, digest in zip(read, hashed, strict=True)}
     if len(groups) == 1:
         groups[0].judge(digests)
     else:

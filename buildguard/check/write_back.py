@@ -37,10 +37,8 @@ def link_again(stage: DiskStage, entry: Entry, twins: Iterable[Entry]) -> str:
     """Let the other names of a file lead to its new content. Returns why not, or nothing."""
     base = os.fsencode(stage.root) + b"/"
     for twin in twins:
-        new = temporary.temporary_sibling(base + twin.path)
         try:
-            os.link(base + entry.path, new)
-            os.rename(new, base + twin.path)
+            temporary.link_whole(base + entry.path, base + twin.path)
         except OSError as error:
             return f"{display_path(twin.path)} is a hard link to it and keeps its old content: {error.strerror}"
     return ""
@@ -63,35 +61,23 @@ def _replace(path: bytes, before: bytes, after: bytes) -> str:
         was = os.fstat(source)
         if not stat.S_ISREG(was.st_mode) or _content(source) != before:
             return "it changed meanwhile: run it again"
-        new = temporary.temporary_sibling(path)
-        out = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-        try:
-            _fill(out, after, source, was)
-            now = os.lstat(path)
-            if (now.st_dev, now.st_ino, now.st_size, now.st_mtime_ns) != (
-                was.st_dev,
-                was.st_ino,
-                was.st_size,
-                was.st_mtime_ns,
-            ):
-                os.unlink(new)
+        with temporary.Replacement(path, 0o600) as new:
+            new.write(after)
+            _copy_status(new.descriptor, source, was)
+            if _version(os.lstat(path)) != _version(was):
                 return "it changed meanwhile: run it again"
-            os.rename(new, path)
-        except BaseException:
-            if os.path.lexists(new):
-                os.unlink(new)
-            raise
-        finally:
-            os.close(out)
+            new.take_place()
     finally:
         os.close(source)
     return ""
 
 
-def _fill(out: int, after: bytes, source: int, was: os.stat_result) -> None:
-    rest = memoryview(after)
-    while rest:
-        rest = rest[os.write(out, rest) :]
+def _version(status: os.stat_result) -> tuple[int, int, int, int]:
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
+
+
+def _copy_status(out: int, source: int, was: os.stat_result) -> None:
+    """Give a new file the owner, the mode and the extended attributes of another."""
     status = os.fstat(out)
     if (status.st_uid, status.st_gid) != (was.st_uid, was.st_gid):
         os.fchown(out, was.st_uid, was.st_gid)
@@ -102,7 +88,6 @@ def _fill(out: int, after: bytes, source: int, was: os.stat_result) -> None:
                 os.setxattr(out, attribute, os.getxattr(source, attribute))
             except OSError:
                 pass  # the file system's own, which it sets itself
-    os.fsync(out)
 
 
 def _content(descriptor: int) -> bytes:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 
 import click
@@ -10,7 +10,6 @@ from click.shell_completion import CompletionItem
 
 from buildguard.errors import GuardError
 
-Completer = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
 _STAGES = {
     "index:": "what is staged",
     "commit:": "a commit, branch or tag",

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from buildguard.cli.init_cloudbuild import guard_build
 from buildguard.cli.init_hooks import install_hooks, target_notes
+from buildguard.cli.render.formats import write
 from buildguard.errors import GuardError, UnprovenError, UsageError
 from buildguard.load import Project
 from buildguard.system import git
@@ -68,7 +69,7 @@ def _configuration(top: Path) -> Iterator[str]:
         yield "buildguard.toml: already present, unchanged"
     elif not os.path.lexists(file):
         table = _TABLE.removeprefix("# [tool.buildguard]\n").replace("tool.buildguard.", "")
-        (top / "buildguard.toml").write_text(table, "utf-8")
+        write(table, top / "buildguard.toml")
         yield "buildguard.toml: written, everything in it commented out"
     elif _MARK in file.read_text("utf-8", errors="replace"):
         yield "pyproject.toml: [tool.buildguard] already present, unchanged"

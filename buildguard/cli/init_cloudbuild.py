@@ -38,8 +38,8 @@ class _GuardPlan(NamedTuple):
     """The step file, the steps, and notes on how they were chosen."""
 
     data: bytes
-    steps: list[NewStep]
-    notes: list[str]
+    steps: tuple[NewStep, ...]
+    notes: tuple[str, ...]
 
 
 def guard_build(cwd: Path) -> list[str]:
@@ -85,7 +85,9 @@ def _plan(project: Project) -> _GuardPlan:
         steps.setdefault((new_step.image, folders), new_step)
     names = _names(list(steps.values()), targets)
     return _GuardPlan(
-        data, [new_step._replace(id=name) for new_step, name in zip(steps.values(), names, strict=True)], notes
+        data,
+        tuple(new_step._replace(id=name) for new_step, name in zip(steps.values(), names, strict=True)),
+        tuple(notes),
     )
 
 

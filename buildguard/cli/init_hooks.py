@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from buildguard.cli.init_pre_commit import guard_pre_commit, uses_pre_commit
+from buildguard.cli.render.formats import write
+from buildguard.diagnostic import RelativePath
 from buildguard.errors import GuardError, UnprovenError
 from buildguard.load import Project
 from buildguard.project.target import Target
@@ -66,15 +68,15 @@ def _targets(project: Project) -> tuple[Target, ...]:
     if project.chosen.sources:
         return project.targets
     folders = {posixpath.dirname(entry.path) for entry in project.stage.entries()} | {b""}
-    expected = [Entry(posixpath.join(folder, b"main.py"), EntryKind.FILE) for folder in sorted(folders)]
+    expected = [Entry(RelativePath(posixpath.join(folder, b"main.py")), EntryKind.FILE) for folder in sorted(folders)]
     project.discover(expected)
     return ()
 
 
 def _install(file: Path, text: bytes) -> str:
     if not os.path.lexists(file):
-        file.write_bytes(text)
-        file.chmod(0o755)
+        write(text, file, 0o755)
+        file.chmod(0o755)  # whatever the umask
         return f"{file}: written"
     present = file.read_bytes() if file.is_file() else b""
     if present == text:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -106,8 +106,8 @@ def _expected(root: Node) -> Any:
 
 def _plain(node: Node) -> Any:
     """A value without positions."""
-    if isinstance(node.value, dict):
+    if isinstance(node.value, Mapping):
         return {key: _plain(inner) for key, inner in node.value.items()}
-    if isinstance(node.value, list):
+    if isinstance(node.value, tuple):
         return [_plain(inner) for inner in node.value]
     return node.kind, node.value

@@ -12,7 +12,7 @@ from types import MappingProxyType
 from buildguard.codes import Code
 from buildguard.compare.causes import CauseKind
 from buildguard.definitions import NamedTuple
-from buildguard.diagnostic import Unproven, display_path
+from buildguard.diagnostic import RelativePath, Unproven, display_path
 from buildguard.stages.manifest import EXECUTABLE, LINK, SUBMODULE, ManifestEntry
 from buildguard.stages.snapshot import Snapshot, StageKind
 
@@ -47,7 +47,7 @@ class Difference(NamedTuple):
     (`undecided` says why).
     """
 
-    path: bytes
+    path: RelativePath
     change: ChangeKind
     cause: CauseKind = CauseKind.CONTENT
     evidence: str = ""
@@ -62,7 +62,8 @@ def find_differences(before: Snapshot, after: Snapshot) -> list[Difference]:
     """Every path whose type, executable bit or content differs, or whose object is damaged; without its cause."""
     damaged = {**before.damaged, **after.damaged}
     differences = [
-        Difference(path or b".", ChangeKind.DAMAGED, CauseKind.DAMAGED, reason) for path, reason in damaged.items()
+        Difference(RelativePath(path or b"."), ChangeKind.DAMAGED, CauseKind.DAMAGED, reason)
+        for path, reason in damaged.items()
     ]
     if StageKind.UNREAD in {before.kind, after.kind} or b"" in damaged:
         return differences  # a stage that was not read lacks nothing for certain
@@ -70,7 +71,7 @@ def find_differences(before: Snapshot, after: Snapshot) -> list[Difference]:
     for path, was, now in _comparable_entries(before, after):
         change = _change(was, now, modes=modes)
         if change is not None:
-            differences.append(Difference(path, change, before=was, after=now))
+            differences.append(Difference(RelativePath(path), change, before=was, after=now))
     return differences
 
 

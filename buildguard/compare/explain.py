@@ -175,4 +175,5 @@ def _is_smudged_by_lfs(difference: Difference, cause: Cause, hop: HopContext) ->
     was = hop.evidence.before.get(difference.path)
     if cause.name is not CauseKind.LFS_POINTER or was is None or hop.after.kind is not StageKind.WORKTREE:
         return False
-    return "the very content" in cause.evidence and lfs.parse_pointer(was) is not None
+    assert difference.after is not None
+    return lfs.parse_pointer(was) == (difference.after.sha256, difference.after.size)

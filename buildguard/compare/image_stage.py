@@ -9,7 +9,7 @@ from pathlib import Path
 
 from buildguard.compare.image_lookup import ANY_IMAGE, ImageLookup
 from buildguard.compare.image_project import ProjectFinder, load_project, parse
-from buildguard.diagnostic import Unproven, UnreadableFile, display_path
+from buildguard.diagnostic import RelativePath, Unproven, UnreadableFile, display_path
 from buildguard.docker.image_source import ENGINE_IMAGES
 from buildguard.docker.image_stage import ImageEntry, ImageFiles
 from buildguard.project.request import CheckRequest, may_pull
@@ -88,4 +88,6 @@ class ImageSnapshotter:
 def _entry(path: bytes, held: ImageEntry) -> ManifestEntry:
     if held.kind is EntryKind.LINK:
         return manifests.of_bytes(path, manifests.LINK, held.link)
-    return ManifestEntry(path, _MODES[held.kind], held.size, manifests.Sha256(held.digest.hex()), held.blob)
+    return ManifestEntry(
+        RelativePath(path), _MODES[held.kind], held.size, manifests.Sha256(held.digest.hex()), held.blob
+    )

@@ -7,7 +7,7 @@ from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Se
 from itertools import groupby
 
 from buildguard.definitions import NamedTuple
-from buildguard.diagnostic import count
+from buildguard.diagnostic import RelativePath, count
 from buildguard.project.ignore import docker, gcloud
 from buildguard.project.ignore.rules import IgnoreRule, parents
 from buildguard.project.upload import link_target, select_uploaded
@@ -120,7 +120,7 @@ def _hidden_from_git(paths: Iterable[bytes]) -> Iterator[UploadRisk]:
 
 
 def _kept_from_docker(
-    sent: Mapping[bytes, ManifestEntry],
+    sent: Mapping[RelativePath, ManifestEntry],
     read: Callable[[str], bytes | None],
     recipes: Sequence[tuple[str, str, frozenset[bytes]]],
     copied: frozenset[bytes],
@@ -135,7 +135,7 @@ def _kept_from_docker(
                 )
 
 
-def _link_risks(sent: Mapping[bytes, ManifestEntry], copied: frozenset[bytes]) -> Iterator[UploadRisk]:
+def _link_risks(sent: Mapping[RelativePath, ManifestEntry], copied: frozenset[bytes]) -> Iterator[UploadRisk]:
     links = {path: entry for path, entry in sent.items() if entry.mode == LINK}
     folders = {".", *(folder for path in (sent if links else ()) for folder in parents(os.fsdecode(path)))}
     for path, entry in links.items():
@@ -152,7 +152,7 @@ def _link_risks(sent: Mapping[bytes, ManifestEntry], copied: frozenset[bytes]) -
             yield UploadRisk("symlink", path, f"leads to {target}, which the Dockerfile copies nowhere: it may dangle")
 
 
-def _collision_risks(sent: Mapping[bytes, ManifestEntry]) -> Iterator[UploadRisk]:
+def _collision_risks(sent: Mapping[RelativePath, ManifestEntry]) -> Iterator[UploadRisk]:
     if b"".join(sent).isascii() and len({path.lower() for path in sent}) == len(sent):
         return  # soon done, as in most projects
     by_folded_path: dict[str, bytes] = {}
@@ -164,13 +164,13 @@ def _collision_risks(sent: Mapping[bytes, ManifestEntry]) -> Iterator[UploadRisk
             )
 
 
-def _size_risks(sent: Mapping[bytes, ManifestEntry]) -> Iterator[UploadRisk]:
+def _size_risks(sent: Mapping[RelativePath, ManifestEntry]) -> Iterator[UploadRisk]:
     for path, entry in sent.items():
         if entry.size > _LARGE:
             yield UploadRisk("large", path, f"{entry.size >> 20} MB are sent with every build")
 
 
-def _mode_risks(sent: Mapping[bytes, ManifestEntry], worktree: Manifest) -> Iterator[UploadRisk]:
+def _mode_risks(sent: Mapping[RelativePath, ManifestEntry], worktree: Manifest) -> Iterator[UploadRisk]:
     for path, entry in sent.items():
         here = worktree.entries.get(path)
         if here is not None and {entry.mode, here.mode} > {EXECUTABLE} and here.type == entry.type:
@@ -189,7 +189,7 @@ _MARKS = {
 }
 
 
-def _mark_risks(sent: Mapping[bytes, ManifestEntry], marks: Mapping[bytes, str]) -> Iterator[UploadRisk]:
+def _mark_risks(sent: Mapping[RelativePath, ManifestEntry], marks: Mapping[bytes, str]) -> Iterator[UploadRisk]:
     for path, mark in marks.items():
         if path in sent:
             yield UploadRisk(mark, path, _MARKS[mark])

@@ -12,7 +12,7 @@ from buildguard.cycles.case_results import CaseOutcome, CaseResult, Counts, coun
 from buildguard.cycles.test_results import VerifyResult
 from buildguard.definitions import NamedTuple
 from buildguard.diagnose.redact import redact
-from buildguard.project.ledger import ServiceId
+from buildguard.project.ledger import ServiceId, StepVerdict
 
 SCHEMA = 1
 
@@ -27,7 +27,10 @@ class CycleStep(NamedTuple):
 
 
 class CycleCommand(NamedTuple):
-    """A verify command of a cycle; `listed` is set where all of its tests are known by name."""
+    """A verify command of a cycle; `listed` is set where all of its tests are known by name.
+
+    `unexplained` says that no failure of a test explains how it ended.
+    """
 
     run: str
     gate: float
@@ -39,6 +42,11 @@ class CycleCommand(NamedTuple):
     seconds: float
     listed: bool
     output: str = ""
+    unexplained: bool = False
+
+    def as_json(self) -> dict[str, Any]:
+        """It as it is written; what `unexplained` decides, it decides while the cycle ends."""
+        return {name: value for name, value in self._asdict().items() if name != "unexplained"}
 
 
 class CycleFacts(NamedTuple):
@@ -112,7 +120,7 @@ class CycleRecord(NamedTuple):
             **self._asdict(),
             "service": self.service._asdict(),
             "steps": [step._asdict() for step in self.steps],
-            "commands": [command._asdict() for command in self.commands],
+            "commands": [command.as_json() for command in self.commands],
             "cases": [case.as_json() for case in self.cases],
             "facts": {**self.facts._asdict(), "settings": dict(self.facts.settings)},
             "diagnosis": dict(self.diagnosis),
@@ -188,7 +196,8 @@ def commands_of(results: Iterable[VerifyResult]) -> tuple[CycleCommand, ...]:
             result.skipped,
             result.seconds,
             result.listed,
-            "" if result.verdict == "ok" else result.output[-_MOST_OUTPUT:],
+            "" if result.verdict == StepVerdict.OK else result.output[-_MOST_OUTPUT:],
+            result.unexplained,
         )
         for result in results
     )

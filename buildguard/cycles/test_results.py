@@ -41,7 +41,8 @@ class CommandRun(NamedTuple):
 class VerifyResult(NamedTuple):
     """The result of a command: its verdict, why, tests that ran and passed (None: unknown), and seconds.
 
-    `gate` is the share of them that has to pass, `known` the failures that did not count. `cases` are the tests that are known by name; `listed` is set where those are all of them. `output` is what it printed.
+    `gate` is the share of them that has to pass, `known` the failures that did not count. `cases` are the tests that are known by name; `listed` is set where those are all of them. `output` is what it printed;
+    `unexplained` says that no failure of a test explains its exit status: some may not have run.
     """
 
     command: str
@@ -59,6 +60,7 @@ class VerifyResult(NamedTuple):
     cases: tuple[CaseResult, ...] = ()
     listed: bool = False
     output: str = ""
+    unexplained: bool = False
 
     @property
     def counts(self) -> Counts:
@@ -74,7 +76,9 @@ class VerifyResult(NamedTuple):
     def evidence(self) -> dict[str, Any]:
         """The result as the ledger has it: an unknown number is -1, and output is kept of what did not succeed."""
         known = {name: -1 if value is None else value for name, value in self._asdict().items()}
-        evidence = {name: value for name, value in known.items() if name not in {"cases", "listed", "output"}}
+        evidence = {
+            name: value for name, value in known.items() if name not in {"cases", "listed", "output", "unexplained"}
+        }
         if self.verdict is StepVerdict.OK:
             return evidence
         failed = [
@@ -121,6 +125,7 @@ def judge_verify(command: VerifyCommand, run: CommandRun, known: tuple[KnownFail
         known=read.gate.known,
         cases=cases,
         output=run.output.decode("utf-8", "replace"),
+        unexplained=_is_unexplained(read),
     )
     counts = _shown_counts(read, verdict)
     return result if counts is None else _with_counts(result, counts)
@@ -169,17 +174,19 @@ def _verdict(read: _Reading) -> tuple[StepVerdict, str]:
 def _failure(read: _Reading) -> str:
     """What failed: the command, more of its tests than the gate allows, or a run that was printed; empty where nothing did."""
     total = read.total or Counts()
-    if read.status and not _explains(read, total):
+    if _is_unexplained(read):
         return f"it ended with status {read.status}{_describe_bad(read.total)}"
     if total.bad and not read.gate.holds:
         return _describe_failed(read)
     return _printed_failure(read)
 
 
-def _explains(read: _Reading, total: Counts) -> bool:
-    """Whether an exit status only reports that tests failed: 1, or their number as mocha has it; 2 of pytest is a run cut short."""
+def _is_unexplained(read: _Reading) -> bool:
+    """Whether an exit status reports more than that tests failed: 1, or their number as mocha has it; 2 of pytest is a run cut short."""
     is_pytest = bool(read.printed.sessions) or any(case.suite == _PYTEST for case in read.cases)
-    return bool(total.bad) and read.status in ({1} if is_pytest else {1, total.bad})
+    bad = read.total.bad if read.total is not None else 0
+    explained = bool(bad) and read.status in ({1} if is_pytest else {1, bad})
+    return bool(read.status) and not explained
 
 
 def _describe_failed(read: _Reading) -> str:

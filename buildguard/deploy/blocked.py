@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from contextlib import closing
 
 from buildguard.deploy.explanation import BlockedStack
-from buildguard.deploy.prepare import PreparedDeploy
+from buildguard.deploy.prepared import PreparedDeploy
 from buildguard.deploy.start import request_of
 from buildguard.diagnose import stack_dump
 from buildguard.diagnose.stack_dump import Stack

@@ -13,7 +13,7 @@ from buildguard.compare.chain import Chain
 from buildguard.compare.difference import CODES, ChangeKind, Difference
 from buildguard.definitions import NamedTuple
 from buildguard.deploy import fallback
-from buildguard.deploy.prepare import PreparedDeploy
+from buildguard.deploy.prepared import PreparedDeploy
 from buildguard.diagnostic import count, display_path, unproven_line
 from buildguard.docker import client as daemons
 from buildguard.docker import images, run_steps
@@ -28,6 +28,7 @@ from buildguard.project.cloudbuild.build_state import BuildState
 from buildguard.project.cloudbuild.steps import plan_build_steps, seconds
 from buildguard.project.cloudbuild.substitutions import resolve_substitutions, substitute
 from buildguard.project.cloudbuild.truncate import repository_of
+from buildguard.project.image_reference import ImageDigest
 from buildguard.remote.source_names import SUFFIXES
 
 _CHUNK = 1 << 20
@@ -36,14 +37,14 @@ _SECRETS_FILE = "BUILDGUARD_SECRETS_FILE"
 
 
 class BuiltImage(NamedTuple):
-    """An image that was made: the reference by which it is had here, its name to push, and its digest (empty: not pushed).
+    """An image that was made: the reference by which it is had here, its name to push, and its digest (None: not pushed).
 
     `evidence` is what is written down of it.
     """
 
     reference: str
     name: str
-    digest: str
+    digest: ImageDigest | None
     evidence: Mapping[str, Any]
 
 
@@ -183,7 +184,7 @@ def build_locally(prepared: PreparedDeploy, say: Callable[[str], object]) -> Bui
     finally:
         daemon.close()
     evidence = {"image": name, "id": image_here.id, "archive": prepared.packed.written.digest, "key": prepared.key}
-    return BuiltImage(image_here.id, name, "", evidence)
+    return BuiltImage(image_here.id, name, None, evidence)
 
 
 def _run_build_file(
@@ -241,7 +242,7 @@ def _pieces(file: Path) -> Iterator[bytes]:
             yield piece
 
 
-def push_image(reference: str, name: str, platform: str) -> str:
+def push_image(reference: str, name: str, platform: str) -> ImageDigest:
     """Send a local image to its registry under a name; the digest that the registry tells."""
     daemon = daemons.connect()
     try:

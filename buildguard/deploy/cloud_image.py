@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from buildguard.definitions import NamedTuple
-from buildguard.deploy.prepare import PreparedDeploy
+from buildguard.deploy.prepared import PreparedDeploy
 from buildguard.docker.image_source import ExportedFilesystem, ImageFilesystem
 from buildguard.docker.images import Image, read_image
 from buildguard.docker.offline_start import (

@@ -17,10 +17,9 @@ from buildguard.cycles.changes import CycleChanges, compare_cases, compare_deplo
 from buildguard.cycles.expectations import Expectations
 from buildguard.cycles.record import CycleFacts, CycleHistory, CycleRecord, CycleStep
 from buildguard.definitions import NamedTuple
-from buildguard.deploy.job_steps import JobRun
-from buildguard.deploy.prepare import PreparedDeploy
+from buildguard.deploy.context import DeployContext
+from buildguard.deploy.prepared import PreparedDeploy
 from buildguard.deploy.promotion import read_container
-from buildguard.deploy.steps import DeployRun
 from buildguard.errors import GuardError, UnprovenError
 from buildguard.gcp.storage import StorageClient
 from buildguard.project.ledger import ServiceId
@@ -110,28 +109,29 @@ class CycleEnd(NamedTuple):
     diagnosis: Mapping[str, Any] = MappingProxyType({})
 
 
-def make_record(run: DeployRun | JobRun, history: CycleHistory, end: CycleEnd) -> CycleRecord:
+def make_record(context: DeployContext, history: CycleHistory, end: CycleEnd) -> CycleRecord:
     """The record of a deploy that came to an end."""
-    tested = run.tested if isinstance(run, DeployRun) else None  # a job has no tests
+    tested = context.tested
     steps = tuple(
-        CycleStep(outcome.step, outcome.verdict, round(outcome.seconds, 2), outcome.words) for outcome in run.outcomes
+        CycleStep(outcome.step, outcome.verdict, round(outcome.seconds, 2), outcome.words)
+        for outcome in context.outcomes
     )
-    image = run.built.reference if run.built is not None else ""
+    image = context.built.reference if context.built is not None else ""
     return CycleRecord(
-        run.ledger.run,
+        context.services.ledger.run,
         history.next_number,
         _now(),
-        run.prepared.service_id,
-        run.plan.source.commit,
+        context.prepared.service_id,
+        context.plan.source.commit,
         end.exit_code,
         steps,
         records.commands_of(tested.results) if tested is not None else (),
         tested.verdict.cases if tested is not None else (),
         tested.verdict.missing if tested is not None else (),
         (*end.notes, *(tested.verdict.notes if tested is not None else ())),
-        _facts(run.prepared)._replace(image=image, variables=_variables(run.prepared)),
+        _facts(context.prepared)._replace(image=image, variables=_variables(context.prepared)),
         end.diagnosis,
-        run.revision,
+        context.revision,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from functools import partial
 
@@ -11,7 +11,8 @@ from buildguard.check.targets import Watcher
 from buildguard.definitions import NamedTuple
 from buildguard.deploy.cycle import CycleRenderer
 from buildguard.deploy.outcome import StepOutcome
-from buildguard.deploy.prepare import DeployRequest, PreparedDeploy, prepare_deploys
+from buildguard.deploy.prepare import DeployRequest, prepare_deploys
+from buildguard.deploy.prepared import PreparedDeploy
 from buildguard.deploy.run import (
     BegunDeploy,
     DeployReport,
@@ -49,11 +50,15 @@ def plan_deploys(request: DeployRequest) -> FleetReport:
 
 
 def deploy_all(
-    request: DeployRequest, watcher: Watcher, ask: Callable[[str], bool | None], render: CycleRenderer | None = None
+    request: DeployRequest,
+    watcher: Watcher,
+    ask: Callable[[str], bool | None],
+    render: CycleRenderer | None = None,
+    confirm: Callable[[str], bool | None] | None = None,
 ) -> FleetReport:
     """Deploy the commit to each service and region; `ask` puts a question to the person, None without a terminal.
 
-    `render` makes the report of each cycle.
+    `render` makes the report of each cycle; `confirm` is asked in place of `ask` whether to begin.
 
     One that fails stops those that are after it, and leaves all others as they are. Raises UsageError for a request that makes
     no sense, LockHeldError while another run deploys one of the services.
@@ -63,13 +68,13 @@ def deploy_all(
         if any(ready.plan.refusals for ready in several):
             return FleetReport(tuple(_refused(ready, render) for ready in several))
         labels = ", ".join(ready.label for ready in several)
-        if not ask(f"deploy commit {several[0].plan.source.commit[:12]} to {labels}?"):
+        if not (confirm or ask)(f"deploy commit {several[0].plan.source.commit[:12]} to {labels}?"):
             raise UsageError("aborted: confirmation needed, and none was given", hint="pass --yes where no terminal is")
         shared = SharedWork()
         with ExitStack() as held:
             begun = [begin(ready, uuid.uuid4().hex[:8], held, watcher, shared) for ready in several]
             asking = _ask_once(shared, ask)
-            members = [_FleetMember(DeployRunner(each.run, asking), each) for each in begun]
+            members = [_FleetMember(DeployRunner(each.context, asking), each) for each in begun]
             return FleetReport(tuple(_deploy_in_order(_Deploying(members, watcher, shared, render))))
 
 
@@ -81,7 +86,7 @@ class _FleetMember(NamedTuple):
 
     @property
     def prepared(self) -> PreparedDeploy:
-        return self.runner.deploy.prepared
+        return self.runner.context.prepared
 
 
 class _Deploying(NamedTuple):
@@ -96,22 +101,22 @@ class _Deploying(NamedTuple):
 def _deploy_in_order(deploying: _Deploying) -> list[DeployReport]:
     """Each deploy in turn; a job that comes before the traffic is executed by the first service that is after it."""
     members, watcher, shared, render = deploying
-    every = [member.prepared for member in members]
     reports: dict[int, DeployReport] = {}
-    failed: list[PreparedDeploy] = []
+    failed: list[_FleetMember] = []
     for number, member in enumerate(members):
-        blocker = _blocker(member.prepared, every, failed)
+        before = [*_before(member.prepared, members)]
+        blocker = next((other.prepared for other in before if other in failed), None)
         if blocker is not None:
             reports[number] = _skipped(member.prepared, blocker)
-            failed.append(member.prepared)
+            failed.append(member)
             continue
         if len(members) > 1:
             watcher.tell(f"── {member.prepared.label}")
-        waiting = [other for other in _before(member.prepared, members) if other.runner.is_waiting]
+        waiting = [other for other in before if other.runner.is_waiting]
         member.runner.before_traffic = partial(_execute, waiting, shared)
         reports[number] = run_prepared(member.runner, watcher, member.begun, render)
         if reports[number].exit_code:
-            failed.append(member.prepared)
+            failed.append(member)
     for number, member in enumerate(members):
         if member.prepared.plan.wishes.before_traffic and number in reports:
             reports[number] = _executed_report(member, reports[number], render)
@@ -135,26 +140,11 @@ def _executed_report(member: _FleetMember, report: DeployReport, render: CycleRe
     return end_report(unexecuted, member.runner, member.begun, render)
 
 
-def _before(ready: PreparedDeploy, members: Sequence[_FleetMember]) -> list[_FleetMember]:
+def _before(ready: PreparedDeploy, members: Sequence[_FleetMember]) -> Iterator[_FleetMember]:
     """The deploys that one is after: those in the same region, where there are any."""
-    nearest = []
     for name in ready.config.deploy.after:
         same = [member for member in members if member.prepared.plan.wishes.name == name]
-        nearest += [member for member in same if member.prepared.region == ready.region] or same
-    return nearest
-
-
-def _blocker(
-    ready: PreparedDeploy, every: Sequence[PreparedDeploy], failed: Sequence[PreparedDeploy]
-) -> PreparedDeploy | None:
-    """The deploy that this one is after, and that failed: the one in the same region, if there is one."""
-    for name in ready.config.deploy.after:
-        same = [other for other in every if other.plan.wishes.name == name]
-        nearest = [other for other in same if other.region == ready.region] or same
-        blocked = next((other for other in nearest if other in failed), None)
-        if blocked is not None:
-            return blocked
-    return None
+        yield from [member for member in same if member.prepared.region == ready.region] or same
 
 
 def _skipped(ready: PreparedDeploy, blocker: PreparedDeploy) -> DeployReport:

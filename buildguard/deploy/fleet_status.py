@@ -24,7 +24,7 @@ from buildguard.project.ledger import LedgerLine, ServiceId, StepVerdict
 
 _AT_ONCE = 8
 _RECENT = 120  # lines of a bucket that are read for each service
-_PROVING = frozenset({DeployStep.PROVE, "rollback"})
+_PROVING = frozenset({DeployStep.PROVE, ledgers.ROLLBACK})
 
 
 class ServingProof(StrEnum):

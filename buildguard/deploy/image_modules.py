@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import posixpath
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 
 from buildguard.check.image_imports import ImageImportFiles
@@ -15,7 +15,7 @@ from buildguard.compare.image_project import parse
 from buildguard.definitions import NamedTuple
 from buildguard.deploy.image_start import start_variables
 from buildguard.deploy.start import STAND_IN
-from buildguard.diagnostic import Diagnostic, Range, Severity, Unproven, count
+from buildguard.diagnostic import Diagnostic, DisplayPath, Range, Severity, Unproven, count
 from buildguard.docker import client as daemons
 from buildguard.docker import find_python, images
 from buildguard.docker.image_stage import ImageFiles, ImageStage
@@ -118,7 +118,7 @@ class _ImportRun:
         code = self._code(outcome)
         severity = Severity.ERROR if module.is_certain and code is not Code.BG706 else Severity.WARNING
         message = f"importing {outcome.module} fails: {outcome.kind}: {outcome.message}"
-        return Diagnostic(code, severity, path, Range(line or None), message, "", None, "container")
+        return Diagnostic(code, severity, DisplayPath(path), Range(line or None), message, "", None, "container")
 
     def _code(self, outcome: ImportOutcome) -> Code:
         if outcome.kind == "KeyError" and any(
@@ -190,15 +190,22 @@ def reached_modules(program: StartedProgram, read: Callable[[str], bytes | None]
     while pending:
         current = pending.pop(0)
         facts = read_facts(read(current.file) or b"")
-        for item in facts.imports if facts is not None else ():
-            for name in _names(current, item):
-                module = _module(program, current, item, name)
-                if module is None or name in seen:
-                    continue
-                seen.add(name)
-                yield ModuleToImport(name, module.is_certain, tree.origins.get(current.file, ""), item.line)
-                if module.file:
-                    pending.append(module)
+        for item, module in _imported(program, current, facts.imports if facts is not None else ()):
+            if module.name not in seen:
+                seen.add(module.name)
+                yield ModuleToImport(module.name, module.is_certain, tree.origins.get(current.file, ""), item.line)
+                pending += [module] if module.file else []
+
+
+def _imported(
+    program: StartedProgram, current: _PendingModule, imports: Iterable[SourceImport]
+) -> Iterator[tuple[SourceImport, _PendingModule]]:
+    """What a module's imports load, each with the import that does."""
+    for item in imports:
+        for name in _names(current, item):
+            module = _module(program, current, item, name)
+            if module is not None:
+                yield item, module
 
 
 def _start_name(name: str, home: str | None, file: str) -> str:

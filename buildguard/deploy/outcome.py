@@ -1,8 +1,8 @@
-"""What a step of a deploy comes to: its result, its outcome with a verdict, and the error that ends the deploy."""
+"""What a step of a deploy comes to: its summary, its outcome with a verdict, and the error that ends the deploy."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, TypeAlias
 
 from buildguard.definitions import NamedTuple
@@ -10,9 +10,8 @@ from buildguard.deploy.plan import DeployStep
 from buildguard.errors import GuardError, Reason
 from buildguard.project.ledger import StepVerdict
 
-# what a step returns: words for people, and evidence for the ledger
-StepResult: TypeAlias = tuple[str, Mapping[str, Any]]
-StepAction: TypeAlias = Callable[[], StepResult]
+# words for people, and evidence for the ledger
+StepSummary: TypeAlias = tuple[str, Mapping[str, Any]]
 
 
 class StepOutcome(NamedTuple):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 import posixpath
 from collections.abc import Iterator, Mapping
@@ -18,7 +16,9 @@ from buildguard.deploy import plan as plans
 from buildguard.deploy.current_service import described_service, read_current
 from buildguard.deploy.environment import RequiredVariables
 from buildguard.deploy.image_plan import BuildNames, fill_name, find_build_files, plan_image_build
-from buildguard.deploy.plan import Builder, DeployPlan
+from buildguard.deploy.plan import Builder
+from buildguard.deploy.planning import make_plan
+from buildguard.deploy.prepared import PreparedDeploy
 from buildguard.deploy.promotion import Promotion, PromotionSource, compare, find_promotion, read_container
 from buildguard.deploy.selection import select_deploy, select_deploys
 from buildguard.diagnostic import display_path
@@ -70,57 +70,6 @@ class DeployRequest(NamedTuple):
     def names(self) -> tuple[str, ...]:
         """The services that are named."""
         return self.services or tuple(filter(None, [self.service]))
-
-
-class PreparedDeploy(NamedTuple):
-    """A plan, and what its execution works on. `dockerfile` and `context` are of the image; `key` names this very build.
-
-    `region` is Cloud Run's, `build_region` Cloud Build's; `start_env` are values for the step `start`, `unlock` is the run
-    whose lock is taken over.
-    """
-
-    plan: DeployPlan
-    config: Config
-    repository: git.Repository
-    archive: Path
-    packed: PackedArchive
-    dockerfile: str
-    context: str
-    project: str
-    region: str
-    fallback: str
-    app: AppContainer
-    build_region: str = ""
-    start_env: Mapping[str, str] = MappingProxyType({})
-    unlock: str = ""
-    accept_vanished: bool = False
-    promotion: Promotion | None = None
-    service_form: Mapping[str, Any] = MappingProxyType({})
-
-    @property
-    def archive_digest(self) -> str:
-        """The archive that the image is made of; empty if that is unknown."""
-        return self.promotion.archive if self.promotion is not None else self.packed.written.digest
-
-    frozen_tests: Mapping[str, FrozenTests] = MappingProxyType({})
-
-    @property
-    def service_id(self) -> ServiceId:
-        """The service: one of the same name in another project or region is another service."""
-        serving, wishes = self.plan.serving, self.plan.wishes
-        return ServiceId(serving.project, serving.region, wishes.service, wishes.kind)
-
-    @property
-    def label(self) -> str:
-        """The deploy for people: its name, and its region where it has several."""
-        name = self.plan.wishes.name or self.plan.wishes.service
-        return f"{name} in {self.region}" if len(self.config.deploy.regions) > 1 else name
-
-    @property
-    def key(self) -> str:
-        """The SHA-256 of the archive and of the build that is run over it."""
-        words = json.dumps([self.packed.written.digest, self.plan.building.build, self.config.platform], sort_keys=True)
-        return hashlib.sha256(words.encode()).hexdigest()
 
 
 class PreparedCommit(NamedTuple):
@@ -289,13 +238,12 @@ def _prepare_table(commit: PreparedCommit, table: DeployTable) -> Iterator[Prepa
         identity = ServiceId(commit.project, region, table.service, table.kind)
         serving = read_current(identity, app, required)
         form = {} if serving.exists else _read_form(commit, table)
-        if form:
-            serving = described_service(serving, form, app, required)
+        serving = described_service(serving, form, app, required) if form else serving
         if image.promotion is not None:
             serving = _compared(serving, image.promotion, app, identity, commit.repository.head)
         options = _options(request, table)._replace(region=region if len(table.regions) > 1 else request.region)
         yield PreparedDeploy(
-            plans.make_plan(image.source, commit.summary, image.building, serving, options),
+            make_plan(image.source, commit.summary, image.building, serving, options),
             config,
             commit.repository,
             commit.archive,

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from buildguard.definitions import NamedTuple
 from buildguard.deploy.bucket_store import read_lines
+from buildguard.deploy.plan import DeployStep
 from buildguard.diagnostic import count
 from buildguard.errors import UnprovenError
 from buildguard.gcp.cloud_run import CloudRunClient
@@ -20,9 +21,8 @@ from buildguard.project import ledger as ledgers
 from buildguard.project.cloudbuild.truncate import repository_of
 from buildguard.project.config import CloudTable
 from buildguard.project.deploy_table import DeployKind
+from buildguard.project.image_reference import ImageDigest
 from buildguard.project.ledger import LedgerLine, ServiceId, StepVerdict
-
-_PROVE = "prove"
 
 
 class PromotionSource(NamedTuple):
@@ -42,7 +42,7 @@ class Promotion(NamedTuple):
 
     source: PromotionSource
     reference: str
-    digest: str
+    digest: ImageDigest
     commit: str
     archive: str
     revision: str
@@ -81,7 +81,9 @@ def find_promotion(source: PromotionSource, local: Sequence[LedgerLine]) -> Prom
         folder = ledgers.folder_of_name(identity.service, identity.kind)
         lines = ledgers.merge_lines(local, read_lines(storage, bucket, folder, local))
     proven = [
-        line for line in lines if line.service_id == identity and line.step == _PROVE and line.verdict == StepVerdict.OK
+        line
+        for line in lines
+        if line.service_id == identity and line.step == DeployStep.PROVE and line.verdict == StepVerdict.OK
     ]
     if not proven:
         raise UnprovenError(
@@ -93,7 +95,7 @@ def find_promotion(source: PromotionSource, local: Sequence[LedgerLine]) -> Prom
 
 def confirm(source: PromotionSource, line: LedgerLine) -> Promotion:
     """The promotion of what a line proves, if it serves still. Raises UnprovenError where something else does."""
-    digest = str(line.evidence.get("digest", ""))
+    digest = ImageDigest(str(line.evidence.get("digest", "")))
     name, container, annotations = _serving(source)
     if not digest or container.digest != digest:
         what = container.image or "nothing that is known"

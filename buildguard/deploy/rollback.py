@@ -23,8 +23,8 @@ from buildguard.gcp.service_state import ServiceState, TrafficShare
 from buildguard.gcp.storage import StorageClient
 from buildguard.project.attempts import ledger_path
 from buildguard.project.cloudbuild.substitutions import substitute
-from buildguard.project.deploy_table import DeployKind
-from buildguard.project.ledger import Ledger, LedgerLine, ServiceId, StepVerdict
+from buildguard.project.deploy_table import DeployKind, DeployTable
+from buildguard.project.ledger import ROLLBACK, Ledger, LedgerLine, ServiceId, StepVerdict
 from buildguard.system.fork_event import refuse_fork_event
 
 
@@ -44,11 +44,7 @@ def rollback(request: DeployRequest, revision: str, watcher: Watcher) -> Rollbac
     """
     refuse_fork_event("rollback", os.environ)
     repository, config, service = locate_service(request)
-    if config.deploy.kind is DeployKind.JOB:
-        raise UsageError(f"{service} is a job, and has no traffic", hint="deploy the commit that it ran before")
-    if len(config.deploy.regions) > 1 and not request.region:
-        regions = ", ".join(config.deploy.regions)
-        raise UsageError(f"{service} runs in several regions: {regions}", hint="pass --region NAME")
+    _refuse_ambiguous(config.deploy, service, request.region)
     project, region = (
         request.project or config.cloud.project,
         request.region or config.deploy.region or config.cloud.region,
@@ -72,13 +68,12 @@ def rollback(request: DeployRequest, revision: str, watcher: Watcher) -> Rollbac
         )
         target = run.revision(service, wanted)
         if not target.ready:
-            raise UnprovenError(
-                f"{wanted} is not ready: {target.message}", hint="buildguard history, and --revision NAME"
-            )
+            hint = "buildguard history, and --revision NAME"
+            raise UnprovenError(f"{wanted} is not ready: {target.message}", hint=hint)
         watcher.tell(f"rollback: all traffic of {service} to {wanted}")
         ledger = Ledger(file, run_id, identity, str(target.annotations.get(COMMIT, "")))
         ledger.elsewhere = lambda name, data: storage.create(bucket, name, data)
-        ledger.write("rollback", StepVerdict.BEGUN, 0.0, {"revision": wanted, "from": current.only_revision})
+        ledger.write(ROLLBACK, StepVerdict.BEGUN, 0.0, {"revision": wanted, "from": current.only_revision})
         routed = run.route(service, [TrafficShare(wanted, 100)], current.etag)
         if routed.only_revision != wanted:
             raise UnprovenError(f"{service} does not serve {wanted} alone")
@@ -87,8 +82,17 @@ def rollback(request: DeployRequest, revision: str, watcher: Watcher) -> Rollbac
         latest = latest_of(current)  # for the next deploy: the traffic is pinned by name from here on
         followed = {"latest": latest.whole, "latest_tags": list(latest.tags)}
         evidence = {"revision": wanted, "url": routed.url, "digest": digest, **followed}
-        ledger.write("rollback", StepVerdict.OK, 0.0, evidence)
+        ledger.write(ROLLBACK, StepVerdict.OK, 0.0, evidence)
         return RollbackResult(service, current.only_revision, wanted, routed.url)
+
+
+def _refuse_ambiguous(table: DeployTable, service: str, region: str) -> None:
+    """Raise UsageError for a job, and for a service of several regions of which none is named."""
+    if table.kind is DeployKind.JOB:
+        raise UsageError(f"{service} is a job, and has no traffic", hint="deploy the commit that it ran before")
+    if len(table.regions) > 1 and not region:
+        regions = ", ".join(table.regions)
+        raise UsageError(f"{service} runs in several regions: {regions}", hint="pass --region NAME")
 
 
 def _lines_of(service: ServiceId, run: CloudRunClient, lines: list[LedgerLine]) -> list[LedgerLine]:
@@ -104,7 +108,7 @@ def _lines_of(service: ServiceId, run: CloudRunClient, lines: list[LedgerLine]) 
 
 def _find_last_proven(lines: list[LedgerLine], service: ServiceState) -> str:
     """The last revision that was proven to have all traffic, other than the one that has it now."""
-    proven = [line for line in lines if line.verdict == StepVerdict.OK and line.step in {DeployStep.PROVE, "rollback"}]
+    proven = [line for line in lines if line.verdict == StepVerdict.OK and line.step in {DeployStep.PROVE, ROLLBACK}]
     instead = [
         str(line.evidence.get("instead_of", ""))
         for line in proven

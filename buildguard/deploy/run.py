@@ -13,6 +13,7 @@ from buildguard.check.targets import Watcher
 from buildguard.definitions import NamedTuple
 from buildguard.deploy import bucket_store as buckets
 from buildguard.deploy import lock
+from buildguard.deploy.context import DeployContext, DeployServices, Observation, begin_context
 from buildguard.deploy.cycle import (
     CycleEnd,
     CycleKeeper,
@@ -23,13 +24,12 @@ from buildguard.deploy.cycle import (
     make_record,
     make_refused_record,
 )
-from buildguard.deploy.job_steps import JobRun
 from buildguard.deploy.outcome import StepOutcome
 from buildguard.deploy.plan import DeployPlan
-from buildguard.deploy.prepare import DeployRequest, PreparedDeploy, prepare_deploy
+from buildguard.deploy.prepare import DeployRequest, prepare_deploy
+from buildguard.deploy.prepared import PreparedDeploy
 from buildguard.deploy.runner import DeployRunner
 from buildguard.deploy.shared_work import SharedWork
-from buildguard.deploy.steps import DeployRun, Observation
 from buildguard.deploy.why import explain_end
 from buildguard.diagnostic import count
 from buildguard.errors import DeployInterruptedError, GuardError, UnprovenError, UsageError
@@ -122,15 +122,15 @@ def deploy(
             raise UsageError("aborted: confirmation needed, and none was given", hint="pass --yes where no terminal is")
         with ExitStack() as held:
             begun = begin(ready, uuid.uuid4().hex[:8], held, watcher, SharedWork())
-            return run_prepared(DeployRunner(begun.run, ask), watcher, begun, render)
+            return run_prepared(DeployRunner(begun.context, ask), watcher, begun, render)
 
 
 class BegunDeploy(NamedTuple):
-    """A deploy that holds its lock: the run, the cycles before it, notes so far, and since when."""
+    """A deploy that holds its lock: what is known of it, the cycles before it, notes so far, and since when."""
 
-    run: DeployRun | JobRun
+    context: DeployContext
     keeper: CycleKeeper
-    notes: list[str]
+    notes: tuple[str, ...]
     began: datetime
 
 
@@ -154,11 +154,8 @@ def begin(ready: PreparedDeploy, run: str, held: ExitStack, watcher: Watcher, sh
         notes.append(text)
 
     mine = _earlier_lines(SharedRecords(ready, ledger, held, keeper), file, tell)
-    if ready.plan.wishes.is_job:
-        return BegunDeploy(JobRun(ready, ledger, mine, watcher, shared), keeper, notes, began)
-    going = DeployRun(ready, ledger, mine, watcher, shared)
-    going.expected = expectations_of(ready, keeper.history)
-    return BegunDeploy(going, keeper, notes, began)
+    services = DeployServices(ledger, tuple(mine), watcher, shared, expectations_of(ready, keeper.history))
+    return BegunDeploy(begin_context(ready, services), keeper, tuple(notes), began)
 
 
 def run_prepared(
@@ -168,9 +165,9 @@ def run_prepared(
     try:
         runner.run()
     except KeyboardInterrupt:
-        raise _interruption(runner.deploy) from None
+        raise _interruption(runner.context) from None
     except SystemExit:  # SIGTERM: nothing is asked any more
-        watcher.tell(_interruption(runner.deploy).words)
+        watcher.tell(_interruption(runner.context).words)
         raise
     report = report_of(runner, begun)
     return report if runner.is_waiting else end_report(report, runner, begun, render)
@@ -178,14 +175,14 @@ def run_prepared(
 
 def report_of(runner: DeployRunner, begun: BegunDeploy) -> DeployReport:
     """What a deploy came to so far."""
-    going = runner.deploy
+    context = runner.context
     return DeployReport(
-        going.plan,
-        tuple(going.outcomes),
+        context.plan,
+        context.outcomes,
         tuple(runner.decisions),
-        (*begun.notes, *going.notes, *going.ledger.notes),
-        going.revision,
-        going.url,
+        (*begun.notes, *context.notes, *context.services.ledger.notes),
+        context.revision,
+        context.url,
         runner.observed,
     )
 
@@ -194,11 +191,12 @@ def end_report(
     report: DeployReport, runner: DeployRunner, begun: BegunDeploy, render: CycleRenderer | None = None
 ) -> DeployReport:
     """The report of a deploy that has ended, with the record of its cycle."""
-    going, history = runner.deploy, begun.keeper.history
-    why = explain_end(going, history, begun.began) if report.exit_code and isinstance(going, DeployRun) else None
+    context, history = runner.context, begun.keeper.history
+    is_explained = report.exit_code and not context.plan.wishes.is_job
+    why = explain_end(context, history, begun.began) if is_explained else None
     diagnosis = why.as_json() if why is not None else {}
-    cycle = make_record(going, history, CycleEnd(report.exit_code, report.notes, diagnosis))
-    finished = finish(cycle, begun.keeper, going.prepared.repository, render)
+    cycle = make_record(context, history, CycleEnd(report.exit_code, report.notes, diagnosis))
+    finished = finish(cycle, begun.keeper, context.prepared.repository, render)
     return report._replace(finished=finished, notes=(*report.notes, *begun.keeper.notes))
 
 
@@ -234,17 +232,15 @@ def _earlier_lines(shared: SharedRecords, file: Path, tell: Callable[[str], obje
     return mine
 
 
-def _interruption(run: DeployRun | JobRun) -> GuardError:
+def _interruption(context: DeployContext) -> GuardError:
     """What an interrupted deploy left behind: a build that still runs, or a share of the traffic."""
-    if run.running is not None:
-        return running_build_error(run.running)
-    wishes = run.plan.wishes
-    is_first = (
-        bool(run.revision) and run.plan.serving.alone and not wishes.is_job
-    )  # such a revision gets its traffic as it comes up
-    return DeployInterruptedError(
-        wishes.service, run.at, run.revision, 100 if is_first else run.moving, wishes.rollback
-    )
+    progress, wishes = context.progress, context.plan.wishes
+    if progress.running is not None:
+        return running_build_error(progress.running)
+    # such a revision gets its traffic as it comes up
+    is_first = bool(context.revision) and context.plan.serving.alone and not wishes.is_job
+    percent = 100 if is_first else progress.moving
+    return DeployInterruptedError(wishes.service, progress.at, context.revision, percent, wishes.rollback)
 
 
 def _share_ledger(shared: SharedRecords, known: list[LedgerLine], tell: Callable[[str], object]) -> list[LedgerLine]:

@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from buildguard.definitions import NamedTuple, lazy_pattern
-from buildguard.deploy.outcome import DeployStoppedError, StepResult
-from buildguard.deploy.prepare import PreparedDeploy
+from buildguard.deploy.outcome import DeployStoppedError, StepSummary
+from buildguard.deploy.prepared import PreparedDeploy
+from buildguard.diagnose.cause import HEALTHY, UNKNOWN, CauseId
 from buildguard.docker import client as daemons
 from buildguard.docker import images
 from buildguard.docker.offline_start import EntrypointError, OfflineContainer, OfflineResult, watched_folders
@@ -37,15 +38,15 @@ _STARTING = lazy_pattern(
 # Causes that neither a value nor a network can bring about.
 _CERTAIN = frozenset(
     {
-        "target-older-than-code",
-        "code-older-than-target",
-        "not-importable",
-        "encoding",
-        "merge-conflict",
-        "missing-variable",
-        "start-command",
-        "port",
-        "stray-bytecode",
+        CauseId.TARGET_OLDER,
+        CauseId.CODE_OLDER,
+        CauseId.NOT_IMPORTABLE,
+        CauseId.ENCODING,
+        CauseId.MERGE_CONFLICT,
+        CauseId.MISSING_VARIABLE,
+        CauseId.START_COMMAND,
+        CauseId.PORT,
+        CauseId.STRAY_BYTECODE,
     }
 )
 _OPTIONS = "give real values with --start-env FILE, or leave the step out with --skip-start REASON"
@@ -117,14 +118,14 @@ def start_here(reference: str, platform: str, tell: Callable[[str], None]) -> St
     return run
 
 
-def try_start(prepared: PreparedDeploy, current: ServiceState | None, source: str, run: StartAction) -> StepResult:
+def try_start(prepared: PreparedDeploy, current: ServiceState | None, source: str, run: StartAction) -> StepSummary:
     """Start the image and wait until it responds. Raises DeployStoppedError if it does not."""
     request = request_of(prepared, current)
     try:
         result, log = run(request.options, request.path, STARTS_WITHIN)
     except EntrypointError as error:
         raise DeployStoppedError(
-            f"BG502 it does not start: {error.what}", evidence={"cause": "start-command"}
+            f"BG502 it does not start: {error.what}", evidence={"cause": CauseId.START_COMMAND}
         ) from error
     if result.started:
         return describe_start(result), {**start_evidence(result), "stand_ins": list(request.stand_ins)}
@@ -185,7 +186,7 @@ def describe_failure(
         return DeployStoppedError(
             f"BG502 {what}", hint="bind 0.0.0.0 and $PORT", evidence={**evidence, "listens_on": where}
         )
-    known = diagnosis.cause not in {"unknown", "healthy"}
+    known = diagnosis.cause not in {UNKNOWN, HEALTHY}
     what = diagnosis.sentence if known else _symptom(result, port)
     words = f"BG502 it does not start: {what}"
     words += f" ({result.ending})" if result.ending else ""

@@ -10,7 +10,7 @@ from buildguard.cycles import gates
 from buildguard.cycles.expectations import CycleVerdict, Expectations, describe_known, judge_cycle
 from buildguard.cycles.test_results import VerifyResult
 from buildguard.definitions import NamedTuple
-from buildguard.deploy.outcome import DeployStoppedError, StepResult
+from buildguard.deploy.outcome import DeployStoppedError, StepSummary
 from buildguard.deploy.verify import describe, run_verify
 from buildguard.project.ledger import StepVerdict
 from buildguard.project.verify_config import VerifyCommand
@@ -44,7 +44,7 @@ def verify(commands: Sequence[VerifyCommand], target: VerifyTarget, expected: Ex
     return VerifyReport(results, verdict._replace(notes=(*verdict.notes, *notes)))
 
 
-def conclude(report: VerifyReport) -> StepResult:
+def conclude(report: VerifyReport) -> StepSummary:
     """The result of the step. Raises DeployStoppedError where a command or the comparison fails."""
     evidence = {"trials": [result.evidence for result in report.results], "notes": list(report.verdict.notes)}
     bad = [result for result in report.results if result.verdict is not StepVerdict.OK]

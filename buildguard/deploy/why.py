@@ -9,11 +9,11 @@ from typing import Any
 from buildguard.cycles.record import CycleHistory
 from buildguard.definitions import NamedTuple, lazy_pattern
 from buildguard.deploy.blocked import BlockedWatch
+from buildguard.deploy.context import DeployContext
 from buildguard.deploy.explanation import BlockedStack, Explanation, FailureFacts, explain, first_lines, never_ends
 from buildguard.deploy.outcome import StepOutcome
 from buildguard.deploy.plan import DeployStep
-from buildguard.deploy.prepare import PreparedDeploy
-from buildguard.deploy.steps import DeployRun
+from buildguard.deploy.prepared import PreparedDeploy
 from buildguard.diagnose import log_parser
 from buildguard.diagnose.evidence import DiagnoseOptions
 from buildguard.diagnose.hypotheses import Diagnosis
@@ -42,45 +42,47 @@ class _FailureLog(NamedTuple):
     gap: str = ""
 
 
-def explain_end(run: DeployRun, history: CycleHistory, began: datetime) -> Explanation | None:
+def explain_end(context: DeployContext, history: CycleHistory, began: datetime) -> Explanation | None:
     """Why a deploy that began then did not succeed; None where no step failed."""
-    bad = [outcome for outcome in run.outcomes if outcome.verdict in {StepVerdict.FAILED, StepVerdict.UNPROVEN}]
-    return explain_failure(run, bad[-1], history, began) if bad else None
+    bad = [outcome for outcome in context.outcomes if outcome.verdict in {StepVerdict.FAILED, StepVerdict.UNPROVEN}]
+    return explain_failure(context, bad[-1], history, began) if bad else None
 
 
-def explain_failure(run: DeployRun, outcome: StepOutcome, history: CycleHistory, began: datetime) -> Explanation:
+def explain_failure(
+    context: DeployContext, outcome: StepOutcome, history: CycleHistory, began: datetime
+) -> Explanation:
     """Why a step failed; `began` is when the deploy did."""
-    tell = run.watcher.tell
+    tell = context.services.watcher.tell
     tell("diagnose: read the log and the code for the cause")
-    log = _log_of(run, outcome, began)
-    cases = run.tested.verdict.cases if run.tested is not None and outcome.step == DeployStep.VERIFY else ()
+    log = _log_of(context, outcome, began)
+    cases = context.tested.verdict.cases if context.tested is not None and outcome.step == DeployStep.VERIFY else ()
     facts = FailureFacts(
         outcome.step,
         outcome.words,
-        run.revision,
+        context.revision,
         first_lines([redact(str(line)) for line in outcome.evidence.get("findings", ())]),
         cases,
         tuple(_own_lines(log.data)),
         log.gap,
-        _diagnose(run.prepared, log.data, outcome),
+        _diagnose(context.prepared, log.data, outcome),
         None,
         None,
         history.last_green,
-        run.plan.wishes.builder,
+        context.plan.wishes.builder,
     )
-    return explain(_with_last_event(run, facts, tell))
+    return explain(_with_last_event(context, facts, tell))
 
 
-def _log_of(run: DeployRun, outcome: StepOutcome, began: datetime) -> _FailureLog:
+def _log_of(context: DeployContext, outcome: StepOutcome, began: datetime) -> _FailureLog:
     """The log of what failed: the start's or the build's own, or the revision's since the deploy began."""
     own = outcome.evidence.get("output") if outcome.step == DeployStep.START else outcome.evidence.get("log")
     if outcome.step not in _IN_REVISION:
         return _FailureLog(str(own or "").encode())
-    if not run.is_made:
+    if not context.is_made:
         return _FailureLog()
-    source = of_revision(run.plan.wishes.service, run.revision, run.prepared.service_id.region)
+    source = of_revision(context.plan.wishes.service, context.revision, context.prepared.service_id.region)
     try:
-        with CloudLoggingClient(run.prepared.project) as logs:
+        with CloudLoggingClient(context.prepared.project) as logs:
             return _FailureLog(logs.read_since(source, began.astimezone(UTC) - _CLOCKS))
     except UnprovenError as error:
         return _FailureLog(gap=error.words)
@@ -103,31 +105,31 @@ def _own_lines(log: bytes) -> list[str]:
     return [line for line in lines if not _PROBE_LINE.search(line)]
 
 
-def _with_last_event(run: DeployRun, facts: FailureFacts, tell: Callable[[str], object]) -> FailureFacts:
+def _with_last_event(context: DeployContext, facts: FailureFacts, tell: Callable[[str], object]) -> FailureFacts:
     """The same facts, with how far the program came where requests get no answer."""
     if facts.step not in _IN_REVISION or not facts.log_lines:
         return facts
-    sources = _sources(run.prepared)
+    sources = _sources(context.prepared)
     facts = facts._replace(event=_last_event(facts, sources))
-    if not never_ends(facts) or run.built is None:
+    if not never_ends(facts) or context.built is None:
         return facts
     tell("diagnose: start the image here, and look where a request waits")
-    return facts._replace(blocked=_look(run, run.built.reference, sources))
+    return facts._replace(blocked=_look(context, context.built.reference, sources))
 
 
 def _last_event(facts: FailureFacts, sources: Mapping[str, bytes]) -> LastEvent | None:
     return find_last_event(facts.log_lines, sources)
 
 
-def _look(run: DeployRun, reference: str, sources: Mapping[str, bytes]) -> BlockedStack:
+def _look(context: DeployContext, reference: str, sources: Mapping[str, bytes]) -> BlockedStack:
     current = None
     try:
-        with CloudRunClient(run.prepared.project, run.prepared.region, run.prepared.app) as client:
-            current = client.get(run.plan.wishes.service)
+        with CloudRunClient(context.prepared.project, context.prepared.region, context.prepared.app) as client:
+            current = client.get(context.plan.wishes.service)
     except GuardError as error:
         return BlockedStack(gap=error.what)
-    locator = SourceLocator(sources, run.prepared.config.image_root)
-    return BlockedWatch(run.prepared, locator.locate).look(reference, current, run.plan.wishes.verify)
+    locator = SourceLocator(sources, context.prepared.config.image_root)
+    return BlockedWatch(context.prepared, locator.locate).look(reference, current, context.plan.wishes.verify)
 
 
 class SourceLocator:

@@ -11,6 +11,7 @@ from pathlib import Path
 from buildguard.check.context import UNTOLD
 from buildguard.check.result import CheckReport
 from buildguard.check.targets import Watcher
+from buildguard.codes import Code
 from buildguard.compare import image_project
 from buildguard.compare.image_lookup import ImageLookup
 from buildguard.compare.open_stage import CloudLocation
@@ -35,6 +36,7 @@ from buildguard.project.attempts import DeployHistory
 from buildguard.project.cloudbuild.build_state import BuildState
 from buildguard.project.config import Config
 from buildguard.project.image_reference import parse
+from buildguard.project.proof_grade import ProofGrade
 from buildguard.project.request import CheckRequest
 from buildguard.stages.archives import reader as archives
 from buildguard.system import temporary
@@ -149,7 +151,7 @@ def examine_image(sight: DiagnoseContext, reference: str) -> Evidence:
 
 def _of_image(report: CheckReport, name: str) -> Iterator[CauseVerdict]:
     """What the check of an image shows. Nothing is excluded where the image's own Python did not run."""
-    runs = next((row.interpreter for row in report.targets if row.interpreter and row.proof == "image"), "")
+    runs = next((row.interpreter for row in report.targets if row.interpreter and row.proof == ProofGrade.IMAGE), "")
     declared = next((row.found_in for row in report.targets if row.found_in != name), "")
     as_declared = f"{name} runs {runs}, as {declared} says" if runs and declared else ""
     yield from _by_code(report, name, _OTHER, "BG402", as_declared)
@@ -183,7 +185,7 @@ def _has_unseen_bytecode(report: CheckReport) -> bool:
     assert report.image is not None
     installed = report.image.dependencies
     return any(one.path is None or one.path.endswith(".pyc") for one in (*report.unproven, *installed.unproven)) or any(
-        one.code == "BG405" for one in installed.rejected
+        one.code == Code.BG405 for one in installed.rejected
     )
 
 

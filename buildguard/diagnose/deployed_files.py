@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from buildguard.check.context import Job
+from buildguard.diagnose.cause import CauseId
 from buildguard.diagnose.incident import MissingFile
 from buildguard.diagnose.known_messages import KnownMessageMatch
 from buildguard.diagnostic import UnreadableFile, display_path
@@ -14,7 +15,7 @@ from buildguard.load import Project
 from buildguard.project import discovery
 from buildguard.project.ignore import docker, gcloud
 from buildguard.project.ignore.rules import IgnoreRule
-from buildguard.stages.stage import EntryKind
+from buildguard.stages.stage import Entry, EntryKind
 
 if TYPE_CHECKING:
     _Drops = Callable[[str], IgnoreRule | None]
@@ -27,8 +28,8 @@ class DeployedFiles:
         """Of the stage that is judged."""
         self._job = job
         self._place = job.place
-        self.entries = {display_path(entry.path): entry for entry in job.place.stage.entries()}
-        self.sources = {display_path(entry.path) for entry in job.chosen.sources}
+        self.entries: dict[str, Entry] = {display_path(entry.path): entry for entry in job.place.stage.entries()}
+        self.sources: set[str] = {display_path(entry.path) for entry in job.chosen.sources}
         self._lines: dict[str, list[str]] = {}
         self._recipes: list[discovery.ImageRecipe] | None = None
 
@@ -64,7 +65,7 @@ class DeployedFiles:
         rules = list(self._ignore_rules())
         for match in matches:
             name = match.groups.get("name", "")
-            if match.message.cause == "not-importable" and name and (path := self._module(name)):
+            if match.message.cause == CauseId.NOT_IMPORTABLE and name and (path := self._module(name)):
                 dropped = next((str(rule) for drops in rules if (rule := drops(path)) is not None), "")
                 yield MissingFile(name, path, dropped)
 

@@ -12,6 +12,7 @@ from buildguard.diagnose.cause import CauseId
 from buildguard.diagnose.events import Event
 from buildguard.diagnose.incident import IncidentEvidence, TargetRefusal
 from buildguard.diagnose.verdict import PROOF, PROVEN, REFUTED, Hypothesis, proven, refuted, untested
+from buildguard.project.proof_grade import ProofGrade
 
 _Judge = Callable[[IncidentEvidence, list[Event]], Hypothesis]
 _MOST_REFUSALS = 20
@@ -46,7 +47,7 @@ def not_examined(evidence: IncidentEvidence) -> str:
     """Why it is unknown whether every source compiles."""
     if evidence.unproven:
         return evidence.unproven[0]
-    if evidence.proof == "predicted":
+    if evidence.proof == ProofGrade.PREDICTED:
         return f"{evidence.examined or 'no source was judged'}: a prediction is no proof"
     return "no source was judged"
 

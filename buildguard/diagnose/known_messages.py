@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from buildguard.definitions import NamedTuple
 from buildguard.diagnose import health, missing_variables, permissions, ports
@@ -74,7 +74,7 @@ class KnownMessageMatch(NamedTuple):
     message: KnownMessage
     line: int
     text: str
-    groups: dict[str, str]
+    groups: Mapping[str, str]
     variables: tuple[str, ...] = ()
 
     @property

@@ -14,6 +14,7 @@ from buildguard.check.result import CheckReport
 from buildguard.check.run import build_report
 from buildguard.check.silent_watcher import SilentWatcher
 from buildguard.check.targets import judge_all
+from buildguard.codes import Code
 from buildguard.compare.chain import Chain
 from buildguard.definitions import NamedTuple
 from buildguard.diagnose import health, hypotheses, known_messages, log_parser
@@ -34,6 +35,7 @@ from buildguard.diagnose.startup_places import StartMessages, startup_places
 from buildguard.diagnostic import Diagnostic, Range, Severity, Unproven, display_path, name_some
 from buildguard.errors import GuardError, UnprovenError
 from buildguard.project.attempts import DeployHistory
+from buildguard.project.proof_grade import ProofGrade
 from buildguard.project.sources import decides_target
 from buildguard.project.target import NEWEST, PythonVersion
 from buildguard.stages.git_objects import GitStage
@@ -163,7 +165,9 @@ class _DiagnosisBuilder:
         self._given = given
         # those that the Python of the image compiled: that is what was deployed
         self._images = [
-            one for one in reached.reports if any(row.proof == "image" and row.interpreter for row in one.targets)
+            one
+            for one in reached.reports
+            if any(row.proof == ProofGrade.IMAGE and row.interpreter for row in one.targets)
         ]
         self._refused_in_image = {
             one.path for image in self._images for one in image.diagnostics if one.code in _REFUSALS
@@ -202,16 +206,8 @@ class _DiagnosisBuilder:
                 examined=looked,
                 proof=proof,
                 refused=tuple(refused),
-                newer=tuple(
-                    f"{one.path}:{one.range.line}: {one.message}" if one.path else one.message
-                    for one in report.diagnostics
-                    if one.code in {"BG401", "BG403"}
-                ),
-                misread=tuple(
-                    _refusal(one, None)
-                    for one in report.diagnostics
-                    if one.code in _MISREAD and one.severity is Severity.ERROR and self._is_deployed(one)
-                ),
+                newer=tuple(_contradictions(report)),
+                misread=tuple(self._misread(report)),
                 missing=tuple(self._files.missing_modules(met)),
                 unproven=tuple(self._unproven(report)),
                 verdicts=self._reached.verdicts,
@@ -227,6 +223,12 @@ class _DiagnosisBuilder:
             )
         )
         return redact_diagnosis(found._replace(notes=tuple(self._notes(report))))
+
+    def _misread(self, report: CheckReport) -> Iterator[TargetRefusal]:
+        """The deployed files that the target's Python does not read as they are meant."""
+        for item in report.diagnostics:
+            if item.code in _MISREAD and item.severity is Severity.ERROR and self._is_deployed(item):
+                yield _refusal(item, None)
 
     def _quote(self, met: Sequence[KnownMessageMatch]) -> tuple[str, tuple[str, ...]]:
         """The last line that looks like an error, before those that only report that something failed; with neighbours."""
@@ -361,6 +363,13 @@ def _oldest_minor(refusals: Iterable[Diagnostic]) -> int:
     return min((version.minor for version in versions if version is not None), default=NEWEST)
 
 
+def _contradictions(report: CheckReport) -> Iterator[str]:
+    """Where files declare other Pythons than the one that runs."""
+    for item in report.diagnostics:
+        if item.code in {Code.BG401, Code.BG403}:
+            yield f"{item.path}:{item.range.line}: {item.message}" if item.path else item.message
+
+
 def _refusal(diagnostic: Diagnostic, accepted_by: str | None) -> TargetRefusal:
     return TargetRefusal(
         SourceLocation(diagnostic.path or "", diagnostic.range.line),
@@ -373,10 +382,10 @@ def _refusal(diagnostic: Diagnostic, accepted_by: str | None) -> TargetRefusal:
 
 def _judged_by(report: CheckReport) -> tuple[str, str]:
     """How many sources were judged, by whom, and what that proves; empty and "none" if none were."""
-    rows = [row for row in report.targets if row.proof != "none"]
+    rows = [row for row in report.targets if row.proof != ProofGrade.NONE]
     if not rows or not report.files:
         return "", "none"
-    proof = "predicted" if any(row.proof == "predicted" for row in rows) else rows[0].proof
+    proof = "predicted" if any(row.proof == ProofGrade.PREDICTED for row in rows) else rows[0].proof
     place = f" of {report.image.reference}" if report.image is not None else ""
     verb = "predicted" if proof == "predicted" else "compiled"
     sources = "1 source" if report.files == 1 else f"{report.files} sources"

@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from types import MappingProxyType
 
 from buildguard.check.context import Job
+from buildguard.codes import Code
 from buildguard.definitions import NamedTuple
 from buildguard.diagnose.cause import CauseId
 from buildguard.diagnose.incident import MessagePlace, SourceLocation
@@ -69,14 +70,14 @@ def _losing(failure: Failure, findings: Sequence[Diagnostic]) -> list[Diagnostic
     if match is None:
         return []
     if failure.type == "FileNotFoundError":
-        return [item for item in findings if item.code == "BG704" and _names_file(item, match["name"])]
+        return [item for item in findings if item.code == Code.BG704 and _names_file(item, match["name"])]
     imports = re.compile(rf"\bimports {re.escape(match['name'])}(?![\w.])")
-    return [item for item in findings if item.code == "BG707" and imports.search(item.message)]
+    return [item for item in findings if item.code == Code.BG707 and imports.search(item.message)]
 
 
 def _names_file(finding: Diagnostic, path: str) -> bool:
     """Whether a finding is about the file that a path in the image means: one of them ends with the other."""
-    source, wanted = finding.message.partition(" is needed")[0], path.lstrip("./")
+    source, wanted = finding.subject, path.lstrip("./")
     return f"/{wanted}".endswith(f"/{source}") or f"/{source}".endswith(f"/{wanted}")
 
 

@@ -26,6 +26,7 @@ from docker.utils import kwargs_from_env
 from buildguard.definitions import NamedTuple, lazy_pattern
 from buildguard.errors import Reason, UnprovenError
 from buildguard.system import process, programs
+from buildguard.system.foreign import translate_foreign
 
 if TYPE_CHECKING:
     import subprocess
@@ -142,10 +143,8 @@ def find() -> EngineAddress:
             env = kwargs_from_env()
         return EngineAddress(env["base_url"], env.get("tls"), "DOCKER_HOST")
     name = os.environ.get("DOCKER_CONTEXT")
-    try:
+    with translate_foreign(_context_error):  # docker-py raises no type of its own for a damaged file
         context = ContextAPI.get_context(name)
-    except Exception as error:  # docker-py raises no narrower one for a damaged file
-        raise UnprovenError(f"the Docker context cannot be read: {error}", hint="docker context ls") from error
     if context is None:  # the default one would be another engine
         raise UnprovenError(f"there is no Docker context '{name or 'the active one'}'", hint="docker context ls")
     if context.Name != "default":
@@ -154,6 +153,10 @@ def find() -> EngineAddress:
     if socket_path is None:
         raise UnprovenError("no container engine is running here", hint=_INSTALL)
     return EngineAddress(f"unix://{socket_path}", None, "its socket")
+
+
+def _context_error(error: Exception) -> UnprovenError:
+    return UnprovenError(f"the Docker context cannot be read: {error}", hint="docker context ls")
 
 
 def _sockets() -> Iterator[Path]:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import copy
-import io
+import os
 import posixpath
 import tarfile
 from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from buildguard.docker import client as daemons
 from buildguard.docker import images
@@ -18,6 +17,7 @@ from buildguard.docker.images import Image
 from buildguard.docker.sandbox import ImagePath
 from buildguard.errors import UnprovenError
 from buildguard.stages.archives.tar import TarReader
+from buildguard.stages.archives.writer import END, FILE_TYPE, MemberHeader, pack_member
 
 _PIECE = 1 << 20
 _MOST_LINKS = 40
@@ -63,26 +63,6 @@ class EngineImages:
 ENGINE_IMAGES = EngineImages()
 
 
-class _Collector(io.RawIOBase):
-    """Collects what a tar writer writes."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.pieces: list[bytes] = []
-
-    def writable(self) -> bool:
-        return True
-
-    def write(self, data: Any) -> int:
-        self.pieces.append(bytes(data))
-        return len(data)
-
-    def take(self) -> bytes:
-        """What was written since."""
-        pieces, self.pieces = self.pieces, []
-        return b"".join(pieces)
-
-
 class ExportedFilesystem:
     """The files of an image in the tar that `docker export` writes; `close` when done."""
 
@@ -114,29 +94,28 @@ class ExportedFilesystem:
         base = self._real(path.removesuffix("/."))
         start = base.rstrip("/") + "/"
         names = [name for name in self._members if name.startswith(start)] if path.endswith("/.") else [base]
-        out = _Collector()
-        with tarfile.open(fileobj=out, mode="w|", format=tarfile.GNU_FORMAT, errors="surrogateescape") as tar:
-            for name in sorted(names):
-                if name in self._members:
-                    self._add(tar, name, name[len(start) :] if path.endswith("/.") else posixpath.basename(name))
-                    yield out.take()
-        yield out.take()
+        for name in sorted(names):
+            if name in self._members:
+                inner = name[len(start) :] if path.endswith("/.") else posixpath.basename(name)
+                yield b"".join(self._pack(name, inner))
+        yield END
 
     def export(self) -> Generator[bytes]:
         """All of it."""
         yield from self.tar("/.")
 
-    def _add(self, tar: tarfile.TarFile, name: str, inner: str) -> None:
-        member = self._members[name]
-        source = member
+    def _pack(self, name: str, inner: str) -> Iterator[bytes]:
+        source = self._members[name]
         for _ in range(_MOST_LINKS):
             if not source.islnk():
                 break
             source = self._members.get(_absolute(source.linkname), source)
-        content = self._tar.extractfile(source) if source.isreg() else None
-        copied = copy.copy(source)  # not its `replace`, which Python 3.11.3 and older lack
-        copied.name = inner
-        tar.addfile(copied, content)
+        reader = self._tar.extractfile(source) if source.isreg() else None
+        content = reader.read() if reader is not None else b""
+        path, link = os.fsencode(f"{inner}/" if source.isdir() else inner), os.fsencode(source.linkname)
+        kind = FILE_TYPE if source.isreg() else source.type
+        header = MemberHeader(path, kind, source.mode, len(content), link, int(source.mtime))
+        return pack_member(header, content)
 
     def _has_below(self, folder: str) -> bool:
         start = folder.rstrip("/") + "/"

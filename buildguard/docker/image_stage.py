@@ -8,9 +8,10 @@ import posixpath
 from collections.abc import Iterable, Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import assert_never
 
 from buildguard.definitions import NamedTuple, lazy_pattern
-from buildguard.diagnostic import UnreadableFile, display_path
+from buildguard.diagnostic import RelativePath, UnreadableFile, display_path
 from buildguard.docker import native_modules
 from buildguard.docker.elf import ElfLibraries
 from buildguard.docker.image_source import ImageFilesystem
@@ -148,8 +149,10 @@ class ImageFiles:
             case MemberKind.HARDLINK:
                 other = base + b"/" + posixpath.normpath(b"/" + member.link)[1:]
                 return self.entries.get(other, ImageEntry(EntryKind.OTHER, 0, b"", member.mtime, member.link))
-            case _:
+            case MemberKind.FOLDER | MemberKind.OTHER:
                 return ImageEntry(EntryKind.OTHER, 0, b"", member.mtime)
+            case _:
+                assert_never(member.kind)
 
     def _read_file(self, reader: TarReader, member: TarMember, path: bytes) -> ImageEntry:
         digests = _FileDigests(path, member.size if self._whole else None)
@@ -207,7 +210,7 @@ class ImageStage:
     def entries(self) -> list[Entry]:
         """Every path, sorted."""
         return [
-            Entry(path, self.files.entries[place].kind)
+            Entry(RelativePath(path), self.files.entries[place].kind)
             for path, place in sorted(self.places.items())
             if not _DEAD_ENDS.search(place)
         ]

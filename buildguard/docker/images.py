@@ -13,6 +13,7 @@ from buildguard.docker import registry_names
 from buildguard.docker.client import Daemon, is_missing, reason_of, remedy, translate_errors
 from buildguard.errors import OtherPlatformError, Reason, UnprovenError
 from buildguard.project import image_reference as references
+from buildguard.project.image_reference import ImageDigest
 
 
 class MissingImageError(UnprovenError):
@@ -29,7 +30,7 @@ class Image(NamedTuple):
 
     reference: str
     id: str
-    digest: str
+    digest: ImageDigest
     platform: str
     env: tuple[str, ...]
     folder: str
@@ -118,14 +119,14 @@ def read_image(reference: str, description: Mapping[str, Any]) -> Image:
     )
 
 
-def _digest(repository: str, repo_digests: Sequence[str]) -> str:
+def _digest(repository: str, repo_digests: Sequence[str]) -> ImageDigest:
     """The digest by which a repository's own registry knows an image, empty where it does not."""
     if repository.startswith("localhost/"):
-        return ""  # what was built here is localhost/… to Podman, with a digest that no registry knows
+        return ImageDigest("")  # what was built here is localhost/… to Podman, with a digest that no registry knows
     # without a registry in it a name is Docker Hub's; Podman writes that out
     names = {repository, f"docker.io/{repository}", f"docker.io/library/{repository}"}
     digests = (repo_digest.partition("@") for repo_digest in repo_digests)
-    return next((digest for name, _at, digest in digests if name in names), "")
+    return ImageDigest(next((digest for name, _at, digest in digests if name in names), ""))
 
 
 def _pull(daemon: Daemon, reference: str, platform: str, tell: Callable[[str], None]) -> None:
@@ -154,7 +155,7 @@ def _until_error(events: Iterable[Any], doing: str) -> Iterator[Any]:
         raise UnprovenError(f"{doing}{errors[0]}", reason=reason_of(errors[0]))
 
 
-def push(daemon: Daemon, reference: str, login: Mapping[str, str] | None = None) -> str:
+def push(daemon: Daemon, reference: str, login: Mapping[str, str] | None = None) -> ImageDigest:
     """Send an image to its registry; the digest that the registry gave it. Raises UnprovenError where it was not taken.
 
     `login` is a user name and a password; without it the engine's own login counts.
@@ -171,10 +172,10 @@ def push(daemon: Daemon, reference: str, login: Mapping[str, str] | None = None)
             digest = str((event.get("aux") or {}).get("Digest", digest))
     if not digest:
         raise UnprovenError(f"{reference} was pushed, but the registry returned no digest")
-    return digest
+    return ImageDigest(digest)
 
 
-def push_as(daemon: Daemon, reference: str, name: str) -> str:
+def push_as(daemon: Daemon, reference: str, name: str) -> ImageDigest:
     """Send an image to a registry under another name, which the engine keeps as one more; its digest. Raises UnprovenError."""
     repository, tag = parse_repository_tag(name)
     with translate_errors(f"pushing {reference}"):

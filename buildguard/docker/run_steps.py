@@ -25,6 +25,7 @@ from buildguard.errors import GuardError, Reason, UnprovenError
 from buildguard.project.cloudbuild.build_state import BuildState
 from buildguard.project.cloudbuild.steps import BuildPlan, BuildStep
 from buildguard.project.deploy_table import PLATFORM
+from buildguard.stages.archives.writer import pack_files
 
 MOST_OUTPUT = 50_000  # bytes of $BUILDER_OUTPUT/output that Cloud Build keeps
 _NETWORK = "cloudbuild"
@@ -45,12 +46,16 @@ class BuildStepResult(NamedTuple):
 
 
 class BuildResult(NamedTuple):
-    """How a build ended, with every step by number, in words where it failed, and the digest of each image pushed."""
+    """How a build ended, with every step by number, in words where it failed, and the digest of each image pushed.
+
+    `push_failed` says that every step succeeded, and an image could not be pushed.
+    """
 
     status: BuildState
     steps: Mapping[int, BuildStepResult]
     detail: str = ""
     pushed: tuple[tuple[str, str], ...] = ()
+    push_failed: bool = False
 
 
 class BuildEnvironment(NamedTuple):
@@ -210,7 +215,7 @@ class LocalBuild:
                 assert push is not None
                 pushed.append((name, push(name)))
             except GuardError as error:
-                return BuildResult(BuildState.FAILURE, ended, f"push {name}: {error.what}")
+                return BuildResult(BuildState.FAILURE, ended, f"push {name}: {error.what}", push_failed=True)
         return BuildResult(BuildState.SUCCESS, ended, "", tuple(pushed))
 
     # -------------------------------------------------------------------------------------- one step
@@ -374,9 +379,7 @@ class LocalBuild:
 
 def _empty_image(daemon: Daemon, name: str) -> str:
     """An image with nothing in it."""
-    buffer = io.BytesIO()
-    tarfile.open(fileobj=buffer, mode="w").close()
-    daemon.api.import_image_from_data(buffer.getvalue(), repository=name, tag="empty")
+    daemon.api.import_image_from_data(pack_files([]), repository=name, tag="empty")
     return f"{name}:empty"
 
 
@@ -401,17 +404,8 @@ def _entrypoint(step: BuildStep) -> list[str] | None:
 
 def _step_files(script: str) -> bytes:
     """What Cloud Build puts into every step: folders, and its script; without a shebang `/bin/sh` runs it."""
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w") as tar:
-        outputs = tarfile.TarInfo("builder/outputs")
-        outputs.type, outputs.mode = tarfile.DIRTYPE, 0o777
-        tar.addfile(outputs)
-        if script:
-            text = (script if script.startswith("#!") else f"#!/bin/sh\n{script}").encode()
-            info = tarfile.TarInfo("builder/script")
-            info.size, info.mode = len(text), 0o755
-            tar.addfile(info, io.BytesIO(text))
-    return buffer.getvalue()
+    text = (script if script.startswith("#!") else f"#!/bin/sh\n{script}").encode()
+    return pack_files([("builder/script", 0o755, text)] if script else [], [("builder/outputs", 0o777)])
 
 
 def _strip_frames(stream: Iterator[bytes]) -> Iterator[bytes]:

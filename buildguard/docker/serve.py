@@ -7,8 +7,6 @@ behind. So what counts is an answer, or a connection that stays open.
 from __future__ import annotations
 
 import http.client
-import io
-import tarfile
 import time
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
@@ -18,6 +16,7 @@ from buildguard.definitions import NamedTuple
 from buildguard.docker.client import Daemon, ensure_network, translate_errors
 from buildguard.docker.images import Image
 from buildguard.docker.sandbox import owner_labels, remove
+from buildguard.stages.archives.writer import pack_files
 from buildguard.system import process
 
 PORT = 8080
@@ -173,7 +172,9 @@ class ServingContainer(StartedContainer):
         try:
             with translate_errors(f"starting {image.reference}"):
                 if start.files:
-                    api.put_archive(self.id, "/", _pack(start.files))
+                    # readable for every user of the image
+                    files = [(path.lstrip("/"), 0o644, content) for path, content in start.files.items()]
+                    api.put_archive(self.id, "/", pack_files(files))
                 api.start(self.id)
                 self._published: Mapping[str, Any] = api.inspect_container(self.id)["NetworkSettings"]["Ports"] or {}
         except BaseException:
@@ -200,17 +201,6 @@ class ServingContainer(StartedContainer):
             if seconds > limit:
                 return StartResult(listens=False, status=None, seconds=seconds)
             time.sleep(_PAUSE)
-
-
-def _pack(files: Mapping[str, bytes]) -> bytes:
-    """Files as a tar archive, readable for every user of the image."""
-    archive = io.BytesIO()
-    with tarfile.open(fileobj=archive, mode="w") as tar:
-        for path, content in files.items():
-            member = tarfile.TarInfo(path.lstrip("/"))
-            member.size, member.mode = len(content), 0o644
-            tar.addfile(member, io.BytesIO(content))
-    return archive.getvalue()
 
 
 def find_listener(address: str, path: str) -> Listener | None:

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from buildguard.docker.client import translate_errors
 from buildguard.docker.sandbox import Sandbox
-from buildguard.engines.transport import MOST_WORDS
 from buildguard.errors import UnprovenError
 from buildguard.remote import program
+from buildguard.system.channels import MOST_WORDS
 from buildguard.system.process import last_line
 
 if TYPE_CHECKING:

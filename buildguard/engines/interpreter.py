@@ -9,13 +9,13 @@ from pathlib import Path
 from buildguard.engines.compiled_program import CompiledProgram
 from buildguard.engines.engine import EngineName, Outcome, ReadyEngine, Source, UnavailableEngine
 from buildguard.engines.pool import Pool
-from buildguard.engines.transport import LocalSite
 from buildguard.engines.verify_interpreter import CPYTHON, full_name, identity_of, probe_text, verify_interpreter
 from buildguard.engines.worker import Greeting, ProbeLimits
 from buildguard.errors import UnprovenError
 from buildguard.project.proof_grade import ProofGrade
 from buildguard.project.target import PythonVersion
 from buildguard.system.cache import Cache
+from buildguard.system.channels import LocalSite
 from buildguard.system.pythons import candidates
 
 _PATIENCE = 10.0

@@ -12,7 +12,6 @@ from collections import deque
 from collections.abc import Callable, Iterator
 
 from buildguard.engines.engine import CompilerDeath, Outcome, Source
-from buildguard.engines.transport import Site
 from buildguard.engines.worker import (
     Greeting,
     ProbeLimits,
@@ -24,6 +23,7 @@ from buildguard.engines.worker import (
 )
 from buildguard.errors import Reason, TimedOutError, UnprovenError
 from buildguard.system import threads
+from buildguard.system.channels import Site
 from buildguard.system.process import describe_ending
 
 _TICK = 0.5

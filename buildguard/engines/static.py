@@ -20,7 +20,6 @@ from buildguard.diagnostic import Range
 from buildguard.engines.engine import EngineName, Outcome, ReadyEngine, Rejection, Source, UnavailableEngine
 from buildguard.engines.interpreter import local_probe
 from buildguard.engines.pool import Pool
-from buildguard.engines.transport import LocalSite
 from buildguard.engines.verify_interpreter import digest_of_probe
 from buildguard.engines.worker import ProbeLimits
 from buildguard.errors import UnprovenError
@@ -30,6 +29,7 @@ from buildguard.project.source_text import decode_source
 from buildguard.project.target import PEP_701, PythonVersion
 from buildguard.remote.source_encoding import coding_of
 from buildguard.system import process, temporary
+from buildguard.system.channels import LocalSite
 
 _BATCH = 2000
 # Compile-time errors that ruff reports only where these codes are selected.

@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator
 from buildguard.definitions import NamedTuple
 from buildguard.diagnostic import Range
 from buildguard.engines.engine import CompilerDeath, CompilerWarning, Outcome, Rejection, Source
-from buildguard.engines.transport import Channel
 from buildguard.remote.wire import read_list
+from buildguard.system.channels import Channel
 from buildguard.system.process import describe_ending, last_line
 
 _MEBI = 1 << 20

@@ -12,6 +12,7 @@ import libcst
 
 from buildguard.fstrings.parser import FString, LiteralText, ReplacementField
 from buildguard.fstrings.violations import fields
+from buildguard.system.foreign import translate_foreign
 
 Shape = tuple[Any, ...]
 
@@ -40,14 +41,16 @@ def _names_in_spec(text: str, literal: FString) -> bool:
     )
 
 
+def _unreadable(error: Exception) -> UnreadableError:
+    if isinstance(error, libcst.ParserSyntaxError):
+        return UnreadableError(f"{error.message} (line {error.raw_line}, column {error.raw_column})")
+    return UnreadableError(f"{type(error).__name__}: {error}")
+
+
 def parse_with_libcst(source: str) -> Shape:
     """The structure of a literal as libcst has it; raises UnreadableError."""
-    try:
+    with translate_foreign(_unreadable):
         tree = libcst.parse_expression(source.replace("\r\n", "\n").replace("\r", "\n"))
-    except libcst.ParserSyntaxError as error:
-        raise UnreadableError(f"{error.message} (line {error.raw_line}, column {error.raw_column})") from error
-    except Exception as error:
-        raise UnreadableError(f"{type(error).__name__}: {error}") from error
     if not isinstance(tree, libcst.FormattedString):
         raise UnreadableError(f"it is a {type(tree).__name__} to libcst")
     return _node(tree)

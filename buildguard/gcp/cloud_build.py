@@ -18,6 +18,7 @@ from buildguard.gcp import auth, failures
 from buildguard.gcp.auth import translate_errors
 from buildguard.gcp.connection import Connection
 from buildguard.project.cloudbuild.build_state import BuildState
+from buildguard.project.image_reference import ImageDigest
 from buildguard.system import threads
 
 _TRIES = 6
@@ -87,7 +88,7 @@ class BuildStatus(NamedTuple):
     steps: tuple[tuple[BuildState, int], ...]
     step_images: tuple[str, ...]
     outputs: tuple[bytes, ...]
-    images: tuple[tuple[str, str], ...]
+    images: tuple[tuple[str, ImageDigest], ...]
     artifacts: str = ""
     source: str = ""
     commit: str = ""
@@ -285,7 +286,7 @@ def _build_status(types: Any, build: Any) -> BuildStatus:
         steps=tuple((BuildState(types.Build.Status(step.status).name), step.exit_code) for step in build.steps),
         step_images=tuple(results.build_step_images),
         outputs=tuple(results.build_step_outputs),
-        images=tuple((image.name, image.digest) for image in results.images),
+        images=tuple((image.name, ImageDigest(image.digest)) for image in results.images),
         artifacts=build.artifacts.objects.location.rstrip("/"),
         source=_object(build.source.storage_source),
         commit=build.substitutions.get("COMMIT_SHA", ""),

@@ -11,6 +11,7 @@ from typing import Any
 from buildguard.definitions import NamedTuple
 from buildguard.errors import UnprovenError
 from buildguard.project.cloudbuild.truncate import repository_of
+from buildguard.project.image_reference import ImageDigest
 
 DEFAULT_PORT = 8080
 _SETTING = 'set container = "NAME" in [tool.buildguard.deploy]'
@@ -39,9 +40,9 @@ class Container(NamedTuple):
     probe_kind: str = "startup"
 
     @property
-    def digest(self) -> str:
+    def digest(self) -> ImageDigest:
         """The digest of its image, empty for one that is named by a tag."""
-        return self.image.rpartition("@")[2] if "@sha256:" in self.image else ""
+        return ImageDigest(self.image.rpartition("@")[2] if "@sha256:" in self.image else "")
 
     @property
     def own_port(self) -> int:

@@ -41,8 +41,5 @@ def changed_rules(frozen: Mapping[str, str], now: Mapping[str, str]) -> list[str
 
 def tests_of(cycle: CycleRecord) -> FrozenTests | None:
     """The tests of a cycle; None where not every command ran to its end, or some are unknown by name."""
-    whole = all(
-        command.verdict != StepVerdict.UNPROVEN and not command.why.startswith("it ended with status")
-        for command in cycle.commands
-    )
+    whole = all(command.verdict != StepVerdict.UNPROVEN and not command.unexplained for command in cycle.commands)
     return freeze(cycle.cases) if cycle.is_listed and whole else None

@@ -124,7 +124,7 @@ class _Loop:
     def _cycle(self, head: str) -> FleetReport:
         self._tell(f"loop: cycle {self._state.cycles + 1}, commit {head[:12]}")
         request = self._request._replace(frozen_tests=self._state.frozen.tests)
-        report = deploy_all(request, self._tools.watcher, self._ask, self._tools.render)
+        report = deploy_all(request, self._tools.watcher, self._tools.ask, self._tools.render, self._confirm)
         self._cycles.append(report)
         self._keep(self._state._replace(cycles=self._state.cycles + 1, commit=head))
         # what a person accepted counts for this cycle alone
@@ -137,10 +137,8 @@ class _Loop:
         self._state = state
         self._file.write(state)
 
-    def _ask(self, question: str) -> bool | None:
+    def _confirm(self, question: str) -> bool | None:
         """A person agrees to the loop once, and not to each of its deploys."""
-        if not question.startswith("deploy commit "):
-            return self._tools.ask(question)
         self._agreed = self._agreed or bool(self._tools.ask(question))
         return self._agreed or None
 

@@ -277,7 +277,7 @@ class _CopyInstruction:
         state = self._state
         state.may_hold((file.source for file, _rest in files if file.source), reason)
         if "$" not in state.at(destination):
-            state.add_unknown(state.at(destination), reason, self._step.line)
+            state.add_unknown(UnknownArea(state.at(destination), reason, self._step.line))
 
     def _place(self, files: Iterable[tuple[PlacedFile, str]], source: str, destination: str, *, several: bool) -> None:
         state = self._state
@@ -329,7 +329,7 @@ class _CopyInstruction:
         name = posixpath.basename(source.rstrip("/"))
         where = state.at(destination)
         is_file = bool(name) and (destination.endswith("/") or where in state.folders) and not source.endswith("/")
-        state.add_unknown(posixpath.join(where, name) if is_file else where, reason, self._step.line)
+        state.add_unknown(UnknownArea(posixpath.join(where, name) if is_file else where, reason, self._step.line))
 
     def _write(self, heredocs: list[str], destination: str) -> None:
         """Files that the Dockerfile itself holds."""
@@ -351,9 +351,7 @@ class _CopyInstruction:
             return
         state, start, where = self._state, _absolute(source), self._state.at(destination)
         below = area.path[len(start.rstrip("/")) + 1 :] if is_below(area.path, start) else ""
-        state.unknown.append(
-            UnknownArea(posixpath.join(where, below) if below else where, area.reason, self._step.line, area.deep)
-        )
+        state.unknown.append(area._replace(path=posixpath.join(where, below) if below else where, line=self._step.line))
 
     def _hand_on(self, other: StageState) -> None:
         """What is in doubt in a stage is in doubt in whatever copies from it."""

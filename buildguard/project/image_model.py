@@ -45,12 +45,16 @@ class PlacedFile(NamedTuple):
 
 
 class UnknownArea(NamedTuple):
-    """A path of which the Dockerfile does not show what is there; with `deep` everything below it too."""
+    """A path of which the Dockerfile does not show what is there; with `deep` everything below it too.
+
+    `program` is what a RUN may have run there, and what it does is not followed.
+    """
 
     path: str
     reason: str
     line: int
     deep: bool = True
+    program: str = ""
 
     def covers(self, path: str) -> bool:
         """Whether a path may be there because of this."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NewType
+
 from buildguard.definitions import NamedTuple, lazy_pattern
 from buildguard.project.target import PythonVersion, why_no_target
 
@@ -99,12 +101,16 @@ _BARE = EMPTY | frozenset(
 )
 
 
+ImageDigest = NewType("ImageDigest", str)
+"""What a registry knows an image by: `sha256:…`; empty where no registry has it."""
+
+
 class ImageRef(NamedTuple):
     """An image reference in its parts: `europe-docker.pkg.dev/acme/python`, `3.11-slim`, `sha256:…`."""
 
     name: str
     tag: str
-    digest: str
+    digest: ImageDigest
 
     @property
     def last(self) -> str:
@@ -117,7 +123,7 @@ def parse(reference: str) -> ImageRef:
     rest, _, digest = reference.partition("@")
     head, slash, last = rest.rpartition("/")
     last, _, tag = last.partition(":")
-    return ImageRef(head + slash + last, tag, digest)
+    return ImageRef(head + slash + last, tag, ImageDigest(digest))
 
 
 def promised_version(reference: str) -> PythonVersion | None:

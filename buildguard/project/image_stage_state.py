@@ -114,11 +114,10 @@ class StageState:
 
     # ------------------------------------------------------------------------------------------ doubting
 
-    def add_unknown(self, path: str, reason: str, line: int, *, deep: bool = True) -> None:
+    def add_unknown(self, area: UnknownArea) -> None:
         """What is at a path, and below it, is unknown from now on; files that were placed there may have changed."""
-        area = UnknownArea(path, reason, line, deep)
         self.unknown.append(area)
-        self.doubt_files((file for place, file in self.files.items() if area.covers(place)), reason)
+        self.doubt_files((file for place, file in self.files.items() if area.covers(place)), area.reason)
 
     def doubt_files(self, files: Iterable[PlacedFile], reason: str, *, may_be_gone: bool = False) -> None:
         """Some files may have changed, or be gone."""

@@ -92,9 +92,9 @@ def read_service(data: bytes, file: str, name: str) -> dict[str, Any]:
 
 def _plain(node: Node) -> Any:
     """A parsed YAML value without its places."""
-    if isinstance(node.value, dict):
+    if isinstance(node.value, Mapping):
         return {key: _plain(item) for key, item in node.pairs()}
-    if isinstance(node.value, list):
+    if isinstance(node.value, tuple):
         return [_plain(item) for item in node.value]
     match node.kind:
         case "null":

@@ -20,6 +20,7 @@ from buildguard.errors import UnprovenError
 
 NAME = "buildguard/ledger.jsonl"
 RESTORE = "restore"  # the step that is none either: what a failed run gave back
+ROLLBACK = "rollback"  # the only step of a run that moves the traffic back
 END = "end"  # the step that is none: a run that came to an end of its own has it last
 _FOLDER = "buildguard/ledger"
 _SERVICE = "service"  # the kind of lines that name none
@@ -210,7 +211,7 @@ def group_runs(lines: Iterable[LedgerLine]) -> list[list[LedgerLine]]:
 
 def find_stopping_step(run: list[LedgerLine]) -> str:
     """The step at which a run stopped without an end of its own; empty where it came to one."""
-    return "" if run[-1].step in {END, "rollback"} else run[-1].step
+    return "" if run[-1].step in {END, ROLLBACK} else run[-1].step
 
 
 def find_proven(lines: Iterable[LedgerLine], step: str, commit: str, key: str, value: str) -> LedgerLine | None:

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
 
 from buildguard.definitions import NamedTuple, lazy_pattern
 from buildguard.diagnostic import display_path
@@ -71,8 +72,21 @@ class _FileCollector:
         self.notes: list[str] = []
 
 
+_known: WeakKeyDictionary[Stage, tuple[Config, ProjectFiles]] = WeakKeyDictionary()
+
+
 def read(stage: Stage, config: Config) -> ProjectFiles:
-    """Read them; raises UnprovenError where one cannot be read, other than those that only say how images are built."""
+    """Read them, once for each stage; raises UnprovenError where one cannot be read, other than those that only say how images are built.
+
+    Targets, images, starts and installs are made of them, each by itself.
+    """
+    known = _known.get(stage)
+    if known is None or known[0] != config:
+        known = _known[stage] = config, _read(stage, config)
+    return known[1]
+
+
+def _read(stage: Stage, config: Config) -> ProjectFiles:
     entries = stage.entries()
     files = _FileCollector()
     configured = {*map(os.fsencode, configured_dockerfiles(config)), os.fsencode(config.build_file)}
@@ -144,7 +158,7 @@ def _read_referenced(
     stage: Stage, entries: Iterable[Entry], notes: list[str], composed: dict[str, bytes], named: Iterable[str]
 ) -> None:
     """Read the compose files that are named, included or extended."""
-    by_path = {display_path(entry.path): entry for entry in entries} if composed or named else {}
+    by_path: dict[str, Entry] = {display_path(entry.path): entry for entry in entries} if composed or named else {}
     wanted = {*named} - composed.keys()
     for _round in range(_INCLUDE_ROUNDS):
         found = [by_path[path] for path in sorted(wanted) if path in by_path]

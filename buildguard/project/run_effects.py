@@ -13,7 +13,7 @@ import shlex
 from collections.abc import Callable, Iterator, Sequence
 
 from buildguard.definitions import NamedTuple, lazy_pattern
-from buildguard.project.image_model import FileOrigin, PlacedFile, is_below
+from buildguard.project.image_model import FileOrigin, PlacedFile, UnknownArea, is_below
 from buildguard.project.image_stage_state import WILD, StageState
 
 _KEYWORDS = frozenset(
@@ -269,7 +269,8 @@ class _CommandRunner:
         reason = f"RUN in line {self._line} may run {name}"
         for word in words[1:]:
             if self._is_path(word):
-                self._state.add_unknown(self._at(word), reason, self._line, deep=self._at(word) != "/")
+                place = self._at(word)
+                self._state.add_unknown(UnknownArea(place, reason, self._line, place != "/", name))
         self._doubt_removed(words)
 
     def _leaves_files_alone(self, name: str, arguments: Sequence[str]) -> bool:
@@ -278,7 +279,8 @@ class _CommandRunner:
         split = [part for word in arguments for part in (word.split("=", 1) if word.startswith("--") else [word])]
         for option, value in itertools.pairwise(split):
             if option in _TARGET_OPTIONS and not _DYNAMIC.search(value):
-                self._state.add_unknown(self._at(value), f"{name} in line {self._line} installs into it", self._line)
+                reason = f"{name} in line {self._line} installs into it"
+                self._state.add_unknown(UnknownArea(self._at(value), reason, self._line))
         return True
 
     def _unfollowed(self, name: str, words: Sequence[str]) -> None:
@@ -291,12 +293,12 @@ class _CommandRunner:
                 self._state.doubt_files((file for file, _rest in [*self._state.select(path)]), reason)
             return
         for path in dict.fromkeys(named):
-            self._state.add_unknown(path, reason, self._line, deep=path != "/")
+            self._state.add_unknown(UnknownArea(path, reason, self._line, path != "/", name))
         folder = self._folder
         if folder is None:
-            self._state.add_unknown("/", reason, self._line)
+            self._state.add_unknown(UnknownArea("/", reason, self._line, program=name))
         elif not any(is_below(folder, path) for path in named if path != "/"):
-            self._state.add_unknown(folder, reason, self._line, deep=folder != "/")
+            self._state.add_unknown(UnknownArea(folder, reason, self._line, folder != "/", name))
 
     @property
     def _may_remove(self) -> str:
@@ -360,9 +362,10 @@ class _CommandRunner:
         pattern = f"{place}/*" if source.endswith("/.") else place  # `cp -r a/. b` takes what is in it
         copied = self._state.copy(pattern, into, self._line, inside=inside)
         if area is not None or not copied:
-            reason = area.reason if area is not None else f"it is copied from {source} in line {self._line}"
+            area = area or UnknownArea(place, f"it is copied from {source} in line {self._line}", self._line)
             name = posixpath.basename(place) if inside or into in self._state.folders else ""
-            self._state.add_unknown(posixpath.join(into, name) if name else into, reason, self._line)
+            path = posixpath.join(into, name) if name else into
+            self._state.add_unknown(area._replace(path=path, line=self._line, deep=True))
 
 
 def _runs_harmless_module(name: str, arguments: Sequence[str]) -> bool:

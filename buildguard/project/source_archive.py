@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from buildguard.definitions import NamedTuple
-from buildguard.diagnostic import UnreadableFile, display_path
+from buildguard.diagnostic import RelativePath, UnreadableFile, display_path
 from buildguard.errors import UnprovenError
 from buildguard.project.ignore import gcloud
 from buildguard.project.ignore.rules import IgnoreRule
@@ -78,7 +78,9 @@ def _entries_of(stage: GitStage, rows: Mapping[bytes, git.GitEntry]) -> dict[byt
     blobs = stage.blobs([rows[path] for path in links.values()])
     texts = {links[row.path]: _require_blob(row, blob) for row, blob in blobs}
     return {
-        path: ManifestEntry(path, manifests.known_mode(row.mode), 0, manifests.Sha256(""), text=texts.get(path, b""))
+        path: ManifestEntry(
+            RelativePath(path), manifests.known_mode(row.mode), 0, manifests.Sha256(""), text=texts.get(path, b"")
+        )
         for path, row in rows.items()
     }
 

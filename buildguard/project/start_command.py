@@ -76,7 +76,7 @@ class StartCommand(NamedTuple):
     `is_main` says that it runs as `__main__`. `attribute` is what a server takes from it, called where `is_factory`.
     `search_path` are the entries that come before the installed packages in sys.path. `configs` are absolute paths. `before`
     are commands that run first in the same shell. `expanded` says that a shell expanded the variables. What cannot be known
-    is `undecided`, with the reason; the fields then hold what is known.
+    is `undecided`, with the reason; the fields then hold what is known. `unread` says that the reason is a file whose content is unknown.
     """
 
     place: CommandPlace
@@ -96,6 +96,7 @@ class StartCommand(NamedTuple):
     env: Mapping[str, str] = MappingProxyType({})
     before: tuple[StartCommand, ...] = ()
     undecided: str = ""
+    unread: bool = False
 
 
 def combine(

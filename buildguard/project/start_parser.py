@@ -108,7 +108,7 @@ class _StartRun:
         path = in_folder(self._folder, name)
         content = self._context.read(path)
         if content is None:
-            return self._record(arguments)._replace(undecided=f"the content of {path} is not known")
+            return self._unread(path, arguments)
         match = _SHEBANG.match(content)
         words = match[1].decode("utf-8", "replace").split() if match is not None else []
         if words and posixpath.basename(words[0]) == "env":
@@ -173,7 +173,7 @@ class _StartRun:
         path = in_folder(self._folder, rest[0])
         content = self._context.read(path) if not is_unknown(rest[0]) else None
         if content is None:
-            return self._undecided(f"the content of {path} is not known")
+            return self._unread(path)
         return self._script(path, content, rest[1:])
 
     def _script(self, path: str, content: bytes, arguments: Sequence[str]) -> StartCommand:
@@ -245,6 +245,9 @@ class _StartRun:
             before=tuple(self._before),
             undecided=unknown,
         )
+
+    def _unread(self, path: str, arguments: Sequence[str] = ()) -> StartCommand:
+        return self._record(arguments)._replace(undecided=f"the content of {path} is not known", unread=True)
 
     def _undecided(self, reason: str) -> StartCommand:
         return self._record(())._replace(undecided=reason)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -41,7 +41,7 @@ class Node(NamedTuple):
     brackets; `alias` says that the value is written elsewhere.
     """
 
-    value: str | list[Node] | dict[str, Node]
+    value: str | tuple[Node, ...] | Mapping[str, Node]
     line: int
     kind: str = "str"
     place: YamlPosition = YamlPosition(1, 1, 0, 0)
@@ -54,9 +54,9 @@ class Node(NamedTuple):
         """The scalar's text, empty where this is none."""
         return self.value if isinstance(self.value, str) else ""
 
-    def items(self) -> list[Node]:
+    def items(self) -> Sequence[Node]:
         """The elements of a list; a scalar counts as a list of one, and so does a mapping."""
-        if isinstance(self.value, list):
+        if isinstance(self.value, tuple):
             return self.value
         return [] if self.kind == "null" else [self]
 
@@ -64,12 +64,12 @@ class Node(NamedTuple):
         """The value below a chain of keys."""
         node: Node | None = self
         for key in keys:
-            node = node.value.get(key) if node is not None and isinstance(node.value, dict) else None
+            node = node.value.get(key) if node is not None and isinstance(node.value, Mapping) else None
         return node
 
     def pairs(self) -> Iterator[tuple[str, Node]]:
         """The keys and values of a mapping."""
-        yield from self.value.items() if isinstance(self.value, dict) else ()
+        yield from self.value.items() if isinstance(self.value, Mapping) else ()
 
 
 class InvalidYamlError(UsageError):
@@ -154,7 +154,7 @@ class _NodeCopier:
         return Node(str(node.value), place.line, kind, place, alias=alias)
 
     def _list(self, node: Any, place: YamlPosition, *, alias: bool) -> Node:
-        items = [self.plain(value) for value in node.value]
+        items = tuple(self.plain(value) for value in node.value)
         return Node(items, place.line, "seq", place, flow=bool(node.flow_style), alias=alias)
 
     def _mapping(self, node: Any, place: YamlPosition, *, alias: bool) -> Node:
@@ -171,7 +171,8 @@ class _NodeCopier:
             if name in fields:
                 repeated.append(RepeatedKey(name, keys[name], _place(key)))
             fields[name], keys[name] = self.plain(value), _place(key)
-        return Node({**merged, **fields}, place.line, "map", place, keys, tuple(repeated), bool(node.flow_style), alias)
+        values = MappingProxyType({**merged, **fields})
+        return Node(values, place.line, "map", place, keys, tuple(repeated), bool(node.flow_style), alias)
 
 
 def _merge_sources(value: Any) -> list[Any]:

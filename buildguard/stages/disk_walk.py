@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-from buildguard.diagnostic import UnreadableFile
+from buildguard.diagnostic import FOLDER, UnreadableFile
 from buildguard.errors import UnprovenError
 from buildguard.stages.filesystem import read_file
 
@@ -47,7 +47,7 @@ def file_reader(root: Path) -> Callable[[str], bytes | None]:
         content = read_file(path) if path.startswith(base) else UnreadableFile("a link out of the folder")
         if not isinstance(content, UnreadableFile):
             return content
-        if content.is_missing or content.special == "a folder":
+        if content.is_missing or content.special == FOLDER:
             return None
         raise UnprovenError(f"{name}: {content.reason}")
 

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from buildguard.diagnostic import UnreadableFile, display_path
+from buildguard.diagnostic import FOLDER, RelativePath, UnreadableFile, display_path
 from buildguard.remote.source_names import NO_SOURCE, PACKAGES, VIRTUAL
 from buildguard.stages.content_cache import ContentCache
 from buildguard.stages.stage import KINDS, Entry, EntryKind, Stage
@@ -101,7 +101,7 @@ def _special(mode: int) -> str:
         stat.S_IFSOCK: "a socket",
         stat.S_IFCHR: "a device",
         stat.S_IFBLK: "a device",
-        stat.S_IFDIR: "a folder",
+        stat.S_IFDIR: FOLDER,
     }
     return kinds.get(stat.S_IFMT(mode), "something special")
 
@@ -217,7 +217,7 @@ class FolderStage(DiskStage):
                     children = list(listing)
             except OSError:
                 # An entry of its own, so that the folder shows up as unreadable and is not passed over.
-                yield Entry(here, EntryKind.OTHER)
+                yield Entry(RelativePath(here), EntryKind.OTHER)
                 continue
             if here and any(child.name == VIRTUAL for child in children):
                 self._left_out.append(f"{display_path(here)}: a virtual environment, left out")
@@ -225,9 +225,9 @@ class FolderStage(DiskStage):
             for child in children:
                 path = here + b"/" + child.name if here else child.name
                 if child.is_symlink():
-                    yield Entry(path, EntryKind.LINK)
+                    yield Entry(RelativePath(path), EntryKind.LINK)
                 elif not child.is_dir(follow_symlinks=False):
-                    yield Entry(path, _kind_of(child))
+                    yield Entry(RelativePath(path), _kind_of(child))
                 elif child.name == PACKAGES:
                     self._left_out.append(f"{display_path(path)}: installed packages, left out")
                 elif child.name not in NO_SOURCE:
@@ -268,18 +268,18 @@ class WorkingTreeStage(DiskStage):
     def _of(self, listing: git.WorktreeListing, prefix: bytes) -> list[Entry]:
         tracked, untracked, closed = listing.result()
         self._left_out += listing.notes()
-        entries = [Entry(prefix + path, EntryKind.OTHER) for path in closed]
+        entries = [Entry(RelativePath(prefix + path), EntryKind.OTHER) for path in closed]
         before = b""
         for mode, name in tracked:
             if name == before:
                 continue
             before = name
             if mode == b"100644":
-                entries.append(Entry(prefix + name, EntryKind.FILE))
+                entries.append(Entry(RelativePath(prefix + name), EntryKind.FILE))
             elif mode == b"160000":
                 entries += self._submodule(prefix + name)
             else:
-                entries.append(Entry(prefix + name, KINDS.get(mode.decode(), EntryKind.FILE)))
+                entries.append(Entry(RelativePath(prefix + name), KINDS.get(mode.decode(), EntryKind.FILE)))
         entries += self._untracked(untracked, prefix)
         return entries
 
@@ -291,9 +291,9 @@ class WorkingTreeStage(DiskStage):
                 continue
             mode = os.lstat(base + prefix + path).st_mode if os.path.lexists(base + prefix + path) else 0
             if stat.S_ISLNK(mode):
-                yield Entry(prefix + path, EntryKind.LINK)
+                yield Entry(RelativePath(prefix + path), EntryKind.LINK)
             elif mode:
-                yield Entry(prefix + path, EntryKind.EXECUTABLE if mode & 0o111 else EntryKind.FILE)
+                yield Entry(RelativePath(prefix + path), EntryKind.EXECUTABLE if mode & 0o111 else EntryKind.FILE)
 
     def _submodule(self, path: bytes) -> list[Entry]:
         top = self.root / os.fsdecode(path)

@@ -7,7 +7,7 @@ import stat
 from collections.abc import Collection
 from pathlib import Path
 
-from buildguard.diagnostic import Unproven, UnreadableFile, count, display_path
+from buildguard.diagnostic import FOLDER, RelativePath, Unproven, UnreadableFile, count, display_path
 from buildguard.stages import manifest as manifests
 from buildguard.stages.filesystem import read_file
 from buildguard.stages.hashing import hash_files
@@ -74,7 +74,9 @@ class DiskSnapshotter:
             mode, names, size, digest, blob = result
             executable = manifests.EXECUTABLE if mode & stat.S_IXUSR else manifests.FILE
             entries.append(
-                ManifestEntry(path, executable, size, manifests.Sha256(digest.hex()), blob.hex() if blobs else "")
+                ManifestEntry(
+                    RelativePath(path), executable, size, manifests.Sha256(digest.hex()), blob.hex() if blobs else ""
+                )
             )
             modes[path] = mode
             if names > 1:
@@ -110,7 +112,7 @@ class DiskSnapshotter:
         content = _raw(self._base + path)
         if isinstance(content, bytes) and os.path.islink(self._base + path):
             entries.append(manifests.of_bytes(path, manifests.LINK, content))
-        elif why.special == "a folder":
+        elif why.special == FOLDER:
             return  # its content is listed by itself
         elif why.special:
             special[path] = why.special
@@ -173,7 +175,7 @@ class DiskSnapshotter:
                     inside = list(listing)
             except OSError as error:
                 folder_listing.unproven.append(
-                    Unproven(display_path(here) or ".", None, f"a folder that cannot be opened: {error.strerror}")
+                    Unproven(display_path(here or b"."), None, f"a folder that cannot be opened: {error.strerror}")
                 )
                 continue
             for entry in inside:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import groupby
 
-from buildguard.diagnostic import UnreadableFile, display_path
+from buildguard.diagnostic import RelativePath, UnreadableFile, display_path
 from buildguard.stages.content_cache import ContentCache
 from buildguard.stages.stage import KINDS, Entry, EntryKind, Stage, resolve_link
 from buildguard.system import git
@@ -54,7 +54,9 @@ class GitStage:
         """The rows of the index, or of the commit, submodules opened where their commit is here."""
         if self._entries is None:
             rows = [row for row in self.rows() if row.mode != git.SUBMODULE]
-            self._entries = [Entry(row.path, KINDS.get(row.mode, EntryKind.FILE), row.oid) for row in rows]
+            self._entries = [
+                Entry(RelativePath(row.path), KINDS.get(row.mode, EntryKind.FILE), row.oid) for row in rows
+            ]
         return self._entries
 
     def rows(self) -> list[git.GitEntry]:
@@ -143,7 +145,7 @@ class GitStage:
 
     def _behind_link(self, entry: Entry, text: bytes | UnreadableFile) -> bytes | UnreadableFile:
         """What a link of this stage leads to in this same stage."""
-        by_path = {entry_below.path: entry_below for entry_below in self.entries()}
+        by_path: dict[bytes, Entry] = {entry_below.path: entry_below for entry_below in self.entries()}
 
         def link_of(path: bytes) -> bytes | None:
             linked = by_path.get(path)

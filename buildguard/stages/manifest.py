@@ -16,7 +16,7 @@ from types import MappingProxyType
 from typing import Any, NewType
 
 from buildguard.definitions import NamedTuple, lazy_pattern
-from buildguard.diagnostic import display_path
+from buildguard.diagnostic import RelativePath, display_path
 from buildguard.errors import UnprovenError
 from buildguard.remote import manifest_rows
 
@@ -46,7 +46,7 @@ class ManifestEntry(NamedTuple):
     SHA-1 blob id, empty if it was not requested.
     """
 
-    path: bytes
+    path: RelativePath
     mode: str
     size: int
     sha256: Sha256
@@ -137,7 +137,7 @@ def of_bytes(path: bytes, mode: str, content: bytes, oid: str = "") -> ManifestE
     """
     text = content if mode in {LINK, SUBMODULE} else b""
     blob = oid if len(oid) == _SHA1_DIGITS else blob_id(content)
-    return ManifestEntry(path, mode, len(content), sha256_of(content), blob, text)
+    return ManifestEntry(RelativePath(path), mode, len(content), sha256_of(content), blob, text)
 
 
 def sha256_of(content: bytes) -> Sha256:
@@ -244,7 +244,7 @@ def _entry(path: bytes, mode: str, size: str, digest: str) -> ManifestEntry:
 
 
 def _of_row(row: manifest_rows.ManifestRow) -> ManifestEntry:
-    return ManifestEntry(row.path, row.mode, row.size, Sha256(row.sha256))
+    return ManifestEntry(RelativePath(row.path), row.mode, row.size, Sha256(row.sha256))
 
 
 def normalize_path(path: bytes) -> str:

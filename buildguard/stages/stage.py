@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from buildguard.definitions import NamedTuple
-from buildguard.diagnostic import UnreadableFile
+from buildguard.diagnostic import RelativePath, UnreadableFile
 
 
 class EntryKind(StrEnum):
@@ -28,7 +28,7 @@ KINDS = {"100644": EntryKind.FILE, "100755": EntryKind.EXECUTABLE, "120000": Ent
 class Entry(NamedTuple):
     """One path of a stage; `oid` is its git object where the stage reads from git, else empty."""
 
-    path: bytes
+    path: RelativePath
     kind: EntryKind
     oid: str = ""
 

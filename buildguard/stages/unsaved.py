@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from buildguard.diagnostic import UnreadableFile
+from buildguard.diagnostic import RelativePath, UnreadableFile
 from buildguard.stages.stage import Entry, EntryKind, Stage
 
 
@@ -16,7 +16,7 @@ class UnsavedStage:
         self.name = "stdin"
         self.root: Path = stage.root
         self._stage = stage
-        self._entry = Entry(path, EntryKind.FILE)
+        self._entry = Entry(RelativePath(path), EntryKind.FILE)
         self._content = content
 
     def entries(self) -> list[Entry]:

@@ -26,7 +26,7 @@ class EntryFile:
 def check_application(image: ImageStart, start: StartCommand, findings: StartupFindings) -> EntryFile | None:
     """Report what a start names and the image lacks; the file that it loads, where that is known."""
     place = image.place_of(start.place)
-    if start.undecided and not start.undecided.startswith("the content of"):  # that is counted with the program
+    if start.undecided and not start.unread:  # that is counted with the program
         findings.leave_open(place, start.undecided)
     if start.script:
         return _check_script(image, start, findings, place)

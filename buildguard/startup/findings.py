@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from buildguard.codes import Code
 from buildguard.definitions import NamedTuple
-from buildguard.diagnostic import Diagnostic, Range, Severity
+from buildguard.diagnostic import Diagnostic, DisplayPath, Range, Severity
 
 # Codes that had no false error on public repositories: docs/trust.md has the numbers. The others are warnings until then.
 _WARNINGS = frozenset({Code.BG706, Code.BG708})
 
 
 class FindingPlace(NamedTuple):
-    """The file and line that a finding is about; both may be None."""
+    """The file and line that decide a finding, both may be None; `subject` is the file of the project that it is about, if another."""
 
     path: str | None
     line: int | None = None
+    subject: str = ""
 
 
 class StartupReport(NamedTuple):
@@ -39,21 +40,19 @@ class StartupFindings:
         self.explained_placeholders: set[str] = set()  # those that another finding is about
 
     def add(self, code: Code, place: FindingPlace, message: str, hint: str = "", *, is_error: bool = True) -> None:
-        """Report a finding, once for each place and message."""
+        """Report a finding, once for each place and message; of one file at one place the first error, and how many others.
+
+        `place.subject` is that file.
+        """
         severity = Severity.ERROR if is_error and code not in _WARNINGS else Severity.WARNING
-        self._add(Diagnostic(code, severity, place.path, Range(place.line), message, hint, None, "rule"), message)
-
-    def add_lost(self, source: str, place: FindingPlace, message: str, hint: str, *, is_error: bool) -> None:
-        """BG704, once for each file and place: the first error stands, or the first warning, and the number of other messages."""
-        severity = Severity.ERROR if is_error else Severity.WARNING
-        self._add(Diagnostic(Code.BG704, severity, place.path, Range(place.line), message, hint, None, "rule"), source)
-
-    def _add(self, diagnostic: Diagnostic, subject: str) -> None:
-        key = (diagnostic.code, diagnostic.path, diagnostic.range.line, subject)
+        path = None if place.path is None else DisplayPath(place.path)
+        where = Range(place.line)
+        diagnostic = Diagnostic(code, severity, path, where, message, hint, None, "rule", subject=place.subject)
+        key = (code, place.path, place.line, place.subject or message)
         known = self._diagnostics.setdefault(key, diagnostic)
-        if known.severity is Severity.WARNING and diagnostic.severity is Severity.ERROR:
+        if known.severity is Severity.WARNING and severity is Severity.ERROR:
             self._diagnostics[key] = diagnostic
-        self._messages.setdefault(key, set()).add(diagnostic.message)
+        self._messages.setdefault(key, set()).add(message)
 
     def leave_open(self, place: FindingPlace, reason: str) -> None:
         """Count something that cannot be decided."""

@@ -143,7 +143,7 @@ _OTHER_TOOLS = lazy_pattern(
     r"\b(?:uv\s+(?:sync|run|tool)|poetry|pdm|pipenv|pipx|conda|mamba|micromamba|apt|apt-get|apk|easy_install)\b"
 )
 _OWN_TOOL = lazy_pattern(r"(?:poetry|pdm)(?:[=<>~!\[]\S*)? is installed beside")  # neither needs a server
-_HARMLESS = lazy_pattern(r"(?:runs|may run) python[\d.]*$")  # collectstatic and the like
+_HARMLESS = lazy_pattern(r"python[\d.]*")  # collectstatic and the like
 _REQUIREMENT = lazy_pattern(r"([A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)\s*(?P<rest>[^#]*)")
 _TOOLS = frozenset({"pip", "setuptools", "wheel", "uv"})
 
@@ -167,10 +167,10 @@ def _commands(image: ImageStart) -> str:
 
 def shows_all(image: ImageStart) -> bool:
     """Whether the Dockerfile shows everything that is installed: a known base, and no command that may install more."""
-    unfollowed = (area.reason for area in image.tree.model.unknown if area.reason.startswith("RUN "))
+    unfollowed = (area.program for area in image.tree.model.unknown if area.program)
     aliases = {stage.alias for stage in image.stages}
     bases = (stage.base for stage in image.stages if stage.base.lower() not in aliases)
-    return image.tree.model.knows_base and all(map(knows_base, bases)) and all(map(_HARMLESS.search, unfollowed))
+    return image.tree.model.knows_base and all(map(knows_base, bases)) and all(map(_HARMLESS.fullmatch, unfollowed))
 
 
 def _by_lock(image: ImageStart, distribution: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import posixpath
 
+from buildguard.codes import Code
 from buildguard.project.ignore.rules import parents
 from buildguard.project.image_model import is_below
 from buildguard.project.target import Certainty
@@ -37,7 +38,7 @@ def report_lost(
     hint = (
         f"set context in [[tool.buildguard.service]], or move {source} into it" if outside else _copy_of(image, source)
     )
-    findings.add_lost(source, FindingPlace(image.dockerfile, line), message, hint, is_error=is_error)
+    findings.add(Code.BG704, FindingPlace(image.dockerfile, line, source), message, hint, is_error=is_error)
 
 
 def _report_unsent(image: ImageStart, findings: StartupFindings, source: str, reason: str, *, is_error: bool) -> bool:
@@ -50,7 +51,7 @@ def _report_unsent(image: ImageStart, findings: StartupFindings, source: str, re
     sender = "gcloud does not send it" if image.sent.gcloud_rule(first) is not None else "docker does not send it"
     message = f"{source} is needed, and {sender} ({rule.text}): {reason}"
     hint = f"remove the rule, or add a line `!{_inside(image, source)}` after it"
-    findings.add_lost(source, FindingPlace(rule.file, rule.line), message, hint, is_error=is_error)
+    findings.add(Code.BG704, FindingPlace(rule.file, rule.line, source), message, hint, is_error=is_error)
     return True
 
 

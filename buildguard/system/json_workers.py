@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import json
-import select
 import time
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from buildguard.definitions import NamedTuple
 from buildguard.errors import UnprovenError
-from buildguard.system import process
-
-if TYPE_CHECKING:
-    import subprocess
-
+from buildguard.system.channels import LocalChannel, LocalSite
+from buildguard.system.process import describe_ending
 
 _PATIENCE = 300  # seconds for one answer; what works on a question limits its own CPU time far below
 
@@ -29,8 +25,9 @@ class JsonWorkers:
     """As many children as `jobs`, started when there are questions for them; `close` ends them."""
 
     def __init__(self, argv: Sequence[str], jobs: int) -> None:
-        self._argv = argv
-        self._children: list[subprocess.Popen[bytes] | None] = [None] * max(1, jobs)
+        self._program = argv[0]
+        self._site = LocalSite(lambda _memory: [*argv])
+        self._children: list[LocalChannel | None] = [None] * max(1, jobs)
 
     def ask(self, questions: Sequence[Any]) -> Iterator[Any | LostAnswer]:
         """The answers, in the order of the questions. Raises UnprovenError where no child can be started."""
@@ -45,47 +42,34 @@ class JsonWorkers:
         """End the children."""
         for at, child in enumerate(self._children):
             if child is not None:
-                process.stop(child)
+                child.stop()
                 self._children[at] = None
+        self._site.close()
 
     def _send(self, at: int, question: Any) -> None:
         child = self._children[at]
         if child is None:
             try:
-                child = self._children[at] = process.start(self._argv, cwd="/", env={"LC_ALL": "C"})
-            except OSError as error:
-                raise UnprovenError(f"{self._argv[0]} could not be started: {error.strerror}") from error
-        assert child.stdin is not None
-        rest = memoryview(json.dumps(question).encode("ascii") + b"\n")
-        try:
-            while rest:
-                rest = rest[child.stdin.write(rest) :]
-        except BrokenPipeError:
-            pass  # its silence tells
+                child = self._children[at] = self._site.start(0)
+            except UnprovenError as error:
+                raise UnprovenError(f"{self._program} {error.what}") from error
+        child.send(json.dumps(question).encode("ascii") + b"\n")
 
     def _receive(self, at: int) -> Any | LostAnswer:
         child = self._children[at]
         assert child is not None
-        assert child.stdout is not None
-        line = bytearray()
         end = time.monotonic() + _PATIENCE
-        in_time = True
-        while in_time and not line.endswith(b"\n"):
-            ready, _, _ = select.select([child.stdout], [], [], max(0.0, end - time.monotonic()))
-            in_time = bool(ready)
-            chunk = child.stdout.read(1 << 16) if ready else b""
-            if not chunk:
-                break
-            line += chunk
+        left: float = _PATIENCE
+        while left > 0 and not (child.closed or child.incoming.endswith(b"\n")):
+            self._site.wait(left)
+            left = end - time.monotonic()
+        line = bytes(child.incoming)
+        child.incoming.clear()
         try:
             return json.loads(line)
         except ValueError:
-            process.stop(child)
+            child.stop()
             self._children[at] = None
-            return LostAnswer(_ending(child.returncode) if in_time else f"it took more than {_PATIENCE} seconds")
-
-
-def _ending(status: int) -> str:
-    from buildguard.system.process import describe_ending
-
-    return f"the process that worked on it gave up: {describe_ending(status)}"
+            if left <= 0:
+                return LostAnswer(f"it took more than {_PATIENCE} seconds")
+            return LostAnswer(f"the process that worked on it gave up: {describe_ending(child.status or 0)}")

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
+from typing import Self
 
 from buildguard.definitions import lazy_pattern
 from buildguard.system import owner as owners
@@ -50,19 +51,48 @@ def temporary_sibling(file: bytes) -> bytes:
     return os.path.join(within, b".%b.%b" % (name[:_LONGEST_NAME], own))
 
 
+class Replacement:
+    """A new file beside another, which takes its place whole or not at all; used as a context. Methods raise OSError."""
+
+    def __init__(self, file: bytes, mode: int) -> None:
+        """Create it with `mode` less the umask; a link in the place of `file` is replaced, never followed."""
+        self._file = file
+        self._new = temporary_sibling(file)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
+        self.descriptor = os.open(self._new, flags, mode)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        os.close(self.descriptor)
+        with suppress(FileNotFoundError):
+            os.unlink(self._new)
+
+    def write(self, data: bytes) -> None:
+        """Write all of it."""
+        rest = memoryview(data)
+        while rest:
+            rest = rest[os.write(self.descriptor, rest) :]
+
+    def take_place(self) -> None:
+        """Put it, once it is on the disk, where the other file is."""
+        os.fsync(self.descriptor)
+        os.rename(self._new, self._file)
+
+
 def write_whole(file: Path, data: bytes, mode: int) -> None:
     """Write a file whole or not at all, with `mode` less the umask; a link is replaced, never followed. Raises OSError."""
-    new = temporary_sibling(os.fsencode(file))
-    try:
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
-        with open(os.open(new, flags, mode), "wb") as out:
-            out.write(data)
-            out.flush()
-            os.fsync(out.fileno())
-        os.replace(new, file)
-    finally:
-        with suppress(FileNotFoundError):
-            os.unlink(new)
+    with Replacement(os.fsencode(file), mode) as new:
+        new.write(data)
+        new.take_place()
+
+
+def link_whole(file: bytes, link: bytes) -> None:
+    """Make one name a hard link to a file, in place of what it was. Raises OSError."""
+    new = temporary_sibling(link)
+    os.link(file, new)
+    os.rename(new, link)
 
 
 def _make_folder() -> Path:

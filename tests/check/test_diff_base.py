@@ -11,7 +11,7 @@ from buildguard.check.diff_base import narrow_to_changes, remember_interpreter
 from buildguard.check.result import TargetRow
 from buildguard.check.targets import CheckState
 from buildguard.codes import Code
-from buildguard.diagnostic import Diagnostic, Range, Severity, Unproven
+from buildguard.diagnostic import Diagnostic, DisplayPath, Range, Severity, Unproven
 from buildguard.engines.engine import EngineName, ReadyEngine
 from buildguard.errors import UsageError
 from buildguard.locate import locate
@@ -33,12 +33,15 @@ def _job(project: Project, base: str = "HEAD") -> Job:
 
 
 def _diagnostics() -> list[Diagnostic]:
-    return [Diagnostic(Code.BG101, Severity.ERROR, path, Range(1), "m") for path in ("new.py", "old.py", None)]
+    return [
+        Diagnostic(Code.BG101, Severity.ERROR, path, Range(1), "m")
+        for path in (DisplayPath("new.py"), DisplayPath("old.py"), None)
+    ]
 
 
 def _state(interpreter: str = "CPython 3.11.7") -> CheckState:
     state = CheckState()
-    state.unproven = [Unproven("old.py", None, "lost"), Unproven(None, None, "lost")]
+    state.unproven = [Unproven(DisplayPath("old.py"), None, "lost"), Unproven(None, None, "lost")]
     row = TargetRow(python="3.11", found_in="Dockerfile:1", engine="interpreter", proof="compiled", interpreter=interpreter, image="", image_id=None, files=2, cached=0)  # fmt: skip
     state.rows = [row]
     return state
@@ -57,7 +60,7 @@ def test_unchanged_files_are_hidden_and_counted(repository: Callable[..., Projec
 
 
 def test_damage_on_the_way_is_never_hidden(repository: Callable[..., Project]) -> None:
-    damage = Diagnostic(Code.BG303, Severity.ERROR, "old.py", Range(), "m")
+    damage = Diagnostic(Code.BG303, Severity.ERROR, DisplayPath("old.py"), Range(), "m")
 
     assert narrow_to_changes(_job(repository(_FILES)), [damage], CheckState())[0] == [damage]
 

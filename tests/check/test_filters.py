@@ -6,13 +6,14 @@ import pytest
 
 from buildguard.check.filters import Filters, IgnoreComment, apply_ignores, filters
 from buildguard.codes import Code
-from buildguard.diagnostic import Diagnostic, Range, Severity
+from buildguard.diagnostic import Diagnostic, DisplayPath, Range, Severity
 from buildguard.errors import UsageError
 from buildguard.project.config import Config
 
 
 def _diagnostic(code: str, path: str | None = "a.py", line: int = 1, within: Range | None = None) -> Diagnostic:
-    return Diagnostic(Code(code), Severity.ERROR, path, Range(line), "message", within=within)
+    shown = DisplayPath(path) if path is not None else None
+    return Diagnostic(Code(code), Severity.ERROR, shown, Range(line), "message", within=within)
 
 
 def test_facts_about_files_cannot_be_filtered() -> None:

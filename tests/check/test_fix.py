@@ -12,6 +12,7 @@ import pytest
 
 import buildguard
 from buildguard.check.write_back import replace
+from buildguard.diagnostic import RelativePath
 from buildguard.stages.filesystem import FolderStage
 from buildguard.stages.stage import Entry, EntryKind
 from buildguard.system.pythons import candidates
@@ -141,7 +142,7 @@ def test_a_link_is_never_followed_out_or_replaced(project: Callable[..., Project
 def test_a_file_that_changed_meanwhile_is_left(tmp_path: Path) -> None:
     file = tmp_path / "a.py"
     file.write_bytes(b"new")
-    entry = Entry(b"a.py", EntryKind.FILE)
+    entry = Entry(RelativePath(b"a.py"), EntryKind.FILE)
 
     refused = replace(FolderStage(tmp_path), entry, b"old", b"fixed")
 

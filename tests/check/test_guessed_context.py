@@ -8,7 +8,7 @@ import pytest
 
 from buildguard.check import guessed_context
 from buildguard.codes import Code
-from buildguard.diagnostic import Finding, Range, Severity
+from buildguard.diagnostic import DisplayPath, Finding, Range, Severity
 from buildguard.project.target import Certainty, ContextBasis, PythonVersion, Target
 from tests.conftest import BROKEN_BEFORE_312, Project
 
@@ -55,8 +55,8 @@ def test_what_is_wrong_for_every_python_stays_a_finding() -> None:
         Finding(Code.BG105, Range(1), "invalid escape", severity=Severity.WARNING),
     ]
 
-    standing, unproven = guessed_context.split_by_context(findings, b"app/main.py", "app/main.py", target)
-    inside, none = guessed_context.split_by_context(findings, b"docker/x.py", "docker/x.py", target)
+    standing, unproven = guessed_context.split_by_context(findings, b"app/main.py", DisplayPath("app/main.py"), target)
+    inside, none = guessed_context.split_by_context(findings, b"docker/x.py", DisplayPath("docker/x.py"), target)
 
     assert [finding.code for finding in standing] == ["BG106"]
     assert "docker or the root" in unproven[0].reason

@@ -10,6 +10,7 @@ from buildguard.diagnostic import UnreadableFile
 from buildguard.docker.image_stage import ImageEntry, ImageFiles, ImageStage
 from buildguard.docker.images import Image
 from buildguard.imports.records import ModuleFacts, extract
+from buildguard.project.image_reference import ImageDigest
 from buildguard.stages.stage import EntryKind
 
 _SITE = "/usr/local/lib/python3.11/site-packages"
@@ -31,7 +32,13 @@ def test_a_built_image_gives_the_program_and_its_packages() -> None:
     texts = {"/srv/app/main.py": "import flask\n", f"{_SITE}/flask/__init__.py": "", f"{_SITE}/flask/app.py": "x = 1\n"}
     places = {b"app/main.py": b"/srv/app/main.py"} | {path.encode(): path.encode() for path in texts if "site" in path}
     image = Image(
-        "web:1", "sha256:1", "", "linux/amd64", ("PYTHONPATH=/srv/lib",), "/srv", ("gunicorn", "app.main:app")
+        "web:1",
+        "sha256:1",
+        ImageDigest(""),
+        "linux/amd64",
+        ("PYTHONPATH=/srv/lib",),
+        "/srv",
+        ("gunicorn", "app.main:app"),
     )
     stage = ImageStage("image:web:1", Path(), cast("ImageFiles", _Files(texts)), places, image)
     files = ImageImportFiles(stage, image)

@@ -15,7 +15,7 @@ from buildguard.check.import_results import KeptResult, TargetImports, _text_of
 from buildguard.check.recording_stage import RecordingStage
 from buildguard.check.result import CheckReport
 from buildguard.codes import Code
-from buildguard.diagnostic import Diagnostic, Range, Severity
+from buildguard.diagnostic import Diagnostic, DisplayPath, Range, Severity
 from buildguard.engines.engine import EngineName, Outcome, ReadyEngine, Source
 from buildguard.imports.records import UndecidedImport
 from buildguard.project.proof_grade import ProofGrade
@@ -185,7 +185,9 @@ def test_a_result_is_read_as_it_was_written(tmp_path: Path) -> None:
     (tmp_path / "source").mkdir()
     lock = tmp_path / "source" / "lock"
     lock.write_bytes(b"1")
-    diagnostic = Diagnostic(Code.BG601, Severity.ERROR, "a.py", Range(1, 2), "m", "h", "3.12", "rule", "import x")
+    diagnostic = Diagnostic(
+        Code.BG601, Severity.ERROR, DisplayPath("a.py"), Range(1, 2), "m", "h", "3.12", "rule", "import x"
+    )
     results = TargetImports((diagnostic,), (UndecidedImport("b.py", 3, "why"),))
     stage = RecordingStage(stage_on_disk(tmp_path / "source", None))
     cache = Cache(tmp_path / "cache")

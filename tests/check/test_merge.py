@@ -4,18 +4,25 @@ from __future__ import annotations
 
 from buildguard.check.merge import diagnostic_of, merge_findings, merge_targets
 from buildguard.codes import Code
-from buildguard.diagnostic import Diagnostic, Finding, Range, Severity
+from buildguard.diagnostic import Diagnostic, DisplayPath, Finding, Range, Severity
 
 _WITHIN = Range(3, 1, 3, 20)
-_RULE = Diagnostic(Code.BG201, Severity.ERROR, "a.py", Range(3, 5), "reuses its quote", target="3.11", within=_WITHIN)
+_RULE = Diagnostic(
+    Code.BG201, Severity.ERROR, DisplayPath("a.py"), Range(3, 5), "reuses its quote", target="3.11", within=_WITHIN
+)
 _COMPILER = Diagnostic(
-    Code.BG101, Severity.ERROR, "a.py", Range(3, 9), "SyntaxError: bad", target="3.11", within=_WITHIN
+    Code.BG101, Severity.ERROR, DisplayPath("a.py"), Range(3, 9), "SyntaxError: bad", target="3.11", within=_WITHIN
 )
 
 
 def test_a_finding_is_attributed_to_the_engine_only_where_that_spoke() -> None:
-    assert diagnostic_of(Finding(Code.BG101, Range(1), "m"), "a.py", "3.11", "interpreter").engine == "interpreter"
-    assert diagnostic_of(Finding(Code.BG201, Range(1), "m"), "a.py", "3.11", "interpreter").engine == "rule"
+    assert (
+        diagnostic_of(Finding(Code.BG101, Range(1), "m"), DisplayPath("a.py"), "3.11", "interpreter").engine
+        == "interpreter"
+    )
+    assert (
+        diagnostic_of(Finding(Code.BG201, Range(1), "m"), DisplayPath("a.py"), "3.11", "interpreter").engine == "rule"
+    )
 
 
 def test_a_rule_takes_over_the_words_of_the_compiler() -> None:

@@ -10,7 +10,7 @@ from buildguard.check.rehearsal import rehearse
 from buildguard.check.result import CheckReport, TargetRow
 from buildguard.cli.render.rehearsal import matrix
 from buildguard.codes import Code
-from buildguard.diagnostic import Diagnostic, Range, Severity, Unproven
+from buildguard.diagnostic import Diagnostic, DisplayPath, Range, Severity, Unproven
 from buildguard.errors import UsageError
 from tests.conftest import Project
 
@@ -71,8 +71,8 @@ def test_what_could_not_be_examined_is_no_version_that_works() -> None:
     report = CheckReport(
         ".",
         (_row("3.13"), _row("3.14")._replace(proof="predicted")),
-        (Diagnostic(Code.BG101, Severity.ERROR, "a.py", Range(1), "m", target="3.14"),),
-        (Unproven("a.py", "3.13", "why"),),
+        (Diagnostic(Code.BG101, Severity.ERROR, DisplayPath("a.py"), Range(1), "m", target="3.14"),),
+        (Unproven(DisplayPath("a.py"), "3.13", "why"),),
         (),
         3,
         0.1,

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from buildguard.diagnostic import UnreadableFile
+from buildguard.diagnostic import RelativePath, UnreadableFile
 from buildguard.project.sources import SourceSelection, choose
 from buildguard.stages.filesystem import FolderStage
 from buildguard.stages.stage import Entry, EntryKind
@@ -460,7 +460,7 @@ def test_a_closed_folder_of_a_plain_tree_is_unproven(
     stage = FolderStage(made.path)
 
     assert [entry.path for entry in choose(stage, SourceSelection()).sources] == [b"closed", b"ok.py"]
-    assert [content for _entry, content in stage.contents([Entry(b"closed", EntryKind.OTHER)])] == [
+    assert [content for _entry, content in stage.contents([Entry(RelativePath(b"closed"), EntryKind.OTHER)])] == [
         UnreadableFile("a folder, not a file", special="a folder")
     ]
 

@@ -11,7 +11,7 @@ from buildguard.check.result import CheckReport, TargetRow
 from buildguard.cli.render.formats import render
 from buildguard.cli.render.layout import TextLayout
 from buildguard.codes import Code
-from buildguard.diagnostic import Diagnostic, Range, Severity, Unproven
+from buildguard.diagnostic import Diagnostic, DisplayPath, Range, Severity, Unproven
 from tests.cli.render.schemas import sarif_schema
 from tests.conftest import BROKEN_BEFORE_312, Project
 
@@ -66,7 +66,7 @@ def _diagnostic(
     return Diagnostic(
         Code.BG101,
         Severity.ERROR,
-        path,
+        DisplayPath(path),
         where or Range(3, 5, 3, 8),
         message,
         "",
@@ -114,7 +114,7 @@ def test_foreign_text_cannot_reach_the_terminal() -> None:
     one = _diagnostic("a\x1b[2J.py", message="\x07\u202e", excerpt="\x1b]0;title\x07", where=Range(1, 1))
 
     for form in ("text", "concise", "github"):
-        text = render(_report(one, unproven=(Unproven("b\x1b.py", None, "\x1b"),)), form)
+        text = render(_report(one, unproven=(Unproven(DisplayPath("b\x1b.py"), None, "\x1b"),)), form)
         assert "\x1b" not in text
         assert "\x07" not in text
         assert "\u202e" not in text

@@ -306,7 +306,7 @@ def test_contents_that_were_lost_on_the_way_are_unproven(
     real = os.pread
     monkeypatch.setattr(os, "pread", lambda *args: real(*args).replace(b"x = 1", b"x = 2"))
 
-    found = {entry.path: content for entry, content in stage.contents(stage.entries())}
+    found: dict[bytes, object] = {entry.path: content for entry, content in stage.contents(stage.entries())}
 
     assert found[b"a.py"] == UnreadableFile("what was kept of it was lost")
     assert found[b"b.py"] == b"y = 1\n"

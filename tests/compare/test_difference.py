@@ -14,7 +14,7 @@ from buildguard.compare.causes import CauseKind
 from buildguard.compare.chain import ComparedHop, settle_chain
 from buildguard.compare.explain import explain_differences
 from buildguard.compare.hop_evidence import HopEvidence
-from buildguard.diagnostic import Unproven
+from buildguard.diagnostic import DisplayPath, Unproven
 from buildguard.stages.manifest import EXECUTABLE, FILE, LINK, SUBMODULE, Extras, Manifest, ManifestEntry, of_bytes
 from buildguard.stages.snapshot import Snapshot, StageKind
 
@@ -35,7 +35,7 @@ def _snapshot(
 ) -> Snapshot:
     pairs = {path: one if isinstance(one, tuple) else (FILE, one) for path, one in files.items()}
     entries: list[ManifestEntry] = [of_bytes(path.encode(), mode, content) for path, (mode, content) in pairs.items()]
-    lost = tuple(Unproven(path, None, "cannot be read") for path in unproven)
+    lost = tuple(Unproven(DisplayPath(path), None, "cannot be read") for path in unproven)
     return Snapshot(kind, kind, Manifest(entries, extras, contents_only=contents_only), unproven=lost, closed=closed)
 
 
@@ -274,10 +274,10 @@ def test_what_is_carried_on_and_what_is_undone() -> None:
 
     one, two = settle_chain([ComparedHop(commit, worktree, first), ComparedHop(worktree, archive, second)])
 
-    by_path = {row.path: row for row in one}
+    by_path: dict[bytes, difference.Difference] = {row.path: row for row in one}
     assert [by_path[path].finding for path in (b"a", b"b", b"c", b"d")] == [True, False, False, False]
     assert by_path[b"a"].evidence.endswith("; archive has it too")
-    later = {row.path: row for row in two}
+    later: dict[bytes, difference.Difference] = {row.path: row for row in two}
     assert (later[b"b"].finding, later[b"b"].explained) == (False, "as in commit again")
     assert later[b"b"].evidence.endswith("; as in commit again")
     assert (later[b"c"].finding, later[b"d"].finding) == (True, True)
@@ -395,6 +395,6 @@ def test_only_the_row_of_the_path_is_undone() -> None:
     }
     assert told[2] == {b"b": (True, "")}
     assert told[3] == {b"a": (False, "as in index again"), b"b": (True, ""), b"no.txt": (True, "")}
-    words = {row.path: row.evidence for row in found[1]}
+    words: dict[bytes, str] = {row.path: row.evidence for row in found[1]}
     assert words[b"b"].endswith("; archive has it too")
     assert [path for path, one in words.items() if "has it too" in one] == [b"b"]

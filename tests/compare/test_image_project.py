@@ -12,6 +12,7 @@ from buildguard.docker.image_stage import ImageEntry, ImageFiles
 from buildguard.docker.images import Image
 from buildguard.docker.sandbox import Sandbox
 from buildguard.errors import UnprovenError, UsageError
+from buildguard.project.image_reference import ImageDigest
 from buildguard.stages.stage import EntryKind
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.interpreters
 
-_IMAGE = Image("acme/web", "sha256:1", "", "linux/amd64", (), "/srv", ())
+_IMAGE = Image("acme/web", "sha256:1", ImageDigest(""), "linux/amd64", (), "/srv", ())
 _DOCKERFILE = "FROM python:3.11\nWORKDIR /app\nCOPY . .\nCOPY conf/site.py /etc/site.py\n"
 _SOURCES = {"web/a.py": "x = 1\n", "web/b.py": "x = 2\n", "web/c.py": "x = 3\n", "conf/site.py": "y = 1\n"}
 

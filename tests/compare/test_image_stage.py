@@ -14,6 +14,7 @@ from buildguard.docker import client, images, sandbox
 from buildguard.docker.image_stage import ImageEntry
 from buildguard.docker.images import Image
 from buildguard.errors import UsageError
+from buildguard.project.image_reference import ImageDigest
 from buildguard.stages.manifest import EXECUTABLE, FILE, LINK
 from buildguard.stages.snapshot import StageKind
 from buildguard.stages.stage import EntryKind
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.interpreters
 
-_IMAGE = Image("acme/web", "sha256:1", "", "linux/amd64", (), "/app", ())
+_IMAGE = Image("acme/web", "sha256:1", ImageDigest(""), "linux/amd64", (), "/app", ())
 
 
 def _held(content: bytes, kind: EntryKind = EntryKind.FILE, link: bytes = b"") -> ImageEntry:

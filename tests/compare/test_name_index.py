@@ -7,6 +7,7 @@ import unicodedata
 from buildguard.compare.causes import Cause, CauseKind
 from buildguard.compare.difference import ChangeKind, Difference
 from buildguard.compare.name_index import NameIndex
+from buildguard.diagnostic import RelativePath
 from buildguard.stages.manifest import FILE, LINK, Manifest, ManifestEntry, of_bytes
 
 _COMPOSED, _DECOMPOSED = (unicodedata.normalize(form, "ü.py").encode() for form in ("NFC", "NFD"))
@@ -27,7 +28,7 @@ def _index(before: Manifest, after: Manifest) -> tuple[NameIndex, dict[bytes, Di
     for path in before.entries | after.entries:
         was, now = before.entries.get(path), after.entries.get(path)
         if was != now:
-            rows[path] = Difference(path, _change(was, now), before=was, after=now)
+            rows[path] = Difference(RelativePath(path), _change(was, now), before=was, after=now)
     return NameIndex(list(rows.values()), before, after), rows
 
 

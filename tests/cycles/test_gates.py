@@ -112,4 +112,5 @@ def test_two_failures_do_not_explain_that_pytest_was_interrupted(output: bytes, 
     result = _judge(0.9, 2, output, report)
 
     assert (result.verdict, result.why) == (StepVerdict.FAILED, "it ended with status 2: 2 of 20 tests failed")
+    assert result.unexplained
     assert _judge(0.9, 1, output, report).verdict == StepVerdict.OK

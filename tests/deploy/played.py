@@ -21,8 +21,8 @@ import pytest
 from docker.errors import ImageNotFound
 from docker.errors import NotFound as MissingError
 
-from buildguard.deploy.image_steps import ImageSteps
-from buildguard.deploy.steps import DeployRun
+from buildguard.deploy import image_steps, service_steps
+from buildguard.deploy.context import DeployContext, StepResult
 from buildguard.docker import client
 from buildguard.docker.build_image import DockerfileBuild
 from buildguard.docker.client import EngineAddress
@@ -30,7 +30,6 @@ from buildguard.docker.client import EngineAddress
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from buildguard.deploy.outcome import StepResult
 
 PLAYED = "registry.invalid/beside"  # images below that are always there
 _ADDRESS = EngineAddress("tcp://played.invalid:1", None, "a test")
@@ -234,13 +233,13 @@ def play(patch: pytest.MonkeyPatch) -> PlayedApi:
         api.add(identity, tag)
         return identity
 
-    def fine(_self: object) -> StepResult:
-        return "played", {}
+    def fine(context: DeployContext) -> StepResult:
+        return StepResult(context, "played")
 
     patch.setattr(client, "connect", lambda *_arguments: PlayedDaemon(api))
     patch.setattr(DockerfileBuild, "build", build)
-    patch.setattr(ImageSteps, "verify_image", fine)
-    patch.setattr(DeployRun, "start", fine)
+    patch.setattr(image_steps, "verify_image", fine)
+    patch.setattr(service_steps, "start_image", fine)
     return api
 
 

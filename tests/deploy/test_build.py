@@ -11,21 +11,22 @@ from buildguard.compare.chain import Chain, Hop
 from buildguard.compare.difference import Difference, find_differences
 from buildguard.deploy import build as deploy_build
 from buildguard.deploy.build import BuildEndedError, ImageDiffersError, build_in_cloud, compare_image, image_summary
-from buildguard.diagnostic import Unproven
+from buildguard.diagnostic import DisplayPath, Unproven
 from buildguard.errors import UnprovenError
 from buildguard.gcp.cloud_build import BuildStatus, Provenance
 from buildguard.gcp.storage import ChangedError, ObjectHashes, StoredObject
 from buildguard.project.cloudbuild.build_state import BuildState
 from buildguard.project.config import CloudTable, Config
+from buildguard.project.image_reference import ImageDigest
 from buildguard.stages.manifest import FILE, Manifest, of_bytes
 from buildguard.stages.snapshot import Snapshot, StageKind
 from tests.deploy.plans import IMAGE, prepared
 
 if TYPE_CHECKING:
-    from buildguard.deploy.prepare import PreparedDeploy
+    from buildguard.deploy.prepared import PreparedDeploy
 
 _STORED = StoredObject("bucket", "source/f.tgz", 7, ObjectHashes(1, "", ""))
-_DIGEST = "sha256:" + "1" * 64
+_DIGEST = ImageDigest("sha256:" + "1" * 64)
 _DONE = BuildStatus(
     "id-1", "projects/p/locations/r/builds/id-1", BuildState.SUCCESS, "", "", "https://log", "",
     Provenance(_STORED.url, "f" * 64, ""), (), (), (), ((f"{IMAGE}:bg-1", _DIGEST),),
@@ -144,7 +145,7 @@ def _chain(files: dict[str, bytes], in_image: dict[str, bytes], *unproven: str) 
         Snapshot(kind, kind, Manifest([of_bytes(path.encode(), FILE, data) for path, data in several.items()]))
         for kind, several in ((StageKind.COMMIT, files), (StageKind.IMAGE, in_image))
     )
-    after = after._replace(unproven=tuple(Unproven(path, None, "cannot be read") for path in unproven))
+    after = after._replace(unproven=tuple(Unproven(DisplayPath(path), None, "cannot be read") for path in unproven))
     rows: tuple[Difference, ...] = tuple(find_differences(before, after))
     return Chain((Hop(before, after, rows),))
 

@@ -15,13 +15,11 @@ from buildguard.deploy import cycle as deploy_cycle
 from buildguard.deploy.cycle import CycleEnd, CycleKeeper
 from buildguard.deploy.outcome import StepOutcome
 from buildguard.deploy.plan import DeployStep
-from buildguard.deploy.steps import DeployRun
 from buildguard.deploy.verify_step import VerifyReport
 from buildguard.errors import UnprovenError
 from buildguard.project.ledger import Ledger, StepVerdict
 from tests.cycles.cycles import SERVICE, cases, cycle, result
-from tests.deploy.conftest import Watcher
-from tests.deploy.plans import prepared
+from tests.deploy.plans import StepByStep, prepared
 
 if TYPE_CHECKING:
     from buildguard.gcp.storage import StorageClient
@@ -50,11 +48,12 @@ def _no_google(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_record_of_a_run(tmp_path: Path) -> None:
     ready = prepared(tmp_path)
-    run = DeployRun(ready, Ledger(tmp_path / "ledger", "abc", ready.service_id, "c" * 40), [], Watcher())
-    run.outcomes.append(StepOutcome(DeployStep.CHECK, StepVerdict.OK, 1.234, "1 file", {}))
-    run.tested = VerifyReport((result(a="p", b="f"),), CycleVerdict((), ("n",), ("t::z",), cases(a="p", b="f")))
+    run = StepByStep(ready, Ledger(tmp_path / "ledger", "abc", ready.service_id, "c" * 40))
+    outcomes = (StepOutcome(DeployStep.CHECK, StepVerdict.OK, 1.234, "1 file", {}),)
+    tested = VerifyReport((result(a="p", b="f"),), CycleVerdict((), ("n",), ("t::z",), cases(a="p", b="f")))
 
-    record = deploy_cycle.make_record(run, CycleHistory((cycle(4, a="p"),)), CycleEnd(1, ("m",)))
+    context = run.context._replace(outcomes=outcomes, tested=tested)
+    record = deploy_cycle.make_record(context, CycleHistory((cycle(4, a="p"),)), CycleEnd(1, ("m",)))
 
     assert (record.id, record.number, record.exit_code, record.missing) == ("abc", 5, 1, ("t::z",))
     assert record.steps[0]._asdict() == {"id": "check", "verdict": "ok", "seconds": 1.23, "words": "1 file"}

@@ -13,12 +13,13 @@ from buildguard.check.result import CheckReport, Dependencies, ImageReport
 from buildguard.codes import Code
 from buildguard.deploy import image_start, start
 from buildguard.deploy.image_start import prove_start
-from buildguard.diagnostic import Diagnostic, Range, Severity
+from buildguard.diagnostic import Diagnostic, DisplayPath, Range, Severity
 from buildguard.docker.images import Image
 from buildguard.docker.offline_start import AccessResult, EntrypointError, OfflineResult
 from buildguard.docker.serve import StartOptions
 from buildguard.errors import UnprovenError
 from buildguard.load import Project as LoadedProject
+from buildguard.project.image_reference import ImageDigest
 from buildguard.remote import access_probe
 from tests import images
 from tests.conftest import Project
@@ -46,7 +47,7 @@ def _prove(
 
     monkeypatch.setattr("buildguard.system.git.repository_of", lambda _folder: None)
     monkeypatch.setattr(start, "start_here", lambda *_arguments: run)
-    image = Image("web", "sha256:1", "", "linux/amd64", (), "/srv", ("python", "main.py"))
+    image = Image("web", "sha256:1", ImageDigest(""), "linux/amd64", (), "/srv", ("python", "main.py"))
     monkeypatch.setattr("buildguard.docker.client.connect", io.BytesIO)
     monkeypatch.setattr("buildguard.docker.images.find", lambda *_arguments: image)
     (tmp_path / "Dockerfile").write_text(_DOCKERFILE)
@@ -104,7 +105,7 @@ def test_an_image_that_does_not_start(
 
 def test_an_image_with_errors_is_not_started(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(image_start, "images", None)
-    error = Diagnostic(Code.BG101, Severity.ERROR, "a.py", Range(1), "x", "")
+    error = Diagnostic(Code.BG101, Severity.ERROR, DisplayPath("a.py"), Range(1), "x", "")
 
     assert prove_start(_report(diagnostics=(error,)), empty_project(), "image:web", print).notes == (
         "not started: 1 error first",

@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING, Any, Self
 
 import pytest
 
-from buildguard.deploy import job_steps
+from buildguard.deploy import job_steps, steps
 from buildguard.deploy.build import BuiltImage
-from buildguard.deploy.job_steps import JobRun
 from buildguard.deploy.outcome import DeployStoppedError
 from buildguard.deploy.plan import CurrentService, DeployStep
 from buildguard.errors import UnprovenError
@@ -19,9 +18,9 @@ from buildguard.gcp.emulator.faults import Faults
 from buildguard.gcp.service_containers import Container
 from buildguard.project import ledger as ledgers
 from buildguard.project.deploy_table import DeployKind
+from buildguard.project.image_reference import ImageDigest
 from buildguard.project.ledger import Ledger, ServiceId, StepVerdict
-from tests.deploy.conftest import Watcher
-from tests.deploy.plans import COMMIT, IMAGE, prepared
+from tests.deploy.plans import COMMIT, IMAGE, StepByStep, prepared
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -74,29 +73,28 @@ def _ended(image: str = _NEW, **changes: Any) -> ExecutionState:
     return good._replace(**changes)
 
 
-def _run(folder: Path, jobs: FakeJobs, monkeypatch: pytest.MonkeyPatch) -> JobRun:
+def _run(folder: Path, jobs: FakeJobs, monkeypatch: pytest.MonkeyPatch) -> StepByStep:
     monkeypatch.setattr(job_steps, "CloudRunJobsClient", jobs)
-    monkeypatch.setattr(JobRun, "_log", lambda _self: ["the last line"])
+    monkeypatch.setattr(job_steps, "_read_log", lambda _context: (["the last line"], ""))
     serving = CurrentService(known=True, exists=True, rollback_to=_OLD, etag=_OLD)
     ledger = Ledger(folder / "ledger.jsonl", "run", ServiceId("p", "r", "web", "job"), COMMIT)
-    run = JobRun(prepared(folder, serving=serving, kind=DeployKind.JOB), ledger, [], Watcher())
-    run.built = BuiltImage(_NEW, f"{IMAGE}:1", _DIGEST, {})
-    return run
+    built = BuiltImage(_NEW, f"{IMAGE}:1", ImageDigest(_DIGEST), {})
+    return StepByStep(prepared(folder, serving=serving, kind=DeployKind.JOB), ledger, built=built)
 
 
 def test_an_execution_whose_tasks_succeed_is_the_proof(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     jobs = FakeJobs(_ended(), [_GOOD])
     run = _run(tmp_path, jobs, monkeypatch)
 
-    run.step(DeployStep.VALIDATE, run.validate)
+    run.step(DeployStep.VALIDATE, job_steps.validate)
     assert jobs.image == _OLD, "validating changes nothing"
-    run.step(DeployStep.EXECUTE, run.execute)
-    run.step(DeployStep.PROVE, run.prove)
-    run.restore()
+    run.step(DeployStep.EXECUTE, job_steps.execute)
+    run.step(DeployStep.PROVE, job_steps.prove)
+    steps.restore(run.context)
 
-    assert [outcome.verdict for outcome in run.outcomes] == [StepVerdict.OK] * 3
-    assert run.outcomes[1].words == "job-1: 1 of 1 task succeeded; its last line: the last line"
-    assert run.outcomes[2].evidence["instead_of"] == _OLD
+    assert [outcome.verdict for outcome in run.context.outcomes] == [StepVerdict.OK] * 3
+    assert run.context.outcomes[1].words == "job-1: 1 of 1 task succeeded; its last line: the last line"
+    assert run.context.outcomes[2].evidence["instead_of"] == _OLD
     lines, _broken = ledgers.read(tmp_path / "ledger.jsonl")
     assert {line.kind for line in lines} == {"job"}
 
@@ -119,33 +117,33 @@ def test_anything_less_brings_the_former_image_back(
     run = _run(tmp_path, jobs, monkeypatch)
 
     with pytest.raises(DeployStoppedError) as raised:
-        run.step(DeployStep.EXECUTE, run.execute)
-    run.restore()
+        run.step(DeployStep.EXECUTE, job_steps.execute)
+    steps.restore(run.context)
 
     assert words in raised.value.what
     assert (jobs.image, jobs.executed) == (_OLD, 1)
-    assert run.notes == [f"the image of the job web is {_OLD} again"]
+    assert run.context.notes == (f"the image of the job web is {_OLD} again",)
 
 
 def test_another_image_was_executed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run = _run(tmp_path, FakeJobs(_ended(_OLD), [_GOOD]), monkeypatch)
-    run.step(DeployStep.EXECUTE, run.execute)
+    run.step(DeployStep.EXECUTE, job_steps.execute)
 
     with pytest.raises(DeployStoppedError, match=f"job-1 executed sha256:{'0' * 64}, and not sha256:{'1' * 64}"):
-        run.step(DeployStep.PROVE, run.prove)
+        run.step(DeployStep.PROVE, job_steps.prove)
 
 
 def test_somebody_elses_image_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     jobs = FakeJobs(_ended(succeeded=False, good=0), [_BAD])
     run = _run(tmp_path, jobs, monkeypatch)
     with pytest.raises(DeployStoppedError):
-        run.step(DeployStep.EXECUTE, run.execute)
+        run.step(DeployStep.EXECUTE, job_steps.execute)
     jobs.image = f"{IMAGE}@sha256:{'2' * 64}"
 
-    run.restore()
+    steps.restore(run.context)
 
     assert jobs.image.endswith("2" * 64)
-    assert run.notes == []
+    assert run.context.notes == ()
 
 
 def test_a_job_that_cannot_be_asked_is_unproven(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -157,8 +155,8 @@ def test_a_job_that_cannot_be_asked_is_unproven(tmp_path: Path, monkeypatch: pyt
 
     monkeypatch.setattr(jobs, "execute", lost)
     with pytest.raises(DeployStoppedError) as raised:
-        run.step(DeployStep.EXECUTE, run.execute)
-    run.restore()
+        run.step(DeployStep.EXECUTE, job_steps.execute)
+    steps.restore(run.context)
 
     assert raised.value.exit_code == 3
     assert jobs.image == _OLD

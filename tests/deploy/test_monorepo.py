@@ -117,6 +117,17 @@ def test_regions_have_one_image_and_each_its_own_proof(played_shop: Project, goo
     assert "1 of 2 deploys succeeded" in unstyle(as_text(report))
 
 
+def test_who_fell_back_and_failed_stops_those_after_it(played_shop: Project, google: Callable[..., Emulator]) -> None:
+    """The fallback makes another plan of the deploy, which stays the one that others are after."""
+    google("internal-error", "revision-not-ready=1")
+
+    report = _deployed(played_shop, fallback="auto")
+
+    api, web = report.reports
+    assert (api.plan.wishes.builder, api.exit_code) == ("local", 1), as_text(report)
+    assert web.blocked == "not begun: api was not deployed"
+
+
 def _job_image(name: str = "migrate") -> str:
     with CloudRunJobsClient() as run:
         job = run.get(name)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 
 from buildguard.deploy import plan as plans
+from buildguard.deploy.planning import make_plan
+from buildguard.stages.manifest import Sha256
 
 
 @pytest.mark.parametrize(
@@ -20,9 +22,9 @@ from buildguard.deploy import plan as plans
     ],
 )
 def test_an_image_in_another_project_than_the_service(image: str, project: str, is_noted: bool) -> None:
-    plan = plans.make_plan(
+    plan = make_plan(
         plans.DeploySource("c" * 40, (), True, (("3.11", "Dockerfile:1"),)),
-        plans.ArchiveSummary("d" * 64, 2, ()),
+        plans.ArchiveSummary(Sha256("d" * 64), 2, ()),
         plans.ImageBuild({"steps": []}, "", image),
         plans.CurrentService(known=True, project=project),
         plans.DeployOptions(plans.Builder.CLOUD, "web", (), (), "/healthz"),

@@ -36,7 +36,8 @@ def shop(repository: Callable[..., Project], monkeypatch: pytest.MonkeyPatch) ->
 
 def _end_by(monkeypatch: pytest.MonkeyPatch, error: BaseException, moving: int) -> None:
     def end(runner: DeployRunner) -> None:
-        runner.deploy.at, runner.deploy.revision, runner.deploy.moving = DeployStep.TRAFFIC, "web-new", moving
+        progress = runner.context._replace(revision="web-new").publish().progress
+        progress.at, progress.moving = DeployStep.TRAFFIC, moving
         raise error
 
     monkeypatch.setattr(DeployRunner, "run", end)

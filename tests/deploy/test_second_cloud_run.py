@@ -7,14 +7,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from google.cloud import run_v2
 
-from buildguard.deploy import canary, current_service, health
+from buildguard.deploy import canary, current_service, health, service_steps
 from buildguard.deploy.build import BuiltImage
 from buildguard.deploy.canary import CanaryResult, RequestCount
 from buildguard.deploy.environment import RequiredVariables
 from buildguard.deploy.health import Result
-from buildguard.deploy.image_steps import ImageSteps
 from buildguard.deploy.outcome import DeployStoppedError
-from buildguard.deploy.steps import DeployRun
 from buildguard.deploy.traffic import NewTraffic
 from buildguard.errors import GuardError
 from buildguard.gcp import auth, cloud_run, connection
@@ -23,9 +21,9 @@ from buildguard.gcp.service_state import ServiceState
 from buildguard.project import ledger as ledgers
 from buildguard.project.config import Config
 from buildguard.project.deploy_table import TrafficStage
+from buildguard.project.image_reference import ImageDigest
 from buildguard.project.ledger import Ledger, ServiceId, StepVerdict
-from tests.deploy.conftest import Watcher
-from tests.deploy.plans import COMMIT, IMAGE, prepared
+from tests.deploy.plans import COMMIT, IMAGE, StepByStep, prepared
 from tests.deploy.second_cloud_run import BY_NAME, LATEST, SecondCloudRun, add_unknown, has_unknown
 from tests.project.memory import MemoryStage
 
@@ -66,7 +64,7 @@ def _serve(
     return second.services[f"{parent}/services/web"]
 
 
-def _deploy(folder: Path, project: str = "p", **wishes: Any) -> DeployRun:
+def _deploy(folder: Path, project: str = "p", **wishes: Any) -> StepByStep:
     """A deploy over the service as it is now, whose image is built."""
     identity = ServiceId(project, "r", "web")
     serving = current_service.read_current(
@@ -75,18 +73,15 @@ def _deploy(folder: Path, project: str = "p", **wishes: Any) -> DeployRun:
     ready = prepared(folder, serving=serving, **wishes)._replace(project=project)
     ledger = Ledger(folder / "ledger.jsonl", "run", identity, COMMIT)
     earlier = [line for line in ledgers.read(folder / "ledger.jsonl")[0] if line.service_id == identity]
-    run = DeployRun(ready, ledger, earlier, Watcher())
-    assert isinstance(run, ImageSteps)
-    run.built = BuiltImage(_NEW, f"{IMAGE}:bg-1", _DIGEST, {})
-    return run
+    return StepByStep(ready, ledger, earlier, BuiltImage(_NEW, f"{IMAGE}:bg-1", ImageDigest(_DIGEST), {}))
 
 
-def _to_the_end(run: DeployRun) -> str:
-    run.validate()
-    run.make_revision()
-    run.health()
-    run.traffic()
-    return run.prove()[0]
+def _to_the_end(run: StepByStep) -> str:
+    run.do(service_steps.validate)
+    run.do(service_steps.make_revision)
+    run.do(service_steps.check_health)
+    run.do(service_steps.move_traffic)
+    return run.do(service_steps.prove).words
 
 
 def _images(service: run_v2.Service) -> list[str]:
@@ -97,8 +92,8 @@ def _requested(service: run_v2.Service) -> list[tuple[str, int, str]]:
     return [("LATEST" if one.type_ == LATEST else one.revision, one.percent, one.tag) for one in service.traffic]
 
 
-def _state(run: DeployRun) -> ServiceState:
-    with run._run() as client:
+def _state(run: StepByStep) -> ServiceState:
+    with service_steps._connect(run.context) as client:
         state = client.get("web")
     assert state is not None
     return state
@@ -131,13 +126,13 @@ def test_a_proof_is_of_the_apps_container(second: SecondCloudRun, tmp_path: Path
     app = run_v2.Container(name="app", image=_OLD, ports=[run_v2.ContainerPort(container_port=8080)])
     _serve(second, run_v2.Container(name="collector", image=_COLLECTOR), app)
     run = _deploy(tmp_path)
-    run.make_revision()
-    run.traffic()
-    revision = second.revisions[f"{_WEB}/revisions/{run.revision}"]
+    run.do(service_steps.make_revision)
+    run.do(service_steps.move_traffic)
+    revision = second.revisions[f"{_WEB}/revisions/{run.context.revision}"]
     revision.containers[1].image, revision.containers[0].image = _OLD, _NEW
 
     with pytest.raises(GuardError):
-        run.prove()
+        run.do(service_steps.prove)
 
 
 # ------------------------------------------------------------------------------------------ LATEST
@@ -156,16 +151,21 @@ def test_traffic_that_followed_latest_follows_it_again(second: SecondCloudRun, t
 
     assert words.endswith("; the traffic follows the latest revision again")
     assert sorted(_requested(second.services[service.name])) == sorted(
-        [("LATEST", 100, ""), (run.revision, 0, run._tag), ("LATEST", 0, "preview"), ("web-old", 0, "stable")]
+        [
+            ("LATEST", 100, ""),
+            (run.context.revision, 0, run.context.tag),
+            ("LATEST", 0, "preview"),
+            ("web-old", 0, "stable"),
+        ]
     )
-    assert _state(run).only_revision == run.revision
+    assert _state(run).only_revision == run.context.revision
 
 
 def test_meanwhile_latest_serves_what_it_served(second: SecondCloudRun, tmp_path: Path) -> None:
     service = _serve(second, traffic=[run_v2.TrafficTarget(type_=LATEST, percent=100)])
     run = _deploy(tmp_path)
 
-    run.make_revision()
+    run.do(service_steps.make_revision)
 
     assert _state(run).only_revision == "web-old"
     assert ("web-old", 100, "") in _requested(second.services[service.name])
@@ -187,8 +187,8 @@ def test_pinned_traffic_stays_pinned(
 
     words = _to_the_end(run)
 
-    assert words.endswith(f"{says}{run.revision}")
-    assert (run.revision, 100, run._tag) in _requested(second.services[service.name])
+    assert words.endswith(f"{says}{run.context.revision}")
+    assert (run.context.revision, 100, run.context.tag) in _requested(second.services[service.name])
 
 
 def test_tags_follow_latest_also_where_the_traffic_is_pinned(second: SecondCloudRun, tmp_path: Path) -> None:
@@ -198,31 +198,31 @@ def test_tags_follow_latest_also_where_the_traffic_is_pinned(second: SecondCloud
 
     words = _to_the_end(run)
 
-    assert words.endswith(f"pinned to {run.revision}, and the tags preview follow the latest revision again")
+    assert words.endswith(f"pinned to {run.context.revision}, and the tags preview follow the latest revision again")
     assert sorted(_requested(second.services[service.name])) == sorted(
-        [(run.revision, 100, ""), (run.revision, 0, run._tag), ("LATEST", 0, "preview")]
+        [(run.context.revision, 100, ""), (run.context.revision, 0, run.context.tag), ("LATEST", 0, "preview")]
     )
 
 
 def test_a_newer_revision_of_somebody_elses_is_not_sent_the_traffic(second: SecondCloudRun, tmp_path: Path) -> None:
     service = _serve(second)
     run = _deploy(tmp_path)
-    run.make_revision()
-    run.traffic()
+    run.do(service_steps.make_revision)
+    run.do(service_steps.move_traffic)
     theirs = second.get_service(name=service.name)
     theirs.template.revision = "web-theirs"
     theirs.template.containers[0].image = f"{IMAGE}:theirs"
     second.update_service(service=theirs, timeout=1)
 
-    words = run.prove()[0]
+    words = run.do(service_steps.prove).words
 
-    assert words.endswith(f"; the traffic stays pinned to {run.revision}: the latest revision is web-theirs")
-    assert _state(run).only_revision == run.revision
+    assert words.endswith(f"; the traffic stays pinned to {run.context.revision}: the latest revision is web-theirs")
+    assert _state(run).only_revision == run.context.revision
 
 
 def test_a_killed_run_leaves_latest_to_the_next(second: SecondCloudRun, tmp_path: Path) -> None:
     service = _serve(second)
-    _deploy(tmp_path).make_revision()  # and there it is killed: the traffic is by name now
+    _deploy(tmp_path).do(service_steps.make_revision)  # and there it is killed: the traffic is by name now
 
     words = _to_the_end(_deploy(tmp_path))
 
@@ -255,9 +255,9 @@ def test_a_failed_deploy_restores_the_template(second: SecondCloudRun, tmp_path:
     second.refuses_reuse = refuses
     run = _deploy(tmp_path)
     with pytest.raises(DeployStoppedError, match="BG503"):
-        run.make_revision()
+        run.do(service_steps.make_revision)
 
-    run.restore()
+    service_steps.restore(run.context)
 
     now = second.services[service.name]
     assert _images(now) == [_OLD]
@@ -266,24 +266,24 @@ def test_a_failed_deploy_restores_the_template(second: SecondCloudRun, tmp_path:
     assert _state(run).only_revision == "web-old"
     if not refuses:
         assert now.template.revision == "web-old"
-        assert (run.revision, 0, run._tag) in _requested(now), "for whoever looks into it"
+        assert (run.context.revision, 0, run.context.tag) in _requested(now), "for whoever looks into it"
         assert ("LATEST", 100, "") in _requested(now)
-    assert run.notes[0].startswith("the template of web is that of web-old again")
+    assert run.context.notes[0].startswith("the template of web is that of web-old again")
 
 
 def test_the_template_of_somebody_elses_change_is_left_alone(second: SecondCloudRun, tmp_path: Path) -> None:
     service = _serve(second)
     run = _deploy(tmp_path)
-    run.make_revision()
+    run.do(service_steps.make_revision)
     theirs = second.get_service(name=service.name)
     theirs.template.revision = "web-theirs"
     theirs.template.containers[0].image = f"{IMAGE}:theirs"
     second.update_service(service=theirs, timeout=1)
 
-    run.restore()
+    service_steps.restore(run.context)
 
     assert _images(second.services[service.name]) == [f"{IMAGE}:theirs"]
-    assert run.notes == []
+    assert run.context.notes == ()
 
 
 # ------------------------------------------------------------------------------------------ the wire
@@ -316,11 +316,11 @@ def test_fields_that_are_unknown_stay(second: SecondCloudRun, tmp_path: Path) ->
 def test_a_change_of_somebody_elses_is_a_conflict(second: SecondCloudRun, tmp_path: Path) -> None:
     service = _serve(second)
     run = _deploy(tmp_path)
-    run.make_revision()
+    run.do(service_steps.make_revision)
     second.touch(service.name)
 
     with pytest.raises(DeployStoppedError, match="the traffic was left as it is") as raised:
-        run.traffic()
+        run.do(service_steps.move_traffic)
 
     assert raised.value.exit_code == 3
     assert _state(run).only_revision == "web-old"
@@ -348,10 +348,10 @@ def test_a_private_service_is_asked_under_its_own_address(
     monkeypatch.setattr(health, "check", check)
     _serve(second)
     run = _deploy(tmp_path)
-    run.make_revision()
-    run.health()
+    run.do(service_steps.make_revision)
+    run.do(service_steps.check_health)
 
-    assert asked == [(f"https://{run._tag}---web.example", "https://web.example")]
+    assert asked == [(f"https://{run.context.tag}---web.example", "https://web.example")]
 
 
 def test_a_canary_gives_the_old_revision_an_address_for_a_while(second: SecondCloudRun, tmp_path: Path) -> None:
@@ -377,19 +377,26 @@ def test_a_canary_decides_who_serves(
     service = _serve(second)
     run = _deploy(tmp_path)
     stages = (TrafficStage(10, 300), TrafficStage(100))
-    run.plan = run.plan._replace(wishes=run.plan.wishes._replace(traffic=stages))
-    run.make_revision()
+    plan = run.context.plan
+    plan = plan._replace(wishes=plan.wishes._replace(traffic=stages))
+    run.context._replace(prepared=run.context.prepared._replace(plan=plan)).publish()
+    run.do(service_steps.make_revision)
 
     if fails:
         with pytest.raises(
             DeployStoppedError, match=r"did worse: in 300 s 3 of 30 requests .* web-old has all traffic"
         ):
-            run.traffic()
+            run.do(service_steps.move_traffic)
     else:
-        words, evidence = run.traffic()
-        assert words.startswith(f"10 % (in 300 s 30 of 30 requests to {run.revision}")
+        _context, words, evidence = run.do(service_steps.move_traffic)
+        assert words.startswith(f"10 % (in 300 s 30 of 30 requests to {run.context.revision}")
         assert evidence["canaries"][0]["percent"] == 10
 
-    assert asked == [f"https://{run._tag}---web.example", "https://bg-old---web.example", "https://web.example", "300"]
-    assert _state(run).only_revision == (run.revision if serves == "the new one" else serves)
+    assert asked == [
+        f"https://{run.context.tag}---web.example",
+        "https://bg-old---web.example",
+        "https://web.example",
+        "300",
+    ]
+    assert _state(run).only_revision == (run.context.revision if serves == "the new one" else serves)
     assert not [tag for _revision, _percent, tag in _requested(second.services[service.name]) if tag == "bg-old"]

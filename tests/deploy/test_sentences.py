@@ -16,17 +16,16 @@ from google.api_core import exceptions as api
 from google.cloud import run_v2
 
 from buildguard.cli.render.deploy import as_text
-from buildguard.deploy import health
+from buildguard.deploy import health, image_steps, service_steps
 from buildguard.deploy.build import BuiltImage
+from buildguard.deploy.context import DeployContext, StepResult
 from buildguard.deploy.health import Result
-from buildguard.deploy.image_steps import ImageSteps
 from buildguard.deploy.outcome import DeployStoppedError
 from buildguard.deploy.plan import DeployStep
 from buildguard.deploy.run import DeployReport
-from buildguard.deploy.runner import DeployRunner
-from buildguard.deploy.steps import DeployRun
+from buildguard.project.image_reference import ImageDigest
 from buildguard.project.ledger import StepVerdict
-from tests.deploy.plans import IMAGE
+from tests.deploy.plans import IMAGE, StepByStep
 from tests.deploy.second_cloud_run import LATEST, SecondCloudRun
 from tests.deploy.test_second_cloud_run import _DIGEST, _NEW, _WEB, _deploy, _serve, second
 
@@ -96,33 +95,35 @@ def _same(words: str, shares: dict[str, int]) -> bool:
 
 def _play(
     fake: SecondCloudRun, folder: Path, monkeypatch: pytest.MonkeyPatch, **wishes: Any
-) -> tuple[DeployRun, Callable[[], DeployReport]]:
+) -> tuple[StepByStep, Callable[[], DeployReport]]:
     """A deploy over the fake whose image is built and proven; and what runs it to its end."""
     for name in ("check", "archive", "upload", "verify_image"):
-        monkeypatch.setattr(ImageSteps, name, lambda _self: ("", {}))
+        monkeypatch.setattr(image_steps, name, StepResult)
 
-    def build(self: ImageSteps) -> tuple[str, dict[str, Any]]:
-        self.built = BuiltImage(_NEW, f"{IMAGE}:bg-1", _DIGEST, {})
-        return _NEW, {}
+    def build(context: DeployContext) -> StepResult:
+        return StepResult(context._replace(built=BuiltImage(_NEW, f"{IMAGE}:bg-1", ImageDigest(_DIGEST), {})), _NEW)
 
-    monkeypatch.setattr(ImageSteps, "build_in_cloud", build)
-    monkeypatch.setattr(DeployRun, "start", lambda _self: ("responds with 200 after 0.1 s", {"status": 200}))
+    def start(context: DeployContext) -> StepResult:
+        return StepResult(context, "responds with 200 after 0.1 s", {"status": 200})
+
+    monkeypatch.setattr(image_steps, "build_in_cloud", build)
+    monkeypatch.setattr(service_steps, "start_image", start)
     monkeypatch.setattr(
         health, "check", lambda *_rest: Result(StepVerdict.OK, "https://tag responds with 200", "", {"status": 200})
     )
     run = _deploy(folder, **wishes)
-    runner = DeployRunner(run, lambda _question: None)
 
     def end() -> DeployReport:
-        runner.run()
+        run.runner.run()
+        context = run.context
         return DeployReport(
-            run.plan,
-            tuple(run.outcomes),
-            tuple(runner.decisions),
-            tuple(run.notes),
-            run.revision,
-            run.url,
-            runner.observed,
+            context.plan,
+            context.outcomes,
+            tuple(run.runner.decisions),
+            context.notes,
+            context.revision,
+            context.url,
+            run.runner.observed,
         )
 
     return run, end
@@ -185,8 +186,8 @@ def test_a_green_run(second: SecondCloudRun, tmp_path: Path, monkeypatch: pytest
 
     assert report.exit_code == 0
     assert _unproven_sentences(report, second) == []
-    way = "the traffic follows the latest revision" if follows else f"the traffic is pinned to {run.revision}"
-    assert _said(report)[-1] == f"deployed: https://web.example serves {run.revision}; {way}"
+    way = "the traffic follows the latest revision" if follows else f"the traffic is pinned to {run.context.revision}"
+    assert _said(report)[-1] == f"deployed: https://web.example serves {run.context.revision}; {way}"
 
 
 @pytest.mark.parametrize("after", [0, 1, 2])
@@ -228,9 +229,9 @@ def test_a_network_that_is_cut(
     """Cloud Run could not be asked who serves, so nothing is said of it."""
     _serve(second)
     run, end = _play(second, tmp_path, monkeypatch)
-    tell = run._watcher.tell
+    tell = run.watcher.tell
     monkeypatch.setattr(
-        run._watcher, "tell", lambda text: _cut(second, monkeypatch) if text.startswith(f"{step}:") else tell(text)
+        run.watcher, "tell", lambda text: _cut(second, monkeypatch) if text.startswith(f"{step}:") else tell(text)
     )
 
     report = end()
@@ -252,17 +253,18 @@ def test_traffic_that_another_tool_moved(
             service = second.get_service(name=_WEB)
             by_name = run_v2.TrafficTargetAllocationType.TRAFFIC_TARGET_ALLOCATION_TYPE_REVISION
             service.traffic = [
-                run_v2.TrafficTarget(type_=by_name, revision=name, percent=50) for name in ("web-old", run.revision)
+                run_v2.TrafficTarget(type_=by_name, revision=name, percent=50)
+                for name in ("web-old", run.context.revision)
             ]
             second.update_service(service=service, timeout=1)
 
-    monkeypatch.setattr(run._watcher, "tell", move)
+    monkeypatch.setattr(run.watcher, "tell", move)
 
     report = end()
 
     assert report.exit_code == 1
     assert _unproven_sentences(report, second) == []
-    assert f"; the traffic now: 50 % web-old, 50 % {run.revision}; to go back: " in _said(report)[-1]
+    assert f"; the traffic now: 50 % web-old, 50 % {run.context.revision}; to go back: " in _said(report)[-1]
 
 
 @pytest.mark.parametrize(
@@ -298,7 +300,7 @@ def test_a_skipped_start_is_in_the_report_with_its_reason(
     assert "  skipped  start           0.0 s  no engine in this CI" in unstyle(as_text(report)).splitlines()
     assert "not reached" not in as_text(report)
     assert (tmp_path / "ledger.jsonl").read_text().count("no engine in this CI") == 2
-    assert run.outcomes[-1].verdict is StepVerdict.OK
+    assert run.context.outcomes[-1].verdict is StepVerdict.OK
 
 
 def test_a_rollback_that_does_not_get_through_is_no_rollback(
@@ -306,8 +308,8 @@ def test_a_rollback_that_does_not_get_through_is_no_rollback(
 ) -> None:
     _serve(second)
     run, _end = _play(second, tmp_path, monkeypatch)
-    run.make_revision()
+    run.do(service_steps.make_revision)
     _cut(second, monkeypatch)
 
     with pytest.raises(DeployStoppedError, match=r"at 50 %: no; the traffic could not be sent back to web-old"):
-        run.roll_back("at 50 %: no")
+        service_steps.roll_back(run.context, "at 50 %: no")

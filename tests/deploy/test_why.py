@@ -11,10 +11,10 @@ import pytest
 from buildguard.cycles.expectations import CycleVerdict
 from buildguard.cycles.record import CycleHistory
 from buildguard.deploy import blocked, why
+from buildguard.deploy.context import DeployContext
 from buildguard.deploy.explanation import BlockedStack
 from buildguard.deploy.outcome import StepOutcome
 from buildguard.deploy.plan import DeployStep
-from buildguard.deploy.steps import DeployRun
 from buildguard.deploy.verify_step import VerifyReport
 from buildguard.deploy.why import SourceLocator
 from buildguard.diagnose.hypotheses import Diagnosis
@@ -22,8 +22,7 @@ from buildguard.docker import client
 from buildguard.errors import UnprovenError
 from buildguard.project.ledger import Ledger, StepVerdict
 from tests.cycles.cycles import cases
-from tests.deploy.conftest import Watcher
-from tests.deploy.plans import prepared
+from tests.deploy.plans import StepByStep, prepared
 
 _BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -67,25 +66,24 @@ class _Logs:
 
 
 @pytest.fixture
-def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> DeployRun:
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> DeployContext:
     ready = prepared(tmp_path)
-    going = DeployRun(ready, Ledger(tmp_path / "ledger", "abc", ready.service_id, "c" * 40), [], Watcher())
-    going.revision, going.is_made = "web-1", True
-    going.tested = VerifyReport((), CycleVerdict((), (), (), cases(a="f", b="p")))
+    tested = VerifyReport((), CycleVerdict((), (), (), cases(a="f", b="p")))
     monkeypatch.setattr(why, "diagnose", lambda *_a, **_k: Diagnosis("unknown", "", (), (), (), ()))
     monkeypatch.setattr(why, "_sources", lambda _prepared: {"app.py": b"print('start agent')\nwait()\n"})
-    return going
+    run = StepByStep(ready, Ledger(tmp_path / "ledger", "abc", ready.service_id, "c" * 40))
+    return run.context._replace(revision="web-1", is_made=True, tested=tested)
 
 
 def _outcome(step: DeployStep, **evidence: Any) -> StepOutcome:
     return StepOutcome(step, StepVerdict.FAILED, 1.0, "bad", evidence)
 
 
-def test_the_log_of_the_revision_is_read(run: DeployRun, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_log_of_the_revision_is_read(run: DeployContext, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(why, "CloudLoggingClient", _Logs(b'start agent\n10.0.0.1 "GET /healthz HTTP/1.1" 200 -\n'))
-    run.outcomes.append(_outcome(DeployStep.VERIFY))
+    failed = run._replace(outcomes=(_outcome(DeployStep.VERIFY),))
 
-    found = why.explain_end(run, CycleHistory(), _BEGAN)
+    found = why.explain_end(failed, CycleHistory(), _BEGAN)
 
     assert found is not None
     assert [link.words for link in found.chain] == [
@@ -96,17 +94,17 @@ def test_the_log_of_the_revision_is_read(run: DeployRun, monkeypatch: pytest.Mon
     ]
 
 
-def test_a_log_that_cannot_be_read_is_named(run: DeployRun, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_log_that_cannot_be_read_is_named(run: DeployContext, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(why, "CloudLoggingClient", _Logs(None))
-    run.outcomes.append(_outcome(DeployStep.HEALTH))
+    failed = run._replace(outcomes=(_outcome(DeployStep.HEALTH),))
 
-    found = why.explain_end(run, CycleHistory(), _BEGAN)
+    found = why.explain_end(failed, CycleHistory(), _BEGAN)
 
     assert found is not None
     assert found.more == ("the log of web-1, which could not be read: no right to read it",)
 
 
-def test_steps_before_the_revision_bring_their_own_log(run: DeployRun) -> None:
+def test_steps_before_the_revision_bring_their_own_log(run: DeployContext) -> None:
     findings = ["a.py:1: BG201 x", "b.py:2: BG201 y", "token=abcdef123456"]
 
     found = why.explain_failure(run, _outcome(DeployStep.CHECK, findings=findings), CycleHistory(), _BEGAN)
@@ -116,7 +114,7 @@ def test_steps_before_the_revision_bring_their_own_log(run: DeployRun) -> None:
     assert why.explain_end(run, CycleHistory(), _BEGAN) is None
 
 
-def test_without_an_engine_there_is_no_stack(run: DeployRun, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_an_engine_there_is_no_stack(run: DeployContext, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse() -> None:
         raise UnprovenError("no engine")
 

@@ -87,9 +87,9 @@ class Walk:
         found = self._run()
         if found.exit_code != 0:
             return f"it should go well: {as_text(found)}"
-        there = self._service()
-        if there is None or there.only_revision != found.revision:
-            return f"it says that {found.revision} serves: {there and there.describe_traffic}"
+        serving = self._service()
+        if serving is None or serving.only_revision != found.revision:
+            return f"it says that {found.revision} serves: {serving and serving.describe_traffic}"
         told = requests.get(found.url, timeout=60).text
         return "" if told == found.revision else f"{told} answers, and not {found.revision}"
 
@@ -200,10 +200,10 @@ class Walk:
             return run.get(_SERVICE)
 
     def _seen(self) -> Seen:
-        there = self._service()
-        if there is None:
+        serving = self._service()
+        if serving is None:
             return Seen(())
-        shares = ((one.revision or there.latest_ready, one.percent) for one in there.observed if one.percent)
+        shares = ((one.revision or serving.latest_ready, one.percent) for one in serving.observed if one.percent)
         return Seen(tuple(sorted(shares)))
 
     def _unmoved(self, before: Seen) -> str:

@@ -10,7 +10,7 @@ from buildguard.codes import Code
 from buildguard.diagnose.import_findings import import_findings
 from buildguard.diagnose.incident import LocatedFailure, SourceLocation
 from buildguard.diagnose.log_parser import read
-from buildguard.diagnostic import Diagnostic, Range, Severity
+from buildguard.diagnostic import Diagnostic, DisplayPath, Range, Severity
 from tests.conftest import Project
 
 _LOG = """Traceback (most recent call last):
@@ -32,7 +32,7 @@ def _found(error: str, *findings: Diagnostic, line: int = 3, path: str = "app/db
 
 
 def _finding(code: str, message: str, line: int = 3, path: str = "app/db.py") -> Diagnostic:
-    return Diagnostic(Code(code), Severity.ERROR, path, Range(line, 1), message, "", "3.12")
+    return Diagnostic(Code(code), Severity.ERROR, DisplayPath(path), Range(line, 1), message, "", "3.12")
 
 
 _SELF = _finding("BG602", "cannot import name Self from typing on Python 3.10 (main.py → app.db → typing)")

@@ -12,7 +12,7 @@ from buildguard.check.result import CheckReport, TargetRow
 from buildguard.cli.render.html_matrix import matrix
 from buildguard.cli.render.html_page import mark_ranges
 from buildguard.codes import Code
-from buildguard.diagnostic import Diagnostic, Range, Severity, Unproven
+from buildguard.diagnostic import Diagnostic, DisplayPath, Range, Severity, Unproven
 from tests import images
 from tests.conftest import REPOSITORY, Project, sample
 from tests.pages import HOSTILE, PageReader, pixels_of, read_page, screenshot
@@ -115,12 +115,12 @@ def test_every_engine_has_its_column(outage: Project) -> None:
         ("none", 3, (), "not judged"),
         ("image", 2, (), "not refused"),
         ("predicted", 3, (), "not refused"),
-        ("image", 3, (Unproven("b.py", None, "no"),), "not judged"),
+        ("image", 3, (Unproven(DisplayPath("b.py"), None, "no"),), "not judged"),
         ("image", 3, (Unproven(None, "3.12", "no"),), "not judged"),
     ],
 )
 def test_silence_is_no_acceptance(proof: str, files: int, unproven: tuple[Unproven, ...], words: str) -> None:
-    refused = Diagnostic(Code.BG101, Severity.ERROR, "b.py", Range(1, 1, 1, 2), "no", target="3.11")
+    refused = Diagnostic(Code.BG101, Severity.ERROR, DisplayPath("b.py"), Range(1, 1, 1, 2), "no", target="3.11")
     old = TargetRow("3.11", "", "interpreter", "compiled", "CPython 3.11.7", None, None, 3, 0)
     new = TargetRow("3.12", "", "interpreter", proof, "CPython 3.12.1", None, None, files, 0)
     report = CheckReport(".", (old, new), (refused,), unproven, (), 3, 0.0)

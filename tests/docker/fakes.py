@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 from buildguard.docker.client import EngineAddress
 from buildguard.docker.images import Image
 from buildguard.docker.sandbox import ImagePath
+from buildguard.project.image_reference import ImageDigest
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
@@ -26,7 +27,7 @@ def daemon_of(**methods: Any) -> Daemon:
 
 def image_of(*command: str, env: tuple[str, ...] = (), folder: str = "/app") -> Image:
     """An image with a command, an environment and a working directory."""
-    return Image("app:1", "sha256:1", "", "linux/amd64", env, folder, command)
+    return Image("app:1", "sha256:1", ImageDigest(""), "linux/amd64", env, folder, command)
 
 
 def tar_of(members: Mapping[str, bytes | tarfile.TarInfo]) -> bytes:

@@ -117,7 +117,7 @@ def test_the_stage_lists_the_project_and_names_links_that_leave_it(files: ImageF
     listed = {entry.path for entry in stage.entries()}
     assert b"main.py" in listed
     assert b"node_modules/n.py" not in listed
-    contents = {entry.path: content for entry, content in stage.contents(stage.entries())}
+    contents: dict[bytes, object] = {entry.path: content for entry, content in stage.contents(stage.entries())}
     assert contents[b"main.py"] == b"x = 1\n"
     assert contents[b"data.bin"] == b""  # no script begins like that: nothing of it was kept
 

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from buildguard.engines.pool import Pool, source_of
-from buildguard.engines.transport import LocalSite
 from buildguard.engines.verify_interpreter import probe_text
 from buildguard.engines.worker import ProbeLimits
 from buildguard.errors import UnprovenError
+from buildguard.system.channels import LocalSite
 from tests.conftest import VERSIONS, answers, interpreter
 
 if TYPE_CHECKING:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import pytest
 
+from buildguard.diagnostic import RelativePath
 from buildguard.imports.image_program import ProjectSources, read_programs
 from buildguard.imports.package_roots import package_roots
 from buildguard.imports.program import StartedProgram, home_of, is_test
@@ -15,7 +16,7 @@ from buildguard.stages.stage import Entry, EntryKind
 
 
 def _program(files: Mapping[str, str], entry: tuple[str, ...] = ()) -> StartedProgram:
-    entries = [Entry(name.encode(), EntryKind.FILE) for name in files]
+    entries = [Entry(RelativePath(name.encode()), EntryKind.FILE) for name in files]
     sources = ProjectSources(entries, lambda path: files[path].encode() if path in files else None)
     recipes = []
     if "Dockerfile" in files:

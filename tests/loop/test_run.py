@@ -58,9 +58,9 @@ class _Deploys:
         self.report: Path | None = None
 
     def __call__(
-        self, request: DeployRequest, _watcher: Any, ask: Callable[[str], bool | None], _render: Any
+        self, request: DeployRequest, _watcher: Any, _ask: Any, _render: Any, confirm: Callable[[str], bool | None]
     ) -> FleetReport:
-        if not ask("deploy commit abc to web?"):
+        if not confirm("shall it begin?"):
             raise UsageError("aborted")
         self.requests.append(request)
         record = self._records.pop(0)
@@ -161,7 +161,7 @@ def test_a_changed_set_of_tests_stops_it(
 
 def test_a_run_that_broke_off_freezes_nothing(project: Project, loop: Callable[..., LoopReport]) -> None:
     broken = cycle(1, 1, collect="e")
-    broken = changed(broken, commands=(broken.commands[0]._replace(why="it ended with status 2", verdict="failed"),))
+    broken = changed(broken, commands=(broken.commands[0]._replace(unexplained=True, verdict="failed"),))
 
     assert frozen.tests_of(broken) is None
     assert loop(broken, cycle(2, a="p"), between=_commit(project, {"a.py": "x = 1\n"})).exit_code == 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from buildguard.diagnostic import UnreadableFile
+from buildguard.diagnostic import RelativePath, UnreadableFile
 from buildguard.load import Project
 from buildguard.locate import WorkScope
 from buildguard.stages.stage import Entry, EntryKind
@@ -24,7 +24,7 @@ class MemoryStage:
         self._files = {path.encode(): text for path, text in files.items()}
 
     def entries(self) -> list[Entry]:
-        return [Entry(path, EntryKind.FILE) for path in sorted(self._files)]
+        return [Entry(RelativePath(path), EntryKind.FILE) for path in sorted(self._files)]
 
     def contents(self, entries: Iterable[Entry]) -> Iterator[tuple[Entry, bytes | UnreadableFile]]:
         for entry in entries:

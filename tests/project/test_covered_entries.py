@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 
+from buildguard.diagnostic import RelativePath
 from buildguard.project import discovery
 from buildguard.project.target import PythonVersion, Target
 from buildguard.stages.stage import Entry, EntryKind
@@ -13,7 +14,7 @@ def test_the_entries_of_a_target_are_those_that_it_covers() -> None:
     rng = random.Random(7)
     folders = ("", "a", "a/b", "ab", "c", "c/d")
     paths = [f"{folder}/{name}".lstrip("/") for folder in (*folders, "e") for name in ("x.py", "b.py")]
-    entries = [Entry(path.encode(), EntryKind.FILE) for path in paths]
+    entries = [Entry(RelativePath(path.encode()), EntryKind.FILE) for path in paths]
     for _ in range(300):
         targets = [
             Target(

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
+from buildguard.diagnostic import RelativePath
 from buildguard.errors import UsageError
 from buildguard.project.config import Config, read_stage
 from buildguard.project.discovery import discover_targets
@@ -26,7 +27,7 @@ _API = {
 def _targets(files: dict[str, str], *flags: str) -> tuple[dict[str | None, str], tuple[str, ...]]:
     stage = MemoryStage(files)
     config = add_folders(stage, read_stage(stage))
-    sources = [Entry(name.encode(), EntryKind.FILE) for name in files if name.endswith(".py")]
+    sources = [Entry(RelativePath(name.encode()), EntryKind.FILE) for name in files if name.endswith(".py")]
     discovered = discover_targets(stage, config, sources, flags)
     return {_name(target): f"{target.python} {target.found_in}" for target in discovered.targets}, (
         *config.notes,

@@ -16,7 +16,6 @@ import pytest
 from buildguard.engines import cloud_driver_script, cloud_request, cloud_results
 from buildguard.engines.engine import Source
 from buildguard.engines.pool import Pool, source_of
-from buildguard.engines.transport import LocalSite
 from buildguard.engines.verify_interpreter import probe_text, verification_sources
 from buildguard.engines.worker import ProbeLimits
 from buildguard.errors import UnprovenError
@@ -26,6 +25,7 @@ from buildguard.remote.manifest_rows import QUESTIONS
 from buildguard.remote.wire import read_list
 from buildguard.remote.workspace import Workspace, scan_workspace
 from buildguard.stages.manifest import parse
+from buildguard.system.channels import LocalSite
 from tests.conftest import CASES, SOME_VERSIONS, interpreter
 from tests.conftest import answers as answered
 from tests.traced import interpreting

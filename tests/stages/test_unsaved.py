@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from buildguard.diagnostic import RelativePath
 from buildguard.stages.filesystem import FolderStage
 from buildguard.stages.stage import Entry, EntryKind
 from buildguard.stages.unsaved import UnsavedStage
@@ -28,5 +29,5 @@ def test_a_link_does_not_lead_to_another_content(tmp_path: Path) -> None:
     (tmp_path / "link.py").symlink_to("/etc/passwd")
     stage = UnsavedStage(FolderStage(tmp_path), b"link.py", b"typed")
 
-    assert stage.entries() == [Entry(b"link.py", EntryKind.FILE)]
+    assert stage.entries() == [Entry(RelativePath(b"link.py"), EntryKind.FILE)]
     assert [content for _entry, content in stage.contents(stage.entries())] == [b"typed"]

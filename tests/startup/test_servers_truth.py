@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from buildguard.codes import Code
-from buildguard.diagnostic import Severity
+from buildguard.diagnostic import RelativePath, Severity
 from buildguard.imports.distributions import ModuleIndex
 from buildguard.imports.doubts import ProjectTexts
 from buildguard.imports.faults import ImportContext
@@ -54,7 +54,7 @@ def _reported(files: dict[str, str]) -> list[str]:
     started = [
         item for item in reports if item.code != Code.BG705
     ]  # most of these servers listen on a loopback address
-    entries = [Entry(name.encode(), EntryKind.FILE) for name in files]
+    entries = [Entry(RelativePath(name.encode()), EntryKind.FILE) for name in files]
     sources = ProjectSources(entries, lambda path: files[path].encode() if path in files else None)
     service = ImageService("root", "Dockerfile", "", ContextBasis(Certainty.DECLARED, "Dockerfile"))
     (program,) = read_programs(sources, [ImageRecipe(service, files["Dockerfile"].encode())], ())

@@ -23,8 +23,20 @@ for line in sys.stdin:
         os._exit(0)
     if asked == "hang":
         time.sleep(600)
+    if asked == "complain":
+        sys.stderr.write("x" * (1 << 20))
     print(json.dumps(asked), flush=True)
 """
+
+
+def test_a_child_that_complains_at_length_answers_still() -> None:
+    """Its stderr is read: a full pipe would hold it up for ever."""
+    one = JsonWorkers([sys.executable, "-c", _CHILD], 1)
+
+    try:
+        assert list(one.ask(["complain", "a"])) == ["complain", "a"]
+    finally:
+        one.close()
 
 
 def test_a_death_a_cut_answer_and_silence_are_lost(monkeypatch: pytest.MonkeyPatch) -> None:

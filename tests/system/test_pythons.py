@@ -224,10 +224,10 @@ def test_the_running_one_counts(only: Callable[[str, str], Path]) -> None:
 def test_verdicts_come_from_those_very_bytes(project: Callable[..., Project]) -> None:
     """A probe that answers for other bytes than it was sent is no witness."""
     from buildguard.engines.pool import Pool
-    from buildguard.engines.transport import LocalSite
     from buildguard.engines.verify_interpreter import probe_text
     from buildguard.engines.worker import ProbeLimits
     from buildguard.errors import UnprovenError
+    from buildguard.system.channels import LocalSite
 
     text = probe_text()
     lying = text.replace("(data).hexdigest()", "(data + b'x').hexdigest()")

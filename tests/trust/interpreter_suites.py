@@ -13,7 +13,7 @@ from typing import NamedTuple
 from buildguard.check.compile_files import UNREAD, Judge
 from buildguard.check.snippets import SnippetStage
 from buildguard.codes import RULE_ERRORS
-from buildguard.diagnostic import Severity, UnreadableFile
+from buildguard.diagnostic import RelativePath, Severity, UnreadableFile
 from buildguard.engines.engine import EngineName, ReadyEngine
 from buildguard.engines.select import EngineSettings, create_engine
 from buildguard.project.target import PythonVersion
@@ -114,7 +114,7 @@ def verdicts(version: str, engine: EngineName, sources: Sequence[bytes]) -> list
         ready = made.prepare()
         assert isinstance(ready, ReadyEngine)
         stage = _BytesStage(sources)
-        entries = [Entry(path, EntryKind.FILE) for path in stage.sources]
+        entries = [Entry(RelativePath(path), EntryKind.FILE) for path in stage.sources]
         judged = Judge(stage, made, ready, python.minor, cache).run(
             entries, [UNREAD] * len(entries), lambda _number: None
         )

@@ -29,9 +29,9 @@ _INDENT = " " * 6
 class _Block(NamedTuple):
     """The findings of one file: its heading (none for the whole project), a line for the overview, and the details."""
 
-    heading: list[str]
+    heading: tuple[str, ...]
     overview: str
-    details: list[list[str]]
+    details: tuple[tuple[str, ...], ...]
 
 
 def render(report: CheckReport, layout: TextLayout) -> str:
@@ -77,7 +77,7 @@ def _fit_details(blocks: list[_Block], room: int) -> tuple[int, list[str]]:
             if shown and len(lines) + len(heading) + len(detail) > room:
                 return shown, lines
             lines += [*heading, *detail]
-            heading = []
+            heading = ()
             shown += 1
         lines.append("")
     return shown, lines
@@ -198,8 +198,8 @@ def _blocks(report: CheckReport, layout: TextLayout) -> Iterator[_Block]:
         groups, key=lambda diagnostics: all(diagnostic.severity is Severity.WARNING for diagnostic in diagnostics)
     ):
         path = None if group[0].path is None else shown_path(layout, group[0].path)
-        heading = [] if path is None else [style(path, bold=True)]
-        details = [list(_finding(diagnostic, hinted, layout)) for diagnostic in group]
+        heading = () if path is None else (style(path, bold=True),)
+        details = tuple(tuple(_finding(diagnostic, hinted, layout)) for diagnostic in group)
         yield _Block(heading, _overview(path, group), details)
 
 
@@ -243,26 +243,23 @@ def evidence(diagnostic: Diagnostic) -> str:
 def _unproven(report: CheckReport, layout: TextLayout) -> Iterator[str]:
     most = layout.lines
     groups: dict[tuple[object, ...], list[Unproven]] = {}
-    for item in (_as_shown(layout, item) for item in report.counted_unproven):
+    for item in report.counted_unproven:
         # a lost engine gives every file that it had not compiled the same reason
         groups.setdefault((item.reason, item.target) if most is not None else (item,), []).append(item)
-    lines = [line for group in groups.values() for line in _group_lines(group)]
+    lines = [line for group in groups.values() for line in _group_lines(group, layout)]
     shown_ones = lines if most is None else lines[: max(1, most // 2)]
     yield from (f"{style('unproven', fg='yellow')}: {line}" for line in shown_ones)
     if len(shown_ones) < len(lines):
         yield f"… and {len(lines) - len(shown_ones)} more unproven; --all shows them"
 
 
-def _as_shown(layout: TextLayout, item: Unproven) -> Unproven:
-    return item if item.path is None else item._replace(path=shown_path(layout, item.path))
-
-
-def _group_lines(group: list[Unproven]) -> list[str]:
+def _group_lines(group: list[Unproven], layout: TextLayout) -> list[str]:
     """What is unproven for one reason: a line for each file, or one for many."""
+    places = ["" if item.path is None else shown_path(layout, item.path) for item in group]
     if len(group) <= _FEW:
-        return [unproven_line(item) for item in group]
-    names = ", ".join(escape_text(item.path or "") for item in group[:_FEW])
-    return [f"{unproven_line(group[0]._replace(path=count(len(group), 'file')))}: {names} …; --all shows them"]
+        return [unproven_line(item, place) for item, place in zip(group, places, strict=True)]
+    names = ", ".join(places[:_FEW])
+    return [f"{unproven_line(group[0], count(len(group), 'file'))}: {names} …; --all shows them"]
 
 
 def target_line(row: TargetRow) -> str:

@@ -16,7 +16,8 @@ from buildguard.cycles.record import CycleRecord
 from buildguard.definitions import NamedTuple
 from buildguard.deploy.fleet_status import ServiceStatus
 from buildguard.deploy.outcome import StepOutcome
-from buildguard.deploy.plan import WARNING, DeployPlan
+from buildguard.deploy.plan import Builder, DeployPlan
+from buildguard.deploy.planning import WARNING
 from buildguard.deploy.rollback import RollbackResult
 from buildguard.deploy.run import DeployReport
 from buildguard.diagnostic import count, escape_text, shorten_digests
@@ -89,7 +90,7 @@ def _target(target: tuple[str, str]) -> dict[str, str]:
 
 def _steps(plan: DeployPlan, outcomes: Sequence[StepOutcome] | None) -> list[dict[str, Any]]:
     if not outcomes:
-        return [step._asdict() for step in plan.steps]
+        return [{"id": step.id, "will": step.will} for step in plan.steps]
     wills = {step.id: step.will for step in plan.steps}
     return [
         {
@@ -114,12 +115,7 @@ def as_text(result: DeployReport) -> str:
         f"  rollback target: {_rollback_target(plan)}",
         *(f"{click.style('refused', fg='red')}: {escape_text(refusal)}" for refusal in plan.refusals),
     ]
-    if result.outcomes:
-        lines += [_outcome(outcome) for outcome in result.outcomes if outcome.is_reached]
-        left = [outcome.step for outcome in result.outcomes if not outcome.is_reached]
-        lines += [f"  not reached: {', '.join(left)}"] * bool(left)
-    else:
-        lines += [f"  {number}. {step.id}: {escape_text(step.will)}" for number, step in enumerate(plan.steps, 1)]
+    lines += _step_lines(plan, result.outcomes)
     lines += cycle_lines(result.finished.record, result.finished.changes) if result.finished is not None else []
     lines += [f"{click.style('decision', fg='yellow')}: {escape_text(decision)}" for decision in result.decisions]
     notes = (escape_text(shorten_digests(note)) for note in (*plan.notes, *result.notes))
@@ -129,10 +125,21 @@ def as_text(result: DeployReport) -> str:
     return "\n".join(lines) + "\n"
 
 
+def _step_lines(plan: DeployPlan, outcomes: Sequence[StepOutcome] | None) -> Iterator[str]:
+    """What became of each step; of a plan that was not run, what each will do."""
+    if not outcomes:
+        yield from (f"  {number}. {step.id}: {escape_text(step.will)}" for number, step in enumerate(plan.steps, 1))
+        return
+    yield from (_outcome(outcome) for outcome in outcomes if outcome.is_reached)
+    left = [outcome.step for outcome in outcomes if not outcome.is_reached]
+    if left:
+        yield f"  not reached: {', '.join(left)}"
+
+
 def _builder(plan: DeployPlan) -> str:
     if plan.wishes.promoted_from:
         return f"proven in {plan.wishes.promoted_from}"
-    return "built on this machine" if plan.wishes.builder == "local" else "built by Cloud Build"
+    return "built on this machine" if plan.wishes.builder == Builder.LOCAL else "built by Cloud Build"
 
 
 def _rollback_target(plan: DeployPlan) -> str:

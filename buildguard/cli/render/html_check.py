@@ -20,6 +20,7 @@ from buildguard.cli.render.html_page import MOODS, Drawing, PageLine, chain_rows
 from buildguard.cli.render.source_line import window
 from buildguard.definitions import NamedTuple
 from buildguard.diagnostic import Diagnostic, count, unproven_line
+from buildguard.project.proof_grade import ProofGrade
 
 
 class PageFinding(NamedTuple):
@@ -77,7 +78,7 @@ def _compiler_arrow(report: CheckReport, row: TargetRow) -> tuple[str, str]:
     rejected, unproven = len(refused_files(report, row)), len(unproven_paths(report, row))
     if rejected:
         return f"{rejected} rejected", "first"
-    if row.proof in {"none", "predicted"}:
+    if row.proof in {ProofGrade.NONE, ProofGrade.PREDICTED}:
         return {"none": "not seen", "predicted": "predicted"}[row.proof], "unseen"
     return (f"{unproven} unproven", "unseen") if unproven else ("all compile", "same")
 

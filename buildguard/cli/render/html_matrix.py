@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from buildguard.check.result import CheckReport, TargetRow
@@ -10,6 +10,7 @@ from buildguard.compare.chain import Chain
 from buildguard.compare.difference import ChangeKind
 from buildguard.definitions import NamedTuple
 from buildguard.diagnostic import Severity, display_path
+from buildguard.project.proof_grade import ProofGrade
 
 _OF_SOURCES = ("BG1", "BG2")  # the codes that say something of a source
 _MOST_FILES = 200
@@ -68,26 +69,28 @@ def unproven_paths(report: CheckReport, row: TargetRow) -> set[str | None]:
     return {item.path for item in report.unproven if item.target in {None, row.python}}
 
 
-def _cell(path: str, report: CheckReport, row: TargetRow, refused: dict[str, str], lost: set[str]) -> MatrixCell:
+def _cell(
+    path: str, report: CheckReport, row: TargetRow, refused: Mapping[str, str], lost: Collection[str]
+) -> MatrixCell:
     """What a column says of a file that one of them refuses; a silence is no acceptance."""
     if path in refused:
         return MatrixCell("no", refused[path])
     if row.image_id and path in lost:
         return MatrixCell("quiet", "not there")
     unproven = unproven_paths(report, row)
-    if row.proof == "none" or unproven & {path, None}:
+    if row.proof == ProofGrade.NONE or unproven & {path, None}:
         return MatrixCell("quiet", "not judged")
     # a target that covers some of the files only may not cover this one, and a prediction is no acceptance
-    is_accepted = row.files == report.files and row.proof != "predicted"
+    is_accepted = row.files == report.files and row.proof != ProofGrade.PREDICTED
     return MatrixCell("yes", "✓ accepted") if is_accepted else MatrixCell("quiet", "not refused")
 
 
 def _sum(report: CheckReport, row: TargetRow, refused: int) -> MatrixCell:
     unproven = unproven_paths(report, row)
-    if row.proof == "none" or None in unproven:
+    if row.proof == ProofGrade.NONE or None in unproven:
         return MatrixCell("quiet", "not judged")
     count = max(0, row.files - refused - len(unproven))
-    if row.proof == "predicted":
+    if row.proof == ProofGrade.PREDICTED:
         return MatrixCell("quiet", f"{count} of {row.files} not refused")
     if refused:
         return MatrixCell("no", f"✗ {refused} of {row.files} refused, {count} accepted")

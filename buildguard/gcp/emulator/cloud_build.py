@@ -24,6 +24,8 @@ import google.protobuf.json_format as protobuf_json
 from google.api_core import exceptions as api
 from google.cloud.devtools import cloudbuild_v1 as cb
 
+from buildguard.codes import Code
+from buildguard.diagnostic import Severity
 from buildguard.docker import client as daemons
 from buildguard.docker import images, run_steps
 from buildguard.docker.client import Daemon
@@ -37,6 +39,7 @@ from buildguard.project.cloudbuild import schema
 from buildguard.project.cloudbuild.build_state import BuildState
 from buildguard.project.cloudbuild.lint import problems
 from buildguard.project.cloudbuild.steps import BuildPlan, plan_build_steps
+from buildguard.stages.archives.writer import pack_files
 
 PROJECT, NUMBER, REGION = "emulated", "123456789012", "europe-west1"
 LOGS = f"{NUMBER}.cloudbuild-logs.googleusercontent.com"
@@ -152,7 +155,9 @@ class CloudBuildEmulator:
         }
         findings = problems(protobuf_json.json.dumps(fields).encode(), "cloudbuild.json", {})
         sure = [
-            finding for finding in findings if finding.severity == "error" and finding.code not in {"BG411", "BG412"}
+            finding
+            for finding in findings
+            if finding.severity == Severity.ERROR and finding.code not in {Code.BG411, Code.BG412}
         ]
         return sure[0].message if sure else ""
 
@@ -233,7 +238,7 @@ class CloudBuildEmulator:
         """The source of a build, with what Cloud Build tells of it: which generation it was, and its hashes."""
         source = build.source.storage_source
         if not source.bucket:
-            return _EMPTY
+            return pack_files([])
         archive = self._buckets.get(source.bucket, source.object_, source.generation)
         if self._faults.takes(FaultName.SWAP_GENERATION):
             archive = self._buckets.another(source.bucket, source.object_, archive.number)
@@ -345,7 +350,7 @@ def _kind(result: BuildResult) -> str:
     """The type of failure that Cloud Build would tell."""
     if result.status is not BuildState.FAILURE:
         return ""
-    return "PUSH_FAILED" if result.detail.startswith("push ") else "USER_BUILD_STEP"
+    return "PUSH_FAILED" if result.push_failed else "USER_BUILD_STEP"
 
 
 def as_json(build: cb.Build) -> dict[str, Any]:
@@ -373,12 +378,3 @@ def wait(cloud: CloudBuildEmulator, identity: str, seconds: float) -> cb.Build:
             break
         time.sleep(0.1)
     return cloud.get(identity)
-
-
-def _empty() -> bytes:
-    buffer = io.BytesIO()
-    tarfile.open(fileobj=buffer, mode="w").close()
-    return buffer.getvalue()
-
-
-_EMPTY = _empty()

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import io
+import os
 import tarfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from buildguard.errors import UsageError
 from buildguard.gcp.emulator.faults import FaultName, Faults
-from buildguard.system import git
+from buildguard.stages.archives.writer import END, MemberHeader, pack_member
+from buildguard.system import git, git_wait
 
 
 def older_source(folder: Path) -> bytes:
@@ -17,10 +19,8 @@ def older_source(folder: Path) -> bytes:
     repository = git.repository_of(folder)
     if repository is None:
         raise UsageError("stale-source needs a git repository in the current folder")
-    commit = repository.resolve("HEAD~1")
-    child = repository.exported(commit)
-    data, _errors = child.communicate()
-    return data
+    child = repository.exported(repository.resolve("HEAD~1"))
+    return git_wait.finish(child, repository.top)[0]
 
 
 def tamper(data: bytes, faults: Faults, stale: bytes | None) -> bytes:
@@ -44,13 +44,13 @@ def _rewrite_tar(data: bytes, change: Callable[[list[tarfile.TarInfo], dict[str,
         members = tar.getmembers()
         contents = {member.name: tar.extractfile(member).read() for member in members if member.isfile()}  # type: ignore[union-attr]
     change(members, contents)
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w") as tar:
-        for member in members:
-            content = contents.get(member.name, b"")
-            member.size = len(content)
-            tar.addfile(member, io.BytesIO(content))
-    return buffer.getvalue()
+    return b"".join(piece for member in members for piece in _packed(member, contents.get(member.name, b""))) + END
+
+
+def _packed(member: tarfile.TarInfo, content: bytes) -> Iterator[bytes]:
+    path = os.fsencode(f"{member.name}/" if member.isdir() else member.name)
+    link = os.fsencode(member.linkname)
+    return pack_member(MemberHeader(path, member.type, member.mode, len(content), link, int(member.mtime)), content)
 
 
 def _first(members: list[tarfile.TarInfo], contents: dict[str, bytes]) -> tarfile.TarInfo:

@@ -51,7 +51,7 @@ def with_steps(data: bytes, file: str, steps: Sequence[NewStep], mark: str) -> E
     """
     root = yaml.read(data, file)
     listed = root.get("steps")
-    if listed is None or not isinstance(listed.value, list) or not listed.value or listed.alias:
+    if listed is None or not isinstance(listed.value, tuple) or not listed.value or listed.alias:
         raise UsageError(f"{file}: there is no list of steps to put one into")
     text = data.decode("utf-8")
     ours = [number for number, step in enumerate(listed.value) if _is_ours(step, mark)]
@@ -83,7 +83,7 @@ def _place(data: bytes, file: str) -> int:
 
 
 def _insert_steps(text: str, listed: Node, number: int, steps: Sequence[NewStep], file: str) -> str:
-    assert isinstance(listed.value, list)
+    assert isinstance(listed.value, tuple)
     if number == len(listed.value):
         raise UsageError(f"{file}: no step follows those that fetch the sources, so there is nothing to guard")
     before = listed.value[number]
@@ -223,7 +223,7 @@ def _without(root: Node, mark: str) -> object:
 def _plain(node: Node) -> Any:
     if isinstance(node.value, str):
         return (node.kind, node.value) if node.kind != "str" else node.value
-    if isinstance(node.value, list):
+    if isinstance(node.value, tuple):
         return [_plain(item) for item in node.value]
     return {key: _plain(value) for key, value in node.pairs()}
 

@@ -77,7 +77,7 @@ def check_type(node: Node, kind: str, where: str) -> Iterator[FieldProblem]:
 
 
 def _check_list(node: Node, kind: str, where: str) -> Iterator[FieldProblem]:
-    if not isinstance(node.value, list):
+    if not isinstance(node.value, tuple):
         if kind.startswith("enum"):
             yield FieldProblem(Code.BG412, node.place, f"{where}: expected a list")
             return
@@ -97,7 +97,7 @@ def _not_a_list(node: Node, where: str) -> FieldProblem:
 
 
 def _check_mapping(node: Node, kind: str, where: str) -> Iterator[FieldProblem]:
-    if not isinstance(node.value, dict):
+    if not isinstance(node.value, Mapping):
         message = f"{where}: expected a mapping, found {_describe_value(node)}"
         yield FieldProblem(Code.BG412, node.place, message, "NAME: value, each on its own line")
         return
@@ -107,7 +107,7 @@ def _check_mapping(node: Node, kind: str, where: str) -> Iterator[FieldProblem]:
 
 
 def _check_message(node: Node, name: str, where: str) -> Iterator[FieldProblem]:
-    if not isinstance(node.value, dict):
+    if not isinstance(node.value, Mapping):
         message = f"{where}: expected a mapping, found {_describe_value(node)}"
         yield FieldProblem(Code.BG412, node.place, message)
         return
@@ -217,4 +217,4 @@ def _describe_kind(kind: str) -> str:
 def _describe_value(node: Node) -> str:
     if isinstance(node.value, str):
         return _READ_AS.get(node.kind, "a string" if node.kind == "str" else f"another type ({node.kind})")
-    return "a list" if isinstance(node.value, list) else "a mapping"
+    return "a list" if isinstance(node.value, tuple) else "a mapping"

@@ -67,7 +67,7 @@ def _is_something_else(root: Node, file: str) -> bool:
 
 
 def _check_form(root: Node, text: str) -> Iterator[FieldProblem]:
-    if not isinstance(root.value, dict):
+    if not isinstance(root.value, Mapping):
         yield FieldProblem(Code.BG410, root.place, "not a build file: expected a mapping with steps")
     if root.flow and (tab := _TAB.search(text)) is not None:
         line = text.count("\n", 0, tab.start()) + 1
@@ -78,7 +78,7 @@ def _check_form(root: Node, text: str) -> Iterator[FieldProblem]:
 def _check_build(root: Node, text: str, given: Mapping[str, str]) -> Iterator[FieldProblem]:
     """Rules that concern more than one field."""
     build = flat(root)
-    steps = [flat(step) for step in value_of(build, "steps").items() if isinstance(step.value, dict)]
+    steps = [flat(step) for step in value_of(build, "steps").items() if isinstance(step.value, Mapping)]
     if source := build.get("source"):
         yield FieldProblem(Code.BG411, source.place, "a build file cannot set its source", "remove it")
     if not value_of(build, "steps").items():

@@ -202,9 +202,8 @@ def _shell(text: str, line: int) -> Iterator[BuildCommand]:
         words = _shell_words(command)
         if words[:1] == ["cd"] and len(words) > 1:
             folder = posixpath.join(folder, words[1])
-        at = words.index("docker") if "docker" in words else -1
-        if at >= 0:
-            yield BuildCommand(line, folder, words[at:])
+        if "docker" in words:
+            yield BuildCommand(line, folder, words[words.index("docker") :])
         elif words:
             yield BuildCommand(line, folder, [posixpath.basename(words[0]), *words[1:]])
 

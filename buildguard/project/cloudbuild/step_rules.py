@@ -33,9 +33,9 @@ def check_steps(build: Mapping[str, Node], steps: Sequence[Mapping[str, Node]]) 
         yield from check_image_name(image, "images")
 
 
-def _artifact_images(build: Mapping[str, Node]) -> list[Node]:
+def _artifact_images(build: Mapping[str, Node]) -> Sequence[Node]:
     images = value_of(build, "artifacts").get("images")
-    return images.items() if images is not None else []
+    return images.items() if images is not None else ()
 
 
 def _check_step(step: Mapping[str, Node], name: str) -> Iterator[FieldProblem]:

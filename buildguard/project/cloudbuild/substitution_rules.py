@@ -95,7 +95,7 @@ def _substituted(build: Mapping[str, Node]) -> Iterator[Node]:
             continue
         if isinstance(node.value, str):
             yield node
-        elif isinstance(node.value, list):
+        elif isinstance(node.value, tuple):
             pending += [(key, child) for child in node.value]
         else:
             pending += [(camel(name), child) for name, child in node.pairs()]

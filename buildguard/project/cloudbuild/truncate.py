@@ -131,7 +131,7 @@ def _may_deploy(step: Mapping[str, Any]) -> bool:
 def as_json(data: bytes, file: str) -> dict[str, Any]:
     """A build file with its fields by their names in JSON. Raises UsageError for what is no mapping."""
     root = yaml.read(data, file)
-    if not isinstance(root.value, dict):
+    if not isinstance(root.value, Mapping):
         raise UsageError(f"{file} is no build file: a mapping is wanted")
     converted: dict[str, Any] = _convert(root, "Build")
     return converted
@@ -143,11 +143,11 @@ def _convert(node: Node, kind: str) -> Any:
         return [_convert(item, kind[1:-1]) for item in node.items()]
     if kind.startswith("{"):
         return {key: _convert(value, kind[1:-1]) for key, value in node.pairs() if value.kind != "null"}
-    if isinstance(node.value, dict):
+    if isinstance(node.value, Mapping):
         fields = schema.MESSAGES.get(kind, {})
         pairs = [(camel(key), value) for key, value in node.pairs() if value.kind != "null"]
         return {field: _convert(value, fields.get(field, "any")) for field, value in pairs}
-    if isinstance(node.value, list):
+    if isinstance(node.value, tuple):
         return [_convert(item, "any") for item in node.value]
     return _convert_scalar(node, kind)
 

@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import assert_never
 
 from buildguard.definitions import NamedTuple
-from buildguard.diagnostic import display_path
+from buildguard.diagnostic import RelativePath, display_path
 from buildguard.errors import UnprovenError
 from buildguard.stages import manifest as manifests
 from buildguard.stages.archives import gzip
 from buildguard.stages.archives import zip as zips
 from buildguard.stages.archives.tar import CUT_OFF, MemberKind, RefusedArchiveError, TarMember, TarReader, refusal
 from buildguard.stages.archives.zip import ZipReader
-from buildguard.stages.manifest import Extras, Manifest, ManifestEntry
+from buildguard.stages.manifest import Extras, Manifest, ManifestEntry, Sha256
 
 _CHUNK = 1 << 18
 _MOST_MEMBERS = 1_000_000
@@ -32,8 +32,8 @@ class ArchiveContents(NamedTuple):
     """
 
     manifest: Manifest
-    file_digest: str
-    digest: str
+    file_digest: Sha256
+    digest: Sha256
     comment: str
 
 
@@ -52,7 +52,7 @@ def read(
             members = _MemberIndex(reader, keep, wanted)
             members.add_all()
             return ArchiveContents(
-                members.manifest(), digests.file.hexdigest(), digests.inner.hexdigest(), reader.comment
+                members.manifest(), Sha256(digests.file.hexdigest()), Sha256(digests.inner.hexdigest()), reader.comment
             )
     except OSError as error:
         raise UnprovenError(f"{file} cannot be read: {error.strerror}") from error
@@ -185,7 +185,7 @@ class _MemberIndex:
         if other is None or other.type != "file":
             raise refusal("a hard link to no earlier file", path)
         self._twins[path] = other.path
-        return other._replace(path=path)
+        return other._replace(path=RelativePath(path))
 
     def _file(self, path: bytes, member: TarMember) -> ManifestEntry:
         digest, blob = hashlib.sha256(), hashlib.sha1(b"blob %d\0" % member.size, usedforsecurity=False)
@@ -194,7 +194,9 @@ class _MemberIndex:
             blob.update(piece)
             self._give(path, piece)
         mode = manifests.EXECUTABLE if member.mode & 0o111 else manifests.FILE
-        return ManifestEntry(path, mode, member.size, manifests.Sha256(digest.hexdigest()), blob.hexdigest())
+        return ManifestEntry(
+            RelativePath(path), mode, member.size, manifests.Sha256(digest.hexdigest()), blob.hexdigest()
+        )
 
     def _give(self, path: bytes, piece: bytes) -> None:
         if self._keep is not None and (self._wanted is None or path in self._wanted):

@@ -9,23 +9,26 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO, Self
 
 from buildguard.definitions import NamedTuple
+from buildguard.diagnostic import RelativePath
 from buildguard.errors import UnprovenError
 from buildguard.stages import manifest as manifests
 from buildguard.stages.archives import gzip
 from buildguard.stages.archives.tar import CUT_OFF
-from buildguard.stages.manifest import Manifest, ManifestEntry
+from buildguard.stages.manifest import Manifest, ManifestEntry, Sha256
 
 _BLOCK = 512
 _BATCH = 1 << 20
 _NAME, _PREFIX, _LINK, _SIZE = 100, 155, 100, 8**11
 _MODES = {manifests.FILE: 0o644, manifests.EXECUTABLE: 0o755, manifests.LINK: 0o777}
 _FOLDER = 0o755
-_TYPES = {manifests.FILE: b"0", manifests.EXECUTABLE: b"0", manifests.LINK: b"2"}
+FILE_TYPE, FOLDER_TYPE = b"0", b"5"
+_TYPES = {manifests.FILE: FILE_TYPE, manifests.EXECUTABLE: FILE_TYPE, manifests.LINK: b"2"}
+END = bytes(2 * _BLOCK)
 
 
 class ArchiveItem(NamedTuple):
@@ -37,23 +40,23 @@ class ArchiveItem(NamedTuple):
     mtime: int
 
 
-class _HeaderFields(NamedTuple):
-    """The fields of a header."""
+class MemberHeader(NamedTuple):
+    """The fields of a member's header; `type` is tar's: `FILE_TYPE`, `FOLDER_TYPE` (whose path ends in a slash), a link's."""
 
     path: bytes
     type: bytes
     mode: int
     size: int
-    link: bytes
-    mtime: int
+    link: bytes = b""
+    mtime: int = 0
 
 
 class WrittenArchive(NamedTuple):
     """An archive that was written: what it holds, the SHA-256 of the tar inside and of the file, and the file's size."""
 
     manifest: Manifest
-    digest: str
-    file_digest: str
+    digest: Sha256
+    file_digest: Sha256
     size: int
 
 
@@ -103,7 +106,7 @@ class _TarWriter:
             self._folder(self._folders.pop())
         self._entries.append(
             ManifestEntry(
-                item.path,
+                RelativePath(item.path),
                 item.mode,
                 len(item.content),
                 manifests.sha256_of(item.content),
@@ -113,7 +116,7 @@ class _TarWriter:
         link = item.content if item.mode == manifests.LINK else b""
         content = b"" if item.mode == manifests.LINK else item.content
         self._member(
-            _HeaderFields(item.path, _TYPES[item.mode], _MODES[item.mode], len(content), link, item.mtime), content
+            MemberHeader(item.path, _TYPES[item.mode], _MODES[item.mode], len(content), link, item.mtime), content
         )
 
     def finish(self, aside: bytes) -> WrittenArchive:
@@ -124,25 +127,21 @@ class _TarWriter:
         self._folder(manifests.CARRIED.rpartition(b"/")[0])
         for path, content in ((manifests.CARRIED, rows), (manifests.ASIDE, aside)):
             if content or path == manifests.CARRIED:
-                self._member(_HeaderFields(path, b"0", _MODES[manifests.FILE], len(content), b"", self._mtime), content)
-        self._put(bytes(2 * _BLOCK))
+                self._member(
+                    MemberHeader(path, FILE_TYPE, _MODES[manifests.FILE], len(content), b"", self._mtime), content
+                )
+        self._put(END)
         self._flush()
         self._gzip.end()
-        return WrittenArchive(manifest, self._gzip.digest, self._file_digest.hexdigest(), self._size)
+        return WrittenArchive(manifest, Sha256(self._gzip.digest), Sha256(self._file_digest.hexdigest()), self._size)
 
     def _folder(self, path: bytes) -> None:
         if path not in self._written_folders:
             self._written_folders.add(path)
-            self._member(_HeaderFields(path + b"/", b"5", _FOLDER, 0, b"", self._mtime), b"")
+            self._member(MemberHeader(path + b"/", FOLDER_TYPE, _FOLDER, 0, b"", self._mtime), b"")
 
-    def _member(self, member: _HeaderFields, content: bytes) -> None:
-        if CUT_OFF.match(member.path):
-            member = member._replace(path=b"./" + member.path)
-        records = _records(member)
-        if records:
-            extended = _HeaderFields(b"pax_header", b"x", _MODES[manifests.FILE], len(records), b"", member.mtime)
-            self._put(_header(extended), records, bytes(-len(records) % _BLOCK))
-        self._put(_header(member), content, bytes(-len(content) % _BLOCK))
+    def _member(self, member: MemberHeader, content: bytes) -> None:
+        self._put(*pack_member(member, content))
 
     def _put(self, *pieces: bytes) -> None:
         self._pending += pieces
@@ -161,12 +160,33 @@ class _TarWriter:
         self._out.write(packed)
 
 
+def pack_member(member: MemberHeader, content: bytes = b"") -> Iterator[bytes]:
+    """One member of a tar in pieces: what says more than a header can, the header, and the content up to the end of its block."""
+    if CUT_OFF.match(member.path):
+        member = member._replace(path=b"./" + member.path)
+    records = _records(member)
+    if records:
+        extended = MemberHeader(b"pax_header", b"x", _MODES[manifests.FILE], len(records), b"", member.mtime)
+        yield from (_header(extended), records, bytes(-len(records) % _BLOCK))
+    yield from (_header(member), content, bytes(-len(content) % _BLOCK))
+
+
+def pack_files(files: Iterable[tuple[str, int, bytes]], folders: Iterable[tuple[str, int]] = ()) -> bytes:
+    """A tar of a few folders and files in memory, each with its mode: what is put into a container."""
+    members = [pack_member(MemberHeader(os.fsencode(f"{path}/"), FOLDER_TYPE, mode, 0)) for path, mode in folders]
+    members += [
+        pack_member(MemberHeader(os.fsencode(path), FILE_TYPE, mode, len(content)), content)
+        for path, mode, content in files
+    ]
+    return b"".join(piece for member in members for piece in member) + END
+
+
 _OWNER = b"%07o\0%07o\0" % (0, 0)
 _MAGIC_AND_OWNER = b"ustar\x0000" + bytes(64) + _OWNER
 _CONSTANT = sum(_OWNER) + 8 * 0x20 + sum(_MAGIC_AND_OWNER)
 
 
-def _header(member: _HeaderFields) -> bytes:
+def _header(member: MemberHeader) -> bytes:
     name, prefix = _split(member.path)
     size = member.size if member.size < _SIZE else 0
     link = member.link[:_LINK]
@@ -197,7 +217,7 @@ def _split(path: bytes) -> tuple[bytes, bytes]:
     return path[:_NAME].rstrip(b"/"), b""
 
 
-def _records(member: _HeaderFields) -> bytes:
+def _records(member: MemberHeader) -> bytes:
     """The extended header of a member, empty where its fields say everything."""
     if len(member.path) <= _NAME and len(member.link) <= _LINK and member.size < _SIZE:
         return b""

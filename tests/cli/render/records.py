@@ -6,7 +6,7 @@ from buildguard.check.result import CheckReport, TargetRow
 from buildguard.codes import Code
 from buildguard.compare.chain import Chain, Hop
 from buildguard.compare.difference import Difference
-from buildguard.diagnostic import Diagnostic, Edit, Range, Severity, Unproven
+from buildguard.diagnostic import Diagnostic, DisplayPath, Edit, Range, RelativePath, Severity, Unproven
 from buildguard.stages.manifest import Manifest, ManifestEntry, Sha256
 from buildguard.stages.snapshot import Snapshot, StageKind
 
@@ -26,7 +26,16 @@ def finding(
     where = Range(line, 5, line, 9) if path is not None else Range()
     hint = "fix the syntax"
     return Diagnostic(
-        Code(code), severity, path, where, message, hint, "3.11", "interpreter", excerpt="x = f(1", edits=edits
+        Code(code),
+        severity,
+        DisplayPath(path) if path is not None else None,
+        where,
+        message,
+        hint,
+        "3.11",
+        "interpreter",
+        excerpt="x = f(1",
+        edits=edits,
     )
 
 
@@ -43,7 +52,7 @@ def report(
 
 def snapshot(stage: str, *names: str, kind: StageKind = StageKind.FOLDER) -> Snapshot:
     """A stage with empty files."""
-    entries = [ManifestEntry(name.encode(), "100644", 0, Sha256("0" * 64)) for name in names]
+    entries = [ManifestEntry(RelativePath(name.encode()), "100644", 0, Sha256("0" * 64)) for name in names]
     return Snapshot(stage, kind, Manifest(entries))
 
 

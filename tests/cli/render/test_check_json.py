@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from buildguard.cli.render.check_json import as_json, render
-from buildguard.diagnostic import Edit, Range, Severity, Unproven
+from buildguard.diagnostic import DisplayPath, Edit, Range, Severity, Unproven
 from tests.cli.render.records import chain, finding, report
 from tests.conftest import schema
 
@@ -16,7 +16,7 @@ def test_a_report_follows_the_published_schema() -> None:
         report(
             finding(edits=(edit,)),
             finding("b.py", "BG105", severity=Severity.WARNING),
-            unproven=(Unproven("c.py", "3.11", "not readable"), Unproven(None, None, "no engine")),
+            unproven=(Unproven(DisplayPath("c.py"), "3.11", "not readable"), Unproven(None, None, "no engine")),
             chain=chain(),
         )
     )

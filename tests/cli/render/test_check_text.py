@@ -6,7 +6,7 @@ import pytest
 
 from buildguard.cli.render.check_text import render, severities, shown_path, summary
 from buildguard.cli.render.layout import Detail, TextLayout
-from buildguard.diagnostic import Severity, Unproven
+from buildguard.diagnostic import DisplayPath, Severity, Unproven
 from buildguard.imports.records import UndecidedImport
 from tests.cli.render.records import finding, report
 
@@ -44,7 +44,7 @@ def test_the_screen_is_kept_where_files_are_few(lines: int) -> None:
 
 
 def test_without_a_screen_nothing_is_left_out() -> None:
-    unproven = tuple(Unproven(f"u{number}.py", None, "not readable") for number in range(50))
+    unproven = tuple(Unproven(DisplayPath(f"u{number}.py"), None, "not readable") for number in range(50))
     notes = tuple(f"note {number}" for number in range(30))
     text = render(
         report(*(finding(line=number) for number in range(1, 51)), unproven=unproven, notes=notes), TextLayout()
@@ -56,7 +56,7 @@ def test_without_a_screen_nothing_is_left_out() -> None:
 
 def test_paths_are_relative_to_the_folder_of_the_command() -> None:
     below = TextLayout(root="/work", folder="/work/app/x")
-    result = report(finding("app/a.py"), unproven=(Unproven("b.py", None, "not readable"),))
+    result = report(finding("app/a.py"), unproven=(Unproven(DisplayPath("b.py"), None, "not readable"),))
 
     assert shown_path(below, "app/a.py") == "../a.py"
     assert shown_path(below, "app/x/c.py") == "c.py"
@@ -66,7 +66,7 @@ def test_paths_are_relative_to_the_folder_of_the_command() -> None:
 
 def test_quiet_keeps_findings_and_what_is_unproven() -> None:
     text = render(
-        report(finding(), unproven=(Unproven("b.py", None, "not readable"),), notes=("a note",)),
+        report(finding(), unproven=(Unproven(DisplayPath("b.py"), None, "not readable"),), notes=("a note",)),
         TextLayout(detail=Detail.QUIET),
     )
 

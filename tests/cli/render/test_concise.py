@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from buildguard.cli.render.concise import render
 from buildguard.cli.render.layout import Detail, TextLayout
-from buildguard.diagnostic import Severity, Unproven
+from buildguard.diagnostic import DisplayPath, Severity, Unproven
 from tests.cli.render.records import finding, report
 
 
@@ -14,7 +14,7 @@ def test_a_finding_is_path_line_column_code_and_message() -> None:
             finding(message="two\nlines"),
             finding("b.py", "BG105", severity=Severity.WARNING),
             finding(None, "BG403", severity=Severity.WARNING, message="works here, breaks there"),
-            unproven=(Unproven("c.py", "3.11", "not readable"), Unproven(None, None, "no engine")),
+            unproven=(Unproven(DisplayPath("c.py"), "3.11", "not readable"), Unproven(None, None, "no engine")),
         ),
         TextLayout(root="/work", folder="/work/app"),
     ).splitlines()

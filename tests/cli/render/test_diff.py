@@ -13,12 +13,14 @@ from buildguard.compare.chain import Chain, Hop
 from buildguard.compare.diff import DiffResult
 from buildguard.compare.difference import ChangeKind, Difference
 from buildguard.compare.upload_risks import UploadPlan, UploadRisk
-from buildguard.diagnostic import Unproven
+from buildguard.diagnostic import DisplayPath, RelativePath, Unproven
 from tests.cli.render.records import chain, snapshot
 from tests.conftest import schema
 
-_CHANGED = Difference(b"a.py", ChangeKind.CHANGED, CauseKind.LINE_ENDINGS, "CRLF became LF\nline 1")
-_EXPECTED = Difference(b"a.py", ChangeKind.CHANGED, CauseKind.LOCAL_EDIT, finding=False, explained="the worktree")
+_CHANGED = Difference(RelativePath(b"a.py"), ChangeKind.CHANGED, CauseKind.LINE_ENDINGS, "CRLF became LF\nline 1")
+_EXPECTED = Difference(
+    RelativePath(b"a.py"), ChangeKind.CHANGED, CauseKind.LOCAL_EDIT, finding=False, explained="the worktree"
+)
 
 
 def _lines(result: DiffResult, *, most: bool = True) -> list[str]:
@@ -46,7 +48,7 @@ def test_json_follows_the_published_schema() -> None:
 
 
 def test_a_long_list_is_cut_and_says_so() -> None:
-    many = chain(*(Difference(b"%d.py" % number, ChangeKind.CHANGED) for number in range(30)))
+    many = chain(*(Difference(RelativePath(b"%d.py" % number), ChangeKind.CHANGED) for number in range(30)))
 
     assert "  … and 10 more; --all or --format json shows them" in _lines(DiffResult(many))
     assert sum("BG303 changed" in line for line in _lines(DiffResult(many), most=False)) == 30
@@ -61,7 +63,7 @@ def test_only_the_first_risks_of_a_kind_are_listed() -> None:
 
 
 def test_a_path_cannot_write_to_the_terminal() -> None:
-    text = chain_text(DiffResult(chain(Difference(b"\x1b[2Ja.py", ChangeKind.CHANGED))))
+    text = chain_text(DiffResult(chain(Difference(RelativePath(b"\x1b[2Ja.py"), ChangeKind.CHANGED))))
 
     assert "\x1b[2J" not in text
 
@@ -81,7 +83,7 @@ def test_the_verdict_fits_the_chain(compared: Chain, expected: str) -> None:
 
 
 def test_what_could_not_be_read_is_never_identical() -> None:
-    before = snapshot("commit:HEAD", "a.py")._replace(unproven=(Unproven("b.py", None, "not readable"),))
+    before = snapshot("commit:HEAD", "a.py")._replace(unproven=(Unproven(DisplayPath("b.py"), None, "not readable"),))
     compared = Chain((Hop(before, snapshot("dir:.", "a.py"), ()),))
 
     assert verdict(compared).startswith("unproven: 1 thing")

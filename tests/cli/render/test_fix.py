@@ -9,7 +9,7 @@ import pytest
 
 from buildguard.check.fix import FixedFile, FixReport, UnfixedFString
 from buildguard.cli.render.fix import patch, text
-from buildguard.diagnostic import Range, Unproven
+from buildguard.diagnostic import DisplayPath, Range, Unproven
 
 _FIXED = FixedFile("a b.py", b"x = 1\ny = 2", b"x = 1\ny = 3", (Range(2, 1, 2, 6),), ())
 _LEFT = FixedFile("c.py", b"", b"", (), (UnfixedFString(Range(4, 2, 4, 9), "a comment inside"),))
@@ -29,7 +29,7 @@ def test_each_file_and_each_f_string_that_is_left_has_a_line() -> None:
 
 
 def test_a_repair_without_proof_is_not_called_fixed() -> None:
-    unproven = (Unproven("a b.py", "3.11", "no interpreter"),)
+    unproven = (Unproven(DisplayPath("a b.py"), "3.11", "no interpreter"),)
     lines = text(_report(_FIXED._replace(proven=False), unproven=unproven), done="fixed").splitlines()
 
     assert lines[0] == "a b.py: not proven, not written: 1 f-string (line 2)"
@@ -38,7 +38,10 @@ def test_a_repair_without_proof_is_not_called_fixed() -> None:
 
 def test_nothing_to_fix_and_something_unproven() -> None:
     assert text(_report(), done="fixed") == "nothing to fix in 3 files, 0.5 s\n"
-    assert "1 unproven" in text(_report(unproven=(Unproven("a.py", None, "gone"),)), done="fixed").splitlines()[-1]
+    assert (
+        "1 unproven"
+        in text(_report(unproven=(Unproven(DisplayPath("a.py"), None, "gone"),)), done="fixed").splitlines()[-1]
+    )
 
 
 @pytest.mark.interpreters

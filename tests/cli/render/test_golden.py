@@ -14,7 +14,7 @@ import pytest
 from buildguard import __version__
 from buildguard.check.result import CheckReport
 from buildguard.cli.render.formats import FORMATS, render
-from buildguard.diagnostic import Edit, Range, Severity, Unproven
+from buildguard.diagnostic import DisplayPath, Edit, Range, Severity, Unproven
 from tests.cli.render.records import finding, report
 from tests.cli.render.schemas import GITLAB, junit_problems, sarif_schema
 from tests.conftest import schema
@@ -30,7 +30,7 @@ def _report() -> CheckReport:
         finding("app/b.py"),
         finding("app/b.py", "BG105", line=9, severity=Severity.WARNING, message="SyntaxWarning: invalid escape"),
         finding(None, "BG403", severity=Severity.WARNING, message="works here, breaks there"),
-        unproven=(Unproven("gone.py", "3.11", "not readable"), Unproven(None, None, "no engine")),
+        unproven=(Unproven(DisplayPath("gone.py"), "3.11", "not readable"), Unproven(None, None, "no engine")),
         notes=("a note",),
     )
 

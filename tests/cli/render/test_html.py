@@ -16,12 +16,14 @@ from buildguard.compare.causes import CauseKind
 from buildguard.compare.diff import DiffResult
 from buildguard.compare.difference import ChangeKind, Difference
 from buildguard.compare.upload_risks import UploadPlan, UploadRisk
-from buildguard.diagnostic import Severity, Unproven
+from buildguard.diagnostic import DisplayPath, RelativePath, Severity, Unproven
 from tests.cli.render.records import ROW, chain, finding, report
 from tests.conftest import REPOSITORY, Project, sample
 from tests.pages import HOSTILE, PageReader, pixels_of, read_page, screenshot
 
-_EDIT = Difference(b"a.py", ChangeKind.CHANGED, CauseKind.LINE_ENDINGS, "LF became CRLF in 3 lines\n+first\n+second")
+_EDIT = Difference(
+    RelativePath(b"a.py"), ChangeKind.CHANGED, CauseKind.LINE_ENDINGS, "LF became CRLF in 3 lines\n+first\n+second"
+)
 
 
 def _reader(text: str) -> PageReader:
@@ -45,7 +47,7 @@ def _whole() -> CheckReport:
             finding("b.py", "BG105", severity=Severity.WARNING, message="invalid escape"),
             finding(None, "BG403", severity=Severity.WARNING, message="works here, breaks there"),
         ),
-        unproven=(Unproven("c.py", "3.11", "not readable"),),
+        unproven=(Unproven(DisplayPath("c.py"), "3.11", "not readable"),),
         notes=("a note",),
         chain=chain(_EDIT),
     )
@@ -109,8 +111,10 @@ def test_every_finding_is_on_the_page() -> None:
 
 
 def test_a_page_of_diff_shows_everything_the_answer_first() -> None:
-    asked_for = Difference(b"b.sh", ChangeKind.CHANGED, finding=False, explained="text=auto", evidence="as asked")
-    undecided = Difference(b"c.py", ChangeKind.REMOVED, finding=False, undecided="a RUN may remove it")
+    asked_for = Difference(
+        RelativePath(b"b.sh"), ChangeKind.CHANGED, finding=False, explained="text=auto", evidence="as asked"
+    )
+    undecided = Difference(RelativePath(b"c.py"), ChangeKind.REMOVED, finding=False, undecided="a RUN may remove it")
     plan = UploadPlan((b"a.py",), (), (UploadRisk("untracked", b"new.py", "not in the commit"),))
     result = DiffResult(chain(_EDIT, asked_for, undecided, notes=("permissions",)), plan)
     reader = _reader(diff_page(result))
@@ -138,9 +142,9 @@ def test_a_page_of_diff_shows_everything_the_answer_first() -> None:
 @pytest.mark.parametrize("words", HOSTILE)
 def test_whatever_is_shown_is_text(words: str) -> None:
     hostile = finding(words, message=words)._replace(excerpt=words, hint=words, evidence=words)
-    difference = _EDIT._replace(path=words.encode(), evidence=f"{words}\n{words}")
+    difference = _EDIT._replace(path=RelativePath(words.encode()), evidence=f"{words}\n{words}")
     pages = (
-        check_page(report(hostile, unproven=(Unproven(words, None, words),), notes=(words,)), words),
+        check_page(report(hostile, unproven=(Unproven(DisplayPath(words), None, words),), notes=(words,)), words),
         diff_page(DiffResult(chain(difference, notes=(words,)))),
     )
 

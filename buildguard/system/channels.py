@@ -1,4 +1,4 @@
-"""How a probe is reached: its standard streams as they look from here, on this machine or elsewhere."""
+"""Children that are asked again and again: their standard streams as they look from here, on this machine or elsewhere."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 
 _MEBI = 1 << 20
 _READ = 1 << 16
-MOST_WORDS = 2000  # of what a probe complains
+MOST_WORDS = 2000  # of what a child complains
 
 
 class Channel(Protocol):
-    """One probe: what it wrote and has not been read yet, and whether its standard output has ended.
+    """One child: what it wrote and has not been read yet, and whether its standard output has ended.
 
     `windows` is how many times as much as a pipe holds it is sent ahead: what is far away has to wait longer.
     """
@@ -43,30 +43,30 @@ class Channel(Protocol):
 
 
 class Site(Protocol):
-    """Where probes run."""
+    """Where children run."""
 
     def start(self, memory: int) -> Channel:
-        """Start a probe that may have so many bytes of address space; raises UnprovenError."""
+        """Start a child that may have so many bytes of address space; raises UnprovenError."""
 
     def wait(self, timeout: float | None) -> None:
-        """Wait until something comes from any probe, or so many seconds; raises UnprovenError where all are lost."""
+        """Wait until something comes from any child, or so many seconds; raises UnprovenError where all are lost."""
 
     def close(self) -> None:
         """Leave nothing behind."""
 
 
 class LocalSite:
-    """This machine: each probe is a process of its own."""
+    """This machine: each child is a process of its own."""
 
     def __init__(self, command: Callable[[int], list[str]]) -> None:
-        """`command` gives the argv of a probe for an address space limit."""
+        """`command` gives the argv of a child for an address space limit."""
         self._command = command
         self._selector = selectors.DefaultSelector()
 
     def start(self, memory: int) -> LocalChannel:
         """Start a process; raises UnprovenError where the system refuses."""
         try:
-            # An empty environment: nothing of ours (PYTHONPATH, LD_PRELOAD, locale) reaches the compiler.
+            # An empty environment: nothing of ours (PYTHONPATH, LD_PRELOAD, locale) reaches a compiler.
             child = process.start(self._command(memory), cwd="/", env={"LC_ALL": "C"})
         except OSError as error:
             raise UnprovenError(f"could not be started: {error.strerror}") from error
@@ -78,7 +78,7 @@ class LocalSite:
             key.data()
 
     def close(self) -> None:
-        """Let go of the selector; whoever started a probe has stopped it."""
+        """Let go of the selector; whoever started a child has stopped it."""
         self._selector.close()
 
 
@@ -124,6 +124,11 @@ class LocalChannel:
         for pipe in (self._stdin, self._stdout, self._stderr):
             self._forget(pipe)
         process.stop(self._child)
+
+    @property
+    def status(self) -> int | None:
+        """How the process ended, once it was stopped."""
+        return self._child.returncode
 
     def _write(self) -> None:
         try:
