@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,9 +21,11 @@ from bench.plot import plot
 from bench.trees import tree
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from bench.peers import Row
+
+    Section = Callable[[Path, Path, int], list[Row]]
 
 _HERE = Path(__file__).parent
 _PROJECT = _HERE.parent
@@ -41,19 +44,37 @@ def main() -> None:
     parser.add_argument("--only", metavar="NAME[,NAME…]", default="", help=f"print these alone: {', '.join(_SECTIONS)}")
     options = parser.parse_args()
     names = [name for name in options.only.split(",") if name] or [*_SECTIONS]
+    if unknown := {*names} - _SECTIONS.keys():
+        parser.error(f"unknown: {', '.join(sorted(unknown))}")
+    rows, failed = run_sections({name: _SECTIONS[name] for name in names}, lambda: tree(options.files), options.rounds)
+    if not options.only:
+        _write(rows, options.files)
+    if failed:
+        sys.exit(f"not measured: {', '.join(failed)}")
+
+
+def run_sections(
+    sections: Mapping[str, Section], make_tree: Callable[[], Path], rounds: int
+) -> tuple[list[Row], list[str]]:
+    """The rows of all sections, printed as they come, and the names of those that failed: a row says why, and the rest runs."""
     rows: list[Row] = []
-    for name in names:
-        with tempfile.TemporaryDirectory() as scratch:
-            measured = _SECTIONS[name](tree(options.files), Path(scratch), options.rounds)
+    failed: list[str] = []
+    for name, measure in sections.items():
+        try:
+            with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as scratch:
+                measured = measure(make_tree(), Path(scratch), rounds)
+        except Exception as error:  # noqa: BLE001  one section must not cost an hour of the others
+            traceback.print_exc()
+            measured = [(f"{name}: not measured", " ".join(f"{type(error).__name__}: {error}".split()), "")]
+            failed.append(name)
         rows += measured
         for what, value, limit in measured:
             print(f"{what}: {value}" + (f", at most {limit}" if limit else ""), flush=True)
-    if not options.only:
-        _write(rows, options.files)
+    return rows, failed
 
 
 # Each is given the tree, a folder that is thrown away, and how often the slow commands run.
-_SECTIONS: dict[str, Callable[[Path, Path, int], list[Row]]] = {
+_SECTIONS: dict[str, Section] = {
     "cold": limits.cold,
     "warm": lambda _tree, scratch, rounds: [row for files in _WARM for row in limits.warm(files, scratch, rounds * 2)],
     "hook": lambda _tree, scratch, rounds: [
@@ -178,8 +199,11 @@ def page(results: Path) -> None:
     )
     docs = _PROJECT / "docs"
     (docs / "benchmarks.md").write_text(text, "utf-8")
-    plot([tuple(row) for row in found["rows"]], docs)
     print(text)
+    try:
+        plot([tuple(row) for row in found["rows"]], docs)
+    except ImportError as error:
+        print(f"the picture is the one of an earlier run: {error}; pip install --group bench", file=sys.stderr)
 
 
 if __name__ == "__main__":

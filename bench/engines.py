@@ -40,7 +40,7 @@ def container(folder: Path, rounds: int) -> list[Row]:
     granted = Timing([max(0.0, elapsed - 1) for elapsed in timings["container"].rounds])
     return [
         ("container, less a second: of the interpreter", ratio(granted, timings["interpreter"]), "1.1"),
-        *seconds("container", timings),
+        *seconds("container", timings, *timings),
     ]
 
 
@@ -56,7 +56,7 @@ def cloud(folder: Path, rounds: int) -> list[Row]:
         rounds,
     )
     what = "cloud engine, emulator and build included: of the container engine"
-    return [(what, ratio(timings["cloud"], timings["container"]), "1.5"), *seconds("cloud engine", timings)]
+    return [(what, ratio(timings["cloud"], timings["container"]), "1.5"), *seconds("cloud engine", timings, *timings)]
 
 
 def image(scratch: Path, rounds: int) -> list[Row]:
@@ -68,7 +68,7 @@ def image(scratch: Path, rounds: int) -> list[Row]:
     reference = images.derived(f"{images.REPOSITORY}/bench-app:{target()[0]}", _assemble(), sources)
     timings = side_by_side(
         {
-            "check image:": Command([_BUILDGUARD, "check", f"image:{reference}:/app", "--no-cache"], folder),
+            "check image:REF": Command([_BUILDGUARD, "check", f"image:{reference}:/app", "--no-cache"], folder),
             "export and compile loop": Command(
                 ["sh", "-c", f"'{sys.executable}' -c '{_EXPORT}' '{reference}'; {compile_loop(folder, scratch)}"],
                 folder,
@@ -77,7 +77,7 @@ def image(scratch: Path, rounds: int) -> list[Row]:
         rounds,
     )
     what = f"check image: with {_FILES:,} sources, nothing cached: of the engine's export and a bare compile loop"
-    return [(what, ratio(*timings.values()), "2"), *seconds("check image", timings)]
+    return [(what, ratio(*timings.values()), "2"), *seconds("image", timings, "check image:REF")]
 
 
 def _assemble() -> str:

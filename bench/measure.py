@@ -9,7 +9,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import IO, TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -17,6 +17,14 @@ if TYPE_CHECKING:
 
 # bytecode is kept where people run it: an environment that forbids it would have every start compile all of buildguard
 _SURROUNDINGS = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
+
+
+# a check with findings ends with 1, as do the tools beside it, and xargs with 123 where one of its programs did
+_ANSWERED = frozenset({0, 1, 123})
+
+
+class FailedCommandError(Exception):
+    """A command gave no answer, so its time is the time of nothing."""
 
 
 class Command(NamedTuple):
@@ -44,22 +52,32 @@ class Timing(NamedTuple):
 
 
 def side_by_side(commands: Mapping[str, Command], rounds: int) -> dict[str, Timing]:
-    """Time every command once a round, in turn."""
+    """Time every command once a round, in turn; raises FailedCommandError for one that did not do its work."""
     found: dict[str, Timing] = {name: Timing([]) for name in commands}
     for _ in range(rounds):
         for name, command in commands.items():
             command.before()
             started = time.perf_counter()
-            subprocess.run(
-                command.argv,
-                cwd=command.cwd,
-                env={**_SURROUNDINGS, **command.env},
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                check=False,
-            )
-            found[name].rounds.append(time.perf_counter() - started)
+            with tempfile.TemporaryFile() as words:
+                done = subprocess.run(
+                    command.argv,
+                    cwd=command.cwd,
+                    env={**_SURROUNDINGS, **command.env},
+                    stdout=words,
+                    stderr=subprocess.STDOUT,
+                    check=False,
+                )
+                elapsed = time.perf_counter() - started
+                if done.returncode not in _ANSWERED:
+                    raise FailedCommandError(f"{name} ended with {done.returncode}: {_last_line(words)}")
+            found[name].rounds.append(elapsed)
     return found
+
+
+def _last_line(words: IO[bytes]) -> str:
+    words.seek(0)
+    lines = words.read().decode("utf-8", "replace").split("\n")
+    return next((line.strip() for line in reversed(lines) if line.strip()), "it printed nothing")
 
 
 def ratio(first: Timing, second: Timing) -> str:

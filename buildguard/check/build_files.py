@@ -11,7 +11,7 @@ from buildguard.codes import Code
 from buildguard.diagnostic import Diagnostic, DisplayPath, Finding, Range, Severity, display_path
 from buildguard.project.config import Config
 from buildguard.project.project_files import is_build_file_name
-from buildguard.stages.stage import Stage
+from buildguard.stages.stage import Stage, listing_of
 
 REWRITE_HINT = "buildguard init --cloudbuild rewrites both"
 
@@ -36,10 +36,11 @@ _OURS = b".buildguard/"  # where the step file is
 
 def build_files(stage: Stage, config: Config) -> Iterator[tuple[str, bytes]]:
     """The readable build files of a stage and their content, less what the configuration excludes."""
+    listing, configured = listing_of(stage), config.build_file.encode()
     named = [
         candidate
-        for candidate in stage.entries()
-        if is_build_file_name(candidate.path) or candidate.path == config.build_file.encode()
+        for candidate in (listing if configured.endswith(b".py") else listing.others)
+        if candidate.path == configured or is_build_file_name(candidate.path)
     ]
     if not named:
         return
@@ -54,7 +55,7 @@ def build_files(stage: Stage, config: Config) -> Iterator[tuple[str, bytes]]:
 
 def step_file(stage: Stage) -> bytes | None:
     """The content of the step file, None where it is missing or cannot be read."""
-    entries = [candidate for candidate in stage.entries() if candidate.path.startswith(_OURS)]
+    entries = [candidate for candidate in listing_of(stage) if candidate.path.startswith(_OURS)]
     if not entries:
         return None
     from buildguard.remote.manifest_rows import VERIFIER

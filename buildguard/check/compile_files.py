@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
@@ -59,8 +58,7 @@ def digests_of(stage: Stage, entries: Sequence[Entry], *, once: bool = False) ->
     if once or not isinstance(stage, DiskStage):
         contents = (content for _entry, content in stage.contents(entries))
         return [source_digest(data) if isinstance(data, bytes) else UNREAD for data in contents]
-    base = os.fsencode(stage.root) + b"/"
-    paths = [base + entry.path if stage.reachable(entry) else None for entry in entries]
+    paths = stage.plain_paths(entries)
     if len(paths) < _MANY:
         packed = _hashed(paths)
     else:

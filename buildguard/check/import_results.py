@@ -20,7 +20,7 @@ from buildguard.diagnostic import Diagnostic, DisplayPath, Range, Severity, disp
 from buildguard.engines.engine import Engine, ReadyEngine
 from buildguard.imports.records import UndecidedImport
 from buildguard.project.target import Target
-from buildguard.stages.stage import Stage
+from buildguard.stages.stage import Stage, listing_of
 from buildguard.system.cache import Cache, context_of
 
 # What turns facts and answers into findings: a kept result is no older than these files.
@@ -93,8 +93,9 @@ def _about(job: Job, subject: ImportSubject) -> Iterator[bytes]:
         _text_of(job.config),
     )
     yield "\0".join(identity).encode("utf-8", "surrogatepass")
-    for entry in job.place.stage.entries():
-        yield entry.path + b"\0" + entry.kind.encode()
+    listing = listing_of(job.place.stage)
+    yield b"\0".join(listing.paths)
+    yield ".".join([entry.kind for entry in listing]).encode()
     for path, verdict in subject.sources.items():
         yield path.encode("utf-8", "surrogatepass") + b"\0" + verdict.digest
 

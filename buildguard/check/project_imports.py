@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import os
 import posixpath
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -19,6 +20,7 @@ from buildguard.imports.standard import LibraryModules
 from buildguard.project import discovery
 from buildguard.project.discovery import ImageRecipe
 from buildguard.project.target import ImageService, Target
+from buildguard.stages.stage import listing_of
 from buildguard.startup.project_files import BuildSender, ProjectFileTree
 
 if TYPE_CHECKING:
@@ -35,6 +37,7 @@ _BUILD_FILES = frozenset(
     {"Makefile", "justfile", "Justfile", "noxfile.py", "setup.py", "setup.cfg", "pyproject.toml", "MANIFEST.in"}
 )
 _BUILD_SUFFIXES = (".sh", ".mk", ".yaml", ".yml", "Dockerfile")
+_BUILD_ENDINGS = (*_BUILD_FILES, *_BUILD_SUFFIXES)
 _LARGEST = 1 << 20
 _MOST_HOOKED = 150  # sources beside the staged ones that a hook reads
 _MOST_EXTRACTED = 500  # sources that no engine of this run read, so that a hook on a large project stays quick
@@ -50,7 +53,8 @@ class ProjectImportCheck:
         self._files = ProjectFileTree(self._stage, job.place.repository, BuildSender.UNKNOWN)
         self._images: dict[ImageService, ImageStart | None] = {}
         self._foreign: dict[str, bool] = {}  # whether packages may bring a module, by its top-level name
-        self._paths = [_text(entry.path) for entry in self._stage.entries()]
+        self._listing = listing_of(self._stage)
+        self._paths = self._listing.texts
 
     def judge(self, target: Target, known: Mapping[str, ModuleFacts | None]) -> ProjectImports:
         """The findings in the imports that one target runs; `known` are the facts that its engine extracted, by path."""
@@ -58,7 +62,7 @@ class ProjectImportCheck:
             return self._judge_image(target, known)
         facts = _FactsOfTarget(known, self._files.read, target)
         recipes = [recipe for recipe in self._recipes if belongs(recipe, target)]
-        sources = ProjectSources(self._stage.entries(), self._files.read)
+        sources = ProjectSources(self._listing, self._files.read)
         programs = read_programs(sources, recipes, self._job.config.entry, self._why_unknown)
         subjects = [self._subject(program, facts) for program in programs]
         packages = self._packages(target, recipes)
@@ -76,10 +80,11 @@ class ProjectImportCheck:
         """Whether every module that the project starts can be read: a hook has no time for it in a large project."""
         if not self._job.request.staged:
             return True
-        others = [path for path in self._paths if path.endswith(".py") and path not in known]
-        if len(others) > _MOST_HOOKED:
+        others = (path for path in self._paths if path.endswith(".py") and path not in known)
+        first = list(itertools.islice(others, _MOST_HOOKED + 1))
+        if len(first) > _MOST_HOOKED:
             return False
-        self._files.load(others)
+        self._files.load(first)
         return True
 
     def _judge_image(self, target: Target, known: Mapping[str, ModuleFacts | None]) -> ProjectImports:
@@ -105,9 +110,8 @@ class ProjectImportCheck:
     @functools.cached_property
     def _build_texts(self) -> bytes:
         """The text of every file that may name what a build makes."""
-        wanted = [
-            path for path in self._paths if posixpath.basename(path) in _BUILD_FILES or path.endswith(_BUILD_SUFFIXES)
-        ]
+        named = [path for path in self._paths if path.endswith(_BUILD_ENDINGS)]
+        wanted = [path for path in named if posixpath.basename(path) in _BUILD_FILES or path.endswith(_BUILD_SUFFIXES)]
         self._files.load(wanted)
         texts = (self._files.read(path) or b"" for path in wanted)
         return b"\n".join(text for text in texts if len(text) <= _LARGEST)
@@ -260,7 +264,3 @@ def _read_file(path: str) -> bytes | None:
             return file.read()
     except OSError:
         return None
-
-
-def _text(path: bytes) -> str:
-    return path.decode("utf-8", "surrogateescape")

@@ -27,10 +27,10 @@ from buildguard.project.snippets.pth import pth_snippets
 from buildguard.project.snippets.snippet import Snippet, SnippetForm
 from buildguard.project.snippets.unchecked import UNCHECKED, UncheckedKind, UncheckedPython, unchecked_files
 from buildguard.project.source_text import excerpt_of
-from buildguard.project.sources import ChosenSources, decides_target, matches
+from buildguard.project.sources import ChosenSources, decides_target, deciding, matches
 from buildguard.project.target import PythonVersion, Target
 from buildguard.stages.filesystem import DiskStage
-from buildguard.stages.stage import Entry, EntryKind, Stage
+from buildguard.stages.stage import Entry, EntryKind, Listing, Stage, listing_of
 
 _DEDENTS = 14  # the minor version from which on `-c` takes away the indentation that all lines share
 _LARGEST = 1 << 18  # characters of a snippet
@@ -72,7 +72,7 @@ def add_snippets(job: Job, state: CheckState, watcher: Watcher) -> None:
     """Add the findings in the snippets of the files that were asked about, and what was not looked at."""
     if job.scope is None:
         return
-    kept = [entry for entry in job.place.stage.entries() if _is_read(job, entry)]
+    kept = [entry for entry in listing_of(job.place.stage).choose(_may_hold_snippets) if _is_read(job, entry)]
     state.unchecked += unchecked_files(display_path(entry.path) for entry in kept)
     judged = [each for snippet in _read_all(job, kept, state) for each in _with_targets(job, snippet, state)]
     _judge(job, [each for each in judged if not each.is_own], state, watcher, is_own=False)
@@ -91,11 +91,12 @@ def _read_all(job: Job, entries: Sequence[Entry], state: CheckState) -> list[Sni
 
 
 def _is_read(job: Job, entry: Entry) -> bool:
-    return _may_hold_snippets(entry.path) and _is_asked(job, os.fsdecode(entry.path))
+    return _is_asked(job, os.fsdecode(entry.path))
 
 
-def _may_hold_snippets(path: bytes) -> bool:
-    return path.endswith((b".pth", *UNCHECKED)) or decides_target(path)
+def _may_hold_snippets(listing: Listing) -> list[Entry]:
+    endings, others = (b".pth", *UNCHECKED), {entry.path for entry in deciding(listing)}
+    return [entry for entry in listing if entry.path.endswith(endings) or entry.path in others]
 
 
 def _is_asked(job: Job, path: str) -> bool:

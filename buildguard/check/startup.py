@@ -9,18 +9,23 @@ from buildguard.check.targets import CheckState
 from buildguard.codes import Code
 from buildguard.diagnostic import Diagnostic
 from buildguard.errors import GuardError
+from buildguard.project.discovery import builds_images
 from buildguard.startup.findings import FindingPlace, StartupReport
-from buildguard.startup.installs.check import check_installs
-from buildguard.startup.run import check_startup
 
 
 def add_startup(job: Job, seen: CheckState) -> None:
     """Add the findings on the files that were asked about, and what cannot be decided."""
     if job.scope is None or not job.targets:
         return
+    stage, config, service = job.place.stage, job.config, job.request.service
     try:
-        report = check_startup(job.place.stage, job.place.repository, job.config, job.request.service)
-        installs = check_installs(job.place.stage, job.place.repository, job.config, job.request.service)
+        if not service and not builds_images(stage, config):
+            return
+        from buildguard.startup.installs.check import check_installs  # sixty modules, for projects with an image
+        from buildguard.startup.run import check_startup
+
+        report = check_startup(stage, job.place.repository, config, service)
+        installs = check_installs(stage, job.place.repository, config, service)
     except GuardError as error:  # with --target nothing else reads these files
         seen.startup_undecided.append(error.words)
         return

@@ -22,7 +22,9 @@ def main() -> None:
     programs.leave_project_out_of_path()
     gc.disable()  # short-lived, and what it makes in numbers holds no cycles
     signal.signal(signal.SIGTERM, exit_on_sigterm)
-    sys.exit(run_guarded(_run))
+    status = run_guarded(_run)
+    gc.freeze()  # or the end of Python looks once more through all that was imported
+    sys.exit(status)
 
 
 def _run() -> None:

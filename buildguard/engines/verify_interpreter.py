@@ -26,6 +26,42 @@ _FACTS = (
     "import_facts.py",
     "library_query.py",
 )
+# For a source that a hook stages, the import of `ast` and forty patterns are half of what reads its imports, and few are used.
+_LAZY = """\
+import re
+
+try:
+    import _ast
+except ImportError:  # CPython and PyPy have it
+    import ast as _ast
+
+
+class Lazy:
+    def __init__(self, make):
+        self.make = make
+
+    def __getattr__(self, name):
+        value = self.make(name)
+        setattr(self, name, value)
+        return value
+
+
+def lazy_pattern(*source):
+    return Lazy(lambda name: getattr(re.compile(*source), name))
+
+
+def of_ast(name):
+    if hasattr(_ast, name):
+        return getattr(_ast, name)
+    import ast
+
+    return getattr(ast, name)
+
+
+ast = Lazy(of_ast)
+"""
+_IMPORTED = lazy_pattern(r"^import (?:ast|re)\n", re.MULTILINE)
+_PATTERN = lazy_pattern(r"^([A-Z_]+) = re\.compile\(", re.MULTILINE)
 _BETWEEN = lazy_pattern(r"^from buildguard\.\S+ import (?:\([^)]*\)|.*)\n", re.MULTILINE)
 _START = "main(int(sys.argv[1]))"
 _START_WITH_FACTS = """\
@@ -73,6 +109,7 @@ _FEATURES = (
 def probe_text() -> str:
     """The probe's source, with what reads imports beside it."""
     facts = "".join(_BETWEEN.sub("", program(name).read_text("utf-8")) for name in _FACTS)
+    facts = _LAZY + _PATTERN.sub(r"\1 = lazy_pattern(", _IMPORTED.sub("", facts))
     probe = program("probe.py").read_text("utf-8")
     main = probe.index("\n\nif __name__")
     start = probe[main:].replace(_START, _START_WITH_FACTS)

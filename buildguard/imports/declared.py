@@ -30,7 +30,7 @@ _DEPENDENTS = {
     "standard-aifc": ["librosa", "audioread", "speechrecognition"],
     "standard-sunau": ["librosa", "audioread"],
 }
-_ONLY_OLD = {"gunicorn": re.compile(r"gunicorn\s*(==|~=|<=?)\s*(1?\d|20)\b")}
+_ONLY_OLD = {"gunicorn": lazy_pattern(r"gunicorn\s*(==|~=|<=?)\s*(1?\d|20)\b")}
 _COMMANDS = lazy_pattern(r"(^|/)([^/]*(Docker|Container)file[^/]*|cloudbuild[^/]*\.ya?ml)$")
 _INSTALLS = lazy_pattern(r"\b(install|add|sync)\b")
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import functools
+import itertools
 import posixpath
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from enum import StrEnum
 
@@ -57,43 +60,88 @@ class FileTree:
     def __init__(self, files: Mapping[str, str], unclear: Iterable[str] = ()) -> None:
         self.origins = files
         self._unclear = frozenset(unclear)
-        self._children: dict[str, set[str]] = {}
         self._holders: dict[str, list[str]] | None = None
         self._modules: dict[str, ModuleLocation | None] = {}
         self._found: dict[tuple[str, tuple[str, ...]], ModuleLocation | None] = {}
         self._stems: dict[str, dict[str, list[str]]] = {}
-        self._compiled: set[str] = set()
-        for path in (*files, *self._unclear):
-            self._add(path)
+        self._children: dict[str, frozenset[str]] = {}
 
-    def _add(self, path: str) -> None:
-        while path not in {"", "/"}:
+    # A commit hook looks a few names up among the files of an image of any size: nothing is made for each of them.
+    @functools.cached_property
+    def _paths(self) -> list[str]:
+        return sorted((*self.origins, *self._unclear))
+
+    @functools.cached_property
+    def _compiled(self) -> frozenset[str]:
+        """The paths of compiled modules, without what makes their names endings; a folder may have such a name."""
+        joined = "\0".join(self._paths)
+        if not any(f".{ending}" in joined for ending in _COMPILED_ENDINGS):
+            return frozenset()
+        compiled = set()
+        for path in self._paths:
             folder, slash, name = path.rpartition("/")
-            folder = folder or slash
-            match = _COMPILED.search(name) if name.endswith(_COMPILED_ENDINGS) else None
-            if match is not None:
-                self._compiled.add(posixpath.join(folder, name[: match.start()]))
-            children = self._children.get(folder)
-            if children is not None:
-                children.add(name)
-                return  # the folder is in those above it
-            self._children[folder] = {name}
-            path = folder
+            while name:
+                match = _COMPILED.search(name) if name.endswith(_COMPILED_ENDINGS) else None
+                if match is not None:
+                    compiled.add(posixpath.join(folder or slash, name[: match.start()]))
+                folder, slash, name = folder.rpartition("/")
+        return frozenset(compiled)
+
+    @functools.cached_property
+    def _folders(self) -> dict[str, set[str]]:
+        """The names in every folder."""
+        folders: dict[str, set[str]] = {}
+        for path in self._paths:
+            inside = path
+            while inside not in {"", "/"}:
+                folder, slash, name = inside.rpartition("/")
+                inside = folder or slash
+                children = folders.get(inside)
+                if children is not None:
+                    children.add(name)
+                    break  # the folder is in those above it
+                folders[inside] = {name}
+        return folders
 
     def has_folder(self, path: str) -> bool:
         """Whether a folder with files in it exists."""
-        return path in self._children
+        if not path:
+            return bool(self.children(path))
+        start = _start_of(path)
+        at = bisect_left(self._paths, start)
+        return at < len(self._paths) and self._paths[at].startswith(start)
+
+    def has_sources(self, folder: str) -> bool:
+        """Whether a Python file of the program is in a folder, or in one below it."""
+        start = _start_of(folder)
+        inside = itertools.takewhile(lambda path: path.startswith(start), self._from(start))
+        return any(path.endswith(".py") and path in self.origins for path in inside)
+
+    def _from(self, start: str) -> Iterator[str]:
+        return itertools.islice(self._paths, bisect_left(self._paths, start), None)
 
     def children(self, folder: str) -> frozenset[str]:
         """The names in a folder."""
-        return frozenset(self._children.get(folder, ()))
+        known = self._children.get(folder)
+        if known is None:
+            known = self._children[folder] = frozenset(self._names_in(_start_of(folder)))
+        return known
+
+    def _names_in(self, start: str) -> Iterator[str]:
+        at = bisect_left(self._paths, start)
+        while at < len(self._paths) and self._paths[at].startswith(start):
+            name, slash, _rest = self._paths[at][len(start) :].partition("/")
+            if name:  # of an absolute path, the root is no name in ""
+                yield name
+            # past all that is in the folder of that name: "0" comes after "/"
+            at = bisect_left(self._paths, f"{start}{name}0", at) if slash else at + 1
 
     def named(self, folder: str, stem: str) -> Sequence[str]:
         """The names in a folder that are a stem, or that begin with it and a dot."""
         stems = self._stems.get(folder)
         if stems is None:
             stems = self._stems[folder] = {}
-            for child in self._children.get(folder, ()):
+            for child in self.children(folder):
                 stems.setdefault(child.partition(".")[0], []).append(child)
         return stems.get(stem, ())
 
@@ -101,9 +149,9 @@ class FileTree:
         """The folders in which a module of that name is, wherever they are."""
         if self._holders is None:
             self._holders = {}
-            for folder, children in self._children.items():
+            for folder, children in self._folders.items():
                 for child in children:
-                    if child.endswith(".py") or self.has_folder(posixpath.join(folder, child)):
+                    if child.endswith(".py") or posixpath.join(folder, child) in self._folders:
                         self._holders.setdefault(child.removesuffix(".py"), []).append(folder)
         return sorted(self._holders.get(name, ()))
 
@@ -170,7 +218,12 @@ class FileTree:
     def other_cases(self, name: str, folders: Sequence[str]) -> Iterator[str]:
         """Modules whose name differs from this one in case alone, as they are spelled."""
         for folder in folders:
-            for child in sorted(self._children.get(folder, ())):
+            for child in sorted(self.children(folder)):
                 stem = _COMPILED.sub("", child).removesuffix(".py")
                 if stem != name and stem.casefold() == name.casefold() and self.find(stem, [folder]) is not None:
                     yield stem
+
+
+def _start_of(folder: str) -> str:
+    """What the paths of all files in a folder begin with; relative ones are in the folder ""."""
+    return folder if folder in {"", "/"} else f"{folder}/"

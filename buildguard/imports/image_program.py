@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import posixpath
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
@@ -21,7 +22,7 @@ from buildguard.project.image_match import is_installed
 from buildguard.project.start_command import CommandText, StartCommand, StartContext
 from buildguard.project.start_declarations import read_app_yaml, read_dockerfile, read_procfile, read_scripts
 from buildguard.project.start_parser import parse_start
-from buildguard.stages.stage import Entry, EntryKind
+from buildguard.stages.stage import Entry, Listing
 
 _WORKSPACE = "/workspace"
 _INSTALLS = lazy_pattern(
@@ -37,9 +38,14 @@ class ProjectSources(NamedTuple):
     read: Callable[[str], bytes | None]
 
     @property
+    def listing(self) -> Listing:
+        """The entries, with what is asked of all of them."""
+        return self.entries if isinstance(self.entries, Listing) else Listing(self.entries)
+
+    @property
     def paths(self) -> list[str]:
         """Every path that is text."""
-        return [entry.path.decode("utf-8", "surrogateescape") for entry in self.entries]
+        return self.listing.texts
 
 
 def read_programs(
@@ -93,7 +99,6 @@ class _ImageFolders:
         self._tree = tree
         self._sources = sources
         self._is_installed = is_installed
-        self._folders = {path[: path.rfind("/")] or "/" for path in tree.origins if path.endswith(".py")}
 
     def program(
         self, command: StartCommand | None, entry: Sequence[str], folders: Sequence[str], scripts: Mapping[str, str]
@@ -119,7 +124,7 @@ class _ImageFolders:
 
     def _roots(self, folder: str) -> tuple[str, ...]:
         file = self._tree.origins.get(posixpath.join(folder, "pyproject.toml"), "")
-        return package_roots(folder, self._sources.read(file) if file else None, self._folders)
+        return package_roots(folder, self._sources.read(file) if file else None, self._tree.has_sources)
 
     def _named(self, names: Iterable[str], roots: Sequence[str]) -> Iterator[LoadedModule]:
         for name in names:
@@ -134,7 +139,7 @@ class _ImageFolders:
 def _of_project(sources: ProjectSources, context: str, entry: Sequence[str]) -> StartedProgram:
     """The program of a folder that a buildpack would build, or that is built by what cannot be seen."""
     start = f"{context}/" if context else ""
-    paths = [path for path in sources.paths if path.startswith(start)]
+    paths = [path for path in sources.paths if path.startswith(start)] if start else sources.paths
     tree = _tree(sources, {f"{_WORKSPACE}/{path[len(start) :]}": path for path in paths})
     scripts = read_scripts(sources.read(f"{start}pyproject.toml") or b"", "pyproject.toml")
     declared = _buildpack_command(sources, start)
@@ -159,15 +164,13 @@ def _sent_paths(sources: ProjectSources, context: str, file: str) -> list[str]:
         rules = docker.DockerIgnoreRules(sources.read, context, file)
     except UnprovenError:
         return sources.paths
-    return [path for path in sources.paths if rules.drops(path) is None]
+    return [path for path in sources.paths if rules.drops(path) is None] if rules.has_any else sources.paths
 
 
 def _tree(sources: ProjectSources, twins: Mapping[str, str]) -> FileTree:
-    unclear = {
-        entry.path.decode("utf-8", "surrogateescape")
-        for entry in sources.entries
-        if entry.kind in {EntryKind.LINK, EntryKind.OTHER}
-    }
+    unclear = set(map(os.fsdecode, sources.listing.unclear))
+    if not unclear:
+        return FileTree(twins)
     files = {place: path for place, path in twins.items() if path not in unclear}
     return FileTree(files, (place for place, path in twins.items() if path in unclear))
 

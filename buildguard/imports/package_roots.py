@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from buildguard.errors import UsageError
@@ -12,10 +12,10 @@ from buildguard.project import toml
 _USUAL = ("src", "lib", "python")
 
 
-def package_roots(folder: str, pyproject: bytes | None, folders: Collection[str]) -> tuple[str, ...]:
-    """The folders of a project, from its root, in which packages are looked for; `folders` are all folders with sources.
+def package_roots(folder: str, pyproject: bytes | None, has_sources: Callable[[str], bool]) -> tuple[str, ...]:
+    """The folders of a project, from its root, in which packages are looked for.
 
-    The project's own folder is the last one.
+    `has_sources` says whether a folder has sources, in whatever folder below it. The project's own folder is the last one.
     """
     try:
         document = toml.read(pyproject, "pyproject.toml") if pyproject is not None else {}
@@ -23,8 +23,7 @@ def package_roots(folder: str, pyproject: bytes | None, folders: Collection[str]
     except (UsageError, AttributeError, TypeError):
         declared = []
     roots = [posixpath.normpath(posixpath.join(folder, root)) for root in [*declared, *_USUAL]]
-    own = [root for root in roots if root in folders or any(other.startswith(f"{root}/") for other in folders)]
-    return tuple(dict.fromkeys([*own, folder]))
+    return tuple(dict.fromkeys([*filter(has_sources, roots), folder]))
 
 
 def _declared(document: Mapping[str, Any]) -> Iterator[Any]:

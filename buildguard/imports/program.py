@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
 from buildguard.definitions import NamedTuple, lazy_pattern
 from buildguard.imports.finder import FileTree, ModuleKind, ModuleLocation
@@ -110,8 +110,8 @@ def folders_above(folder: str, roots: Sequence[str]) -> tuple[str, ...]:
     return tuple(folders)
 
 
-def sources_of(tree: FileTree, is_wanted: Callable[[str], bool]) -> list[str]:
-    """The Python files of a tree whose path in the project is wanted, sorted."""
-    return sorted(
-        path for path, origin in tree.origins.items() if path.endswith(".py") and origin and is_wanted(origin)
-    )
+def sources_of(tree: FileTree, is_wanted: Callable[[str], bool], among: Collection[str] | None = None) -> list[str]:
+    """The Python files of a tree whose path in the project is wanted, sorted; with `among`, no others are asked about."""
+    files = tree.origins.items()
+    candidates = files if among is None else [(path, origin) for path, origin in files if origin in among]
+    return sorted(path for path, origin in candidates if path.endswith(".py") and origin and is_wanted(origin))

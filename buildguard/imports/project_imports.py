@@ -104,10 +104,10 @@ class _ProgramJudge:
             return asked is None or self._origin(file) in asked
 
         def is_left(path: str) -> bool:
-            # what nothing executes says nothing of other files
-            return (certain or asked is None or path in asked) and path not in reached and not is_test(path)
+            return path not in reached and not is_test(path)
 
-        files = sources_of(self._program.tree, is_left)
+        # what nothing executes says nothing of other files
+        files = sources_of(self._program.tree, is_left, None if certain else asked)
         reader = LooseReader(self._program.tree, self._program.roots, self._context)
         self._take(reader.read(files, is_asked, certain=certain))
         for file in filter(is_asked, files):

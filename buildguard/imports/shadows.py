@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING
 
 from buildguard.imports.faults import FaultKind, ImportFault
 from buildguard.imports.import_graph import ImportEdge, ImportGraph, ReachedModule, has_source
 from buildguard.imports.names import Bound, LoadedModule, NameReader
 from buildguard.imports.records import ImportForm
+
+if TYPE_CHECKING:
+    import ast
 
 
 def find_shadows(
@@ -46,6 +49,8 @@ def _shadowing(graph: ImportGraph, edge: ImportEdge) -> LoadedModule | None:
 
 def _used_names(data: bytes | None, module: str) -> set[str]:
     """The attributes that a source takes from a module by its name; none where this Python cannot parse it."""
+    import ast  # few projects have such a file
+
     try:
         tree = ast.parse(data or b"")
     except (SyntaxError, ValueError, RecursionError, MemoryError):
@@ -59,6 +64,8 @@ def _used_names(data: bytes | None, module: str) -> set[str]:
 
 
 def _aliases(nodes: Iterable[ast.AST], module: str) -> Iterator[str]:
+    import ast
+
     for node in nodes:
         if isinstance(node, ast.Import):
             yield from (alias.asname or alias.name for alias in node.names if alias.name == module)

@@ -11,7 +11,7 @@ from buildguard.diagnostic import display_path
 from buildguard.errors import UnprovenError, UsageError, did_you_mean
 from buildguard.project import deploy_table, environment, toml
 from buildguard.project.deploy_table import PLATFORM, DeployTable
-from buildguard.stages.stage import Stage
+from buildguard.stages.stage import Stage, listing_of
 
 if TYPE_CHECKING:
     from buildguard.project.config_file import ConfigFile
@@ -295,7 +295,7 @@ def read_stage(stage: Stage) -> Config:
 
 def config_files(stage: Stage) -> dict[bytes, bytes]:
     """The files at a stage's root that may hold configuration; raises UnprovenError where one cannot be read."""
-    entries = [entry for entry in stage.entries() if entry.path in FILES]
+    entries = [entry for entry in listing_of(stage).others if entry.path in FILES]
     contents: dict[bytes, bytes] = {}
     for entry, content in stage.contents(entries):
         if isinstance(content, bytes):

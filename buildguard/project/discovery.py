@@ -14,7 +14,13 @@ from buildguard.diagnostic import count
 from buildguard.errors import GuardError, UsageError
 from buildguard.project import image_reference, project_files
 from buildguard.project.config import Config
-from buildguard.project.folder_projects import FolderProject, buildpack_services, folder_projects, without_repeats
+from buildguard.project.folder_projects import (
+    FolderProject,
+    buildpack_services,
+    folder_projects,
+    standard_services,
+    without_repeats,
+)
 from buildguard.project.folder_services import leave_out, services_in, unused_targets
 from buildguard.project.project_files import ProjectFiles
 from buildguard.project.service_targets import (
@@ -232,6 +238,13 @@ class ImageRecipe(NamedTuple):
             return build_buildpack_model(service.context, files, modes)
         arguments = dict(service.build_args)
         return build_model(BuildInput(self.dockerfile, files, service.context, arguments, service.stage, modes))
+
+
+def builds_images(stage: Stage, config: Config) -> bool:
+    """Whether any image is built of a stage's files: by a Dockerfile, or by buildpacks; raises UsageError."""
+    files = project_files.read(stage, config)
+    images, _notes = services_of(files, config)
+    return bool(images or buildpack_services(files, images) or [*standard_services(files, images)])
 
 
 def list_recipes(stage: Stage, config: Config, service: str = "") -> list[ImageRecipe]:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from types import MappingProxyType
 
-from buildguard.definitions import NamedTuple, lazy_pattern
+from buildguard.definitions import NamedTuple, lazy_pattern, records
 from buildguard.project import dockerfile, image_reference
 from buildguard.project.dockerfile import DockerfileStage, Instruction
 from buildguard.project.ignore import docker
@@ -282,7 +282,7 @@ class _CopyInstruction:
     def _place(self, files: Iterable[tuple[PlacedFile, str]], source: str, destination: str, *, several: bool) -> None:
         state = self._state
         mode, doubt = self._mode()
-        placed = [(file._replace(doubt=doubt or file.doubt), rest) for file, rest in files]
+        placed = [(file._replace(doubt=doubt), rest) for file, rest in files] if doubt else [*files]
         if any(rest for _file, rest in placed) or source.rstrip("/.") == "":
             state.make_folder(state.at(destination))
         state.put(placed, destination, Placement(self._step.line, mode, self._flag("--chown")), several=several)
@@ -364,23 +364,38 @@ class _CopyInstruction:
                 self._state.doubts.setdefault(source, reason)
 
 
-def _context_files(build: BuildInput, source: str) -> Iterator[tuple[PlacedFile, str]]:
+def _context_files(build: BuildInput, source: str) -> list[tuple[PlacedFile, str]]:
     """The files of the context that a source means, each with its path below it."""
     start = posixpath.normpath(posixpath.join("/", source)).lstrip("/")
     full = posixpath.join(build.context, start) if start and build.context else build.context or start
-    for path, rest in _below(full, build.files):
-        yield PlacedFile(path, path, 0, mode=build.modes.get(path)), rest
+    paths, rests = _below(full, build.files)
+    constant = PlacedFile("", "", 0)
+    modes = list(map(build.modes.get, paths)) if build.modes else [None] * len(paths)
+    others = ([value] * len(paths) for value in constant[5:])
+    files = records(
+        PlacedFile, paths, paths, [constant.line] * len(paths), [constant.origin] * len(paths), modes, *others
+    )
+    return list(zip(files, rests, strict=True))
 
 
-def _below(source: str, files: Iterable[str]) -> Iterator[tuple[str, str]]:
-    """The files at or below a path, which may have wildcards, each with its path below what matched."""
+def _below(source: str, files: Collection[str]) -> tuple[Sequence[str], Sequence[str]]:
+    """The files at or below a path, which may have wildcards, and the path of each below what matched."""
     parts = [part for part in source.split("/") if part]
     is_wild = any(char in source for char in WILD)
+    plain = "/".join(parts)
+    if not plain:
+        return [*files], [*files]
+    if not is_wild:
+        inside = [name for name in files if name.startswith(plain) and name[len(plain) : len(plain) + 1] in {"", "/"}]
+        return inside, [name[len(plain) + 1 :] for name in inside]
+    matched, rests = [], []
     for name in files:
         words = name.split("/")
         head = words[: len(parts)]
-        if head == parts or (is_wild and len(head) == len(parts) and all(map(fnmatchcase, head, parts))):
-            yield name, "/".join(words[len(parts) :])
+        if head == parts or (len(head) == len(parts) and all(map(fnmatchcase, head, parts))):
+            matched.append(name)
+            rests.append("/".join(words[len(parts) :]))
+    return matched, rests
 
 
 def _absolute(source: str) -> str:

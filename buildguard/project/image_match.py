@@ -23,7 +23,7 @@ class LayoutMatch(NamedTuple):
 
 def is_installed(path: str) -> bool:
     """Whether a path is in a folder for installed packages, or in an interpreter's own library."""
-    return _INSTALLED.search(path) is not None
+    return ("lib" in path or "-packages" in path) and _INSTALLED.search(path) is not None
 
 
 def find_best_match(

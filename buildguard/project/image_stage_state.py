@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from fnmatch import fnmatchcase
 
-from buildguard.definitions import NamedTuple
+from buildguard.definitions import NamedTuple, records
 from buildguard.project.image_model import (
     DEFAULT_SHELL,
     SYSTEM_FOLDERS,
@@ -84,33 +84,45 @@ class StageState:
 
     def make_folder(self, path: str) -> None:
         """A folder exists from now on, and those above it."""
-        self.folders.update((path, *folders_above(path)))
+        if path not in self.folders:  # or those above it are there, too
+            self.folders.update((path, *folders_above(path)))
 
     def place(self, file: PlacedFile) -> None:
         """A file arrives, over whatever was there."""
         self.files[file.path] = file
-        self.make_folder(posixpath.dirname(file.path))
-        if file.source:
+        folder, slash, _name = file.path.rpartition("/")
+        self.make_folder(folder or slash)
+        if self.doubts and file.source:
             self.doubts.pop(file.source, None)
 
     def put(
-        self, files: Iterable[tuple[PlacedFile, str]], destination: str, placement: Placement, *, several: bool
+        self, files: Sequence[tuple[PlacedFile, str]], destination: str, placement: Placement, *, several: bool
     ) -> None:
         """Some files arrive, each with its path below what is copied ("" for a file itself): in a folder, or under a new name."""
         where = self.at(destination)
         into = several or destination.endswith(("/", "/.")) or destination in {".", "./"} or where in self.folders
+        start = where if where.endswith("/") else f"{where}/"
+        paths = []
         for file, rest in files:
             below = rest or (posixpath.basename(file.path) if into else "")
-            path = posixpath.join(where, below) if below else where
-            self.roots.add(_root_of(path, where) if rest else _root_of_file(path))
-            self.place(
-                file._replace(
-                    path=path,
-                    line=placement.line,
-                    mode=file.mode if placement.mode is None else placement.mode,
-                    owner=placement.owner or file.owner,
-                )
-            )
+            path = start + below if below else where
+            if not rest:
+                self.roots.add(_root_of_file(path))
+            elif where in _NO_ROOTS:
+                self.roots.add(_root_of(path, where))
+            paths.append(path)
+        if where not in _NO_ROOTS and any(rest for _file, rest in files):
+            self.roots.add(where)
+        self._place_all(paths, _moved([file for file, _rest in files], paths, placement))
+
+    def _place_all(self, paths: Sequence[str], files: Sequence[PlacedFile]) -> None:
+        """The same as `place` for each of them: a COPY of everything has as many as the repository."""
+        self.files.update(zip(paths, files, strict=True))
+        for folder in {path[: path.rfind("/")] or "/" for path in paths}:
+            self.make_folder(folder)
+        if self.doubts:
+            for source in filter(None, (file.source for file in files)):
+                self.doubts.pop(source, None)
 
     # ------------------------------------------------------------------------------------------ doubting
 
@@ -176,6 +188,17 @@ class StageState:
         """Place a symbolic link."""
         place = posixpath.join(path, posixpath.basename(target)) if path in self.folders else path
         self.place(PlacedFile(place, "", line, FileOrigin.LINK, link=target))
+
+
+def _moved(files: Sequence[PlacedFile], paths: Sequence[str], placement: Placement) -> list[PlacedFile]:
+    """Some files at other paths, as an instruction places them."""
+    _paths, sources, _lines, origins, modes, owners, *rest = zip(*files, strict=True) if files else ((),) * 9
+    count = len(files)
+    if placement.mode is not None:
+        modes = (placement.mode,) * count
+    if placement.owner:
+        owners = (placement.owner,) * count
+    return records(PlacedFile, paths, sources, (placement.line,) * count, origins, modes, owners, *rest)
 
 
 def _root_of(path: str, folder: str) -> str:

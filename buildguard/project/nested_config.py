@@ -9,7 +9,7 @@ from buildguard.diagnostic import display_path
 from buildguard.project import config as configs
 from buildguard.project.config import FILES, Config, FolderConfig
 from buildguard.project.sources import matches
-from buildguard.stages.stage import Stage
+from buildguard.stages.stage import Stage, listing_of
 
 _TOOLING = frozenset({".devcontainer", ".github", ".gitlab", ".git", "node_modules"})
 # Decided by a folder's own file; the rest is the root's.
@@ -28,7 +28,7 @@ def _nested(stage: Stage, root: Config) -> Iterator[Config]:
     """The configuration of each folder that has one, in order; `file` is its path."""
     by_folder: dict[str, dict[bytes, bytes]] = {}
     endings = tuple(b"/" + name for name in FILES)
-    entries = [entry for entry in stage.entries() if entry.path.endswith(endings)]
+    entries = [entry for entry in listing_of(stage).others if entry.path.endswith(endings)]
     wanted = [entry for entry in entries if not _is_left_out(display_path(entry.path), root)]
     for entry, content in stage.contents(wanted):
         if isinstance(content, bytes):

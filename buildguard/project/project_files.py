@@ -15,8 +15,8 @@ from buildguard.diagnostic import display_path
 from buildguard.errors import DamagedFileError, UnprovenError
 from buildguard.project import compose, skaffold, workflows
 from buildguard.project.config import Config
-from buildguard.project.sources import decides_target
-from buildguard.stages.stage import Entry, Stage
+from buildguard.project.sources import decides_target, deciding
+from buildguard.stages.stage import Entry, Stage, listing_of
 
 if TYPE_CHECKING:
     from buildguard.project.buildpacks import BuildpackService
@@ -87,10 +87,11 @@ def read(stage: Stage, config: Config) -> ProjectFiles:
 
 
 def _read(stage: Stage, config: Config) -> ProjectFiles:
-    entries = stage.entries()
+    entries = listing_of(stage)
     files = _FileCollector()
-    configured = {*map(os.fsencode, configured_dockerfiles(config)), os.fsencode(config.build_file)}
-    wanted = [entry for entry in entries if entry.path in configured or _is_read(entry.path)]
+    configured = {*map(os.fsencode, configured_dockerfiles(config)), os.fsencode(config.build_file)} - {b""}
+    candidates = entries if configured else deciding(entries)
+    wanted = [entry for entry in candidates if entry.path in configured or _is_read(entry.path)]
     for entry, content in _contents(stage, wanted, files.notes):
         _sort_in(entry.path, content, config, files)
     declared = _declared_builds(stage, entries, files)
@@ -99,7 +100,7 @@ def _read(stage: Stage, config: Config) -> ProjectFiles:
     files.dockerfiles.update((display_path(entry.path), data) for entry, data in _contents(stage, named, files.notes))
     variables = dict(_variable_files(stage, entries, files))
     return ProjectFiles(
-        tuple(entry.path for entry in entries),
+        tuple(entries.paths),
         files.dockerfiles,
         files.buildfiles,
         declared.images,

@@ -44,7 +44,8 @@ def from_services(
 ) -> tuple[list[Target], list[VersionDeclaration]]:
     """The targets of images, and what their Dockerfiles declare."""
     targets, seen = [], []
-    paths = [path.decode("utf-8", "surrogateescape") for path in files.paths if path.endswith(SUFFIXES)]
+    shared = files.paths if len(services) > 1 else ()
+    paths = [path.decode("utf-8", "surrogateescape") for path in shared if path.endswith(SUFFIXES)]
     for service in services:
         declaration, doubt, is_python = from_dockerfile(service, files)
         if not is_python:

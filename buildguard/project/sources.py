@@ -13,7 +13,7 @@ from buildguard.project.skaffold import is_skaffold
 from buildguard.project.workflows import is_workflow
 from buildguard.remote.source_names import HEAD, SHEBANG, SUFFIXES, may_be_script
 from buildguard.stages.filesystem import DiskStage, read_file
-from buildguard.stages.stage import Entry, EntryKind, Stage
+from buildguard.stages.stage import Entry, EntryKind, Listing, Stage, listing_of
 
 _MANY = 1 << 17  # paths that are asked about four times in a run
 
@@ -39,7 +39,7 @@ def choose(stage: Stage, selection: SourceSelection) -> ChosenSources:
     """The Python sources of a stage that the selection covers."""
     wanted = _wanted(selection)
     sources, others, links = [], [], []
-    for entry in stage.entries():
+    for entry in _below(listing_of(stage), selection.paths):
         if entry.path.endswith(SUFFIXES):
             sources.append(entry)
         elif entry.kind is EntryKind.LINK:
@@ -51,6 +51,14 @@ def choose(stage: Stage, selection: SourceSelection) -> ChosenSources:
     scripts = _scripts(stage, _filter(others, wanted))
     notes = (*stage.notes(), *_links_out(stage, _filter(links, wanted)))
     return ChosenSources(tuple(sorted([*_filter(sources, wanted), *scripts])), notes)
+
+
+def _below(listing: Listing, paths: tuple[bytes, ...]) -> list[Entry]:
+    """The entries at and below some paths, which are few of them in a commit hook; all of them where none is given."""
+    if not paths or not {b"", b"."}.isdisjoint(paths):
+        return listing
+    exact, prefixes = set(paths), tuple(path + b"/" for path in paths)
+    return [entry for entry in listing if entry.path in exact or entry.path.startswith(prefixes)]
 
 
 def _filter(entries: Iterable[Entry], wanted: Callable[[bytes], bool]) -> list[Entry]:
@@ -68,6 +76,17 @@ def decides_target(path: bytes) -> bool:
     if name in _PINS or b"loudbuild" in name or b"ockerfile" in name.lower() or b"ontainerfile" in name.lower():
         return True
     return (b"compose" in name and is_compose(name)) or (b"skaffold" in name and is_skaffold(path)) or is_workflow(path)
+
+
+def deciding(listing: Listing) -> list[Entry]:
+    """The entries that `decides_target` accepts, in their order."""
+    return listing.choose(_deciding)
+
+
+def _deciding(listing: Listing) -> list[Entry]:
+    names = b"\n".join([entry.path for entry in listing.sources]).lower()
+    is_rare = b"erfile" not in names and b"loudbuild" not in names
+    return [entry for entry in (listing.others if is_rare else listing) if decides_target(entry.path)]
 
 
 _PINS = frozenset(

@@ -17,7 +17,7 @@ from pathlib import Path
 from buildguard.diagnostic import FOLDER, RelativePath, UnreadableFile, display_path
 from buildguard.remote.source_names import NO_SOURCE, PACKAGES, VIRTUAL
 from buildguard.stages.content_cache import ContentCache
-from buildguard.stages.stage import KINDS, Entry, EntryKind, Stage
+from buildguard.stages.stage import KINDS, Entry, EntryKind, Listing, Stage
 from buildguard.system import git
 
 READ_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -114,7 +114,7 @@ class DiskStage:
     def __init__(self, root: Path) -> None:
         self.root = root
         self._inside: dict[bytes, bool] = {}
-        self._entries: list[Entry] | None = None
+        self._entries: Listing | None = None
         self._left_out: list[str] = []
         self._kept: ContentCache | None = None
 
@@ -161,6 +161,16 @@ class DiskStage:
         """Whether an entry is no link, in a folder that is really inside the root."""
         return entry.kind is not EntryKind.LINK and self._reachable(entry.path.rpartition(b"/")[0])
 
+    def plain_paths(self, entries: Iterable[Entry]) -> list[bytes | None]:
+        """The whole path of each entry that is `reachable`, None in the place of any other."""
+        base, link, inside = os.fsencode(self.root) + b"/", EntryKind.LINK, self._inside
+        paths: list[bytes | None] = []
+        for path, kind, _oid in entries:
+            folder = path.rpartition(b"/")[0]
+            is_inside = inside[folder] if folder in inside else self._reachable(folder)
+            paths.append(base + path if is_inside and kind is not link else None)
+        return paths
+
     def holds(self, real: bytes) -> bool:
         """Whether an absolute path without links is inside the root."""
         return real.startswith(os.fsencode(self.root).rstrip(b"/") + b"/")
@@ -199,7 +209,7 @@ class FolderStage(DiskStage):
     def entries(self) -> list[Entry]:
         """Every file below the root, sorted."""
         if self._entries is None:
-            self._entries = sorted(self._walk(b""))
+            self._entries = Listing(sorted(self._walk(b"")))
         return self._entries
 
     def notes(self) -> list[str]:
@@ -257,7 +267,7 @@ class WorkingTreeStage(DiskStage):
     def entries(self) -> list[Entry]:
         """Every such file, checked-out submodules opened, sorted."""
         if self._entries is None:
-            self._entries = sorted(self._of(self._listing, b""))
+            self._entries = Listing(sorted(self._of(self._listing, b"")))
         return self._entries
 
     def notes(self) -> list[str]:

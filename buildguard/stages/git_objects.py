@@ -7,9 +7,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import groupby
 
-from buildguard.diagnostic import RelativePath, UnreadableFile, display_path
+from buildguard.definitions import records
+from buildguard.diagnostic import UnreadableFile, display_path
 from buildguard.stages.content_cache import ContentCache
-from buildguard.stages.stage import KINDS, Entry, EntryKind, Stage, resolve_link
+from buildguard.stages.stage import KINDS, Entry, EntryKind, Listing, Stage, resolve_link
 from buildguard.system import git
 from buildguard.system.git_reader import DAMAGED, ObjectReader
 
@@ -27,7 +28,8 @@ class GitStage:
         self.name = name
         self.commit = commit
         self._rows: list[git.GitEntry] | None = None
-        self._entries: list[Entry] | None = None
+        self._index: tuple[list[bytes], list[str], list[str]] | None = None
+        self._entries: Listing | None = None
         self._homes: dict[bytes, git.Repository] = {}
         self.closed: list[bytes] = []  # submodules whose commit is not here
         self.damaged: dict[bytes, str] = {}
@@ -53,17 +55,32 @@ class GitStage:
     def entries(self) -> list[Entry]:
         """The rows of the index, or of the commit, submodules opened where their commit is here."""
         if self._entries is None:
-            rows = [row for row in self.rows() if row.mode != git.SUBMODULE]
-            self._entries = [
-                Entry(RelativePath(row.path), KINDS.get(row.mode, EntryKind.FILE), row.oid) for row in rows
-            ]
+            paths, modes, oids = self._columns()
+            file = EntryKind.FILE
+            self._entries = Listing(records(Entry, paths, [KINDS.get(mode, file) for mode in modes], oids))
         return self._entries
+
+    def _columns(self) -> tuple[Sequence[bytes], Sequence[str], Sequence[str]]:
+        """The paths, modes and object ids of everything but submodules; an index without any needs no rows for that."""
+        if self.commit is None and self._rows is None:
+            self._index = columns = self.repository.index_columns()
+            if git.SUBMODULE not in columns[1]:
+                return columns
+        rows = [row for row in self.rows() if row.mode != git.SUBMODULE]
+        return [row.path for row in rows], [row.mode for row in rows], [row.oid for row in rows]
 
     def rows(self) -> list[git.GitEntry]:
         """The same as git has them, sorted, with a row for each submodule besides those of its files."""
         if self._rows is None:
-            listed = self.repository.index_rows() if self.commit is None else self._tree(self.repository, self.commit)
-            self._rows = sorted(self._of(listed, b""))
+            listed: Sequence[git.GitEntry]
+            if self.commit is not None:
+                listed = self._tree(self.repository, self.commit)
+            elif self._index is not None:
+                listed = records(git.GitEntry, *self._index)
+            else:
+                listed = self.repository.index_rows()
+            has_others = any(row.mode == git.SUBMODULE for row in listed)
+            self._rows = sorted(self._of(listed, b"") if has_others else listed)
         return self._rows
 
     def blobs(self, rows: Iterable[git.GitEntry]) -> Iterator[tuple[git.GitEntry, bytes | UnreadableFile]]:

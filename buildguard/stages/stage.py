@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import posixpath
 from collections.abc import Callable, Iterable, Iterator
 from enum import StrEnum
+from functools import cached_property
 from pathlib import Path
 from typing import Protocol
 
@@ -31,6 +33,56 @@ class Entry(NamedTuple):
     path: RelativePath
     kind: EntryKind
     oid: str = ""
+
+
+class Listing(list[Entry]):
+    """The entries of a stage that never change, with what a run asks of all of them again and again.
+
+    A commit hook looks at one file of a repository of any size, so nothing here may take long for a path.
+    """
+
+    @cached_property
+    def paths(self) -> list[bytes]:
+        """Their paths."""
+        return [entry.path for entry in self]
+
+    @cached_property
+    def texts(self) -> list[str]:
+        """Their paths as text."""
+        return os.fsdecode(b"\0".join(self.paths)).split("\0") if self else []
+
+    @cached_property
+    def sources(self) -> list[Entry]:
+        """Those that are called `.py`."""
+        return [entry for entry in self if entry.path.endswith(b".py")]
+
+    @cached_property
+    def others(self) -> list[Entry]:
+        """Those that are called anything else."""
+        return [entry for entry in self if not entry.path.endswith(b".py")]
+
+    @cached_property
+    def unclear(self) -> list[bytes]:
+        """The paths that may be anything: links, folders that cannot be opened."""
+        file, executable = EntryKind.FILE, EntryKind.EXECUTABLE
+        return [entry.path for entry in self if entry.kind is not file and entry.kind is not executable]
+
+    @cached_property
+    def chosen(self) -> dict[Callable[[Listing], list[Entry]], list[Entry]]:
+        """What was chosen of them, by the function that chose."""
+        return {}
+
+    def choose(self, by: Callable[[Listing], list[Entry]]) -> list[Entry]:
+        """What a function makes of them, which is asked once."""
+        if by not in self.chosen:
+            self.chosen[by] = by(self)
+        return self.chosen[by]
+
+
+def listing_of(stage: Stage) -> Listing:
+    """The entries of a stage; those that the stage keeps are asked about once."""
+    entries = stage.entries()
+    return entries if isinstance(entries, Listing) else Listing(entries)
 
 
 class Stage(Protocol):

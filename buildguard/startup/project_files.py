@@ -14,7 +14,7 @@ from buildguard.errors import GuardError, UnprovenError
 from buildguard.project.ignore import docker
 from buildguard.project.ignore.rules import IgnoreRule
 from buildguard.project.target import Certainty, ImageService
-from buildguard.stages.stage import Entry, EntryKind, Stage
+from buildguard.stages.stage import Entry, EntryKind, Stage, listing_of
 from buildguard.system import git
 
 _MOST_POINTERS = 200
@@ -35,10 +35,14 @@ class ProjectFileTree:
         self._stage = stage
         self._repository = repository
         self.sender = sender
-        self._entries = {os.fsdecode(entry.path): entry for entry in stage.entries()}
-        self._paths = sorted(self._entries)
+        listing = listing_of(stage)
+        self._entries = dict(zip(listing.texts, listing, strict=True))
         self._contents: dict[str, bytes | None] = {}
         self._named: dict[Callable[[str], object], list[str]] = {}
+
+    @functools.cached_property
+    def _paths(self) -> list[str]:
+        return sorted(self._entries)
 
     @property
     def root(self) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from buildguard.definitions import NamedTuple
+from buildguard.definitions import NamedTuple, records
 from buildguard.diagnostic import UnreadableFile
 from buildguard.errors import UnprovenError, UsageError, did_you_mean
 from buildguard.system import git_directory, git_notes, git_wait, process, programs
@@ -36,6 +36,7 @@ _CLOSED = b"warning: could not open directory '"
 _UNTRACKED = ("ls-files", "-o", "--exclude-standard", "-z")
 _UNMARKED = frozenset((b"H", b"M"))  # as git tags a file, and one in conflict
 _NO_RENAMES = ("--name-only", "--no-renames", "-z")
+_SETTLED = ord("0")
 _INDEX = ("ls-files", "-s", "-z")
 _STAGED = ("diff-index", "--cached", *_NO_RENAMES, "--ignore-submodules=none")
 
@@ -66,7 +67,7 @@ class WorktreeListing:
         """Mode and path of each row of the index; it is there before the others are."""
         try:
             rows = _rows(self._finish(self._tracked)[0])
-            _refuse_unsafe_rows(rows)
+            paths = _refuse_unsafe_rows(rows)
         except BaseException:
             process.stop(self._untracked)
             raise
@@ -74,7 +75,7 @@ class WorktreeListing:
             process.stop(self._tracked)
         self._marked = [row for row in rows if row[:1] not in _UNMARKED]
         # "<tag> <mode> <oid> <stage>\t<path>"; a path in conflict has several rows, one after the other
-        self._tracked_rows = [(row[2:8], row[row.index(b"\t") + 1 :]) for row in rows]
+        self._tracked_rows = [(row[2:8], path) for row, path in zip(rows, paths, strict=True)]
         return self._tracked_rows
 
     def others(self) -> tuple[list[bytes], list[bytes]]:
@@ -223,14 +224,21 @@ class Repository(NamedTuple):
 
     def index_rows(self) -> list[GitEntry]:
         """The rows of the index, each path once (a path in conflict has several; the last counts)."""
+        return records(GitEntry, *self.index_columns())
+
+    def index_columns(self) -> tuple[list[bytes], list[str], list[str]]:
+        """The same as the columns of paths, modes and object ids: an index has as many rows as a repository has files."""
         listed = _rows(self.folder.ask(*_INDEX))
-        _refuse_unsafe_rows(listed)
-        rows: dict[bytes, GitEntry] = {}
-        for row in listed:  # "<mode> <oid> <stage>\t<path>"
-            head, _, path = row.partition(b"\t")
-            mode, oid, _stage = head.decode("ascii").split(" ")
-            rows[path] = GitEntry(path, mode, oid)
-        return [*rows.values()]
+        paths = _refuse_unsafe_rows(listed)
+        at = len(listed[0]) - len(paths[0]) if listed else 1  # "<mode> <oid> <stage>\t<path>", the same in each
+        heads = b"".join([row[:at] for row in listed]).decode("ascii")
+        starts = range(0, len(heads), at)
+        modes = [heads[start : start + 6] for start in starts]
+        oids = [heads[start + 7 : start + at - 3] for start in starts]
+        last = dict(zip(paths, zip(modes, oids, strict=True), strict=True))
+        if len(last) == len(paths):
+            return paths, modes, oids
+        return [*last], [mode for mode, _oid in last.values()], [oid for _mode, oid in last.values()]
 
     def conflicts(self) -> list[bytes]:
         """Paths that the index holds in several versions."""
@@ -341,9 +349,20 @@ def _rows(output: bytes) -> list[bytes]:
     return output.split(b"\0")[:-1]
 
 
-def _refuse_unsafe_rows(rows: Sequence[bytes]) -> None:
-    """Raise UnprovenError where the index holds what no checkout can have; in a conflict a file may be a folder as well."""
-    paths = [row[row.index(b"\t") + 1 :] for row in rows]
+def _refuse_unsafe_rows(rows: Sequence[bytes]) -> list[bytes]:
+    """The path of each row of the index.
+
+    Raises UnprovenError where one is what no checkout can have; in a conflict a file may be a folder as well.
+    """
+    if not rows:
+        return []
+    at = rows[0].index(b"\t")
+    heads = b"".join([row[: at + 1] for row in rows])
+    if heads[at :: at + 1] != b"\t" * len(rows) or heads.count(b"\t") != len(rows):
+        raise UnprovenError("the index holds a mode that git does not write")  # those all have one length, as ids have
+    paths = [row[at + 1 :] for row in rows]
     refuse_unsafe_paths(paths, "the index")
-    settled = [path for row, path in zip(rows, paths, strict=True) if row[-len(path) - 2 : -len(path)] == b"0\t"]
+    stages = heads[at - 1 :: at + 1]
+    settled = [path for stage, path in zip(stages, paths, strict=True) if stage == _SETTLED]
     refuse_overlaps(settled, "the index")
+    return paths

@@ -68,7 +68,7 @@ class ObjectReader:
         algorithm = hashlib.sha1 if folder.parts.object_format == "sha1" else hashlib.sha256
         self._hash = partial(algorithm, usedforsecurity=False)
         self._id_bytes = self._hash().digest_size
-        self._entry = re.compile(rb"([0-7]{1,6}) ([^\0]+)\0(.{%d})" % self._id_bytes, re.DOTALL)
+        self._entry = lazy_pattern(rb"([0-7]{1,6}) ([^\0]+)\0(.{%d})" % self._id_bytes, re.DOTALL)
         self._child: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:

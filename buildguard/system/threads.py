@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sysconfig
 import threading
 from collections.abc import Callable, Sequence
 
@@ -30,6 +29,8 @@ class _TaskThread(threading.Thread):
 
 def run_tasks(tasks: Sequence[Callable[[], None]], together: int) -> None:
     """Do some tasks, so many at once. The first error, or a Ctrl-C, ends the others and is raised here."""
+    import sysconfig
+
     # filled on first use, and up to 3.11 without a lock: a thread that comes second would read half of it
     sysconfig.get_config_vars()
     failures: list[BaseException] = []

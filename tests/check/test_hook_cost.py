@@ -17,6 +17,7 @@ from typing import NamedTuple
 import pytest
 
 from buildguard.check import build_files
+from buildguard.engines.interpreter import local_probe
 from buildguard.remote.manifest_rows import LONGEST_NAME, VERIFIER
 from buildguard.system import git_paths
 from tests.conftest import Project, untraced
@@ -32,21 +33,29 @@ def note(event, values):
     elif event == "open" and isinstance(values[0], (str, bytes)):
         opened.append(os.fsdecode(values[0]))
 sys.addaudithook(note)
+calls = 0
+def count(frame, event, value):
+    global calls
+    calls += event == "call"
 from buildguard.cli.main import main
-sys.argv = ["buildguard", "check", "--staged", "--proof", "predicted"]
+sys.argv = ["buildguard", *sys.argv[1:]]
 status = None
+sys.setprofile(count)
 try:
     main()
 except SystemExit as ended:
     status = ended.code
+sys.setprofile(None)
 import json
-print(json.dumps([status, words, opened, sorted(sys.modules)]), file=sys.stderr)
+print(json.dumps([status, words, opened, sorted(sys.modules), calls]), file=sys.stderr)
 """
 _DOCKERFILE = f'FROM python:3.{sys.version_info.minor}-slim\\nWORKDIR /srv\\nCOPY . .\\nCMD ["python", "main.py"]\\n'
 _FILES = {"Dockerfile": _DOCKERFILE.replace("\\n", "\n"), "main.py": "import helpers\n", "helpers.py": "x = 1\n"}
 _MODULES = 152  # of ours
 _OPENED = 35  # beside bytecode
 _LIBRARY = 130  # of Python, those of its start among them
+_CALLS_FOR_A_PATH = 6  # of functions of Python, and steps of generators
+_PYPROJECT = f'[tool.buildguard]\ntarget = "3.{sys.version_info.minor}"\n'
 _NEEDLESS = (
     "click",
     "tomllib",
@@ -66,17 +75,18 @@ _NEEDLESS = (
 
 
 class HookCost(NamedTuple):
-    """What one hook did: the words of each process, the files that it opened beside modules, and the modules."""
+    """What one hook did: the words of each process, the files that it opened beside modules, the modules, and calls of functions."""
 
     status: int
     processes: list[list[str]]
     files: list[str]
     modules: list[str]
+    calls: int
 
 
-def _cost(project: Project) -> HookCost:
+def _cost(project: Project, *words: str) -> HookCost:
     done = subprocess.run(
-        [sys.executable, "-P", "-c", _COUNTED],
+        [sys.executable, "-P", "-c", _COUNTED, "check", *(words or ("--staged", "--proof", "predicted"))],
         cwd=project.path,
         # what other runs left in /tmp is looked at, too
         env={**os.environ, **project.env, "TMPDIR": str(project.path.parent), "PYTHONDONTWRITEBYTECODE": ""},
@@ -84,9 +94,9 @@ def _cost(project: Project) -> HookCost:
         text=True,
         check=False,
     )
-    status, processes, opened, modules = json.loads(done.stderr.splitlines()[-1])
+    status, processes, opened, modules, calls = json.loads(done.stderr.splitlines()[-1])
     files = [file for file in opened if not file.endswith(".pyc") and not file.startswith("/proc/")]
-    return HookCost(status, processes, files, modules)
+    return HookCost(status, processes, files, modules, calls)
 
 
 def _staged(project: Project, files: Mapping[str, str]) -> HookCost:
@@ -143,3 +153,39 @@ def test_a_hook_opens_as_many_files_whatever_the_size_of_the_repository(reposito
     assert len(many.files) <= len(few.files) <= _OPENED
     assert len(many.processes) == len(few.processes)
     assert {*many.modules} <= {*few.modules}
+
+
+@untraced
+def test_a_hook_makes_hardly_a_call_for_a_path_of_the_repository(repository: Callable[..., Project]) -> None:
+    project = repository(_FILES)
+    project.commit({f"other/m{number}.py": f"x = {number}\n" for number in range(200)})
+    _staged(project, {"helpers.py": "x = 2\n"})
+    few = _staged(project, {"helpers.py": "x = 3\n"})
+    project.commit({f"other/n{number}.py": f"x = {number}\n" for number in range(400)})
+
+    many = _staged(project, {"helpers.py": "x = 4\n"})
+
+    assert many.calls - few.calls <= 400 * _CALLS_FOR_A_PATH
+
+
+@untraced
+def test_a_project_without_an_image_loads_nothing_about_starts(repository: Callable[..., Project]) -> None:
+    project = repository({"pyproject.toml": _PYPROJECT, "main.py": "x = 1\n"})
+
+    cost = _cost(project, "--proof", "predicted")
+
+    assert cost.status == 0
+    assert [name for name in cost.modules if name.startswith("buildguard.startup.variables")] == []
+    assert "email.parser" not in cost.modules
+
+
+def test_the_target_parses_nothing_twice_for_a_plain_import() -> None:
+    """What reads imports in the target's interpreter is half the cost of that process: the import of `ast` is half of that."""
+    probe = local_probe(Path(getattr(sys, "_base_executable", sys.executable)), 1 << 31)
+    source = b"import os\nx = os.sep\n"
+    probe[1:1] = ["-X", "importtime"]
+
+    done = subprocess.run(probe, input=b"2 %d 20\n" % len(source) + source, capture_output=True, check=True)
+
+    assert b'"os"' in done.stdout
+    assert b"| ast\n" not in done.stderr.replace(b" ", b"").replace(b"|", b"| ")

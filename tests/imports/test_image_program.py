@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import pytest
 
 from buildguard.diagnostic import RelativePath
+from buildguard.imports.finder import FileTree
 from buildguard.imports.image_program import ProjectSources, read_programs
 from buildguard.imports.package_roots import package_roots
 from buildguard.imports.program import StartedProgram, home_of, is_test
@@ -121,7 +122,9 @@ def test_without_a_dockerfile_other_files_name_the_start(
     ],
 )
 def test_the_build_backend_sets_the_root_of_packages(text: str, folders: set[str], roots: tuple[str, ...]) -> None:
-    assert package_roots("", text.encode(), folders) == roots
+    tree = FileTree({f"{folder}/a.py": f"{folder}/a.py" for folder in folders})
+
+    assert package_roots("", text.encode(), tree.has_sources) == roots
 
 
 def test_homes_and_tests_are_told_by_their_paths() -> None:

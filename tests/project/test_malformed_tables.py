@@ -53,7 +53,7 @@ def test_what_is_no_table_says_nothing(key: str, value: str) -> None:
     for file in ("pyproject.toml", "project.toml", "Pipfile"):
         assert list(version_files.declarations(data, file)) == []
     assert not read_requirements(["pyproject.toml"], lambda _path: data).has_unnamed
-    assert package_roots("", data, ["src"]) == ("src", "")
+    assert package_roots("", data, lambda folder: folder == "src") == ("src", "")
     assert _project_variables(data, "project.toml") == {}
     assert len(list(_dependencies(data))) <= 1
     read_lock("poetry.lock", b"[[package]]\nname = 'a'\nversion = '1'\n", data)

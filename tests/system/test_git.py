@@ -563,3 +563,13 @@ def test_two_threads_may_need_a_folder_of_our_own_at_once(repo: Path, monkeypatc
     first.join()
 
     assert [len(one) for one in rows] == [len(_FILES), len(_FILES)]
+
+
+@pytest.mark.parametrize("odd", [b"1000644 %s 0\ta", b"00644 %s 0\tab\tc", b"644 %s 0\t"])
+def test_rows_of_other_widths_than_git_writes_are_refused(odd: bytes) -> None:
+    plain = b"100644 %s 0\tfile" % (b"0" * 40)
+    row = odd % (b"1" * 40)
+
+    for rows in ([plain, row], [row, plain], [plain, row, plain]):
+        with pytest.raises(UnprovenError, match="a mode that git does not write"):
+            gits._refuse_unsafe_rows(rows)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Iterator
 
 from buildguard.cli.render.styling import style, unstyle
@@ -85,6 +84,10 @@ def fold(line: str, width: int, indent: str = "") -> list[str]:
 
 
 def _columns(char: str) -> int:
+    if char.isascii():
+        return 1
+    import unicodedata
+
     if unicodedata.category(char) in {"Mn", "Me"}:
         return 0
     return 2 if unicodedata.east_asian_width(char) in "WF" else 1

@@ -56,6 +56,11 @@ class DockerIgnoreRules:
                 self._patterns = [pattern for pattern in parsed if pattern is not None]
                 return
 
+    @property
+    def has_any(self) -> bool:
+        """Whether a rule exists that may drop a file."""
+        return bool(self._patterns)
+
     def drops(self, path: str) -> IgnoreRule | None:
         """The rule by which a file of the context is not sent; what lies outside of it is never sent by any rule."""
         if not path.startswith(self._start) or not self._patterns:

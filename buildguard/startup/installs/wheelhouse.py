@@ -6,7 +6,6 @@ import io
 import posixpath
 import zipfile
 from collections.abc import Callable, Iterable, Iterator
-from email.parser import HeaderParser
 from typing import TYPE_CHECKING
 
 from buildguard.definitions import NamedTuple
@@ -99,6 +98,8 @@ class Wheelhouse:
         metadata = _metadata(data) if data else None
         if metadata is None:
             return release
+        from email.parser import HeaderParser  # takes as long to import as all that is ours here
+
         fields = HeaderParser().parsestr(metadata)
         needs = tuple(_requirements(fields.get_all("Requires-Dist") or ()))
         return release._replace(requires_python=str(fields.get("Requires-Python") or ""), needs=needs)

@@ -7,7 +7,7 @@ by the manifest in the archive. Nothing that it looks at is imported or run. Fin
 not be looked at with 3.
 
 version: 0.1.0
-digest: sha256:419b6e84c9b308374e5f7b5d8eaaa7cc075550434d2339132d4521cf85f67b2d
+digest: sha256:d9537664ce3aef7710bab65861d32670fbb792c4ed360a6c079159068d8ca952
     (SHA-256 of everything below the line of equals signs)
 """
 
@@ -1112,10 +1112,12 @@ MODULES = {
 import re
 import sys
 from collections import _tuplegetter, namedtuple
+from functools import partial
 from typing import TYPE_CHECKING, Any, AnyStr, cast
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from typing import NamedTuple
+    from typing import NamedTuple, TypeVar
+    T = TypeVar("T", bound=tuple[Any, ...])
 else:
     _FEW = 20
     class _Record(tuple):
@@ -1175,6 +1177,8 @@ else:
             return record
     class NamedTuple(metaclass=_RecordType):
         pass
+def records(kind: type[T], *columns: Iterable[Any]) -> list[T]:
+    return list(map(partial(tuple.__new__, kind), zip(*columns, strict=True)))
 def words(text: str) -> frozenset[str]:
     return frozenset(text.split())
 class _LazyPattern:
@@ -1186,7 +1190,7 @@ class _LazyPattern:
         return value
 def lazy_pattern(text: AnyStr, flags: int = 0) -> re.Pattern[AnyStr]:
     return cast("re.Pattern[AnyStr]", _LazyPattern(text, flags))
-__all__ = ["NamedTuple", "lazy_pattern", "words"]
+__all__ = ["NamedTuple", "lazy_pattern", "records", "words"]
 ''',
     'buildguard.codes': r'''from __future__ import annotations
 import re
@@ -1277,8 +1281,13 @@ def check_pattern(pattern: str, where: str) -> None:
     'buildguard.diagnostic': r'''from __future__ import annotations
 import re
 from collections.abc import Sequence
+from typing import NewType
 from buildguard.codes import Code, SourceMark
 from buildguard.definitions import NamedTuple
+RelativePath = NewType("RelativePath", bytes)
+"""A path relative to the root of the project or of a stage, with slashes, as its files are stored."""
+DisplayPath = NewType("DisplayPath", str)
+"""The same as reports write it (`display_path`)."""
 class Severity(StrEnum):
     ERROR = "error"
     WARNING = "warning"
@@ -1302,7 +1311,7 @@ class Finding(NamedTuple):
 class Diagnostic(NamedTuple):
     code: Code
     severity: Severity
-    path: str | None
+    path: DisplayPath | None
     range: Range
     message: str
     hint: str = ""
@@ -1313,6 +1322,7 @@ class Diagnostic(NamedTuple):
     edits: tuple[Edit, ...] = ()
     evidence: str = ""
     targets: tuple[str, ...] = ()
+    subject: str = ""
     @property
     def shared(self) -> tuple[str, ...]:
         return self.targets or ((self.target,) if self.target is not None else ())
@@ -1320,7 +1330,7 @@ class Diagnostic(NamedTuple):
     def fixable(self) -> bool:
         return bool(self.edits)
 class Unproven(NamedTuple):
-    path: str | None
+    path: DisplayPath | None
     target: str | None
     reason: str
 def escape_text(text: str) -> str:
@@ -1329,8 +1339,8 @@ def escape_text(text: str) -> str:
     return "".join(char if char.isprintable() or char == "\t" else _escaped(char) for char in text)
 def _escaped(char: str) -> str:
     return char.encode("unicode_escape", "surrogatepass").decode("ascii")
-def display_path(path: bytes) -> str:
-    return path.decode("utf-8", "backslashreplace")
+def display_path(path: bytes) -> DisplayPath:
+    return DisplayPath(path.decode("utf-8", "backslashreplace"))
 def count(number: int, word: str) -> str:
     if number == 1 or word == "more":
         return f"{number} {word}"
@@ -1338,12 +1348,14 @@ def count(number: int, word: str) -> str:
 def name_some(names: Sequence[str], most: int = 5) -> str:
     more = f" and {len(names) - most} more" if len(names) > most else ""
     return ", ".join(names[:most]) + more
-def unproven_line(item: Unproven) -> str:
-    place = f"{escape_text(item.path)}: " if item.path is not None else ""
+def unproven_line(item: Unproven, where: str = "") -> str:
+    shown = where or item.path
+    place = f"{escape_text(shown)}: " if shown is not None else ""
     target = f" (Python {item.target})" if item.target else ""
     return f"{place}{escape_text(item.reason)}{target}"
 def shorten_digests(stage: str) -> str:
     return re.sub(r"[0-9a-f]{40,}", lambda match: f"{match[0][:12]}…", stage)
+FOLDER = "a folder"
 class UnreadableFile(NamedTuple):
     reason: str
     is_missing: bool = False
@@ -1643,7 +1655,10 @@ def is_certain(row: ImportStatement, *, is_main: bool) -> bool:
     return runs_at_import(row, is_main=is_main) and row.guard in _CERTAIN
 ''',
     'buildguard.imports.finder': r'''from __future__ import annotations
+import functools
+import itertools
 import posixpath
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from buildguard.definitions import NamedTuple, lazy_pattern
 _COMPILED = lazy_pattern(r"\.(?:(?:cpython|pypy)-?\d+[\w-]*\.|abi3\.)?(?:so|pyd)\Z")
@@ -1672,44 +1687,79 @@ class FileTree:
     def __init__(self, files: Mapping[str, str], unclear: Iterable[str] = ()) -> None:
         self.origins = files
         self._unclear = frozenset(unclear)
-        self._children: dict[str, set[str]] = {}
         self._holders: dict[str, list[str]] | None = None
         self._modules: dict[str, ModuleLocation | None] = {}
         self._found: dict[tuple[str, tuple[str, ...]], ModuleLocation | None] = {}
         self._stems: dict[str, dict[str, list[str]]] = {}
-        self._compiled: set[str] = set()
-        for path in (*files, *self._unclear):
-            self._add(path)
-    def _add(self, path: str) -> None:
-        while path not in {"", "/"}:
+        self._children: dict[str, frozenset[str]] = {}
+    @functools.cached_property
+    def _paths(self) -> list[str]:
+        return sorted((*self.origins, *self._unclear))
+    @functools.cached_property
+    def _compiled(self) -> frozenset[str]:
+        joined = "\0".join(self._paths)
+        if not any(f".{ending}" in joined for ending in _COMPILED_ENDINGS):
+            return frozenset()
+        compiled = set()
+        for path in self._paths:
             folder, slash, name = path.rpartition("/")
-            folder = folder or slash
-            match = _COMPILED.search(name) if name.endswith(_COMPILED_ENDINGS) else None
-            if match is not None:
-                self._compiled.add(posixpath.join(folder, name[: match.start()]))
-            children = self._children.get(folder)
-            if children is not None:
-                children.add(name)
-                return
-            self._children[folder] = {name}
-            path = folder
+            while name:
+                match = _COMPILED.search(name) if name.endswith(_COMPILED_ENDINGS) else None
+                if match is not None:
+                    compiled.add(posixpath.join(folder or slash, name[: match.start()]))
+                folder, slash, name = folder.rpartition("/")
+        return frozenset(compiled)
+    @functools.cached_property
+    def _folders(self) -> dict[str, set[str]]:
+        folders: dict[str, set[str]] = {}
+        for path in self._paths:
+            inside = path
+            while inside not in {"", "/"}:
+                folder, slash, name = inside.rpartition("/")
+                inside = folder or slash
+                children = folders.get(inside)
+                if children is not None:
+                    children.add(name)
+                    break
+                folders[inside] = {name}
+        return folders
     def has_folder(self, path: str) -> bool:
-        return path in self._children
+        if not path:
+            return bool(self.children(path))
+        start = _start_of(path)
+        at = bisect_left(self._paths, start)
+        return at < len(self._paths) and self._paths[at].startswith(start)
+    def has_sources(self, folder: str) -> bool:
+        start = _start_of(folder)
+        inside = itertools.takewhile(lambda path: path.startswith(start), self._from(start))
+        return any(path.endswith(".py") and path in self.origins for path in inside)
+    def _from(self, start: str) -> Iterator[str]:
+        return itertools.islice(self._paths, bisect_left(self._paths, start), None)
     def children(self, folder: str) -> frozenset[str]:
-        return frozenset(self._children.get(folder, ()))
+        known = self._children.get(folder)
+        if known is None:
+            known = self._children[folder] = frozenset(self._names_in(_start_of(folder)))
+        return known
+    def _names_in(self, start: str) -> Iterator[str]:
+        at = bisect_left(self._paths, start)
+        while at < len(self._paths) and self._paths[at].startswith(start):
+            name, slash, _rest = self._paths[at][len(start) :].partition("/")
+            if name:
+                yield name
+            at = bisect_left(self._paths, f"{start}{name}0", at) if slash else at + 1
     def named(self, folder: str, stem: str) -> Sequence[str]:
         stems = self._stems.get(folder)
         if stems is None:
             stems = self._stems[folder] = {}
-            for child in self._children.get(folder, ()):
+            for child in self.children(folder):
                 stems.setdefault(child.partition(".")[0], []).append(child)
         return stems.get(stem, ())
     def holders(self, name: str) -> list[str]:
         if self._holders is None:
             self._holders = {}
-            for folder, children in self._children.items():
+            for folder, children in self._folders.items():
                 for child in children:
-                    if child.endswith(".py") or self.has_folder(posixpath.join(folder, child)):
+                    if child.endswith(".py") or posixpath.join(folder, child) in self._folders:
                         self._holders.setdefault(removesuffix(child, ".py"), []).append(folder)
         return sorted(self._holders.get(name, ()))
     def find(self, name: str, folders: Sequence[str]) -> ModuleLocation | None:
@@ -1763,10 +1813,12 @@ class FileTree:
         return Lookup(tuple(modules))
     def other_cases(self, name: str, folders: Sequence[str]) -> Iterator[str]:
         for folder in folders:
-            for child in sorted(self._children.get(folder, ())):
+            for child in sorted(self.children(folder)):
                 stem = removesuffix(_COMPILED.sub("", child), ".py")
                 if stem != name and stem.casefold() == name.casefold() and self.find(stem, [folder]) is not None:
                     yield stem
+def _start_of(folder: str) -> str:
+    return folder if folder in {"", "/"} else f"{folder}/"
 ''',
     'buildguard.imports.names': r'''from __future__ import annotations
 from collections.abc import Callable
@@ -2277,7 +2329,7 @@ class _Execution:
 ''',
     'buildguard.imports.program': r'''from __future__ import annotations
 import posixpath
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from buildguard.definitions import NamedTuple, lazy_pattern
 from buildguard.imports.finder import FileTree, ModuleKind, ModuleLocation
 from buildguard.imports.names import LoadedModule
@@ -2347,18 +2399,20 @@ def folders_above(folder: str, roots: Sequence[str]) -> tuple[str, ...]:
         folder = posixpath.dirname(folder)
         folders.append(folder)
     return tuple(folders)
-def sources_of(tree: FileTree, is_wanted: Callable[[str], bool]) -> list[str]:
-    return sorted(
-        path for path, origin in tree.origins.items() if path.endswith(".py") and origin and is_wanted(origin)
-    )
+def sources_of(tree: FileTree, is_wanted: Callable[[str], bool], among: Collection[str] | None = None) -> list[str]:
+    files = tree.origins.items()
+    candidates = files if among is None else [(path, origin) for path, origin in files if origin in among]
+    return sorted(path for path, origin in candidates if path.endswith(".py") and origin and is_wanted(origin))
 ''',
     'buildguard.imports.shadows': r'''from __future__ import annotations
-import ast
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING
 from buildguard.imports.faults import FaultKind, ImportFault
 from buildguard.imports.import_graph import ImportEdge, ImportGraph, ReachedModule, has_source
 from buildguard.imports.names import Bound, LoadedModule, NameReader
 from buildguard.imports.records import ImportForm
+if TYPE_CHECKING:
+    import ast
 def find_shadows(
     graph: ImportGraph,
     names: NameReader,
@@ -2384,6 +2438,7 @@ def _shadowing(graph: ImportGraph, edge: ImportEdge) -> LoadedModule | None:
         return None
     return source
 def _used_names(data: bytes | None, module: str) -> set[str]:
+    import ast
     try:
         tree = ast.parse(data or b"")
     except (SyntaxError, ValueError, RecursionError, MemoryError):
@@ -2395,6 +2450,7 @@ def _used_names(data: bytes | None, module: str) -> set[str]:
         if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in names
     }
 def _aliases(nodes: Iterable[ast.AST], module: str) -> Iterator[str]:
+    import ast
     for node in nodes:
         if isinstance(node, ast.Import):
             yield from (alias.asname or alias.name for alias in node.names if alias.name == module)
@@ -2878,8 +2934,8 @@ class _ProgramJudge:
         def is_asked(file: str) -> bool:
             return asked is None or self._origin(file) in asked
         def is_left(path: str) -> bool:
-            return (certain or asked is None or path in asked) and path not in reached and not is_test(path)
-        files = sources_of(self._program.tree, is_left)
+            return path not in reached and not is_test(path)
+        files = sources_of(self._program.tree, is_left, None if certain else asked)
         reader = LooseReader(self._program.tree, self._program.roots, self._context)
         self._take(reader.read(files, is_asked, certain=certain))
         for file in filter(is_asked, files):
@@ -3236,7 +3292,7 @@ _DEPENDENTS = {
     "standard-aifc": ["librosa", "audioread", "speechrecognition"],
     "standard-sunau": ["librosa", "audioread"],
 }
-_ONLY_OLD = {"gunicorn": re.compile(r"gunicorn\s*(==|~=|<=?)\s*(1?\d|20)\b")}
+_ONLY_OLD = {"gunicorn": lazy_pattern(r"gunicorn\s*(==|~=|<=?)\s*(1?\d|20)\b")}
 _COMMANDS = lazy_pattern(r"(^|/)([^/]*(Docker|Container)file[^/]*|cloudbuild[^/]*\.ya?ml)$")
 _INSTALLS = lazy_pattern(r"\b(install|add|sync)\b")
 class ProvidedModules:
