@@ -7,7 +7,7 @@ from collections import defaultdict, deque
 from collections.abc import Callable
 
 from buildguard.definitions import NamedTuple, lazy_pattern
-from buildguard.errors import UnprovenError
+from buildguard.errors import Reason, UnprovenError
 from buildguard.gcp.cloud_build import BuildStatus, CloudBuildClient
 from buildguard.gcp.storage import StorageClient
 
@@ -32,12 +32,18 @@ def follow_build(
 ) -> BuildStatus:
     """Follow a build to its end, its log shown as it grows; `limits` are its own seconds and those that its queue adds.
 
-    Whoever is interrupted meanwhile leaves it running, and `heard` is not told otherwise. Raises UnprovenError as waiting does.
+    Whoever is interrupted meanwhile leaves it running, and `heard` is not told otherwise. Raises UnprovenError as waiting does;
+    where Cloud Build is no longer reached, its hint names the build, which may go on.
     """
     heard.running(build)
     tail = LogTail(storage, build, heard.say)
     try:
         return builds.wait(build, limits[0], report=lambda _seen: tail.more(), grace=limits[1])
+    except UnprovenError as error:
+        if error.reason is not Reason.UNREACHABLE:
+            raise
+        hint = f"the build {build.id} may still run: gcloud builds cancel {build.command_line}"
+        raise UnprovenError(error.what, hint=hint, reason=error.reason) from error
     finally:
         tail.more()
         for note in tail.notes:

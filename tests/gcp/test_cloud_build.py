@@ -8,14 +8,18 @@ import pytest
 from google.api_core import exceptions as api
 from google.cloud.devtools import cloudbuild_v1 as cb
 
+from buildguard.errors import Reason, UnprovenError
 from buildguard.gcp import auth, cloud_build
+from buildguard.gcp.build_log import BuildLogSink, follow_build
 from buildguard.gcp.cloud_build import (
     ApprovalNeededError,
+    BuildStatus,
     CloudBuildClient,
     NoProjectError,
     OverdueBuildError,
     RegionQuotaError,
 )
+from buildguard.gcp.storage import StorageClient
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -78,6 +82,25 @@ def test_a_build_that_does_not_end_is_overdue(monkeypatch: pytest.MonkeyPatch) -
 
     with pytest.raises(OverdueBuildError):
         client.wait(client.get("b-1"), 0.01, grace=0.01)
+
+
+def test_a_build_that_is_no_longer_reached_may_still_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its caller may build elsewhere: whoever reads that has to know that this one goes on."""
+    builds = _Builds(_STATUS.WORKING)
+    with _client(monkeypatch, builds) as client:
+        started = client.get("b-1")
+        monkeypatch.setattr(builds, "get_build", _unreachable)
+        heard: list[BuildStatus | None] = []
+        sink = BuildLogSink(lambda _line: None, heard.append, lambda _note: None)
+        with pytest.raises(UnprovenError) as caught:
+            follow_build(client, StorageClient.__new__(StorageClient), started, (60.0, 0.0), sink)
+
+    assert caught.value.reason is Reason.UNREACHABLE
+    assert caught.value.hint == "the build b-1 may still run: gcloud builds cancel b-1 --project p --region r"
+
+
+def _unreachable(**_arguments: Any) -> None:
+    raise api.ServiceUnavailable("no route")
 
 
 def test_a_regions_quota_never_advises_another_region_for_the_service(monkeypatch: pytest.MonkeyPatch) -> None:
