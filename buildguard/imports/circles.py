@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator
 from buildguard.definitions import NamedTuple
 from buildguard.imports.execution import runs_at_import
 from buildguard.imports.import_graph import ImportEdge, ImportGraph, has_source
-from buildguard.imports.names import Bound, LoadedModule, NameReader
-from buildguard.imports.records import ImportForm, ImportStatement
+from buildguard.imports.names import LoadedModule, NameReader
+from buildguard.imports.records import Bound, ImportForm, ImportStatement
 
 
 class CircularImport(NamedTuple):

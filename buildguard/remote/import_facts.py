@@ -10,6 +10,8 @@ paths    rows of line and folder that the module adds to `sys.path`; null where 
 evaluated rows of line, column, kind, text and guard: type expressions that run at import and need a newer Python
 attributes rows of line, column, module, name, guard and late: names taken from the standard library by a dot that not every Python has
 patched  names that the module sets in others ("collections.Mapping"), in sources that have such attributes
+unsure   names that the module binds but may lack in the end: under a condition, in a function, deleted; "*" for all of them
+version  the target's, as far as it is known
 """
 
 import ast
@@ -25,12 +27,14 @@ from buildguard.remote.import_outline import (
     all_codes,
     bare_blocks,
     bound_names,
+    changes_in,
     imports_in,
     line_starts,
     outline_of,
     statements_with,
     uses_in,
 )
+from buildguard.remote.import_sure import may_remove, unsure_names
 from buildguard.remote.import_tests import (
     ENDS,
     PATH_CALLS,
@@ -48,6 +52,7 @@ LARGEST = 2 << 20  # bytes of a source that is still read: larger ones are data
 DYNAMIC = frozenset({"globals", "exec", "modules", "meta_path", "path_hooks"})
 DYNAMIC_AT_TOP = frozenset({"vars", "locals", "eval", "__dict__", "setattr"})
 CALLS = ("importlib.import_module", "importlib.__import__", "__import__", "builtins.__import__")
+EXPRESSIONS = (ast.expr, ast.withitem, ast.keyword)
 IMPORTING = (ast.Import, ast.ImportFrom)
 CATCHES_TYPES = frozenset({"TypeError", "Exception", "BaseException"})
 CATCHES_ATTRIBUTES = frozenset({"AttributeError", "Exception", "BaseException"})
@@ -89,11 +94,13 @@ def read_facts(data, code, version, platform):
     codes = all_codes(code)
     names = set().union(*[part.co_names for part in codes])
     lines = line_starts(code)
-    bound = bound_names(code, codes if b"global" in data else (), lines)
+    bound = bound_names(code, codes if b"global" in data or b":=" in data else (), lines)
     at_top = DYNAMIC_AT_TOP.intersection(code.co_names)
     dynamic = bool(at_top or not DYNAMIC.isdisjoint(names) or "__getattr__" in bound)
     facts = {"imports": [], "bound": bound, "exports": None, "dynamic": dynamic, "paths": [], "evaluated": []}
     facts["attributes"], facts["patched"] = [], []
+    facts["unsure"] = ["*"] if dynamic and may_remove(codes) else unsure_names(data, code, codes, bound)
+    facts["version"] = list(version[:3])
     if may_use(data, names) and does_use(data, codes, names):
         facts["attributes"], facts["patched"] = read_attributes(data, names, version, platform)
     typed = typed_source(data, code, names, version[1])
@@ -134,7 +141,7 @@ def plain_facts(data, code, bound, reader):
     if exports is not None:
         return {"imports": rows, "exports": exports}
     parts = read_exports(data, code)
-    return None if parts is None else {"imports": rows, "exports": parts.exports if parts.exports_known else None}
+    return None if parts is None else {"imports": rows, "exports": parts.exports_of([code])}
 
 
 def read_exports(data, code):
@@ -177,7 +184,7 @@ def tree_facts(data, codes, how, blocks):
     return {
         "imports": sorted(reader.imports + rows, key=line_of) if rows else reader.imports,
         "paths": reader.paths,
-        "exports": reader.exports if reader.exports_known else None,
+        "exports": reader.exports_of(codes),
         "evaluated": reader.types.rows if reader.types is not None else [],
     }
 
@@ -214,6 +221,7 @@ class FactReader:
         self.paths = []
         self.exports = []
         self.exports_known = False
+        self._export_count = 0
         self.types = None  # who looks for type expressions that the target cannot evaluate
         self.attributes = None  # who looks for names that are taken by a dot
         self.values = values
@@ -224,6 +232,11 @@ class FactReader:
         has_calls = "import_module" in names or "__import__" in names
         self._calls = CallLines(data) if has_calls else None
         self._has_paths = "path" in names or "addsitedir" in names
+
+    def exports_of(self, codes):
+        """The names in `__all__`; None without one, where it is computed, or where more binds it than was read here."""
+        is_known = self.exports_known and changes_in(codes, "__all__") <= self._export_count
+        return self.exports if is_known else None
 
     def read(self, tree):
         """Read a whole module."""
@@ -252,11 +265,9 @@ class FactReader:
         if self.attributes is not None and not block.absent:
             self.attributes.read(node, self._place, block)
         if self._calls is not None and self._calls.are_in(node):
-            for child in ast.iter_child_nodes(node):
-                if isinstance(child, (ast.expr, ast.withitem, ast.keyword)):
-                    for call in ast.walk(child):
-                        if isinstance(call, ast.Call):
-                            self._call(call, block)
+            children = [item for item in ast.iter_child_nodes(node) if isinstance(item, EXPRESSIONS)]
+            for call in (item for child in children for item in ast.walk(child) if isinstance(item, ast.Call)):
+                self._call(call, block)
 
     def _import(self, node, block):
         self.values.see_import(node)
@@ -379,17 +390,20 @@ class FactReader:
         targets = node.targets if isinstance(node, ast.Assign) else [node.target]
         for target in targets:
             if isinstance(target, ast.Name) and target.id == "__all__" and not block.local:
-                self._export(node)
+                self._export(node, block.guard)
         if not block.local and node.value is not None and not isinstance(node, ast.AugAssign):
             self.values.see_assignment(targets, node.value)
         return False
 
-    def _export(self, node):
+    def _export(self, node, guard):
+        self._export_count += 1
         names = literal_names(node.value)
-        if names is None or (isinstance(node, ast.AugAssign) and not self.exports_known):
+        if guard == "false":
+            return
+        if guard or names is None or (isinstance(node, ast.AugAssign) and not self.exports_known):
             self.exports_known = False
             self.exports = None
-        elif self.exports is not None:
+        elif self.exports is not None or not isinstance(node, ast.AugAssign):
             self.exports_known = True
             self.exports = self.exports + names if isinstance(node, ast.AugAssign) else names
 
@@ -403,15 +417,17 @@ class FactReader:
             argument = call.args[-1] if call.args else None
             self.paths.append([node.lineno, None if argument is None else self.values.folder(argument)])
         if name in ("__all__.extend", "__all__.append", "__all__.remove", "__all__.insert"):
-            self._extend(name, call)
+            self._extend(name, call, block.guard)
         return name in ENDS
 
-    def _extend(self, name, call):
+    def _extend(self, name, call, guard):
+        if guard == "false":
+            return
         argument = call.args[0] if len(call.args) == 1 else None
         names = literal_names(argument) if name == "__all__.extend" else None
         if name == "__all__.append" and isinstance(argument, ast.Constant) and isinstance(argument.value, str):
             names = [argument.value]
-        if names is None or not self.exports_known:
+        if guard or names is None or not self.exports_known:
             self.exports_known = False
             self.exports = None
         else:

@@ -23,6 +23,7 @@ KEPT = re.compile(
     rb"|addsitedir|__file__|ImportError|NotFoundError|__getattr__"
 )
 
+CHANGES_OF_NAMES = ("STORE_NAME", "STORE_GLOBAL", "DELETE_NAME", "DELETE_GLOBAL")
 SPOKEN = frozenset(("import_module", "__import__", "__all__"))
 CALLER = re.compile(rb"(?:import_module|__import__)[\s\\]+as[\s\\]+([\w\x80-\xff]+)")
 
@@ -45,6 +46,10 @@ def bound_names(code, codes, lines):
     bound = {}
     for name, offset in stored(code, opcode.opmap["STORE_NAME"], opcode.EXTENDED_ARG):
         bound.setdefault(name, offset)
+    if codes:  # of what the module declares `global`, or assigns in a comprehension
+        for name, offset in stored(code, opcode.opmap["STORE_GLOBAL"], opcode.EXTENDED_ARG):
+            bound[name] = min(offset, bound.get(name, offset))
+        bound = dict(sorted(bound.items(), key=offset_of))
     at = 0
     for name, offset in bound.items():  # in the order of their offsets
         while at + 1 < len(lines) and lines[at + 1][0] <= offset:
@@ -54,6 +59,11 @@ def bound_names(code, codes, lines):
         for name, _offset in stored(part, opcode.opmap["STORE_GLOBAL"], opcode.EXTENDED_ARG):
             bound.setdefault(name, part.co_firstlineno)
     return bound
+
+
+def offset_of(pair):
+    """Where in the bytecode a name is bound."""
+    return pair[1]
 
 
 def stored(code, operation, extended):
@@ -182,6 +192,19 @@ def uses_in(code, name):
         return None
     operations = [opcode.opmap[kind] for kind in ("LOAD_NAME", "STORE_NAME")]
     return sum(used == name for kind in operations for used, _at in stored(code, kind, opcode.EXTENDED_ARG))
+
+
+def changes_in(codes, name):
+    """How often a module's own code binds a name; more than any source does where something else may bind or delete it."""
+    import opcode
+
+    count = 0
+    for part in codes:
+        if name in part.co_names:
+            for kind in CHANGES_OF_NAMES:
+                changes = sum(changed == name for changed, _at in stored(part, opcode.opmap[kind], opcode.EXTENDED_ARG))
+                count += changes if kind == "STORE_NAME" and part is codes[0] else changes << 20
+    return count
 
 
 def is_needed(text, typed):

@@ -139,6 +139,10 @@ class Evaluator:
             elif isinstance(child, ast.alias):
                 self._values[child.asname or child.name.partition(".")[0]] = TESTED
 
+    def forget(self, names):
+        """These names are no constants."""
+        self._values.update(dict.fromkeys(names, UNKNOWN))
+
     def see_assignment(self, targets, node):
         """A constant of the module: what is assigned once, and known."""
         for target in targets:

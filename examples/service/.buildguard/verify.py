@@ -7,7 +7,7 @@ by the manifest in the archive. Nothing that it looks at is imported or run. Fin
 not be looked at with 3.
 
 version: 0.1.0
-digest: sha256:623198bf56a19cbc2cbfa6ca650aa23f9a7b565fd41f32c60a80771c599fa7c9
+digest: sha256:bed74509bd24b4608299c25246e0bd0ec2b17bb3d102c11a75e8a8517966ceb1
     (SHA-256 of everything below the line of equals signs)
 """
 
@@ -1526,6 +1526,7 @@ def providers_of(module: str) -> tuple[str, ...]:
     'buildguard.imports.records': r'''from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
+from enum import Enum, StrEnum
 from types import MappingProxyType
 from buildguard.definitions import NamedTuple
 from buildguard.diagnostic import Finding
@@ -1543,6 +1544,10 @@ class Guard(StrEnum):
     TESTED = "tested"
     EXCEPT = "except"
     FALSE = "false"
+class Bound(Enum):
+    YES = "yes"
+    NO = "no"
+    UNKNOWN = "unknown"
 _FORMS = {form.value: form for form in ImportForm}
 _GUARDS = {guard.value: guard for guard in Guard}
 class ImportStatement(NamedTuple):
@@ -1576,6 +1581,10 @@ class ModuleFacts(NamedTuple):
     evaluated: tuple[EvaluatedType, ...]
     attributes: tuple[ImportStatement, ...] = ()
     patched: tuple[str, ...] = ()
+    unsure: frozenset[str] = frozenset()
+    version: tuple[int, ...] = ()
+    def may_lack(self, name: str) -> bool:
+        return name in self.unsure or "*" in self.unsure
     @property
     def library_uses(self) -> tuple[ImportStatement, ...]:
         return (*self.imports, *self.attributes)
@@ -1616,6 +1625,8 @@ def facts_from(data: bytes) -> ModuleFacts | None:
                 for line, column, module, name, guard, late in rows["attributes"]
             ),
             tuple(rows["patched"]),
+            frozenset(rows["unsure"]),
+            tuple(rows["version"]),
         )
     except (TypeError, KeyError) as error:
         raise ValueError(f"these are no facts: {error}") from error
@@ -1768,12 +1779,783 @@ class FileTree:
                 if stem != name and stem.casefold() == name.casefold() and self.find(stem, [folder]) is not None:
                     yield stem
 ''',
+    'buildguard.remote.import_tests': r'''import ast
+class UnknownValue:
+    def __init__(self, tested=False):
+        self.tested = tested
+UNKNOWN = UnknownValue()
+TESTED = UnknownValue(tested=True)
+TESTS = frozenset({"find_spec", "find_loader", "hasattr", "getattr", "iter_modules"})
+PATH_CALLS = ("sys.path.insert", "sys.path.append", "site.addsitedir")
+ENDS = ("sys.exit", "exit", "quit", "os._exit")
+FOLDER = "@"
+SAME_FOLDER = (
+    "os.path.abspath",
+    "os.path.realpath",
+    "os.path.normpath",
+    "os.path.expanduser",
+    "str",
+    "pathlib.Path",
+    "os.fspath",
+)
+SYSTEMS = {"linux": ("posix", "Linux"), "darwin": ("posix", "Darwin"), "win32": ("nt", "Windows")}
+PYTHON_FLAGS = {"PY2": False, "PY3": True, "IS_PY2": False, "IS_PY3": True, "is_py2": False, "is_py3": True}
+CAUGHT = frozenset({"ImportError", "ModuleNotFoundError", "Exception", "BaseException"})
+CATCHES_NAMES = frozenset({"ImportError", "Exception", "BaseException"})
+GUARDS = ("", "conditional", "main", "module-only", "handler", "tested", "except", "false")
+def is_main_test(node: ast.AST) -> bool:
+    if not isinstance(node, ast.Compare) or len(node.ops) != 1 or not isinstance(node.ops[0], ast.Eq):
+        return False
+    sides = [node.left, node.comparators[0]]
+    names = [side.id for side in sides if isinstance(side, ast.Name)]
+    texts = [side.value for side in sides if isinstance(side, ast.Constant)]
+    return names == ["__name__"] and texts == ["__main__"]
+def is_own_package(call):
+    values = call.args[1:] + [keyword.value for keyword in call.keywords if keyword.arg == "package"]
+    return len(values) == 1 and isinstance(values[0], ast.Name) and values[0].id in ("__package__", "__name__")
+def literal_names(node):
+    if not isinstance(node, (ast.List, ast.Tuple)):
+        return None
+    names = [item.value for item in node.elts if isinstance(item, ast.Constant) and isinstance(item.value, str)]
+    return names if len(names) == len(node.elts) else None
+class ImportBlock:
+    def __init__(self, guard="", late=False, model=False, caught=False, local=False, absent=False):
+        self.absent = absent
+        self.guard = guard
+        self.late = late
+        self.model = model
+        self.caught = caught
+        self.local = local or late
+    def inside(self, guard):
+        guard = max(self.guard, guard, key=GUARDS.index)
+        return ImportBlock(guard, self.late, self.model, self.caught, self.local, self.absent)
+    @property
+    def runs(self):
+        return not self.late and not self.caught and self.guard in ("", "conditional", "main")
+class Evaluator:
+    def __init__(self, version: "tuple[int, ...]", platform: str, names: "frozenset[str]") -> None:
+        system, name = SYSTEMS.get(platform, ("posix", platform.capitalize()))
+        version = tuple(version)
+        self._aliases = {}
+        self._values = {}
+        self._version = version
+        self._may_ask = not TESTS.isdisjoint(names) or "modules" in names
+        self._known = {
+            "sys.version_info": version,
+            "sys.version_info.major": version[0],
+            "sys.version_info.minor": version[1],
+            "sys.platform": platform,
+            "sys.implementation.name": "cpython",
+            "sys.implementation.version": version,
+            "os.name": system,
+            "typing.TYPE_CHECKING": False,
+            "typing_extensions.TYPE_CHECKING": False,
+            "TYPE_CHECKING": False,
+            "__debug__": True,
+            "platform.system()": name,
+            "platform.python_implementation()": "CPython",
+        }
+        if len(version) > 2:
+            self._known["sys.version_info.micro"] = version[2]
+            self._known["sys.hexversion"] = version[0] << 24 | version[1] << 16 | version[2] << 8 | 0xF0
+    def see_import(self, node: ast.Import) -> None:
+        for alias in node.names:
+            if alias.asname:
+                self._aliases[alias.asname] = alias.name
+    def see_import_from(self, node: ast.ImportFrom) -> None:
+        if node.module and not node.level:
+            for alias in node.names:
+                self._aliases[alias.asname or alias.name] = node.module + "." + alias.name
+    def see_names(self, node):
+        self._may_ask = True
+        for child in ast.walk(node):
+            if isinstance(child, ast.Name) and isinstance(child.ctx, ast.Store):
+                self._values[child.id] = TESTED
+            elif isinstance(child, ast.alias):
+                self._values[child.asname or child.name.partition(".")[0]] = TESTED
+    def forget(self, names):
+        self._values.update(dict.fromkeys(names, UNKNOWN))
+    def see_assignment(self, targets, node):
+        for target in targets:
+            if not isinstance(target, ast.Name):
+                continue
+            if target.id in self._values:
+                tested = isinstance(self._values[target.id], UnknownValue) and self._values[target.id].tested
+                self._values[target.id] = TESTED if tested else UNKNOWN
+                continue
+            names = self.exceptions(node) if isinstance(node, ast.Tuple) else ()
+            value = tuple(names) if names and all(isinstance(item, ast.Name) for item in node.elts) else self.test(node)
+            folder = self.folder(node) if isinstance(value, UnknownValue) and not value.tested else None
+            self._values[target.id] = value if folder is None else FolderValue(folder)
+    def dotted(self, node):
+        parts = []
+        while isinstance(node, ast.Attribute):
+            parts.append(node.attr)
+            node = node.value
+        if not isinstance(node, ast.Name):
+            return ""
+        parts.append(self._aliases.get(node.id, node.id))
+        return ".".join(reversed(parts))
+    def exceptions(self, node):
+        if isinstance(node, ast.Tuple):
+            return [name for item in node.elts for name in self.exceptions(item)]
+        name = self.dotted(node).rpartition(".")[2]
+        if name in CAUGHT:
+            return [name]
+        value = self._values.get(node.id) if isinstance(node, ast.Name) else None
+        return [item for item in value if item in CAUGHT] if isinstance(value, tuple) else []
+    def caught_by(self, handlers):
+        caught = ""
+        for handler in filter(self.goes_on, handlers):
+            types = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]
+            caught = max(caught, self.caught(types), key=GUARDS.index)
+        return caught
+    def goes_on(self, handler):
+        last = handler.body[-1]
+        is_exit = isinstance(last, ast.Expr) and isinstance(last.value, ast.Call)
+        return not isinstance(last, ast.Raise) and not (is_exit and self.dotted(last.value.func) in ENDS)
+    def catches(self, handlers, names):
+        for handler in filter(self.goes_on, handlers):
+            types = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]
+            if any(node is None or self.dotted(node) in names for node in types):
+                return True
+        return False
+    def caught(self, types):
+        guard = ""
+        for node in types:
+            names = ["BaseException"] if node is None else self.exceptions(node)
+            if not CATCHES_NAMES.isdisjoint(names):
+                return "except"
+            if "ModuleNotFoundError" in names:
+                guard = "module-only"
+        return guard
+    def test(self, node: ast.AST) -> object:
+        value = self._value(node)
+        if value is UNKNOWN and self._may_ask and any(self._asks(child) for child in ast.walk(node)):
+            return TESTED
+        return value
+    def _asks(self, node):
+        if isinstance(node, ast.Call):
+            return self.dotted(node.func).rpartition(".")[2] in TESTS
+        if isinstance(node, ast.Name):
+            return self._values.get(node.id) is TESTED
+        return isinstance(node, ast.Attribute) and self.dotted(node) == "sys.modules"
+    def _value(self, node):
+        read = VALUES.get(type(node))
+        return getattr(self, read)(node) if read is not None else UNKNOWN
+    def _constant(self, node):
+        return node.value
+    def _name(self, node):
+        if isinstance(node, ast.Name) and node.id in self._values:
+            value = self._values[node.id]
+            return UNKNOWN if isinstance(value, FolderValue) else value
+        name = self.dotted(node)
+        return self._known.get(name, PYTHON_FLAGS.get(name.rpartition(".")[2], UNKNOWN))
+    def _tuple(self, node):
+        values = [self._value(item) for item in node.elts]
+        return UNKNOWN if any(isinstance(value, UnknownValue) for value in values) else tuple(values)
+    def _subscript(self, node):
+        value, part = self._value(node.value), index_of(node)
+        if isinstance(part, ast.Slice):
+            ends = [None if end is None else self._value(end) for end in (part.lower, part.upper, part.step)]
+            if isinstance(value, UnknownValue) or any(isinstance(end, UnknownValue) for end in ends):
+                return UNKNOWN
+            index = slice(*ends)
+            if value == self._version and (index.stop is None or index.stop > len(value)):
+                return UNKNOWN
+        else:
+            index = self._value(part)
+        try:
+            return UNKNOWN if isinstance(value, UnknownValue) else value[index]
+        except (TypeError, IndexError, KeyError):
+            return UNKNOWN
+    def _not(self, node):
+        value = self._value(node.operand)
+        if isinstance(value, UnknownValue):
+            return value
+        return not value if isinstance(node.op, ast.Not) else UNKNOWN
+    def _all_or_any(self, node):
+        values = [self.test(item) for item in node.values]
+        decides = isinstance(node.op, ast.Or)
+        known = [bool(value) for value in values if not isinstance(value, UnknownValue)]
+        if decides in known:
+            return decides
+        unknown = [value for value in values if isinstance(value, UnknownValue)]
+        if not unknown:
+            return not decides
+        return TESTED if any(value.tested for value in unknown) else UNKNOWN
+    def _compare(self, node):
+        left = self._value(node.left)
+        for operator, right in zip(node.ops, map(self._value, node.comparators)):
+            if isinstance(left, UnknownValue) or isinstance(right, UnknownValue) or self._is_too_exact(left, right):
+                return UNKNOWN
+            compare = COMPARISONS.get(type(operator))
+            try:
+                if compare is None or not compare(left, right):
+                    return UNKNOWN if compare is None else False
+            except TypeError:
+                return UNKNOWN
+            left = right
+        return True
+    def _is_too_exact(self, left, right):
+        if len(self._version) > 2 or self._version not in (left, right):
+            return False
+        other = right if left == self._version else left
+        return isinstance(other, tuple) and len(other) > 2 and other[:2] == self._version
+    def _call(self, node):
+        name = self.dotted(node.func)
+        if name + "()" in self._known and not node.args:
+            return self._known[name + "()"]
+        if name in ("bool", "tuple") and len(node.args) == 1:
+            return self._value(node.args[0])
+        if (
+            isinstance(node.func, ast.Attribute)
+            and node.func.attr in ("startswith", "endswith", "lower")
+            and len(node.args) < 2
+        ):
+            text = self._value(node.func.value)
+            arguments = [self._value(argument) for argument in node.args]
+            if isinstance(text, str) and not any(isinstance(argument, UnknownValue) for argument in arguments):
+                try:
+                    return getattr(text, node.func.attr)(*arguments)
+                except TypeError:
+                    return UNKNOWN
+        return UNKNOWN
+    def folder(self, node):
+        read = FOLDERS.get(type(node))
+        return getattr(self, read)(node) if read is not None else None
+    def _folder_text(self, node):
+        return node.value if isinstance(node.value, str) else None
+    def _folder_of_name(self, node):
+        if node.id == "__file__":
+            return FOLDER + "/."
+        value = self._values.get(node.id)
+        return value.path if isinstance(value, FolderValue) else value if isinstance(value, str) else None
+    def _folder_above(self, node):
+        return above(self.folder(node.value)) if node.attr == "parent" else None
+    def _folder_below(self, node):
+        return joined([self.folder(node.left), self.folder(node.right)]) if isinstance(node.op, ast.Div) else None
+    def _parents(self, node):
+        if not isinstance(node.value, ast.Attribute) or node.value.attr != "parents":
+            return None
+        path, index = self.folder(node.value.value), self._value(index_of(node))
+        if not isinstance(index, int) or not 0 <= index < 20:
+            return None
+        for _ in range(index + 1):
+            path = above(path)
+        return path
+    def _folder_of_call(self, node):
+        name = self.dotted(node.func)
+        folders = [self.folder(argument) for argument in node.args]
+        if name == "os.path.dirname" and len(folders) == 1:
+            return above(folders[0])
+        if name == "os.path.join" and folders:
+            return joined(folders)
+        if name in SAME_FOLDER and len(folders) == 1:
+            return folders[0]
+        if (
+            isinstance(node.func, ast.Attribute)
+            and node.func.attr in ("resolve", "absolute", "as_posix")
+            and not folders
+        ):
+            return self.folder(node.func.value)
+        return None
+def index_of(node):
+    return node.slice.value if type(node.slice).__name__ == "Index" else node.slice
+class FolderValue:
+    def __init__(self, path):
+        self.path = path
+def above(path):
+    if path is None:
+        return None
+    if path == FOLDER + "/.":
+        return FOLDER
+    head, _slash, tail = path.rpartition("/")
+    if tail in ("", ".", "..", FOLDER) or not head:
+        return path + "/.." if path.startswith(FOLDER) else None
+    return head
+def joined(paths):
+    if any(path is None for path in paths):
+        return None
+    whole = paths[0]
+    for path in paths[1:]:
+        whole = path if path.startswith(("/", FOLDER)) else whole.rstrip("/") + "/" + path
+    return whole
+VALUES = {
+    ast.Constant: "_constant",
+    ast.Name: "_name",
+    ast.Attribute: "_name",
+    ast.Tuple: "_tuple",
+    ast.List: "_tuple",
+    ast.Set: "_tuple",
+    ast.Subscript: "_subscript",
+    ast.UnaryOp: "_not",
+    ast.BoolOp: "_all_or_any",
+    ast.Compare: "_compare",
+    ast.Call: "_call",
+}
+FOLDERS = {
+    ast.Constant: "_folder_text",
+    ast.Name: "_folder_of_name",
+    ast.Attribute: "_folder_above",
+    ast.BinOp: "_folder_below",
+    ast.Subscript: "_parents",
+    ast.Call: "_folder_of_call",
+}
+COMPARISONS = {
+    ast.Eq: lambda left, right: left == right,
+    ast.NotEq: lambda left, right: left != right,
+    ast.Lt: lambda left, right: left < right,
+    ast.LtE: lambda left, right: left <= right,
+    ast.Gt: lambda left, right: left > right,
+    ast.GtE: lambda left, right: left >= right,
+    ast.In: lambda left, right: left in right,
+    ast.NotIn: lambda left, right: left not in right,
+    ast.Is: lambda left, right: left is right or left == right,
+    ast.IsNot: lambda left, right: left is not right and left != right,
+}
+''',
+    'buildguard.imports.binding_nodes': r'''from __future__ import annotations
+import ast
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
+def declares(function: Any, name: str) -> bool:
+    return any(isinstance(item, ast.Global) and name in item.names for item in ast.walk(function))
+def is_walrus(node: ast.AST, name: str) -> bool:
+    return isinstance(node, ast.NamedExpr) and isinstance(node.target, ast.Name) and node.target.id == name
+def deletes(node: ast.AST, name: str) -> bool:
+    if isinstance(node, ast.Delete):
+        return any(isinstance(item, ast.Name) and item.id == name for target in node.targets for item in _parts(target))
+    return isinstance(node, ast.ExceptHandler) and node.name == name
+def _parts(target: ast.expr) -> Iterator[ast.expr]:
+    if isinstance(target, (ast.Tuple, ast.List)):
+        for item in target.elts:
+            yield from _parts(item)
+    else:
+        yield target
+def names_bound_by(node: Any) -> Iterator[str]:
+    kind = type(node).__name__
+    if isinstance(node, ast.Name):
+        if isinstance(node.ctx, ast.Store):
+            yield node.id
+    elif isinstance(node, (*FUNCTIONS, ast.ClassDef)):
+        yield node.name
+    elif isinstance(node, ast.Import):
+        yield from (alias.asname or alias.name.partition(".")[0] for alias in node.names)
+    elif isinstance(node, ast.ImportFrom):
+        yield from (alias.asname or alias.name for alias in node.names)
+    elif isinstance(node, ast.ExceptHandler) or kind in {"MatchAs", "MatchStar"}:
+        yield from [node.name] if node.name else []
+    elif kind == "MatchMapping":
+        yield from [node.rest] if node.rest else []
+    elif kind == "TypeAlias":
+        yield node.name.id
+def changing_names(tree: ast.Module) -> set[str]:
+    nodes = list(ast.walk(tree))
+    counts = Counter(name for node in nodes for name in names_bound_by(node))
+    constants = {
+        name for node in nodes if isinstance(node, (ast.Import, ast.ImportFrom)) for name in names_bound_by(node)
+    }
+    for node in nodes:
+        if isinstance(node, (ast.Assign, ast.AnnAssign)):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            constants.update(target.id for target in targets if isinstance(target, ast.Name))
+    return {name for name, count in counts.items() if count > 1 or name not in constants}
+def may_raise(node: ast.stmt) -> bool:
+    if isinstance(node, ast.Assign):
+        is_plain = isinstance(node.value, ast.Constant) and all(isinstance(item, ast.Name) for item in node.targets)
+        return not is_plain
+    if isinstance(node, ast.FunctionDef):
+        arguments = node.args
+        return bool(node.decorator_list or arguments.defaults or arguments.kw_defaults or node.returns)
+    return not isinstance(node, (ast.Pass, ast.Global, ast.Try, ast.Break, ast.Continue))
+def least_rounds(node: ast.expr) -> int | None:
+    if isinstance(node, (ast.Tuple, ast.List, ast.Set)):
+        return None if any(isinstance(item, ast.Starred) for item in node.elts) else len(node.elts)
+    if isinstance(node, ast.Constant) and isinstance(node.value, (str, bytes)):
+        return len(node.value)
+    return None
+def matches_all(pattern: Any) -> bool:
+    if type(pattern).__name__ == "MatchOr":
+        return any(map(matches_all, pattern.patterns))
+    return type(pattern).__name__ == "MatchAs" and (pattern.pattern is None or matches_all(pattern.pattern))
+''',
+    'buildguard.imports.bindings': r'''from __future__ import annotations
+import ast
+from collections.abc import Callable, Iterable
+from typing import Any
+from buildguard.imports.binding_nodes import (
+    FUNCTIONS,
+    changing_names,
+    declares,
+    deletes,
+    is_walrus,
+    least_rounds,
+    matches_all,
+    may_raise,
+    names_bound_by,
+)
+from buildguard.imports.records import Bound
+from buildguard.remote.import_tests import ENDS, Evaluator, UnknownValue, is_main_test
+_BOUND, _UNBOUND = 1, 2
+_ANSWERS = {_BOUND: Bound.YES, _UNBOUND: Bound.NO}
+_STARS = {Bound.YES: _BOUND, Bound.NO: 0}
+_PASSING = frozenset(
+    {
+        "open",
+        "io.open",
+        "warnings.catch_warnings",
+        "contextlib.closing",
+        "contextlib.nullcontext",
+        "closing",
+        "nullcontext",
+    }
+    | {
+        "contextlib.redirect_stdout",
+        "contextlib.redirect_stderr",
+        "threading.Lock",
+        "threading.RLock",
+        "catch_warnings",
+    }
+    | {"tempfile.TemporaryDirectory", "tempfile.NamedTemporaryFile", "zipfile.ZipFile", "tarfile.open", "os.scandir"}
+)
+_MOST_ROUNDS = 4
+def find_binding(data: bytes, name: str, version: tuple[int, ...], star: Callable[[str, int], Bound]) -> Bound:
+    try:
+        return _NameFlow(ast.parse(data), name, version, star).answer()
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return Bound.UNKNOWN
+class _NameFlow:
+    def __init__(
+        self, tree: ast.Module, name: str, version: tuple[int, ...], star: Callable[[str, int], Bound]
+    ) -> None:
+        self._tree = tree
+        self._name = name
+        self._star = star
+        self._values = Evaluator(version, "linux", frozenset()) if version else None
+        self._writers = [node for node in ast.walk(tree) if isinstance(node, FUNCTIONS) and declares(node, name)]
+        self._by_call = self._effect_of_calls()
+        self._has_walrus = any(is_walrus(node, name) for node in ast.walk(tree))
+        self._raised: list[
+            int
+        ] = []
+        self._loops: list[list[int]] = []
+        self._returned: list[int] = []
+        self._calling: list[ast.AST] = []
+        if self._values is not None:
+            self._values.forget(changing_names(tree))
+    def answer(self) -> Bound:
+        state = self._run(self._tree.body, _UNBOUND)
+        return _ANSWERS.get(state and state | self._by_call, Bound.UNKNOWN)
+    def _effect_of_calls(self) -> int:
+        effect = 0
+        for node in self._writers:
+            inside = list(ast.walk(node))
+            does_bind = any(name == self._name for item in inside for name in names_bound_by(item))
+            does_delete = any(deletes(item, self._name) for item in inside)
+            effect |= (_BOUND if does_bind else 0) | (_UNBOUND if does_delete else 0)
+        return effect
+    def _run(self, body: Iterable[ast.stmt], state: int) -> int:
+        for node in body:
+            if not state:
+                break
+            if may_raise(node):
+                self._leave(state)
+            state = self._statement(node, state)
+        return state
+    def _leave(self, state: int) -> None:
+        self._raised = [known | state for known in self._raised]
+    def _statement(self, node: ast.stmt, state: int) -> int:
+        read = _STATEMENTS.get(type(node).__name__)
+        if read is not None:
+            after: int = getattr(self, read)(node, state)
+            return after
+        for child in ast.iter_child_nodes(node):
+            state = self._expression(child, state)
+        return self._bind(node, state)
+    def _bind(self, node: ast.AST, state: int) -> int:
+        names = list(names_bound_by(node))
+        if self._name not in names:
+            return state
+        if len(names) > 1:
+            self._leave(state | _BOUND)
+        return _BOUND
+    def _assign(self, node: Any, state: int) -> int:
+        state = self._expression(node.value, state)
+        targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+        if self._values is not None and node.value is not None and not isinstance(node, ast.AugAssign):
+            self._values.see_assignment(targets, node.value)
+        if node.value is None:
+            return state
+        for target in targets:
+            for item in ast.walk(target):
+                state = self._bind(item, state)
+        return state
+    def _import(self, node: ast.Import, state: int) -> int:
+        if self._values is not None:
+            self._values.see_import(node)
+        return self._bind(node, state)
+    def _import_from(self, node: ast.ImportFrom, state: int) -> int:
+        if any(alias.name == "*" for alias in node.names):
+            brought = self._star(node.module or "", node.level)
+            return _STARS.get(brought, _BOUND) | (0 if brought is Bound.YES else state)
+        if self._values is not None:
+            self._values.see_import_from(node)
+        return self._bind(node, state)
+    def _delete(self, node: ast.Delete, state: int) -> int:
+        return _UNBOUND if deletes(node, self._name) else state
+    def _function(self, node: Any, state: int) -> int:
+        arguments = node.args
+        for child in [*node.decorator_list, *arguments.defaults, *arguments.kw_defaults]:
+            state = self._expression(child, state)
+        return self._bind(node, state)
+    def _class(self, node: ast.ClassDef, state: int) -> int:
+        for child in [*node.decorator_list, *node.bases, *node.keywords]:
+            state = self._expression(child, state)
+        if any(isinstance(item, ast.Global) and self._name in item.names for item in node.body):
+            state = self._run(node.body, state)
+        else:
+            state |= self._by_call
+        return self._bind(node, state) if state else 0
+    def _ends(self, node: Any, state: int) -> int:
+        for child in ast.iter_child_nodes(node):
+            state = self._expression(child, state)
+        if isinstance(node, ast.Return) and self._returned:
+            self._returned[-1] |= state
+        else:
+            self._leave(state)
+        return 0
+    def _jump(self, node: ast.stmt, state: int) -> int:
+        self._loops[-1][0 if isinstance(node, ast.Break) else 1] |= state
+        return 0
+    def _expr(self, node: ast.Expr, state: int) -> int:
+        state = self._expression(node.value, state)
+        if isinstance(node.value, ast.Call) and _dotted(node.value.func, self._values) in ENDS:
+            self._leave(state)
+            return 0
+        return state
+    def _if(self, node: ast.If, state: int) -> int:
+        state = self._expression(node.test, state)
+        value = self._test(node.test)
+        if isinstance(value, UnknownValue):
+            return self._run(node.body, state) | self._run(node.orelse, state)
+        return self._run(node.body if value else node.orelse, state)
+    def _test(self, test: ast.expr) -> object:
+        if is_main_test(test):
+            return False
+        if self._values is not None:
+            return self._values.test(test)
+        return test.value if isinstance(test, ast.Constant) else UnknownValue()
+    def _for(self, node: Any, state: int) -> int:
+        state = self._expression(node.iter, state)
+        count = least_rounds(node.iter)
+        if count == 0:
+            return self._run(node.orelse, state)
+        def begin(before: int) -> int:
+            for item in ast.walk(node.target):
+                before = self._bind(item, before)
+            return before
+        first, broken = self._round(node.body, begin(state))
+        repeated, more = self._repeat(node.body, first, begin)
+        end = repeated if count else repeated | state
+        return self._run(node.orelse, end) | broken | more
+    def _while(self, node: ast.While, state: int) -> int:
+        value = self._test(node.test)
+        endless = not isinstance(value, UnknownValue) and bool(value)
+        if not isinstance(value, UnknownValue) and not value:
+            return self._run(node.orelse, self._expression(node.test, state))
+        def begin(before: int) -> int:
+            return self._expression(node.test, before)
+        tested = begin(state)
+        first, broken = self._round(node.body, tested)
+        repeated, more = self._repeat(node.body, first, begin)
+        end = 0 if endless else tested | (begin(repeated) if repeated else 0)
+        return (self._run(node.orelse, end) if end else 0) | broken | more
+    def _round(self, body: Iterable[ast.stmt], state: int) -> tuple[int, int]:
+        self._loops.append([0, 0])
+        end = self._run(body, state)
+        broken, goes_on = self._loops.pop()
+        return end | goes_on, broken
+    def _repeat(self, body: list[ast.stmt], state: int, begin: Callable[[int], int]) -> tuple[int, int]:
+        broken = 0
+        for _ in range(_MOST_ROUNDS):
+            if not state:
+                break
+            end, left = self._round(body, begin(state))
+            if end | state == state and left | broken == broken:
+                break
+            state, broken = state | end, broken | left
+        return state, broken
+    def _with(self, node: Any, state: int) -> int:
+        passes = True
+        for item in node.items:
+            state = self._expression(item.context_expr, state)
+            call = item.context_expr
+            passes = passes and isinstance(call, ast.Call) and _dotted(call.func, self._values) in _PASSING
+            for child in ast.walk(item.optional_vars) if item.optional_vars is not None else ():
+                state = self._bind(child, state)
+        self._raised.append(0)
+        end = self._run(node.body, state)
+        raised = self._raised.pop()
+        return end if passes else end | raised
+    def _try(self, node: Any, state: int) -> int:
+        outer = self._loops
+        self._loops = [[0, 0] for _ in outer] if node.finalbody else outer
+        self._raised.append(0)
+        self._raised.append(0)
+        end = self._run(node.body, state)
+        raised = self._raised.pop()
+        end = self._run(node.orelse, end)
+        for handler in node.handlers:
+            end |= self._handler(handler, raised) if raised else 0
+        escaped = self._raised.pop()
+        if not node.finalbody:
+            return end
+        inner, self._loops = self._loops, outer
+        for number, left in enumerate(inner):
+            for kind in (0, 1):
+                outer[number][kind] |= self._run(node.finalbody, left[kind]) if left[kind] else 0
+        if escaped:
+            self._run(node.finalbody, escaped)
+        return self._run(node.finalbody, end)
+    def _handler(self, handler: ast.ExceptHandler, state: int) -> int:
+        if handler.type is not None:
+            state = self._expression(handler.type, state)
+        if handler.name != self._name:
+            return self._run(handler.body, state)
+        outer, self._loops = self._loops, [[0, 0] for _ in self._loops]
+        end = self._run(handler.body, _BOUND)
+        inner, self._loops = self._loops, outer
+        for number, left in enumerate(inner):
+            for kind in (0, 1):
+                outer[number][kind] |= _UNBOUND if left[kind] else 0
+        if not end:
+            self._leave(_UNBOUND)
+        return _UNBOUND if end else 0
+    def _match(self, node: Any, state: int) -> int:
+        state = self._expression(node.subject, state)
+        end = 0
+        for case in node.cases:
+            matched = state
+            for item in ast.walk(case.pattern):
+                matched = self._bind(item, matched)
+            if case.guard is not None:
+                matched = self._expression(case.guard, matched)
+            end |= self._run(case.body, matched)
+            if case.guard is not None:
+                state |= matched
+            elif matches_all(case.pattern):
+                return end
+        return end | state
+    def _expression(self, node: ast.AST | None, state: int) -> int:
+        if node is None or not (self._has_walrus or self._by_call):
+            return state
+        read = _EXPRESSIONS.get(type(node).__name__)
+        if read is not None:
+            after: int = getattr(self, read)(node, state)
+            return after
+        return self._children(ast.iter_child_nodes(node), state)
+    def _children(self, nodes: Iterable[ast.AST | None], state: int) -> int:
+        for node in nodes:
+            state = self._expression(node, state)
+        return state
+    def _walrus(self, node: Any, state: int) -> int:
+        state = self._expression(node.value, state)
+        return _BOUND if node.target.id == self._name else state
+    def _bool(self, node: ast.BoolOp, state: int) -> int:
+        return self._perhaps(node.values[1:], self._expression(node.values[0], state))
+    def _perhaps(self, nodes: Iterable[ast.AST], state: int) -> int:
+        after = state
+        for node in nodes:
+            after = self._expression(node, after)
+            state |= after
+        return state
+    def _compare(self, node: ast.Compare, state: int) -> int:
+        state = self._children([node.left, node.comparators[0]], state)
+        return self._perhaps(node.comparators[1:], state)
+    def _if_else(self, node: ast.IfExp, state: int) -> int:
+        state = self._expression(node.test, state)
+        return self._expression(node.body, state) | self._expression(node.orelse, state)
+    def _lambda(self, node: ast.Lambda, state: int) -> int:
+        return self._children([*node.args.defaults, *node.args.kw_defaults], state)
+    def _comprehension(self, node: Any, state: int) -> int:
+        state = self._expression(node.generators[0].iter, state)
+        rest = [child for child in ast.walk(node) if is_walrus(child, self._name)]
+        return state | (_BOUND if rest else 0) | self._by_call
+    def _call(self, node: ast.Call, state: int) -> int:
+        state = self._children(ast.iter_child_nodes(node), state)
+        if not self._by_call:
+            return state
+        function = self._called(node)
+        if function is None or function in self._calling:
+            return state | self._by_call
+        saved = self._raised, self._loops
+        self._raised, self._loops = [], []
+        self._calling.append(function)
+        self._returned.append(0)
+        end = self._run(function.body, state) | self._returned.pop()
+        self._calling.pop()
+        self._raised, self._loops = saved
+        self._leave(state | self._by_call)
+        return end or state | self._by_call
+    def _called(self, node: ast.Call) -> Any:
+        if not isinstance(node.func, ast.Name):
+            return None
+        name = node.func.id
+        named = [item for item in ast.walk(self._tree) for other in names_bound_by(item) if other == name]
+        function = named[0] if len(named) == 1 and named[0] in self._tree.body else None
+        if not isinstance(function, ast.FunctionDef) or function.decorator_list or function not in self._writers:
+            return None
+        is_generator = any(isinstance(item, (ast.Yield, ast.YieldFrom)) for item in ast.walk(function))
+        return None if is_generator else function
+def _dotted(node: ast.expr, values: Evaluator | None) -> str:
+    if values is not None:
+        text: str = values.dotted(node)
+        return text
+    return node.id if isinstance(node, ast.Name) else ""
+_STATEMENTS = {
+    "Assign": "_assign",
+    "AnnAssign": "_assign",
+    "AugAssign": "_assign",
+    "Import": "_import",
+    "ImportFrom": "_import_from",
+    "Delete": "_delete",
+    "FunctionDef": "_function",
+    "AsyncFunctionDef": "_function",
+    "ClassDef": "_class",
+    "Raise": "_ends",
+    "Return": "_ends",
+    "Break": "_jump",
+    "Continue": "_jump",
+    "Expr": "_expr",
+    "If": "_if",
+    "For": "_for",
+    "While": "_while",
+    "With": "_with",
+    "Try": "_try",
+    "TryStar": "_try",
+    "Match": "_match",
+}
+_EXPRESSIONS = {
+    "NamedExpr": "_walrus",
+    "BoolOp": "_bool",
+    "Compare": "_compare",
+    "IfExp": "_if_else",
+    "Lambda": "_lambda",
+    "ListComp": "_comprehension",
+    "SetComp": "_comprehension",
+    "DictComp": "_comprehension",
+    "GeneratorExp": "_comprehension",
+    "Call": "_call",
+}
+''',
     'buildguard.imports.names': r'''from __future__ import annotations
 from collections.abc import Callable
-from enum import Enum
 from buildguard.definitions import NamedTuple
 from buildguard.imports.finder import FileTree, ModuleKind, ModuleLocation
-from buildguard.imports.records import Guard, ImportStatement, ModuleFacts
+from buildguard.imports.records import Bound, Guard, ImportForm, ImportStatement, ModuleFacts
 _OF_EVERY_MODULE = frozenset(
     {
         "__builtins__",
@@ -1790,10 +2572,6 @@ _OF_EVERY_MODULE = frozenset(
         "__spec__",
     }
 )
-class Bound(Enum):
-    YES = "yes"
-    NO = "no"
-    UNKNOWN = "unknown"
 class LoadedModule(NamedTuple):
     name: str
     location: ModuleLocation
@@ -1815,7 +2593,10 @@ class NameReader:
         facts: Callable[[str], ModuleFacts | None],
         follow: Callable[[LoadedModule, ImportStatement], LoadedModule | None],
         may_be_foreign: Callable[[str], bool],
+        read: Callable[[str], bytes | None],
     ) -> None:
+        self._read = read
+        self._flows: dict[tuple[str, str], Bound] = {}
         self._tree = tree
         self._facts = facts
         self._follow = follow
@@ -1832,11 +2613,31 @@ class NameReader:
         if facts is None:
             return Bound.UNKNOWN
         line = facts.bound.get(name)
-        if line is not None and (before is None or line < before):
+        is_early = line is not None and (before is None or line < before)
+        if is_early and not facts.may_lack(name):
             return Bound.YES
-        if facts.dynamic:
-            return Bound.UNKNOWN
-        return self._by_stars(module, facts, name, before, seen | {module.name})
+        seen |= {module.name}
+        if before is None and name in facts.unsure:
+            answer = self._by_flow(module, facts, name, seen)
+            return Bound.UNKNOWN if answer is not Bound.YES and facts.dynamic else answer
+        is_open = is_early or facts.dynamic
+        return Bound.UNKNOWN if is_open else self._by_stars(module, facts, name, before, seen)
+    def _by_flow(self, module: LoadedModule, facts: ModuleFacts, name: str, seen: frozenset[str]) -> Bound:
+        key = module.location.file, name
+        is_first = len(seen) == 1
+        known = self._flows.get(key) if is_first else None
+        if known is None:
+            known = self._find_binding(module, facts, name, seen)
+            if is_first:
+                self._flows[key] = known
+        return known
+    def _find_binding(self, module: LoadedModule, facts: ModuleFacts, name: str, seen: frozenset[str]) -> Bound:
+        from buildguard.imports.bindings import find_binding
+        def star(module_name: str, level: int) -> Bound:
+            row = ImportStatement(0, 0, ImportForm.FROM, module_name, ("*",), level)
+            return self._by_star(self._follow(module, row), name, seen)
+        data = self._read(module.location.file)
+        return Bound.UNKNOWN if data is None else find_binding(data, name, facts.version, star)
     def _by_stars(
         self, module: LoadedModule, facts: ModuleFacts, name: str, before: int | None, seen: frozenset[str]
     ) -> Bound:
@@ -1846,22 +2647,25 @@ class NameReader:
                 continue
             brought = self._by_star(self._follow(module, row), name, seen)
             if brought is Bound.YES:
-                return Bound.YES
+                if row.guard is Guard.NONE:
+                    return Bound.YES
+                return self._by_flow(module, facts, name, seen) if before is None else Bound.UNKNOWN
             answer = brought if brought is Bound.UNKNOWN else answer
         return answer
     def _by_star(self, source: LoadedModule | None, name: str, seen: frozenset[str]) -> Bound:
         if source is None or source.location.kind not in {ModuleKind.PACKAGE, ModuleKind.MODULE}:
             return Bound.UNKNOWN
+        facts = self._facts(source.location.file)
         if source.name in seen:
             return Bound.NO
-        facts = self._facts(source.location.file)
-        if facts is None or facts.dynamic:
+        if facts is None or facts.dynamic or (facts.exports is None and "__all__" in facts.bound):
             return Bound.UNKNOWN
         if facts.exports is not None:
             return Bound.YES if name in facts.exports else Bound.NO
-        if "__all__" in facts.bound:
-            return Bound.UNKNOWN
-        return Bound.NO if name.startswith("_") else self._is_bound(source, name, None, seen)
+        if name.startswith("_"):
+            return Bound.NO
+        is_submodule = name not in facts.bound and self._tree.find(name, source.location.folders) is not None
+        return Bound.UNKNOWN if is_submodule else self._is_bound(source, name, None, seen)
 ''',
     'buildguard.imports.resolver': r'''from __future__ import annotations
 from collections.abc import Callable, Container, Sequence
@@ -2194,8 +2998,8 @@ from collections.abc import Iterable, Iterator
 from buildguard.definitions import NamedTuple
 from buildguard.imports.execution import runs_at_import
 from buildguard.imports.import_graph import ImportEdge, ImportGraph, has_source
-from buildguard.imports.names import Bound, LoadedModule, NameReader
-from buildguard.imports.records import ImportForm, ImportStatement
+from buildguard.imports.names import LoadedModule, NameReader
+from buildguard.imports.records import Bound, ImportForm, ImportStatement
 class CircularImport(NamedTuple):
     module: LoadedModule
     row: ImportStatement
@@ -2350,8 +3154,8 @@ import ast
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from buildguard.imports.faults import FaultKind, ImportFault
 from buildguard.imports.import_graph import ImportEdge, ImportGraph, ReachedModule, has_source
-from buildguard.imports.names import Bound, LoadedModule, NameReader
-from buildguard.imports.records import ImportForm
+from buildguard.imports.names import LoadedModule, NameReader
+from buildguard.imports.records import Bound, ImportForm
 def find_shadows(
     graph: ImportGraph,
     names: NameReader,
@@ -2399,9 +3203,9 @@ from buildguard.imports.circles import CircularImport, find_circles
 from buildguard.imports.execution import is_guarded
 from buildguard.imports.faults import FaultKind, ImportContext, ImportFault
 from buildguard.imports.import_graph import ImportEdge, ImportGraph, ReachedModule, find_reached, has_source
-from buildguard.imports.names import Bound, LoadedModule, NameReader
+from buildguard.imports.names import LoadedModule, NameReader
 from buildguard.imports.program import StartedProgram, extended_path
-from buildguard.imports.records import Guard, ImportForm, ImportStatement
+from buildguard.imports.records import Bound, Guard, ImportForm, ImportStatement
 from buildguard.imports.resolver import ImportKind, ModuleResolver, SearchPath
 from buildguard.imports.shadows import find_shadows
 _WRONG_LEVEL = {ImportKind.NO_PACKAGE: FaultKind.NO_PACKAGE, ImportKind.BEYOND: FaultKind.BEYOND}
@@ -2460,7 +3264,7 @@ class ProgramReader:
         return judge.result(reached)
 class OwnImportJudge:
     def __init__(self, graph: ImportGraph, context: ImportContext, *, knows_path: bool = False) -> None:
-        self.names = NameReader(graph.resolver.tree, context.facts, self._follow, context.may_be_foreign)
+        self.names = NameReader(graph.resolver.tree, context.facts, self._follow, context.may_be_foreign, context.read)
         self._graph = graph
         self._facts = context.facts
         self._knows_path = knows_path
@@ -3362,340 +4166,6 @@ def loaded(module):
 def words_of(error):
     return "%s: %s" % (getattr(error, "name", None) or "", error)
 ''',
-    'buildguard.remote.import_tests': r'''import ast
-class UnknownValue:
-    def __init__(self, tested=False):
-        self.tested = tested
-UNKNOWN = UnknownValue()
-TESTED = UnknownValue(tested=True)
-TESTS = frozenset({"find_spec", "find_loader", "hasattr", "getattr", "iter_modules"})
-PATH_CALLS = ("sys.path.insert", "sys.path.append", "site.addsitedir")
-ENDS = ("sys.exit", "exit", "quit", "os._exit")
-FOLDER = "@"
-SAME_FOLDER = (
-    "os.path.abspath",
-    "os.path.realpath",
-    "os.path.normpath",
-    "os.path.expanduser",
-    "str",
-    "pathlib.Path",
-    "os.fspath",
-)
-SYSTEMS = {"linux": ("posix", "Linux"), "darwin": ("posix", "Darwin"), "win32": ("nt", "Windows")}
-PYTHON_FLAGS = {"PY2": False, "PY3": True, "IS_PY2": False, "IS_PY3": True, "is_py2": False, "is_py3": True}
-CAUGHT = frozenset({"ImportError", "ModuleNotFoundError", "Exception", "BaseException"})
-CATCHES_NAMES = frozenset({"ImportError", "Exception", "BaseException"})
-GUARDS = ("", "conditional", "main", "module-only", "handler", "tested", "except", "false")
-def is_main_test(node: ast.AST) -> bool:
-    if not isinstance(node, ast.Compare) or len(node.ops) != 1 or not isinstance(node.ops[0], ast.Eq):
-        return False
-    sides = [node.left, node.comparators[0]]
-    names = [side.id for side in sides if isinstance(side, ast.Name)]
-    texts = [side.value for side in sides if isinstance(side, ast.Constant)]
-    return names == ["__name__"] and texts == ["__main__"]
-def is_own_package(call):
-    values = call.args[1:] + [keyword.value for keyword in call.keywords if keyword.arg == "package"]
-    return len(values) == 1 and isinstance(values[0], ast.Name) and values[0].id in ("__package__", "__name__")
-def literal_names(node):
-    if not isinstance(node, (ast.List, ast.Tuple)):
-        return None
-    names = [item.value for item in node.elts if isinstance(item, ast.Constant) and isinstance(item.value, str)]
-    return names if len(names) == len(node.elts) else None
-class ImportBlock:
-    def __init__(self, guard="", late=False, model=False, caught=False, local=False, absent=False):
-        self.absent = absent
-        self.guard = guard
-        self.late = late
-        self.model = model
-        self.caught = caught
-        self.local = local or late
-    def inside(self, guard):
-        guard = max(self.guard, guard, key=GUARDS.index)
-        return ImportBlock(guard, self.late, self.model, self.caught, self.local, self.absent)
-    @property
-    def runs(self):
-        return not self.late and not self.caught and self.guard in ("", "conditional", "main")
-class Evaluator:
-    def __init__(self, version: "tuple[int, ...]", platform: str, names: "frozenset[str]") -> None:
-        system, name = SYSTEMS.get(platform, ("posix", platform.capitalize()))
-        version = tuple(version)
-        self._aliases = {}
-        self._values = {}
-        self._version = version
-        self._may_ask = not TESTS.isdisjoint(names) or "modules" in names
-        self._known = {
-            "sys.version_info": version,
-            "sys.version_info.major": version[0],
-            "sys.version_info.minor": version[1],
-            "sys.platform": platform,
-            "sys.implementation.name": "cpython",
-            "sys.implementation.version": version,
-            "os.name": system,
-            "typing.TYPE_CHECKING": False,
-            "typing_extensions.TYPE_CHECKING": False,
-            "TYPE_CHECKING": False,
-            "__debug__": True,
-            "platform.system()": name,
-            "platform.python_implementation()": "CPython",
-        }
-        if len(version) > 2:
-            self._known["sys.version_info.micro"] = version[2]
-            self._known["sys.hexversion"] = version[0] << 24 | version[1] << 16 | version[2] << 8 | 0xF0
-    def see_import(self, node: ast.Import) -> None:
-        for alias in node.names:
-            if alias.asname:
-                self._aliases[alias.asname] = alias.name
-    def see_import_from(self, node: ast.ImportFrom) -> None:
-        if node.module and not node.level:
-            for alias in node.names:
-                self._aliases[alias.asname or alias.name] = node.module + "." + alias.name
-    def see_names(self, node):
-        self._may_ask = True
-        for child in ast.walk(node):
-            if isinstance(child, ast.Name) and isinstance(child.ctx, ast.Store):
-                self._values[child.id] = TESTED
-            elif isinstance(child, ast.alias):
-                self._values[child.asname or child.name.partition(".")[0]] = TESTED
-    def see_assignment(self, targets, node):
-        for target in targets:
-            if not isinstance(target, ast.Name):
-                continue
-            if target.id in self._values:
-                tested = isinstance(self._values[target.id], UnknownValue) and self._values[target.id].tested
-                self._values[target.id] = TESTED if tested else UNKNOWN
-                continue
-            names = self.exceptions(node) if isinstance(node, ast.Tuple) else ()
-            value = tuple(names) if names and all(isinstance(item, ast.Name) for item in node.elts) else self.test(node)
-            folder = self.folder(node) if isinstance(value, UnknownValue) and not value.tested else None
-            self._values[target.id] = value if folder is None else FolderValue(folder)
-    def dotted(self, node):
-        parts = []
-        while isinstance(node, ast.Attribute):
-            parts.append(node.attr)
-            node = node.value
-        if not isinstance(node, ast.Name):
-            return ""
-        parts.append(self._aliases.get(node.id, node.id))
-        return ".".join(reversed(parts))
-    def exceptions(self, node):
-        if isinstance(node, ast.Tuple):
-            return [name for item in node.elts for name in self.exceptions(item)]
-        name = self.dotted(node).rpartition(".")[2]
-        if name in CAUGHT:
-            return [name]
-        value = self._values.get(node.id) if isinstance(node, ast.Name) else None
-        return [item for item in value if item in CAUGHT] if isinstance(value, tuple) else []
-    def caught_by(self, handlers):
-        caught = ""
-        for handler in filter(self.goes_on, handlers):
-            types = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]
-            caught = max(caught, self.caught(types), key=GUARDS.index)
-        return caught
-    def goes_on(self, handler):
-        last = handler.body[-1]
-        is_exit = isinstance(last, ast.Expr) and isinstance(last.value, ast.Call)
-        return not isinstance(last, ast.Raise) and not (is_exit and self.dotted(last.value.func) in ENDS)
-    def catches(self, handlers, names):
-        for handler in filter(self.goes_on, handlers):
-            types = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]
-            if any(node is None or self.dotted(node) in names for node in types):
-                return True
-        return False
-    def caught(self, types):
-        guard = ""
-        for node in types:
-            names = ["BaseException"] if node is None else self.exceptions(node)
-            if not CATCHES_NAMES.isdisjoint(names):
-                return "except"
-            if "ModuleNotFoundError" in names:
-                guard = "module-only"
-        return guard
-    def test(self, node: ast.AST) -> object:
-        value = self._value(node)
-        if value is UNKNOWN and self._may_ask and any(self._asks(child) for child in ast.walk(node)):
-            return TESTED
-        return value
-    def _asks(self, node):
-        if isinstance(node, ast.Call):
-            return self.dotted(node.func).rpartition(".")[2] in TESTS
-        if isinstance(node, ast.Name):
-            return self._values.get(node.id) is TESTED
-        return isinstance(node, ast.Attribute) and self.dotted(node) == "sys.modules"
-    def _value(self, node):
-        read = VALUES.get(type(node))
-        return getattr(self, read)(node) if read is not None else UNKNOWN
-    def _constant(self, node):
-        return node.value
-    def _name(self, node):
-        if isinstance(node, ast.Name) and node.id in self._values:
-            value = self._values[node.id]
-            return UNKNOWN if isinstance(value, FolderValue) else value
-        name = self.dotted(node)
-        return self._known.get(name, PYTHON_FLAGS.get(name.rpartition(".")[2], UNKNOWN))
-    def _tuple(self, node):
-        values = [self._value(item) for item in node.elts]
-        return UNKNOWN if any(isinstance(value, UnknownValue) for value in values) else tuple(values)
-    def _subscript(self, node):
-        value, part = self._value(node.value), index_of(node)
-        if isinstance(part, ast.Slice):
-            ends = [None if end is None else self._value(end) for end in (part.lower, part.upper, part.step)]
-            if isinstance(value, UnknownValue) or any(isinstance(end, UnknownValue) for end in ends):
-                return UNKNOWN
-            index = slice(*ends)
-            if value == self._version and (index.stop is None or index.stop > len(value)):
-                return UNKNOWN
-        else:
-            index = self._value(part)
-        try:
-            return UNKNOWN if isinstance(value, UnknownValue) else value[index]
-        except (TypeError, IndexError, KeyError):
-            return UNKNOWN
-    def _not(self, node):
-        value = self._value(node.operand)
-        if isinstance(value, UnknownValue):
-            return value
-        return not value if isinstance(node.op, ast.Not) else UNKNOWN
-    def _all_or_any(self, node):
-        values = [self.test(item) for item in node.values]
-        decides = isinstance(node.op, ast.Or)
-        known = [bool(value) for value in values if not isinstance(value, UnknownValue)]
-        if decides in known:
-            return decides
-        unknown = [value for value in values if isinstance(value, UnknownValue)]
-        if not unknown:
-            return not decides
-        return TESTED if any(value.tested for value in unknown) else UNKNOWN
-    def _compare(self, node):
-        left = self._value(node.left)
-        for operator, right in zip(node.ops, map(self._value, node.comparators)):
-            if isinstance(left, UnknownValue) or isinstance(right, UnknownValue) or self._is_too_exact(left, right):
-                return UNKNOWN
-            compare = COMPARISONS.get(type(operator))
-            try:
-                if compare is None or not compare(left, right):
-                    return UNKNOWN if compare is None else False
-            except TypeError:
-                return UNKNOWN
-            left = right
-        return True
-    def _is_too_exact(self, left, right):
-        if len(self._version) > 2 or self._version not in (left, right):
-            return False
-        other = right if left == self._version else left
-        return isinstance(other, tuple) and len(other) > 2 and other[:2] == self._version
-    def _call(self, node):
-        name = self.dotted(node.func)
-        if name + "()" in self._known and not node.args:
-            return self._known[name + "()"]
-        if name in ("bool", "tuple") and len(node.args) == 1:
-            return self._value(node.args[0])
-        if (
-            isinstance(node.func, ast.Attribute)
-            and node.func.attr in ("startswith", "endswith", "lower")
-            and len(node.args) < 2
-        ):
-            text = self._value(node.func.value)
-            arguments = [self._value(argument) for argument in node.args]
-            if isinstance(text, str) and not any(isinstance(argument, UnknownValue) for argument in arguments):
-                try:
-                    return getattr(text, node.func.attr)(*arguments)
-                except TypeError:
-                    return UNKNOWN
-        return UNKNOWN
-    def folder(self, node):
-        read = FOLDERS.get(type(node))
-        return getattr(self, read)(node) if read is not None else None
-    def _folder_text(self, node):
-        return node.value if isinstance(node.value, str) else None
-    def _folder_of_name(self, node):
-        if node.id == "__file__":
-            return FOLDER + "/."
-        value = self._values.get(node.id)
-        return value.path if isinstance(value, FolderValue) else value if isinstance(value, str) else None
-    def _folder_above(self, node):
-        return above(self.folder(node.value)) if node.attr == "parent" else None
-    def _folder_below(self, node):
-        return joined([self.folder(node.left), self.folder(node.right)]) if isinstance(node.op, ast.Div) else None
-    def _parents(self, node):
-        if not isinstance(node.value, ast.Attribute) or node.value.attr != "parents":
-            return None
-        path, index = self.folder(node.value.value), self._value(index_of(node))
-        if not isinstance(index, int) or not 0 <= index < 20:
-            return None
-        for _ in range(index + 1):
-            path = above(path)
-        return path
-    def _folder_of_call(self, node):
-        name = self.dotted(node.func)
-        folders = [self.folder(argument) for argument in node.args]
-        if name == "os.path.dirname" and len(folders) == 1:
-            return above(folders[0])
-        if name == "os.path.join" and folders:
-            return joined(folders)
-        if name in SAME_FOLDER and len(folders) == 1:
-            return folders[0]
-        if (
-            isinstance(node.func, ast.Attribute)
-            and node.func.attr in ("resolve", "absolute", "as_posix")
-            and not folders
-        ):
-            return self.folder(node.func.value)
-        return None
-def index_of(node):
-    return node.slice.value if type(node.slice).__name__ == "Index" else node.slice
-class FolderValue:
-    def __init__(self, path):
-        self.path = path
-def above(path):
-    if path is None:
-        return None
-    if path == FOLDER + "/.":
-        return FOLDER
-    head, _slash, tail = path.rpartition("/")
-    if tail in ("", ".", "..", FOLDER) or not head:
-        return path + "/.." if path.startswith(FOLDER) else None
-    return head
-def joined(paths):
-    if any(path is None for path in paths):
-        return None
-    whole = paths[0]
-    for path in paths[1:]:
-        whole = path if path.startswith(("/", FOLDER)) else whole.rstrip("/") + "/" + path
-    return whole
-VALUES = {
-    ast.Constant: "_constant",
-    ast.Name: "_name",
-    ast.Attribute: "_name",
-    ast.Tuple: "_tuple",
-    ast.List: "_tuple",
-    ast.Set: "_tuple",
-    ast.Subscript: "_subscript",
-    ast.UnaryOp: "_not",
-    ast.BoolOp: "_all_or_any",
-    ast.Compare: "_compare",
-    ast.Call: "_call",
-}
-FOLDERS = {
-    ast.Constant: "_folder_text",
-    ast.Name: "_folder_of_name",
-    ast.Attribute: "_folder_above",
-    ast.BinOp: "_folder_below",
-    ast.Subscript: "_parents",
-    ast.Call: "_folder_of_call",
-}
-COMPARISONS = {
-    ast.Eq: lambda left, right: left == right,
-    ast.NotEq: lambda left, right: left != right,
-    ast.Lt: lambda left, right: left < right,
-    ast.LtE: lambda left, right: left <= right,
-    ast.Gt: lambda left, right: left > right,
-    ast.GtE: lambda left, right: left >= right,
-    ast.In: lambda left, right: left in right,
-    ast.NotIn: lambda left, right: left not in right,
-    ast.Is: lambda left, right: left is right or left == right,
-    ast.IsNot: lambda left, right: left is not right and left != right,
-}
-''',
     'buildguard.remote.evaluated_types': r'''import ast
 import re
 UNION, GENERIC = "union", "generic"
@@ -4055,6 +4525,47 @@ class CallLines:
         first = min([node.lineno] + [decorator.lineno for decorator in getattr(node, "decorator_list", ())])
         at = bisect_left(self._lines, first)
         return at < len(self._lines) and self._lines[at] <= node.end_lineno
+''',
+    'buildguard.remote.import_sure': r'''import re
+from buildguard.remote.import_outline import DOUBLE, SINGLE, stored
+SURE = re.compile(
+    rb"(?!(?:if|elif|else|for|while|with|try|except|finally|match|case|async[ \t]+(?:for|with))\b)"
+    rb"(?:(?:import|from|class|def|async[ \t]+def|type)\b|@|[A-Za-z_][\w.,* \t]*(?::[^=]*)?[-+*/%&|^@<>]*=(?!=))"
+)
+REMOVING = frozenset(("pop", "popitem", "clear"))
+SPACES = frozenset(("globals", "vars", "locals", "__dict__"))
+def unsure_names(data, code, codes, bound):
+    import opcode
+    lines = re.split(rb"\r\n|\r|\n", data) if b"\r" in data else data.split(b"\n")
+    sure = {line for line in set(bound.values()) if is_sure(lines, line)}
+    unsure = {name for name, line in bound.items() if line not in sure}
+    extended = opcode.EXTENDED_ARG
+    unsure.update(name for name, _at in stored(code, opcode.opmap["DELETE_NAME"], extended))
+    if b"global" in data:
+        for part in codes:
+            unsure.update(name for name, _at in stored(part, opcode.opmap["DELETE_GLOBAL"], extended))
+        at_top = {name for name, _at in stored(code, opcode.opmap["STORE_NAME"], extended)}
+        unsure.update(bound.keys() - at_top)
+    return sorted(unsure)
+def is_sure(lines, number):
+    if not 0 < number <= len(lines):
+        return False
+    line = lines[number - 1]
+    if SURE.match(line) is None or b";" in line or b":=" in line or DOUBLE in line or SINGLE in line:
+        return False
+    if number > 1 and lines[number - 2].endswith(b"\\"):
+        return False
+    return all(line.count(last) <= line.count(first) for first, last in ((b"(", b")"), (b"[", b"]"), (b"{", b"}")))
+def may_remove(codes):
+    import opcode
+    delete, store = opcode.opmap["DELETE_SUBSCR"], opcode.opmap["STORE_SUBSCR"]
+    for part in codes:
+        names, operations = part.co_names, part.co_code[::2]
+        if not SPACES.isdisjoint(names) and (delete in operations or not REMOVING.isdisjoint(names)):
+            return True
+        if "modules" in names and "__name__" in names and store in operations:
+            return True
+    return False
 ''',
     'buildguard.remote.library_attributes': r'''import ast
 import re
@@ -4523,6 +5034,7 @@ from buildguard.remote.import_outline import (
     statements_with,
     uses_in,
 )
+from buildguard.remote.import_sure import may_remove, unsure_names
 from buildguard.remote.import_tests import (
     ENDS,
     PATH_CALLS,
@@ -4539,6 +5051,7 @@ LARGEST = 2 << 20
 DYNAMIC = frozenset({"globals", "exec", "modules", "meta_path", "path_hooks"})
 DYNAMIC_AT_TOP = frozenset({"vars", "locals", "eval", "__dict__", "setattr"})
 CALLS = ("importlib.import_module", "importlib.__import__", "__import__", "builtins.__import__")
+EXPRESSIONS = (ast.expr, ast.withitem, ast.keyword)
 IMPORTING = (ast.Import, ast.ImportFrom)
 CATCHES_TYPES = frozenset({"TypeError", "Exception", "BaseException"})
 CATCHES_ATTRIBUTES = frozenset({"AttributeError", "Exception", "BaseException"})
@@ -4564,11 +5077,13 @@ def read_facts(data, code, version, platform):
     codes = all_codes(code)
     names = set().union(*[part.co_names for part in codes])
     lines = line_starts(code)
-    bound = bound_names(code, codes if b"global" in data else (), lines)
+    bound = bound_names(code, codes if b"global" in data or b":=" in data else (), lines)
     at_top = DYNAMIC_AT_TOP.intersection(code.co_names)
     dynamic = bool(at_top or not DYNAMIC.isdisjoint(names) or "__getattr__" in bound)
     facts = {"imports": [], "bound": bound, "exports": None, "dynamic": dynamic, "paths": [], "evaluated": []}
     facts["attributes"], facts["patched"] = [], []
+    facts["unsure"] = ["*"] if dynamic and may_remove(codes) else unsure_names(data, code, codes, bound)
+    facts["version"] = list(version[:3])
     if may_use(data, names) and does_use(data, codes, names):
         facts["attributes"], facts["patched"] = read_attributes(data, names, version, platform)
     typed = typed_source(data, code, names, version[1])
@@ -4686,11 +5201,9 @@ class FactReader:
         if self.attributes is not None and not block.absent:
             self.attributes.read(node, self._place, block)
         if self._calls is not None and self._calls.are_in(node):
-            for child in ast.iter_child_nodes(node):
-                if isinstance(child, (ast.expr, ast.withitem, ast.keyword)):
-                    for call in ast.walk(child):
-                        if isinstance(call, ast.Call):
-                            self._call(call, block)
+            children = [item for item in ast.iter_child_nodes(node) if isinstance(item, EXPRESSIONS)]
+            for call in (item for child in children for item in ast.walk(child) if isinstance(item, ast.Call)):
+                self._call(call, block)
     def _import(self, node, block):
         self.values.see_import(node)
         self.count += len(node.names)

@@ -1,0 +1,97 @@
+"""What single nodes of a syntax tree do to names. Pure; a part of the build step: it runs on Python 3.8."""
+
+from __future__ import annotations
+
+import ast
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
+
+
+def declares(function: Any, name: str) -> bool:
+    """Whether a function, or one in it, declares a name `global`."""
+    return any(isinstance(item, ast.Global) and name in item.names for item in ast.walk(function))
+
+
+def is_walrus(node: ast.AST, name: str) -> bool:
+    """Whether a node is an assignment expression of a name."""
+    return isinstance(node, ast.NamedExpr) and isinstance(node.target, ast.Name) and node.target.id == name
+
+
+def deletes(node: ast.AST, name: str) -> bool:
+    """Whether a node itself deletes a name."""
+    if isinstance(node, ast.Delete):
+        return any(isinstance(item, ast.Name) and item.id == name for target in node.targets for item in _parts(target))
+    return isinstance(node, ast.ExceptHandler) and node.name == name
+
+
+def _parts(target: ast.expr) -> Iterator[ast.expr]:
+    """The targets in a tuple or list of them; not what is inside of a subscript."""
+    if isinstance(target, (ast.Tuple, ast.List)):
+        for item in target.elts:
+            yield from _parts(item)
+    else:
+        yield target
+
+
+def names_bound_by(node: Any) -> Iterator[str]:
+    """The names that a node itself binds."""
+    kind = type(node).__name__
+    if isinstance(node, ast.Name):
+        if isinstance(node.ctx, ast.Store):
+            yield node.id
+    elif isinstance(node, (*FUNCTIONS, ast.ClassDef)):
+        yield node.name
+    elif isinstance(node, ast.Import):
+        yield from (alias.asname or alias.name.partition(".")[0] for alias in node.names)
+    elif isinstance(node, ast.ImportFrom):
+        yield from (alias.asname or alias.name for alias in node.names)
+    elif isinstance(node, ast.ExceptHandler) or kind in {"MatchAs", "MatchStar"}:
+        yield from [node.name] if node.name else []
+    elif kind == "MatchMapping":
+        yield from [node.rest] if node.rest else []
+    elif kind == "TypeAlias":
+        yield node.name.id
+
+
+def changing_names(tree: ast.Module) -> set[str]:
+    """The names that are bound more than once, or in other ways than by an assignment or import: no constants."""
+    nodes = list(ast.walk(tree))
+    counts = Counter(name for node in nodes for name in names_bound_by(node))
+    constants = {
+        name for node in nodes if isinstance(node, (ast.Import, ast.ImportFrom)) for name in names_bound_by(node)
+    }
+    for node in nodes:
+        if isinstance(node, (ast.Assign, ast.AnnAssign)):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            constants.update(target.id for target in targets if isinstance(target, ast.Name))
+    return {name for name, count in counts.items() if count > 1 or name not in constants}
+
+
+def may_raise(node: ast.stmt) -> bool:
+    """Whether a statement may raise before its own effect; blocks are asked for what is in them."""
+    if isinstance(node, ast.Assign):
+        is_plain = isinstance(node.value, ast.Constant) and all(isinstance(item, ast.Name) for item in node.targets)
+        return not is_plain
+    if isinstance(node, ast.FunctionDef):
+        arguments = node.args
+        return bool(node.decorator_list or arguments.defaults or arguments.kw_defaults or node.returns)
+    return not isinstance(node, (ast.Pass, ast.Global, ast.Try, ast.Break, ast.Continue))
+
+
+def least_rounds(node: ast.expr) -> int | None:
+    """How many rounds a loop over an expression has at least; None where that is unknown."""
+    if isinstance(node, (ast.Tuple, ast.List, ast.Set)):
+        return None if any(isinstance(item, ast.Starred) for item in node.elts) else len(node.elts)
+    if isinstance(node, ast.Constant) and isinstance(node.value, (str, bytes)):
+        return len(node.value)
+    return None
+
+
+def matches_all(pattern: Any) -> bool:
+    """Whether a pattern fits every value."""
+    if type(pattern).__name__ == "MatchOr":
+        return any(map(matches_all, pattern.patterns))
+    return type(pattern).__name__ == "MatchAs" and (pattern.pattern is None or matches_all(pattern.pattern))
