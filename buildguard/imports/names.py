@@ -123,7 +123,10 @@ class NameReader:
         for row in facts.imports:
             if not row.is_star or row.guard is Guard.FALSE or (before is not None and row.line >= before):
                 continue
-            brought = self._by_star(self._follow(module, row), name, seen)
+            source = self._follow(module, row)
+            brought = self._by_star(source, name, seen)
+            if brought is Bound.YES and source is not None and self._leads_back(source, module):
+                brought = Bound.UNKNOWN  # it may have been asked before it was done
             if brought is Bound.YES:
                 if row.guard is Guard.NONE:
                     return Bound.YES
@@ -147,3 +150,19 @@ class NameReader:
         is_submodule = name not in facts.bound and self._tree.find(name, source.location.folders) is not None
         # a submodule is an attribute only once something has imported it
         return Bound.UNKNOWN if is_submodule else self._is_bound(source, name, None, seen)
+
+    def _leads_back(self, source: LoadedModule, module: LoadedModule) -> bool:
+        """Whether what a star import runs may import the module, and be entered before it: a package's own modules are not."""
+        waiting, known = [source], {source.name}
+        while waiting:
+            facts = self._facts(waiting[-1].location.file)
+            current = waiting.pop()
+            for row in facts.imports if facts is not None else ():
+                target = None if row.late or row.guard is Guard.FALSE else self._follow(current, row)
+                if target is None or target.name in known:
+                    continue
+                if target.name == module.name:
+                    return not source.name.startswith(f"{module.name}.")
+                known.add(target.name)
+                waiting.append(target)
+        return False

@@ -178,9 +178,17 @@ class OwnImportJudge:
             if bound is Bound.NO:
                 other = next(self._graph.resolver.tree.other_cases(name, source.location.folders), "")
                 kind = FaultKind.OTHER_CASE if other else FaultKind.UNBOUND
-                self._add(kind, item, edge, f"{source.name}.{name}" if other else name, other)
+                self._add(
+                    kind, item, edge, f"{source.name}.{name}" if other else name, other or self._where(source, name)
+                )
             elif bound is Bound.UNKNOWN and not self._is_refused(source):
                 self._leave_open(item, edge)
+
+    def _where(self, source: LoadedModule, name: str) -> str:
+        """The line in which a module binds a name that it has not in the end; empty where it never does."""
+        facts = self._facts(source.location.file) if has_source(source) else None
+        line = None if facts is None else facts.bound.get(name)
+        return "" if line is None else str(line)
 
     def _starred(self, source: LoadedModule) -> tuple[str, ...] | None:
         """The names that a star import of a module cannot do without: its `__all__`; None where that is computed."""
@@ -211,6 +219,9 @@ class OwnImportJudge:
         if self.names.is_bound(circle.source, circle.name) is Bound.NO:
             return
         item = reached[circle.module.name]
+        if circle.is_open:
+            self._undecided.append(OpenImport(circle.module.location.file, circle.row.line, item.certain))
+            return
         detail = " → ".join([*circle.circle, circle.source.name])
         self._faults.append(
             ImportFault(

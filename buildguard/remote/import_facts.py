@@ -20,6 +20,7 @@ import sys
 
 from buildguard.remote.evaluated_types import TypeReader, may_evaluate, typed_bytes
 from buildguard.remote.import_codes import may_change_paths, plain_exports, plain_reader
+from buildguard.remote.import_exports import ExportReader
 from buildguard.remote.import_outline import (
     CALLER,
     SPOKEN,
@@ -27,7 +28,6 @@ from buildguard.remote.import_outline import (
     all_codes,
     bare_blocks,
     bound_names,
-    changes_in,
     imports_in,
     line_starts,
     outline_of,
@@ -43,7 +43,6 @@ from buildguard.remote.import_tests import (
     UnknownValue,
     is_main_test,
     is_own_package,
-    literal_names,
 )
 from buildguard.remote.library_attributes import AttributeReader, does_use, may_use
 
@@ -53,6 +52,9 @@ DYNAMIC = frozenset({"globals", "exec", "modules", "meta_path", "path_hooks"})
 DYNAMIC_AT_TOP = frozenset({"vars", "locals", "eval", "__dict__", "setattr"})
 CALLS = ("importlib.import_module", "importlib.__import__", "__import__", "builtins.__import__")
 EXPRESSIONS = (ast.expr, ast.withitem, ast.keyword)
+GLOBAL = re.compile(rb"\bglobal\b([^\n;#]*)")  # what functions change is no constant
+WORD = re.compile(rb"[\w\x80-\xff]+")
+EXPORT_CALLS = tuple("__all__." + word for word in ("extend", "append", "remove", "insert", "pop", "clear"))
 IMPORTING = (ast.Import, ast.ImportFrom)
 CATCHES_TYPES = frozenset({"TypeError", "Exception", "BaseException"})
 CATCHES_ATTRIBUTES = frozenset({"AttributeError", "Exception", "BaseException"})
@@ -141,7 +143,7 @@ def plain_facts(data, code, bound, reader):
     if exports is not None:
         return {"imports": rows, "exports": exports}
     parts = read_exports(data, code)
-    return None if parts is None else {"imports": rows, "exports": parts.exports_of([code])}
+    return None if parts is None else {"imports": rows, "exports": parts.exports.names([code])}
 
 
 def read_exports(data, code):
@@ -184,7 +186,7 @@ def tree_facts(data, codes, how, blocks):
     return {
         "imports": sorted(reader.imports + rows, key=line_of) if rows else reader.imports,
         "paths": reader.paths,
-        "exports": reader.exports_of(codes),
+        "exports": reader.exports.names(codes),
         "evaluated": reader.types.rows if reader.types is not None else [],
     }
 
@@ -207,6 +209,10 @@ def line_of(row):
 def read_tree(text, data, names, bound, version, platform, typed):
     """What a reader finds in the text of a source, or in the outline of it."""
     reader = FactReader(data, names, Evaluator(version, platform, names))
+    if b"global" in data:
+        reader.values.forget(
+            name.decode("utf-8", "replace") for line in GLOBAL.findall(data) for name in WORD.findall(line)
+        )
     if typed is not None:
         reader.types = TypeReader(version[1], bound, reader.values)
     reader.read(ast.parse(text))
@@ -219,9 +225,7 @@ class FactReader:
     def __init__(self, data, names, values):
         self.imports = []
         self.paths = []
-        self.exports = []
-        self.exports_known = False
-        self._export_count = 0
+        self.exports = ExportReader()
         self.types = None  # who looks for type expressions that the target cannot evaluate
         self.attributes = None  # who looks for names that are taken by a dot
         self.values = values
@@ -232,11 +236,6 @@ class FactReader:
         has_calls = "import_module" in names or "__import__" in names
         self._calls = CallLines(data) if has_calls else None
         self._has_paths = "path" in names or "addsitedir" in names
-
-    def exports_of(self, codes):
-        """The names in `__all__`; None without one, where it is computed, or where more binds it than was read here."""
-        is_known = self.exports_known and changes_in(codes, "__all__") <= self._export_count
-        return self.exports if is_known else None
 
     def read(self, tree):
         """Read a whole module."""
@@ -315,7 +314,9 @@ class FactReader:
     def _function(self, node, block):
         self._expressions(node, block)
         # what catches errors around the definition catches none of a later call
+        scope = self.values.scope()
         self._body(node.body, ImportBlock("" if block.guard in ("except", "module-only") else block.guard, late=True))
+        self.values.leave(scope)
         return False
 
     def _class(self, node, block):
@@ -390,22 +391,10 @@ class FactReader:
         targets = node.targets if isinstance(node, ast.Assign) else [node.target]
         for target in targets:
             if isinstance(target, ast.Name) and target.id == "__all__" and not block.local:
-                self._export(node, block.guard)
+                self.exports.assign(node, block.guard)
         if not block.local and node.value is not None and not isinstance(node, ast.AugAssign):
             self.values.see_assignment(targets, node.value)
         return False
-
-    def _export(self, node, guard):
-        self._export_count += 1
-        names = literal_names(node.value)
-        if guard == "false":
-            return
-        if guard or names is None or (isinstance(node, ast.AugAssign) and not self.exports_known):
-            self.exports_known = False
-            self.exports = None
-        elif self.exports is not None or not isinstance(node, ast.AugAssign):
-            self.exports_known = True
-            self.exports = self.exports + names if isinstance(node, ast.AugAssign) else names
 
     def _expression(self, node, block):
         self._expressions(node, block)
@@ -416,22 +405,9 @@ class FactReader:
         if self._has_paths and name in PATH_CALLS:
             argument = call.args[-1] if call.args else None
             self.paths.append([node.lineno, None if argument is None else self.values.folder(argument)])
-        if name in ("__all__.extend", "__all__.append", "__all__.remove", "__all__.insert"):
-            self._extend(name, call, block.guard)
+        if name in EXPORT_CALLS:
+            self.exports.call(name, call, block.guard)
         return name in ENDS
-
-    def _extend(self, name, call, guard):
-        if guard == "false":
-            return
-        argument = call.args[0] if len(call.args) == 1 else None
-        names = literal_names(argument) if name == "__all__.extend" else None
-        if name == "__all__.append" and isinstance(argument, ast.Constant) and isinstance(argument.value, str):
-            names = [argument.value]
-        if guard or names is None or not self.exports_known:
-            self.exports_known = False
-            self.exports = None
-        else:
-            self.exports = self.exports + names
 
     def _end(self, node, block):
         self._expressions(node, block)

@@ -23,7 +23,7 @@ KEPT = re.compile(
     rb"|addsitedir|__file__|ImportError|NotFoundError|__getattr__"
 )
 
-CHANGES_OF_NAMES = ("STORE_NAME", "STORE_GLOBAL", "DELETE_NAME", "DELETE_GLOBAL")
+CHANGES_OF_NAMES = (("STORE_NAME", 1), ("STORE_GLOBAL", 1 << 20), ("DELETE_NAME", 1 << 20), ("DELETE_GLOBAL", 1 << 20))
 SPOKEN = frozenset(("import_module", "__import__", "__all__"))
 CALLER = re.compile(rb"(?:import_module|__import__)[\s\\]+as[\s\\]+([\w\x80-\xff]+)")
 
@@ -199,11 +199,11 @@ def changes_in(codes, name):
     import opcode
 
     count = 0
-    for part in codes:
-        if name in part.co_names:
-            for kind in CHANGES_OF_NAMES:
-                changes = sum(changed == name for changed, _at in stored(part, opcode.opmap[kind], opcode.EXTENDED_ARG))
-                count += changes if kind == "STORE_NAME" and part is codes[0] else changes << 20
+    for kind, weight in CHANGES_OF_NAMES:
+        for part in codes if kind.endswith("GLOBAL") else codes[:1]:
+            if name in part.co_names:
+                changes = stored(part, opcode.opmap[kind], opcode.EXTENDED_ARG)
+                count += sum(changed == name for changed, _at in changes) * weight
     return count
 
 

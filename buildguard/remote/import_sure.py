@@ -26,7 +26,9 @@ def unsure_names(data, code, codes, bound):
     extended = opcode.EXTENDED_ARG
     unsure.update(name for name, _at in stored(code, opcode.opmap["DELETE_NAME"], extended))
     if b"global" in data or b":=" in data:
-        at_top = {name for kind in ("STORE_NAME", "STORE_GLOBAL") for name, _at in stored(code, opcode.opmap[kind], extended)}
+        at_top = {
+            name for kind in ("STORE_NAME", "STORE_GLOBAL") for name, _at in stored(code, opcode.opmap[kind], extended)
+        }
         unsure.update(bound.keys() - at_top)
         for part in codes:
             unsure.update(name for name, _at in stored(part, opcode.opmap["DELETE_GLOBAL"], extended))

@@ -143,7 +143,13 @@ EXPORTS = (
     "pass",
 )
 _SWALLOW = "class swallow:\n    def __enter__(self): pass\n    def __exit__(self, *_): return True\n"
-_MAINS = ("from a import x", "from a import other_name, x", "from a import *\nx", "from c import x", "import a\nfrom a import x as y")
+_MAINS = (
+    "from a import x",
+    "from a import other_name, x",
+    "from a import *\nx",
+    "from c import x",
+    "import a\nfrom a import x as y",
+)
 
 
 def _binds(minor: int) -> list[str]:
@@ -159,7 +165,11 @@ class _Maker:
 
     def make(self) -> Project:
         pick = self._random
-        files = {"a.py": self._module(), "b.py": f"x = 1\ny = z = 2\n{pick.choice(EXPORTS)}\n", "c.py": "from a import *\n"}
+        files = {
+            "a.py": self._module(),
+            "b.py": f"x = 1\ny = z = 2\n{pick.choice(EXPORTS)}\n",
+            "c.py": "from a import *\n",
+        }
         if pick.random() < 0.2:
             files["b.py"] = f"{_SWALLOW}{self._bind()}\ny = z = 2\n{pick.choice(EXPORTS)}\n".replace("from b", "from d")
             files["d.py"] = "x = y = z = 3\n"
@@ -211,4 +221,6 @@ def every_binding(minor: int) -> Iterator[Project]:
     for bind in _binds(minor):
         for change in CHANGES:
             text = f"{_SWALLOW}other = 0\n{bind.format(1)}\n{change}\n"
-            yield Project({"main.py": "from a import x\n", "a.py": text, "b.py": "x = y = z = 1\n"}, (".",), "module", "main")
+            yield Project(
+                {"main.py": "from a import x\n", "a.py": text, "b.py": "x = y = z = 1\n"}, (".",), "module", "main"
+            )

@@ -135,6 +135,21 @@ def test_what_a_class_assigns_is_no_constant_of_the_module() -> None:
     assert [row[6] for row in _read(text.encode())["imports"]] == ["conditional"]
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        # a constant that a function changes, and one that another function's `try` decides: no import of a later call knows them
+        "debug = False\n\n\ndef set_up():\n    global debug\n    debug = True\n\n\ndef f():\n    if debug:\n        import a\n",
+        "def f():\n    try:\n        x = 1\n    except Exception:\n        x = 0\n\n\ndef g(x):\n    if x:\n        import a\n",
+    ],
+)
+def test_a_late_import_is_conditional_under_what_may_change(text: str) -> None:
+    data = text.encode()
+
+    assert [row[6:8] for row in _read(data)["imports"]] == [["conditional", True]]
+    assert [row[6:8] for row in _by_tree(data)[0]] == [["conditional", True]]
+
+
 def _facts(data: bytes) -> object:
     facts = _read(data)
     return [row for row in facts["imports"] if row[6] != "false"], facts["exports"]
@@ -158,7 +173,7 @@ def _plain(data: bytes) -> object:
     return None if rows is None or (exports is None and b"__all__" in data) else (rows, exports)
 
 
-def _by_tree(data: bytes) -> object:
+def _by_tree(data: bytes) -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         code = compile(data, "<source>", "exec", dont_inherit=True)
@@ -169,7 +184,7 @@ def _by_tree(data: bytes) -> object:
         )
     assert reader.paths == []
     rows = [row for row in reader.imports if row[6] != "false"]  # what never runs is not compiled
-    return rows, reader.exports if reader.exports_known else None
+    return rows, reader.exports.names(codes)
 
 
 def _names(codes: list[object]) -> set[str]:

@@ -64,6 +64,7 @@ _IMPORTS = (
     "buildguard.remote.evaluated_types",
     "buildguard.remote.import_outline",
     "buildguard.remote.import_sure",
+    "buildguard.remote.import_exports",
     "buildguard.remote.library_attributes",
     "buildguard.remote.import_codes",
     "buildguard.remote.import_facts",

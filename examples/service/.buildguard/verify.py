@@ -7,7 +7,7 @@ by the manifest in the archive. Nothing that it looks at is imported or run. Fin
 not be looked at with 3.
 
 version: 0.1.0
-digest: sha256:bed74509bd24b4608299c25246e0bd0ec2b17bb3d102c11a75e8a8517966ceb1
+digest: sha256:12759807ab576d1bd9246d271676d3132ef3355fcd98c8fb13dfb4e2f1d00b81
     (SHA-256 of everything below the line of equals signs)
 """
 
@@ -1526,7 +1526,6 @@ def providers_of(module: str) -> tuple[str, ...]:
     'buildguard.imports.records': r'''from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
-from enum import Enum, StrEnum
 from types import MappingProxyType
 from buildguard.definitions import NamedTuple
 from buildguard.diagnostic import Finding
@@ -1544,7 +1543,7 @@ class Guard(StrEnum):
     TESTED = "tested"
     EXCEPT = "except"
     FALSE = "false"
-class Bound(Enum):
+class Bound(StrEnum):
     YES = "yes"
     NO = "no"
     UNKNOWN = "unknown"
@@ -1813,11 +1812,6 @@ def is_main_test(node: ast.AST) -> bool:
 def is_own_package(call):
     values = call.args[1:] + [keyword.value for keyword in call.keywords if keyword.arg == "package"]
     return len(values) == 1 and isinstance(values[0], ast.Name) and values[0].id in ("__package__", "__name__")
-def literal_names(node):
-    if not isinstance(node, (ast.List, ast.Tuple)):
-        return None
-    names = [item.value for item in node.elts if isinstance(item, ast.Constant) and isinstance(item.value, str)]
-    return names if len(names) == len(node.elts) else None
 class ImportBlock:
     def __init__(self, guard="", late=False, model=False, caught=False, local=False, absent=False):
         self.absent = absent
@@ -1873,6 +1867,10 @@ class Evaluator:
                 self._values[child.id] = TESTED
             elif isinstance(child, ast.alias):
                 self._values[child.asname or child.name.partition(".")[0]] = TESTED
+    def scope(self):
+        return dict(self._aliases), dict(self._values)
+    def leave(self, scope):
+        self._aliases, self._values = scope
     def forget(self, names):
         self._values.update(dict.fromkeys(names, UNKNOWN))
     def see_assignment(self, targets, node):
@@ -2645,7 +2643,10 @@ class NameReader:
         for row in facts.imports:
             if not row.is_star or row.guard is Guard.FALSE or (before is not None and row.line >= before):
                 continue
-            brought = self._by_star(self._follow(module, row), name, seen)
+            source = self._follow(module, row)
+            brought = self._by_star(source, name, seen)
+            if brought is Bound.YES and source is not None and self._leads_back(source, module):
+                brought = Bound.UNKNOWN
             if brought is Bound.YES:
                 if row.guard is Guard.NONE:
                     return Bound.YES
@@ -2666,6 +2667,20 @@ class NameReader:
             return Bound.NO
         is_submodule = name not in facts.bound and self._tree.find(name, source.location.folders) is not None
         return Bound.UNKNOWN if is_submodule else self._is_bound(source, name, None, seen)
+    def _leads_back(self, source: LoadedModule, module: LoadedModule) -> bool:
+        waiting, known = [source], {source.name}
+        while waiting:
+            facts = self._facts(waiting[-1].location.file)
+            current = waiting.pop()
+            for row in facts.imports if facts is not None else ():
+                target = None if row.late or row.guard is Guard.FALSE else self._follow(current, row)
+                if target is None or target.name in known:
+                    continue
+                if target.name == module.name:
+                    return not source.name.startswith(f"{module.name}.")
+                known.add(target.name)
+                waiting.append(target)
+        return False
 ''',
     'buildguard.imports.resolver': r'''from __future__ import annotations
 from collections.abc import Callable, Container, Sequence
@@ -2855,11 +2870,15 @@ def _other_case(fault: ImportFault, _source: str) -> FaultText:
         f"import {right}",
     )
 def _unbound(fault: ImportFault, source: str) -> FaultText:
-    message = f"cannot import name '{fault.name}': {source} never binds it"
+    message = f"cannot import name '{fault.name}': {source} {_why_unbound(fault)}"
     shadowed = _shadowed(fault)
     if shadowed:
         return FaultText(f"{message}, and shadows the standard library's '{shadowed}'", f"rename {source}")
     return FaultText(message, f"define {fault.name} there, or correct the import")
+def _why_unbound(fault: ImportFault) -> str:
+    if fault.detail:
+        return f"binds it in line {fault.detail}, and deletes it again or does not run that line here"
+    return "names it in __all__, and never binds it" if fault.row.is_star else "never binds it"
 def _shadowed(fault: ImportFault) -> str:
     top = fault.row.module.partition(".")[0]
     return top if standard_names.is_standard(top) and not fault.row.level else ""
@@ -2941,17 +2960,19 @@ class ImportGraph:
         return known
     def _edge(self, module: LoadedModule, row: ImportStatement) -> ImportEdge:
         resolution = self.resolver.resolve(module, row)
-        sources = self._sources(resolution, row) if resolution.modules else ()
+        sources = self._sources(module, resolution, row) if resolution.modules else ()
         return ImportEdge(row, resolution, sources, is_certain(row, is_main=module.is_main))
-    def _sources(self, resolution: Resolution, row: ImportStatement) -> tuple[LoadedModule, ...]:
-        targets = [*resolution.modules, *self._submodules(resolution.last, row)]
+    def _sources(self, module: LoadedModule, resolution: Resolution, row: ImportStatement) -> tuple[LoadedModule, ...]:
+        targets = [*resolution.modules, *self._submodules(module, resolution.last, row)]
         return tuple(target for target in targets if has_source(target))
-    def _submodules(self, package: LoadedModule | None, row: ImportStatement) -> Iterator[LoadedModule]:
+    def _submodules(
+        self, module: LoadedModule, package: LoadedModule | None, row: ImportStatement
+    ) -> Iterator[LoadedModule]:
         if package is None or row.form is not ImportForm.FROM:
             return
         bound = self._bound(package)
         for name in row.names:
-            if name not in bound:
+            if name not in bound or (package.name == module.name and bound[name] >= row.line):
                 submodule = self.resolver.submodule(package, name)
                 if submodule is not None:
                     yield submodule
@@ -2996,7 +3017,7 @@ def _spread(
     'buildguard.imports.circles': r'''from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from buildguard.definitions import NamedTuple
-from buildguard.imports.execution import runs_at_import
+from buildguard.imports.execution import is_guarded, runs_at_import
 from buildguard.imports.import_graph import ImportEdge, ImportGraph, has_source
 from buildguard.imports.names import LoadedModule, NameReader
 from buildguard.imports.records import Bound, ImportForm, ImportStatement
@@ -3007,6 +3028,7 @@ class CircularImport(NamedTuple):
     source: LoadedModule
     line: int
     circle: tuple[str, ...]
+    is_open: bool = False
     @property
     def place(self) -> tuple[str, int, str]:
         return self.module.location.file, self.row.line, self.name
@@ -3014,12 +3036,12 @@ def find_circles(graph: ImportGraph, names: NameReader, starts: Iterable[LoadedM
     starts = list(starts)
     certain = _Execution(graph, names, only_certain=True)
     certain.run(starts)
-    if not certain.circles:
-        return []
     every = _Execution(graph, names, only_certain=False)
     every.run(starts)
-    places = {circle.place for circle in every.circles}
-    return [circle for circle in certain.circles if circle.place in places]
+    places = {circle.place for circle in every.circles if not circle.is_open}
+    circles = {circle.place: circle for circle in [*every.circles, *certain.circles]}
+    sure = {circle.place for circle in certain.circles if not circle.is_open} & places
+    return [circle._replace(is_open=place not in sure) for place, circle in circles.items()]
 class _Execution:
     def __init__(self, graph: ImportGraph, names: NameReader, *, only_certain: bool) -> None:
         self.circles: list[CircularImport] = []
@@ -3065,17 +3087,23 @@ class _Execution:
         return edge.certain if self._only_certain else runs_at_import(edge.row, is_main=module.is_main)
     def _check(self, module: LoadedModule, edge: ImportEdge) -> None:
         source = edge.resolution.last
-        if source is None or not has_source(source) or not edge.certain or edge.row.form is not ImportForm.FROM:
+        if source is None or not has_source(source) or is_guarded(edge.row) or edge.row.form is not ImportForm.FROM:
             return
         line = self._lines.get(source.name)
-        if line is None or edge.row.is_star:
+        if line is None:
             return
         circle = tuple(self._stack[self._stack.index(source.name) :])
-        if self._late & {*circle}:
-            return
-        for name in edge.row.names:
-            if self._names.is_bound(source, name, line) is Bound.NO:
-                self.circles.append(CircularImport(module, edge.row, name, source, line, circle))
+        is_open = not edge.certain or bool(self._late & {*circle})
+        for name in self._starred(source, line) if edge.row.is_star else edge.row.names:
+            bound = self._names.is_bound(source, name, line)
+            if bound is not Bound.YES:
+                is_unsure = is_open or bound is Bound.UNKNOWN
+                self.circles.append(CircularImport(module, edge.row, name, source, line, circle, is_unsure))
+    def _starred(self, source: LoadedModule, line: int) -> tuple[str, ...]:
+        facts = self._graph.facts(source.location.file)
+        if facts is None or facts.exports is None or facts.bound.get("__all__", line) >= line:
+            return ()
+        return facts.exports
 ''',
     'buildguard.imports.program': r'''from __future__ import annotations
 import posixpath
@@ -3321,16 +3349,31 @@ class OwnImportJudge:
             self._add(FaultKind.OTHER_CASE if other else FaultKind.MISSING, item, edge, missing, other)
     def _judge_names(self, item: ReachedModule, edge: ImportEdge) -> None:
         source = edge.resolution.last
-        if source is None or edge.row.form is not ImportForm.FROM or edge.row.is_star:
+        if source is None or edge.row.form is not ImportForm.FROM:
             return
-        for name in edge.row.names:
+        names = self._starred(source) if edge.row.is_star else edge.row.names
+        if names is None:
+            self._leave_open(item, edge)
+            return
+        for name in names:
             bound = self.names.is_bound(source, name)
             if bound is Bound.NO:
                 other = next(self._graph.resolver.tree.other_cases(name, source.location.folders), "")
                 kind = FaultKind.OTHER_CASE if other else FaultKind.UNBOUND
-                self._add(kind, item, edge, f"{source.name}.{name}" if other else name, other)
+                self._add(
+                    kind, item, edge, f"{source.name}.{name}" if other else name, other or self._where(source, name)
+                )
             elif bound is Bound.UNKNOWN and not self._is_refused(source):
                 self._leave_open(item, edge)
+    def _where(self, source: LoadedModule, name: str) -> str:
+        facts = self._facts(source.location.file) if has_source(source) else None
+        line = None if facts is None else facts.bound.get(name)
+        return "" if line is None else str(line)
+    def _starred(self, source: LoadedModule) -> tuple[str, ...] | None:
+        facts = self._facts(source.location.file) if has_source(source) else None
+        if facts is None or "__all__" not in facts.bound:
+            return ()
+        return facts.exports
     def _leave_open(self, item: ReachedModule, edge: ImportEdge) -> None:
         certain = item.certain and edge.certain
         self._undecided.append(OpenImport(item.module.location.file, edge.row.line, certain))
@@ -3346,6 +3389,9 @@ class OwnImportJudge:
         if self.names.is_bound(circle.source, circle.name) is Bound.NO:
             return
         item = reached[circle.module.name]
+        if circle.is_open:
+            self._undecided.append(OpenImport(circle.module.location.file, circle.row.line, item.certain))
+            return
         detail = " → ".join([*circle.circle, circle.source.name])
         self._faults.append(
             ImportFault(
@@ -3453,9 +3499,11 @@ class LooseReader:
     def _circles(self, graph: ImportGraph, judge: OwnImportJudge, group: _Group) -> Iterator[CircularImport]:
         by_name = {module.name: module for module in group.modules}
         for circle in find_circles(graph, judge.names, group.asked):
+            if circle.is_open:
+                continue
             members = [by_name[name] for name in circle.circle if name in by_name]
             if len(members) == len(circle.circle) <= _MOST_MEMBERS and all(
-                find_circles(graph, judge.names, [member]) for member in members
+                any(not other.is_open for other in find_circles(graph, judge.names, [member])) for member in members
             ):
                 yield circle
 def _to_judge_again(first: OwnImports, modules: tuple[LoadedModule, ...]) -> tuple[LoadedModule, ...]:
@@ -4345,6 +4393,7 @@ KEPT = re.compile(
     rb"__all__|\bsys\b|version|platform|os\.name|find_spec|hasattr|getattr|TYPE_CHECKING|\bPY[23]|\braise\b|exit"
     rb"|addsitedir|__file__|ImportError|NotFoundError|__getattr__"
 )
+CHANGES_OF_NAMES = (("STORE_NAME", 1), ("STORE_GLOBAL", 1 << 20), ("DELETE_NAME", 1 << 20), ("DELETE_GLOBAL", 1 << 20))
 SPOKEN = frozenset(("import_module", "__import__", "__all__"))
 CALLER = re.compile(rb"(?:import_module|__import__)[\s\\]+as[\s\\]+([\w\x80-\xff]+)")
 def all_codes(code):
@@ -4357,6 +4406,10 @@ def bound_names(code, codes, lines):
     bound = {}
     for name, offset in stored(code, opcode.opmap["STORE_NAME"], opcode.EXTENDED_ARG):
         bound.setdefault(name, offset)
+    if codes:
+        for name, offset in stored(code, opcode.opmap["STORE_GLOBAL"], opcode.EXTENDED_ARG):
+            bound[name] = min(offset, bound.get(name, offset))
+        bound = dict(sorted(bound.items(), key=offset_of))
     at = 0
     for name, offset in bound.items():
         while at + 1 < len(lines) and lines[at + 1][0] <= offset:
@@ -4366,6 +4419,8 @@ def bound_names(code, codes, lines):
         for name, _offset in stored(part, opcode.opmap["STORE_GLOBAL"], opcode.EXTENDED_ARG):
             bound.setdefault(name, part.co_firstlineno)
     return bound
+def offset_of(pair):
+    return pair[1]
 def stored(code, operation, extended):
     text = code.co_code
     operations = text[::2]
@@ -4461,6 +4516,15 @@ def uses_in(code, name):
         return None
     operations = [opcode.opmap[kind] for kind in ("LOAD_NAME", "STORE_NAME")]
     return sum(used == name for kind in operations for used, _at in stored(code, kind, opcode.EXTENDED_ARG))
+def changes_in(codes, name):
+    import opcode
+    count = 0
+    for kind, weight in CHANGES_OF_NAMES:
+        for part in codes if kind.endswith("GLOBAL") else codes[:1]:
+            if name in part.co_names:
+                changes = stored(part, opcode.opmap[kind], opcode.EXTENDED_ARG)
+                count += sum(changed == name for changed, _at in changes) * weight
+    return count
 def is_needed(text, typed):
     if (b"import" in text and IMPORTS.search(text)) or (typed is not None and (typed.search(text) or b"class" in text)):
         return True
@@ -4541,11 +4605,13 @@ def unsure_names(data, code, codes, bound):
     unsure = {name for name, line in bound.items() if line not in sure}
     extended = opcode.EXTENDED_ARG
     unsure.update(name for name, _at in stored(code, opcode.opmap["DELETE_NAME"], extended))
-    if b"global" in data:
+    if b"global" in data or b":=" in data:
+        at_top = {
+            name for kind in ("STORE_NAME", "STORE_GLOBAL") for name, _at in stored(code, opcode.opmap[kind], extended)
+        }
+        unsure.update(bound.keys() - at_top)
         for part in codes:
             unsure.update(name for name, _at in stored(part, opcode.opmap["DELETE_GLOBAL"], extended))
-        at_top = {name for name, _at in stored(code, opcode.opmap["STORE_NAME"], extended)}
-        unsure.update(bound.keys() - at_top)
     return sorted(unsure)
 def is_sure(lines, number):
     if not 0 < number <= len(lines):
@@ -4566,6 +4632,39 @@ def may_remove(codes):
         if "modules" in names and "__name__" in names and store in operations:
             return True
     return False
+''',
+    'buildguard.remote.import_exports': r'''import ast
+from buildguard.remote.import_outline import changes_in
+def literal_names(node):
+    if not isinstance(node, (ast.List, ast.Tuple)):
+        return None
+    names = [item.value for item in node.elts if isinstance(item, ast.Constant) and isinstance(item.value, str)]
+    return names if len(names) == len(node.elts) else None
+class ExportReader:
+    def __init__(self):
+        self._names = []
+        self._is_known = False
+        self._count = 0
+    def names(self, codes):
+        return self._names if self._is_known and changes_in(codes, "__all__") <= self._count else None
+    def assign(self, node, guard):
+        self._count += 1
+        if guard == "false":
+            return
+        names = literal_names(node.value)
+        adds = isinstance(node, ast.AugAssign)
+        self._set(None if guard or (adds and not self._is_known) else names, adds)
+    def call(self, name, call, guard):
+        if guard == "false":
+            return
+        argument = call.args[0] if len(call.args) == 1 else None
+        names = literal_names(argument) if name == "__all__.extend" else None
+        if name == "__all__.append" and isinstance(argument, ast.Constant) and isinstance(argument.value, str):
+            names = [argument.value]
+        self._set(None if guard or not self._is_known else names, True)
+    def _set(self, names, adds):
+        self._is_known = names is not None
+        self._names = self._names + names if adds and names is not None else names or []
 ''',
     'buildguard.remote.library_attributes': r'''import ast
 import re
@@ -5021,6 +5120,7 @@ import re
 import sys
 from buildguard.remote.evaluated_types import TypeReader, may_evaluate, typed_bytes
 from buildguard.remote.import_codes import may_change_paths, plain_exports, plain_reader
+from buildguard.remote.import_exports import ExportReader
 from buildguard.remote.import_outline import (
     CALLER,
     SPOKEN,
@@ -5043,7 +5143,6 @@ from buildguard.remote.import_tests import (
     UnknownValue,
     is_main_test,
     is_own_package,
-    literal_names,
 )
 from buildguard.remote.library_attributes import AttributeReader, does_use, may_use
 ENCODER = []
@@ -5052,6 +5151,9 @@ DYNAMIC = frozenset({"globals", "exec", "modules", "meta_path", "path_hooks"})
 DYNAMIC_AT_TOP = frozenset({"vars", "locals", "eval", "__dict__", "setattr"})
 CALLS = ("importlib.import_module", "importlib.__import__", "__import__", "builtins.__import__")
 EXPRESSIONS = (ast.expr, ast.withitem, ast.keyword)
+GLOBAL = re.compile(rb"\bglobal\b([^\n;#]*)")
+WORD = re.compile(rb"[\w\x80-\xff]+")
+EXPORT_CALLS = tuple("__all__." + word for word in ("extend", "append", "remove", "insert", "pop", "clear"))
 IMPORTING = (ast.Import, ast.ImportFrom)
 CATCHES_TYPES = frozenset({"TypeError", "Exception", "BaseException"})
 CATCHES_ATTRIBUTES = frozenset({"AttributeError", "Exception", "BaseException"})
@@ -5115,7 +5217,7 @@ def plain_facts(data, code, bound, reader):
     if exports is not None:
         return {"imports": rows, "exports": exports}
     parts = read_exports(data, code)
-    return None if parts is None else {"imports": rows, "exports": parts.exports if parts.exports_known else None}
+    return None if parts is None else {"imports": rows, "exports": parts.exports.names([code])}
 def read_exports(data, code):
     text = statements_with(data, b"__all__")
     if b"__all__ as" in text or b"\r" in data or b"\f" in data or not text.isascii():
@@ -5146,7 +5248,7 @@ def tree_facts(data, codes, how, blocks):
     return {
         "imports": sorted(reader.imports + rows, key=line_of) if rows else reader.imports,
         "paths": reader.paths,
-        "exports": reader.exports if reader.exports_known else None,
+        "exports": reader.exports.names(codes),
         "evaluated": reader.types.rows if reader.types is not None else [],
     }
 def outline_beside(data, codes, how, blocks):
@@ -5160,6 +5262,10 @@ def line_of(row):
     return row[0]
 def read_tree(text, data, names, bound, version, platform, typed):
     reader = FactReader(data, names, Evaluator(version, platform, names))
+    if b"global" in data:
+        reader.values.forget(
+            name.decode("utf-8", "replace") for line in GLOBAL.findall(data) for name in WORD.findall(line)
+        )
     if typed is not None:
         reader.types = TypeReader(version[1], bound, reader.values)
     reader.read(ast.parse(text))
@@ -5168,8 +5274,7 @@ class FactReader:
     def __init__(self, data, names, values):
         self.imports = []
         self.paths = []
-        self.exports = []
-        self.exports_known = False
+        self.exports = ExportReader()
         self.types = None
         self.attributes = None
         self.values = values
@@ -5242,7 +5347,9 @@ class FactReader:
         return node.lineno, column + 1
     def _function(self, node, block):
         self._expressions(node, block)
+        scope = self.values.scope()
         self._body(node.body, ImportBlock("" if block.guard in ("except", "module-only") else block.guard, late=True))
+        self.values.leave(scope)
         return False
     def _class(self, node, block):
         self._expressions(node, block)
@@ -5305,18 +5412,10 @@ class FactReader:
         targets = node.targets if isinstance(node, ast.Assign) else [node.target]
         for target in targets:
             if isinstance(target, ast.Name) and target.id == "__all__" and not block.local:
-                self._export(node)
+                self.exports.assign(node, block.guard)
         if not block.local and node.value is not None and not isinstance(node, ast.AugAssign):
             self.values.see_assignment(targets, node.value)
         return False
-    def _export(self, node):
-        names = literal_names(node.value)
-        if names is None or (isinstance(node, ast.AugAssign) and not self.exports_known):
-            self.exports_known = False
-            self.exports = None
-        elif self.exports is not None:
-            self.exports_known = True
-            self.exports = self.exports + names if isinstance(node, ast.AugAssign) else names
     def _expression(self, node, block):
         self._expressions(node, block)
         if not isinstance(node.value, ast.Call):
@@ -5326,19 +5425,9 @@ class FactReader:
         if self._has_paths and name in PATH_CALLS:
             argument = call.args[-1] if call.args else None
             self.paths.append([node.lineno, None if argument is None else self.values.folder(argument)])
-        if name in ("__all__.extend", "__all__.append", "__all__.remove", "__all__.insert"):
-            self._extend(name, call)
+        if name in EXPORT_CALLS:
+            self.exports.call(name, call, block.guard)
         return name in ENDS
-    def _extend(self, name, call):
-        argument = call.args[0] if len(call.args) == 1 else None
-        names = literal_names(argument) if name == "__all__.extend" else None
-        if name == "__all__.append" and isinstance(argument, ast.Constant) and isinstance(argument.value, str):
-            names = [argument.value]
-        if names is None or not self.exports_known:
-            self.exports_known = False
-            self.exports = None
-        else:
-            self.exports = self.exports + names
     def _end(self, node, block):
         self._expressions(node, block)
         return True
