@@ -56,9 +56,8 @@ def names_bound_by(node: Any) -> Iterator[str]:
         yield node.name.id
 
 
-def changing_names(tree: ast.Module) -> set[str]:
+def changing_names(nodes: list[ast.AST]) -> set[str]:
     """The names that are bound more than once, or in other ways than by an assignment or import: no constants."""
-    nodes = list(ast.walk(tree))
     counts = Counter(name for node in nodes for name in names_bound_by(node))
     constants = {
         name for node in nodes if isinstance(node, (ast.Import, ast.ImportFrom)) for name in names_bound_by(node)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Iterable
+from functools import cached_property
 from typing import Any
 
 from buildguard.imports.binding_nodes import (
@@ -56,35 +57,56 @@ def find_binding(data: bytes, name: str, version: tuple[int, ...], star: Callabl
     `version` is the target's, empty where it is unknown. `star` says whether a star import brings the name.
     """
     try:
-        return _NameFlow(ast.parse(data), name, version, star).answer()
+        return _NameFlow(_Module(data), name, version, star).answer()
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return Bound.UNKNOWN
+
+
+class _Module:
+    """The tree of a source; it is walked only where the source has the words for what is looked for."""
+
+    def __init__(self, data: bytes) -> None:
+        self.tree = ast.parse(data)
+        self._has_walrus = b":=" in data
+        self._has_global = b"global" in data
+
+    @cached_property
+    def nodes(self) -> list[ast.AST]:
+        """Every node."""
+        return list(ast.walk(self.tree))
+
+    def writers(self, name: str) -> list[ast.AST]:
+        """The functions that declare a name `global`."""
+        if not self._has_global:
+            return []
+        return [node for node in self.nodes if isinstance(node, FUNCTIONS) and declares(node, name)]
+
+    def has_walrus(self, name: str) -> bool:
+        """Whether an expression assigns a name."""
+        return self._has_walrus and any(is_walrus(node, name) for node in self.nodes)
 
 
 class _NameFlow:
     """Follows one name through a module."""
 
-    def __init__(
-        self, tree: ast.Module, name: str, version: tuple[int, ...], star: Callable[[str, int], Bound]
-    ) -> None:
-        self._tree = tree
+    def __init__(self, module: _Module, name: str, version: tuple[int, ...], star: Callable[[str, int], Bound]) -> None:
+        self._module = module
         self._name = name
         self._star = star
         self._values = Evaluator(version, "linux", frozenset()) if version else None
-        self._writers = [node for node in ast.walk(tree) if isinstance(node, FUNCTIONS) and declares(node, name)]
+        self._is_primed = False  # whether the values know which names are no constants
+        self._writers = module.writers(name)
         self._by_call = self._effect_of_calls()
-        self._has_walrus = any(is_walrus(node, name) for node in ast.walk(tree))
+        self._has_walrus = module.has_walrus(name)
         self._raised: list[
             int
         ] = []  # for each `try` and `with` around: what the name may be where an exception leaves it
         self._loops: list[list[int]] = []  # for each loop around: the same at `break`, and at `continue`
         self._returned: list[int] = []  # for each call around: the same at `return`
         self._calling: list[ast.AST] = []
-        if self._values is not None:
-            self._values.forget(changing_names(tree))
 
     def answer(self) -> Bound:
-        state = self._run(self._tree.body, _UNBOUND)
+        state = self._run(self._module.tree.body, _UNBOUND)
         # another module may call what binds or deletes the name
         return _ANSWERS.get(state and state | self._by_call, Bound.UNKNOWN)
 
@@ -205,6 +227,9 @@ class _NameFlow:
         if is_main_test(test):
             return False  # what another module imports is not the program that was started
         if self._values is not None:
+            if not self._is_primed:
+                self._is_primed = True
+                self._values.forget(changing_names(self._module.nodes))
             return self._values.test(test)
         return test.value if isinstance(test, ast.Constant) else UnknownValue()
 
@@ -393,8 +418,8 @@ class _NameFlow:
         if not isinstance(node.func, ast.Name):
             return None
         name = node.func.id
-        named = [item for item in ast.walk(self._tree) for other in names_bound_by(item) if other == name]
-        function = named[0] if len(named) == 1 and named[0] in self._tree.body else None
+        named = [item for item in self._module.nodes for other in names_bound_by(item) if other == name]
+        function = named[0] if len(named) == 1 and named[0] in self._module.tree.body else None
         if not isinstance(function, ast.FunctionDef) or function.decorator_list or function not in self._writers:
             return None
         is_generator = any(isinstance(item, (ast.Yield, ast.YieldFrom)) for item in ast.walk(function))

@@ -31,20 +31,25 @@ class CircularImport(NamedTuple):
         return self.module.location.file, self.row.line, self.name
 
 
-def find_circles(graph: ImportGraph, names: NameReader, starts: Iterable[LoadedModule]) -> list[CircularImport]:
-    """The circular imports that fail whether or not the program takes its conditional imports; the others are open.
+def find_circles(
+    graph: ImportGraph, names: NameReader, starts: Iterable[LoadedModule], *, with_open: bool = True
+) -> list[CircularImport]:
+    """The circular imports that fail whether or not the program takes its conditional imports; the others are open, and left out unless `with_open`.
 
     The first failure ends a real program; later ones are found as if it had not.
     """
     starts = list(starts)
     certain = _Execution(graph, names, only_certain=True)
     certain.run(starts)
+    if not with_open and all(circle.is_open for circle in certain.circles):
+        return []
     every = _Execution(graph, names, only_certain=False)
     every.run(starts)
     places = {circle.place for circle in every.circles if not circle.is_open}
     circles = {circle.place: circle for circle in [*every.circles, *certain.circles]}
     sure = {circle.place for circle in certain.circles if not circle.is_open} & places
-    return [circle._replace(is_open=place not in sure) for place, circle in circles.items()]
+    found = [circle._replace(is_open=place not in sure) for place, circle in circles.items()]
+    return [circle for circle in found if with_open or not circle.is_open]
 
 
 class _Execution:

@@ -32,6 +32,7 @@ from buildguard.remote.import_outline import (
     line_starts,
     outline_of,
     statements_with,
+    store_offsets,
     uses_in,
 )
 from buildguard.remote.import_sure import may_remove, unsure_names
@@ -96,12 +97,14 @@ def read_facts(data, code, version, platform):
     codes = all_codes(code)
     names = set().union(*[part.co_names for part in codes])
     lines = line_starts(code)
-    bound = bound_names(code, codes if b"global" in data or b":=" in data else (), lines)
+    nested = codes if b"global" in data or b":=" in data else ()
+    offsets = store_offsets(code, nested)
+    bound = bound_names(offsets, nested, lines)
     at_top = DYNAMIC_AT_TOP.intersection(code.co_names)
     dynamic = bool(at_top or not DYNAMIC.isdisjoint(names) or "__getattr__" in bound)
     facts = {"imports": [], "bound": bound, "exports": None, "dynamic": dynamic, "paths": [], "evaluated": []}
     facts["attributes"], facts["patched"] = [], []
-    facts["unsure"] = ["*"] if dynamic and may_remove(codes) else unsure_names(data, code, codes, bound)
+    facts["unsure"] = ["*"] if dynamic and may_remove(codes) else unsure_names(data, code, nested, bound, offsets)
     facts["version"] = list(version[:3])
     if may_use(data, names) and does_use(data, codes, names):
         facts["attributes"], facts["patched"] = read_attributes(data, names, version, platform)

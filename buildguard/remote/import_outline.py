@@ -36,26 +36,34 @@ def all_codes(code):
     return codes
 
 
-def bound_names(code, codes, lines):
+def store_offsets(code, codes):
+    """Where in the bytecode a module binds each name first, in that order; `codes` where it may declare names `global`."""
+    import opcode
+
+    offsets = {}
+    for name, offset in stored(code, opcode.opmap["STORE_NAME"], opcode.EXTENDED_ARG):
+        offsets.setdefault(name, offset)
+    if codes:  # of what the module declares `global`, or assigns in a comprehension
+        for name, offset in stored(code, opcode.opmap["STORE_GLOBAL"], opcode.EXTENDED_ARG):
+            offsets[name] = min(offset, offsets.get(name, offset))
+        offsets = dict(sorted(offsets.items(), key=offset_of))
+    return offsets
+
+
+def bound_names(offsets, codes, lines):
     """The names that a module binds at its top, by `global` in the functions among `codes` too, each with its first line.
 
-    `lines` are those of the module's code.
+    `offsets` are those of `store_offsets`, `lines` those of the module's code.
     """
     import opcode
 
     bound = {}
-    for name, offset in stored(code, opcode.opmap["STORE_NAME"], opcode.EXTENDED_ARG):
-        bound.setdefault(name, offset)
-    if codes:  # of what the module declares `global`, or assigns in a comprehension
-        for name, offset in stored(code, opcode.opmap["STORE_GLOBAL"], opcode.EXTENDED_ARG):
-            bound[name] = min(offset, bound.get(name, offset))
-        bound = dict(sorted(bound.items(), key=offset_of))
     at = 0
-    for name, offset in bound.items():  # in the order of their offsets
+    for name, offset in offsets.items():
         while at + 1 < len(lines) and lines[at + 1][0] <= offset:
             at += 1
         bound[name] = lines[at][1]
-    for part in codes:
+    for part in codes[1:]:
         for name, _offset in stored(part, opcode.opmap["STORE_GLOBAL"], opcode.EXTENDED_ARG):
             bound.setdefault(name, part.co_firstlineno)
     return bound

@@ -13,7 +13,7 @@ import pytest
 
 from buildguard.remote.import_codes import plain_exports, plain_reader
 from buildguard.remote.import_facts import read_facts, read_tree
-from buildguard.remote.import_outline import all_codes, bound_names, line_starts
+from buildguard.remote.import_outline import all_codes, bound_names, line_starts, store_offsets
 
 PLAIN = {
     "top": "import os, sys as s\nfrom . import a\nfrom ..b.c import (\n    d,\n    e as f,\n)  # g\nfrom h import *\n",
@@ -167,7 +167,7 @@ def _plain(data: bytes) -> object:
         code = compile(data, "<source>", "exec", dont_inherit=True)
     codes = all_codes(code)
     lines = line_starts(code)
-    exports = plain_exports(data, bound_names(code, codes, lines)) if b"__all__" in data else None
+    exports = plain_exports(data, bound_names(store_offsets(code, codes), codes, lines)) if b"__all__" in data else None
     reader = plain_reader(data, _names(codes), lines)
     rows = None if reader is None else reader.read_module(code)
     return None if rows is None or (exports is None and b"__all__" in data) else (rows, exports)
@@ -180,7 +180,13 @@ def _by_tree(data: bytes) -> Any:
         codes = all_codes(code)
         names = _names(codes)
         reader = read_tree(
-            data, data, names, bound_names(code, codes, line_starts(code)), sys.version_info, "linux", None
+            data,
+            data,
+            names,
+            bound_names(store_offsets(code, codes), codes, line_starts(code)),
+            sys.version_info,
+            "linux",
+            None,
         )
     assert reader.paths == []
     rows = [row for row in reader.imports if row[6] != "false"]  # what never runs is not compiled
