@@ -7,7 +7,7 @@ by the manifest in the archive. Nothing that it looks at is imported or run. Fin
 not be looked at with 3.
 
 version: 0.1.0
-digest: sha256:12759807ab576d1bd9246d271676d3132ef3355fcd98c8fb13dfb4e2f1d00b81
+digest: sha256:be39ad6f5fdd1744fc13237cc94bee7a785194c4eb8d882f8deced8135f34b99
     (SHA-256 of everything below the line of equals signs)
 """
 
@@ -2116,16 +2116,236 @@ COMPARISONS = {
     ast.IsNot: lambda left, right: left is not right and left != right,
 }
 ''',
+    'buildguard.remote.import_outline': r'''import re
+from bisect import bisect_left
+CODE = type((lambda: None).__code__)
+DOUBLE, SINGLE = b'"' * 3, b"'" * 3
+LONG = 500
+SHORT = 48
+MARGIN = re.compile(rb"\n[^\s#)\]}]")
+CONTINUED = re.compile(rb"(?:else|elif|except|finally)\b")
+BLOCK_START = re.compile(rb"(?:@|def\b|class\b|async[ \t]+def\b)")
+DECORATED = re.compile(rb"\n(?:async[ \t]+)?(?:def|class)\b")
+BLOCK = re.compile(rb"\n([ \t]+)(?:async[ \t]+)?(def|class)[ \t]+([^\s(:\[\\]+)")
+IMPORTS = re.compile(rb"(?:^|[\n;:])[ \t]*(?:lazy[ \t]+)?(?:import|from)\b|import_module|__import__")
+COMPOUND = re.compile(rb"(?:if|try|with|for|while|match|async)\b")
+KEPT = re.compile(
+    rb"__all__|\bsys\b|version|platform|os\.name|find_spec|hasattr|getattr|TYPE_CHECKING|\bPY[23]|\braise\b|exit"
+    rb"|addsitedir|__file__|ImportError|NotFoundError|__getattr__"
+)
+CHANGES_OF_NAMES = (("STORE_NAME", 1), ("STORE_GLOBAL", 1 << 20), ("DELETE_NAME", 1 << 20), ("DELETE_GLOBAL", 1 << 20))
+SPOKEN = frozenset(("import_module", "__import__", "__all__"))
+CALLER = re.compile(rb"(?:import_module|__import__)[\s\\]+as[\s\\]+([\w\x80-\xff]+)")
+def all_codes(code):
+    codes = [code]
+    for part in codes:
+        codes += [constant for constant in part.co_consts if type(constant) is CODE]
+    return codes
+def store_offsets(code, codes):
+    import opcode
+    offsets = {}
+    for name, offset in stored(code, opcode.opmap["STORE_NAME"], opcode.EXTENDED_ARG):
+        offsets.setdefault(name, offset)
+    if codes:
+        for name, offset in stored(code, opcode.opmap["STORE_GLOBAL"], opcode.EXTENDED_ARG):
+            offsets[name] = min(offset, offsets.get(name, offset))
+        offsets = dict(sorted(offsets.items(), key=offset_of))
+    return offsets
+def bound_names(offsets, codes, lines):
+    import opcode
+    bound = {}
+    at = 0
+    for name, offset in offsets.items():
+        while at + 1 < len(lines) and lines[at + 1][0] <= offset:
+            at += 1
+        bound[name] = lines[at][1]
+    for part in codes[1:]:
+        for name, _offset in stored(part, opcode.opmap["STORE_GLOBAL"], opcode.EXTENDED_ARG):
+            bound.setdefault(name, part.co_firstlineno)
+    return bound
+def offset_of(pair):
+    return pair[1]
+def stored(code, operation, extended):
+    text = code.co_code
+    operations = text[::2]
+    at = operations.find(operation)
+    while at >= 0:
+        argument, before, shift = text[2 * at + 1], at - 1, 8
+        while before >= 0 and operations[before] == extended:
+            argument |= text[2 * before + 1] << shift
+            before, shift = before - 1, shift + 8
+        yield code.co_names[argument], 2 * at
+        at = operations.find(operation, at + 1)
+def line_starts(code):
+    if hasattr(code, "co_lines"):
+        starts = [(start, line) for start, _end, line in code.co_lines() if line is not None]
+        return starts or [(0, code.co_firstlineno)]
+    offset, line = 0, code.co_firstlineno
+    starts = [(0, line)]
+    for step, lines in zip(code.co_lnotab[::2], code.co_lnotab[1::2]):
+        offset += step
+        line += lines - 256 if lines >= 128 else lines
+        starts.append((offset, line))
+    return starts
+def outline_of(data, typed, blocks, is_whole=False):
+    if b"\r" in data or b"\0" in data or b"\f" in data:
+        return None, []
+    spans, left_out = spans_of(data, blocks)
+    last = len(spans) if is_whole or typed is not None else last_import(data, spans)
+    pieces = []
+    kept = 0
+    for number, (start, stop, is_block) in enumerate(spans):
+        text = data[start:stop]
+        if number >= last:
+            break
+        if is_block or not is_needed(text, typed):
+            pieces.append(data[kept:start])
+            pieces.append(b"\n" * text.count(b"\n"))
+            kept = stop
+        elif len(text) > LONG and typed is None and BLOCK_START.match(text):
+            pieces.append(data[kept:start])
+            pieces.append(without_functions(text))
+            kept = stop
+    pieces.append(data[kept : spans[last][0]] if last < len(spans) else data[kept:])
+    return b"".join(pieces), left_out
+def spans_of(data, blocks):
+    spans, left_out = [], []
+    start = counted = 0
+    line = 1
+    for stop, is_whole in statement_ends(data):
+        if not is_whole:
+            continue
+        is_block = False
+        if blocks and BLOCK_START.match(data, start):
+            line += data.count(b"\n", counted, start)
+            counted = start
+            is_block = line in blocks
+            left_out += [line] if is_block else []
+        spans.append((start, stop, is_block))
+        start = stop
+    return spans, left_out
+def last_import(data, spans):
+    for number in range(len(spans) - 1, -1, -1):
+        start, stop, is_block = spans[number]
+        if not is_block and (data.find(b"import", start, stop) >= 0 or data.find(b"__all__", start, stop) >= 0):
+            return number + 1
+    return 0
+def statement_ends(data):
+    at = last = double = single = 0
+    quotes = DOUBLE in data or SINGLE in data
+    for match in MARGIN.finditer(data):
+        stop = match.start() + 1
+        if quotes:
+            double += data.count(DOUBLE, last, stop)
+            single += data.count(SINGLE, last, stop)
+            last = stop
+            if double % 2 or single % 2:
+                continue
+        is_decorator = data[at : at + 1] == b"@" and not DECORATED.search(data, at, stop)
+        yield stop, not (is_decorator or CONTINUED.match(data, stop))
+        if not is_decorator:
+            at = stop
+    yield len(data), True
+def statements_with(data, word):
+    pieces, start = [], 0
+    for stop, is_whole in statement_ends(data):
+        if is_whole:
+            if data.find(word, start, stop) >= 0:
+                pieces.append(data[start:stop])
+            start = stop
+    return b"".join(pieces)
+def uses_in(code, name):
+    import opcode
+    if any(name in nested.co_names for nested in all_codes(code)[1:]):
+        return None
+    operations = [opcode.opmap[kind] for kind in ("LOAD_NAME", "STORE_NAME")]
+    return sum(used == name for kind in operations for used, _at in stored(code, kind, opcode.EXTENDED_ARG))
+def changes_in(codes, name):
+    import opcode
+    count = 0
+    for kind, weight in CHANGES_OF_NAMES:
+        for part in codes if kind.endswith("GLOBAL") else codes[:1]:
+            if name in part.co_names:
+                changes = stored(part, opcode.opmap[kind], opcode.EXTENDED_ARG)
+                count += sum(changed == name for changed, _at in changes) * weight
+    return count
+def is_needed(text, typed):
+    if (b"import" in text and IMPORTS.search(text)) or (typed is not None and (typed.search(text) or b"class" in text)):
+        return True
+    if BLOCK_START.match(text):
+        return False
+    if len(text) < SHORT:
+        return b"=" in text or KEPT.search(text) is not None
+    if len(text) > LONG and not COMPOUND.match(text):
+        return text.startswith(b"__all__")
+    return KEPT.search(text) is not None
+def without_functions(text):
+    pieces, kept = [], 0
+    for match in BLOCK.finditer(text):
+        start = match.start()
+        if start < kept:
+            continue
+        stop = block_end(text, match.end(), len(match.group(1)))
+        block = text[start:stop]
+        if b"import" in block and IMPORTS.search(block):
+            continue
+        indent, kind, name = match.groups()
+        pieces.append(text[kept:start] + b"\n" + indent + kind + b" " + name)
+        pieces.append((b"(): 0" if kind == b"def" else b": 0") + b"\n" * (block.count(b"\n") - 1))
+        kept = stop
+    pieces.append(text[kept:])
+    return b"".join(pieces)
+def block_end(text, at, indent):
+    dedent = re.compile(rb"\n[ \t]{0,%d}[^\s#)\]}]" % indent)
+    start = at
+    while True:
+        end = dedent.search(text, at)
+        if end is None:
+            return len(text) - text.endswith(b"\n")
+        if text.count(DOUBLE, start, end.start()) % 2 == 0 and text.count(SINGLE, start, end.start()) % 2 == 0:
+            return end.start()
+        at = end.end()
+def bare_blocks(code):
+    bare, others = set(), set()
+    for item in code.co_consts:
+        if type(item) is CODE:
+            parts = all_codes(item)
+            is_other = imports_in(parts) or not all(SPOKEN.isdisjoint(part.co_names) for part in parts)
+            (others if is_other else bare).add(item.co_firstlineno)
+    return bare - others
+def imports_in(codes):
+    import opcode
+    operation = opcode.opmap["IMPORT_NAME"]
+    return sum(code.co_code[::2].count(operation) for code in codes)
+class CallLines:
+    def __init__(self, data):
+        found = CALLER.findall(data)
+        callers = set(found)
+        word = re.compile(rb"import_module|__import__" + b"".join(rb"|\b%s\b" % re.escape(alias) for alias in callers))
+        self._lines = (
+            None
+            if b"\r" in data
+            else sorted({data.count(b"\n", 0, match.start()) + 1 for match in word.finditer(data)})
+        )
+    def are_in(self, node):
+        if self._lines is None:
+            return True
+        first = min([node.lineno] + [decorator.lineno for decorator in getattr(node, "decorator_list", ())])
+        at = bisect_left(self._lines, first)
+        return at < len(self._lines) and self._lines[at] <= node.end_lineno
+''',
     'buildguard.imports.binding_nodes': r'''from __future__ import annotations
 import ast
 from collections import Counter
 from collections.abc import Iterator
+from functools import cached_property
 from typing import Any
+from buildguard.remote.import_outline import BLOCK_START, statement_ends
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 def declares(function: Any, name: str) -> bool:
     return any(isinstance(item, ast.Global) and name in item.names for item in ast.walk(function))
 def is_walrus(node: ast.AST, name: str) -> bool:
-    return isinstance(node, ast.NamedExpr) and isinstance(node.target, ast.Name) and node.target.id == name
+    return isinstance(node, ast.NamedExpr) and node.target.id == name
 def deletes(node: ast.AST, name: str) -> bool:
     if isinstance(node, ast.Delete):
         return any(isinstance(item, ast.Name) and item.id == name for target in node.targets for item in _parts(target))
@@ -2153,8 +2373,7 @@ def names_bound_by(node: Any) -> Iterator[str]:
         yield from [node.rest] if node.rest else []
     elif kind == "TypeAlias":
         yield node.name.id
-def changing_names(tree: ast.Module) -> set[str]:
-    nodes = list(ast.walk(tree))
+def changing_names(nodes: list[ast.AST]) -> set[str]:
     counts = Counter(name for node in nodes for name in names_bound_by(node))
     constants = {
         name for node in nodes if isinstance(node, (ast.Import, ast.ImportFrom)) for name in names_bound_by(node)
@@ -2182,15 +2401,43 @@ def matches_all(pattern: Any) -> bool:
     if type(pattern).__name__ == "MatchOr":
         return any(map(matches_all, pattern.patterns))
     return type(pattern).__name__ == "MatchAs" and (pattern.pattern is None or matches_all(pattern.pattern))
+def _without_blocks(data: bytes, name: bytes) -> bytes:
+    if b"\r" in data or b"\f" in data:
+        return data
+    pieces, start = [], 0
+    for stop, is_whole in statement_ends(data):
+        if is_whole:
+            text = data[start:stop]
+            is_block = BLOCK_START.match(text) is not None and name not in text
+            pieces.append(b"\n" * text.count(b"\n") if is_block else text)
+            start = stop
+    return b"".join(pieces)
+class NamedTree:
+    def __init__(self, data: bytes, name: str) -> None:
+        self._has_walrus = b":=" in data
+        self._has_global = b"global" in data
+        is_plain = not self._has_walrus and not self._has_global and b"import *" not in data
+        try:
+            self.tree = ast.parse(_without_blocks(data, name.encode()) if is_plain else data)
+        except SyntaxError:
+            self.tree = ast.parse(data)
+    @cached_property
+    def nodes(self) -> list[ast.AST]:
+        return list(ast.walk(self.tree))
+    def writers(self, name: str) -> list[ast.AST]:
+        if not self._has_global:
+            return []
+        return [node for node in self.nodes if isinstance(node, FUNCTIONS) and declares(node, name)]
+    def has_walrus(self, name: str) -> bool:
+        return self._has_walrus and any(is_walrus(node, name) for node in self.nodes)
 ''',
     'buildguard.imports.bindings': r'''from __future__ import annotations
 import ast
 from collections.abc import Callable, Iterable
 from typing import Any
 from buildguard.imports.binding_nodes import (
-    FUNCTIONS,
+    NamedTree,
     changing_names,
-    declares,
     deletes,
     is_walrus,
     least_rounds,
@@ -2225,30 +2472,29 @@ _PASSING = frozenset(
 _MOST_ROUNDS = 4
 def find_binding(data: bytes, name: str, version: tuple[int, ...], star: Callable[[str, int], Bound]) -> Bound:
     try:
-        return _NameFlow(ast.parse(data), name, version, star).answer()
+        return _NameFlow(NamedTree(data, name), name, version, star).answer()
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return Bound.UNKNOWN
 class _NameFlow:
     def __init__(
-        self, tree: ast.Module, name: str, version: tuple[int, ...], star: Callable[[str, int], Bound]
+        self, module: NamedTree, name: str, version: tuple[int, ...], star: Callable[[str, int], Bound]
     ) -> None:
-        self._tree = tree
+        self._module = module
         self._name = name
         self._star = star
         self._values = Evaluator(version, "linux", frozenset()) if version else None
-        self._writers = [node for node in ast.walk(tree) if isinstance(node, FUNCTIONS) and declares(node, name)]
+        self._is_primed = False
+        self._writers = module.writers(name)
         self._by_call = self._effect_of_calls()
-        self._has_walrus = any(is_walrus(node, name) for node in ast.walk(tree))
+        self._has_walrus = module.has_walrus(name)
         self._raised: list[
             int
         ] = []
         self._loops: list[list[int]] = []
         self._returned: list[int] = []
         self._calling: list[ast.AST] = []
-        if self._values is not None:
-            self._values.forget(changing_names(tree))
     def answer(self) -> Bound:
-        state = self._run(self._tree.body, _UNBOUND)
+        state = self._run(self._module.tree.body, _UNBOUND)
         return _ANSWERS.get(state and state | self._by_call, Bound.UNKNOWN)
     def _effect_of_calls(self) -> int:
         effect = 0
@@ -2347,6 +2593,9 @@ class _NameFlow:
         if is_main_test(test):
             return False
         if self._values is not None:
+            if not self._is_primed:
+                self._is_primed = True
+                self._values.forget(changing_names(self._module.nodes))
             return self._values.test(test)
         return test.value if isinstance(test, ast.Constant) else UnknownValue()
     def _for(self, node: Any, state: int) -> int:
@@ -2505,8 +2754,8 @@ class _NameFlow:
         if not isinstance(node.func, ast.Name):
             return None
         name = node.func.id
-        named = [item for item in ast.walk(self._tree) for other in names_bound_by(item) if other == name]
-        function = named[0] if len(named) == 1 and named[0] in self._tree.body else None
+        named = [item for item in self._module.nodes for other in names_bound_by(item) if other == name]
+        function = named[0] if len(named) == 1 and named[0] in self._module.tree.body else None
         if not isinstance(function, ast.FunctionDef) or function.decorator_list or function not in self._writers:
             return None
         is_generator = any(isinstance(item, (ast.Yield, ast.YieldFrom)) for item in ast.walk(function))
@@ -3035,16 +3284,21 @@ class CircularImport(NamedTuple):
     @property
     def place(self) -> tuple[str, int, str]:
         return self.module.location.file, self.row.line, self.name
-def find_circles(graph: ImportGraph, names: NameReader, starts: Iterable[LoadedModule]) -> list[CircularImport]:
+def find_circles(
+    graph: ImportGraph, names: NameReader, starts: Iterable[LoadedModule], *, with_open: bool = True
+) -> list[CircularImport]:
     starts = list(starts)
     certain = _Execution(graph, names, only_certain=True)
     certain.run(starts)
+    if not with_open and all(circle.is_open for circle in certain.circles):
+        return []
     every = _Execution(graph, names, only_certain=False)
     every.run(starts)
     places = {circle.place for circle in every.circles if not circle.is_open}
     circles = {circle.place: circle for circle in [*every.circles, *certain.circles]}
     sure = {circle.place for circle in certain.circles if not circle.is_open} & places
-    return [circle._replace(is_open=place not in sure) for place, circle in circles.items()]
+    found = [circle._replace(is_open=place not in sure) for place, circle in circles.items()]
+    return [circle for circle in found if with_open or not circle.is_open]
 class _Execution:
     def __init__(self, graph: ImportGraph, names: NameReader, *, only_certain: bool) -> None:
         self.circles: list[CircularImport] = []
@@ -3501,12 +3755,10 @@ class LooseReader:
         return any(lookup.last is not None and lookup.last.file != used for lookup in alone)
     def _circles(self, graph: ImportGraph, judge: OwnImportJudge, group: _Group) -> Iterator[CircularImport]:
         by_name = {module.name: module for module in group.modules}
-        for circle in find_circles(graph, judge.names, group.asked):
-            if circle.is_open:
-                continue
+        for circle in find_circles(graph, judge.names, group.asked, with_open=False):
             members = [by_name[name] for name in circle.circle if name in by_name]
             if len(members) == len(circle.circle) <= _MOST_MEMBERS and all(
-                any(not other.is_open for other in find_circles(graph, judge.names, [member])) for member in members
+                find_circles(graph, judge.names, [member], with_open=False) for member in members
             ):
                 yield circle
 def _to_judge_again(first: OwnImports, modules: tuple[LoadedModule, ...]) -> tuple[LoadedModule, ...]:
@@ -4379,252 +4631,55 @@ class TypeReader:
             return node.id
         return repr(node.value) if isinstance(node, ast.Constant) else "…"
 ''',
-    'buildguard.remote.import_outline': r'''import re
-from bisect import bisect_left
-CODE = type((lambda: None).__code__)
-DOUBLE, SINGLE = b'"' * 3, b"'" * 3
-LONG = 500
-SHORT = 48
-MARGIN = re.compile(rb"\n[^\s#)\]}]")
-CONTINUED = re.compile(rb"(?:else|elif|except|finally)\b")
-BLOCK_START = re.compile(rb"(?:@|def\b|class\b|async[ \t]+def\b)")
-DECORATED = re.compile(rb"\n(?:async[ \t]+)?(?:def|class)\b")
-BLOCK = re.compile(rb"\n([ \t]+)(?:async[ \t]+)?(def|class)[ \t]+([^\s(:\[\\]+)")
-IMPORTS = re.compile(rb"(?:^|[\n;:])[ \t]*(?:lazy[ \t]+)?(?:import|from)\b|import_module|__import__")
-COMPOUND = re.compile(rb"(?:if|try|with|for|while|match|async)\b")
-KEPT = re.compile(
-    rb"__all__|\bsys\b|version|platform|os\.name|find_spec|hasattr|getattr|TYPE_CHECKING|\bPY[23]|\braise\b|exit"
-    rb"|addsitedir|__file__|ImportError|NotFoundError|__getattr__"
-)
-CHANGES_OF_NAMES = (("STORE_NAME", 1), ("STORE_GLOBAL", 1 << 20), ("DELETE_NAME", 1 << 20), ("DELETE_GLOBAL", 1 << 20))
-SPOKEN = frozenset(("import_module", "__import__", "__all__"))
-CALLER = re.compile(rb"(?:import_module|__import__)[\s\\]+as[\s\\]+([\w\x80-\xff]+)")
-def all_codes(code):
-    codes = [code]
-    for part in codes:
-        codes += [constant for constant in part.co_consts if type(constant) is CODE]
-    return codes
-def bound_names(code, codes, lines):
-    import opcode
-    bound = {}
-    for name, offset in stored(code, opcode.opmap["STORE_NAME"], opcode.EXTENDED_ARG):
-        bound.setdefault(name, offset)
-    if codes:
-        for name, offset in stored(code, opcode.opmap["STORE_GLOBAL"], opcode.EXTENDED_ARG):
-            bound[name] = min(offset, bound.get(name, offset))
-        bound = dict(sorted(bound.items(), key=offset_of))
-    at = 0
-    for name, offset in bound.items():
-        while at + 1 < len(lines) and lines[at + 1][0] <= offset:
-            at += 1
-        bound[name] = lines[at][1]
-    for part in codes:
-        for name, _offset in stored(part, opcode.opmap["STORE_GLOBAL"], opcode.EXTENDED_ARG):
-            bound.setdefault(name, part.co_firstlineno)
-    return bound
-def offset_of(pair):
-    return pair[1]
-def stored(code, operation, extended):
-    text = code.co_code
-    operations = text[::2]
-    at = operations.find(operation)
-    while at >= 0:
-        argument, before, shift = text[2 * at + 1], at - 1, 8
-        while before >= 0 and operations[before] == extended:
-            argument |= text[2 * before + 1] << shift
-            before, shift = before - 1, shift + 8
-        yield code.co_names[argument], 2 * at
-        at = operations.find(operation, at + 1)
-def line_starts(code):
-    if hasattr(code, "co_lines"):
-        starts = [(start, line) for start, _end, line in code.co_lines() if line is not None]
-        return starts or [(0, code.co_firstlineno)]
-    offset, line = 0, code.co_firstlineno
-    starts = [(0, line)]
-    for step, lines in zip(code.co_lnotab[::2], code.co_lnotab[1::2]):
-        offset += step
-        line += lines - 256 if lines >= 128 else lines
-        starts.append((offset, line))
-    return starts
-def outline_of(data, typed, blocks, is_whole=False):
-    if b"\r" in data or b"\0" in data or b"\f" in data:
-        return None, []
-    spans, left_out = spans_of(data, blocks)
-    last = len(spans) if is_whole or typed is not None else last_import(data, spans)
-    pieces = []
-    kept = 0
-    for number, (start, stop, is_block) in enumerate(spans):
-        text = data[start:stop]
-        if number >= last:
-            break
-        if is_block or not is_needed(text, typed):
-            pieces.append(data[kept:start])
-            pieces.append(b"\n" * text.count(b"\n"))
-            kept = stop
-        elif len(text) > LONG and typed is None and BLOCK_START.match(text):
-            pieces.append(data[kept:start])
-            pieces.append(without_functions(text))
-            kept = stop
-    pieces.append(data[kept : spans[last][0]] if last < len(spans) else data[kept:])
-    return b"".join(pieces), left_out
-def spans_of(data, blocks):
-    spans, left_out = [], []
-    start = counted = 0
-    line = 1
-    for stop, is_whole in statement_ends(data):
-        if not is_whole:
-            continue
-        is_block = False
-        if blocks and BLOCK_START.match(data, start):
-            line += data.count(b"\n", counted, start)
-            counted = start
-            is_block = line in blocks
-            left_out += [line] if is_block else []
-        spans.append((start, stop, is_block))
-        start = stop
-    return spans, left_out
-def last_import(data, spans):
-    for number in range(len(spans) - 1, -1, -1):
-        start, stop, is_block = spans[number]
-        if not is_block and (data.find(b"import", start, stop) >= 0 or data.find(b"__all__", start, stop) >= 0):
-            return number + 1
-    return 0
-def statement_ends(data):
-    at = last = double = single = 0
-    quotes = DOUBLE in data or SINGLE in data
-    for match in MARGIN.finditer(data):
-        stop = match.start() + 1
-        if quotes:
-            double += data.count(DOUBLE, last, stop)
-            single += data.count(SINGLE, last, stop)
-            last = stop
-            if double % 2 or single % 2:
-                continue
-        is_decorator = data[at : at + 1] == b"@" and not DECORATED.search(data, at, stop)
-        yield stop, not (is_decorator or CONTINUED.match(data, stop))
-        if not is_decorator:
-            at = stop
-    yield len(data), True
-def statements_with(data, word):
-    pieces, start = [], 0
-    for stop, is_whole in statement_ends(data):
-        if is_whole:
-            if data.find(word, start, stop) >= 0:
-                pieces.append(data[start:stop])
-            start = stop
-    return b"".join(pieces)
-def uses_in(code, name):
-    import opcode
-    if any(name in nested.co_names for nested in all_codes(code)[1:]):
-        return None
-    operations = [opcode.opmap[kind] for kind in ("LOAD_NAME", "STORE_NAME")]
-    return sum(used == name for kind in operations for used, _at in stored(code, kind, opcode.EXTENDED_ARG))
-def changes_in(codes, name):
-    import opcode
-    count = 0
-    for kind, weight in CHANGES_OF_NAMES:
-        for part in codes if kind.endswith("GLOBAL") else codes[:1]:
-            if name in part.co_names:
-                changes = stored(part, opcode.opmap[kind], opcode.EXTENDED_ARG)
-                count += sum(changed == name for changed, _at in changes) * weight
-    return count
-def is_needed(text, typed):
-    if (b"import" in text and IMPORTS.search(text)) or (typed is not None and (typed.search(text) or b"class" in text)):
-        return True
-    if BLOCK_START.match(text):
-        return False
-    if len(text) < SHORT:
-        return b"=" in text or KEPT.search(text) is not None
-    if len(text) > LONG and not COMPOUND.match(text):
-        return text.startswith(b"__all__")
-    return KEPT.search(text) is not None
-def without_functions(text):
-    pieces, kept = [], 0
-    for match in BLOCK.finditer(text):
-        start = match.start()
-        if start < kept:
-            continue
-        stop = block_end(text, match.end(), len(match.group(1)))
-        block = text[start:stop]
-        if b"import" in block and IMPORTS.search(block):
-            continue
-        indent, kind, name = match.groups()
-        pieces.append(text[kept:start] + b"\n" + indent + kind + b" " + name)
-        pieces.append((b"(): 0" if kind == b"def" else b": 0") + b"\n" * (block.count(b"\n") - 1))
-        kept = stop
-    pieces.append(text[kept:])
-    return b"".join(pieces)
-def block_end(text, at, indent):
-    dedent = re.compile(rb"\n[ \t]{0,%d}[^\s#)\]}]" % indent)
-    start = at
-    while True:
-        end = dedent.search(text, at)
-        if end is None:
-            return len(text) - text.endswith(b"\n")
-        if text.count(DOUBLE, start, end.start()) % 2 == 0 and text.count(SINGLE, start, end.start()) % 2 == 0:
-            return end.start()
-        at = end.end()
-def bare_blocks(code):
-    bare, others = set(), set()
-    for item in code.co_consts:
-        if type(item) is CODE:
-            parts = all_codes(item)
-            is_other = imports_in(parts) or not all(SPOKEN.isdisjoint(part.co_names) for part in parts)
-            (others if is_other else bare).add(item.co_firstlineno)
-    return bare - others
-def imports_in(codes):
-    import opcode
-    operation = opcode.opmap["IMPORT_NAME"]
-    return sum(code.co_code[::2].count(operation) for code in codes)
-class CallLines:
-    def __init__(self, data):
-        found = CALLER.findall(data)
-        callers = set(found)
-        word = re.compile(rb"import_module|__import__" + b"".join(rb"|\b%s\b" % re.escape(alias) for alias in callers))
-        self._lines = (
-            None
-            if b"\r" in data
-            else sorted({data.count(b"\n", 0, match.start()) + 1 for match in word.finditer(data)})
-        )
-    def are_in(self, node):
-        if self._lines is None:
-            return True
-        first = min([node.lineno] + [decorator.lineno for decorator in getattr(node, "decorator_list", ())])
-        at = bisect_left(self._lines, first)
-        return at < len(self._lines) and self._lines[at] <= node.end_lineno
-''',
     'buildguard.remote.import_sure': r'''import re
 from buildguard.remote.import_outline import DOUBLE, SINGLE, stored
 SURE = re.compile(
     rb"(?!(?:if|elif|else|for|while|with|try|except|finally|match|case|async[ \t]+(?:for|with))\b)"
-    rb"(?:(?:import|from|class|def|async[ \t]+def|type)\b|@|[A-Za-z_][\w.,* \t]*(?::[^=]*)?[-+*/%&|^@<>]*=(?!=))"
+    rb"(?:type\b|[A-Za-z_][\w.,* \t]*(?::[^=]*)?[-+*/%&|^@<>]*=(?!=))"
 )
+PLAIN = (b"import ", b"from ", b"def ", b"class ", b"async def ")
+PAIRS = ((b"(", b")"), (b"[", b"]"), (b"{", b"}"))
+JUMPS = []
 REMOVING = frozenset(("pop", "popitem", "clear"))
 SPACES = frozenset(("globals", "vars", "locals", "__dict__"))
-def unsure_names(data, code, codes, bound):
+def unsure_names(data, code, codes, bound, offsets):
     import opcode
-    lines = re.split(rb"\r\n|\r|\n", data) if b"\r" in data else data.split(b"\n")
-    sure = {line for line in set(bound.values()) if is_sure(lines, line)}
-    unsure = {name for name, line in bound.items() if line not in sure}
-    extended = opcode.EXTENDED_ARG
-    unsure.update(name for name, _at in stored(code, opcode.opmap["DELETE_NAME"], extended))
-    if b"global" in data or b":=" in data:
-        at_top = {
-            name for kind in ("STORE_NAME", "STORE_GLOBAL") for name, _at in stored(code, opcode.opmap[kind], extended)
-        }
-        unsure.update(bound.keys() - at_top)
+    whole = straight_until(code)
+    unsure = {name for name, offset in offsets.items() if offset >= whole}
+    if unsure:
+        lines = re.split(rb"\r\n|\r|\n", data) if b"\r" in data else data.split(b"\n")
+        unsure = {name for name in unsure if not (0 < bound[name] <= len(lines) and is_sure(lines, bound[name]))}
+    unsure.update(name for name, _at in stored(code, opcode.opmap["DELETE_NAME"], opcode.EXTENDED_ARG))
+    if codes:
+        unsure.update(bound.keys() - offsets.keys())
         for part in codes:
-            unsure.update(name for name, _at in stored(part, opcode.opmap["DELETE_GLOBAL"], extended))
+            unsure.update(name for name, _at in stored(part, opcode.opmap["DELETE_GLOBAL"], opcode.EXTENDED_ARG))
     return sorted(unsure)
+def straight_until(code):
+    if not JUMPS:
+        import opcode
+        JUMPS.append(re.compile(b"[" + b"".join(b"\\x%02x" % item for item in jumps_of(opcode)) + b"]"))
+    first = JUMPS[0].search(code.co_code[::2])
+    whole = len(code.co_code) if first is None else 2 * first.start()
+    table = getattr(code, "co_exceptiontable", b"")
+    if table:
+        at, start = 0, table[0] & 63
+        while table[at] & 64:
+            at += 1
+            start = start << 6 | table[at] & 63
+        whole = min(whole, 2 * start)
+    return whole
+def jumps_of(opcode):
+    return sorted(item for item in set(opcode.hasjrel) | set(opcode.hasjabs) if item < 256)
 def is_sure(lines, number):
-    if not 0 < number <= len(lines):
-        return False
     line = lines[number - 1]
-    if SURE.match(line) is None or b";" in line or b":=" in line or DOUBLE in line or SINGLE in line:
+    if DOUBLE in line or SINGLE in line or (number > 1 and lines[number - 2][-1:] == b"\\"):
         return False
-    if number > 1 and lines[number - 2].endswith(b"\\"):
+    if line.startswith(PLAIN):
+        return True
+    if SURE.match(line) is None or b";" in line or b":=" in line:
         return False
-    return all(line.count(last) <= line.count(first) for first, last in ((b"(", b")"), (b"[", b"]"), (b"{", b"}")))
+    return all(line.count(last) <= line.count(first) for first, last in PAIRS if last in line)
 def may_remove(codes):
     import opcode
     delete, store = opcode.opmap["DELETE_SUBSCR"], opcode.opmap["STORE_SUBSCR"]
@@ -5135,6 +5190,7 @@ from buildguard.remote.import_outline import (
     line_starts,
     outline_of,
     statements_with,
+    store_offsets,
     uses_in,
 )
 from buildguard.remote.import_sure import may_remove, unsure_names
@@ -5182,12 +5238,14 @@ def read_facts(data, code, version, platform):
     codes = all_codes(code)
     names = set().union(*[part.co_names for part in codes])
     lines = line_starts(code)
-    bound = bound_names(code, codes if b"global" in data or b":=" in data else (), lines)
+    nested = codes if b"global" in data or b":=" in data else ()
+    offsets = store_offsets(code, nested)
+    bound = bound_names(offsets, nested, lines)
     at_top = DYNAMIC_AT_TOP.intersection(code.co_names)
     dynamic = bool(at_top or not DYNAMIC.isdisjoint(names) or "__getattr__" in bound)
     facts = {"imports": [], "bound": bound, "exports": None, "dynamic": dynamic, "paths": [], "evaluated": []}
     facts["attributes"], facts["patched"] = [], []
-    facts["unsure"] = ["*"] if dynamic and may_remove(codes) else unsure_names(data, code, codes, bound)
+    facts["unsure"] = ["*"] if dynamic and may_remove(codes) else unsure_names(data, code, nested, bound, offsets)
     facts["version"] = list(version[:3])
     if may_use(data, names) and does_use(data, codes, names):
         facts["attributes"], facts["patched"] = read_attributes(data, names, version, platform)

@@ -1,11 +1,15 @@
 """What single nodes of a syntax tree do to names. Pure; a part of the build step: it runs on Python 3.8."""
 
+# mypy: disable-error-code="no-untyped-call"
 from __future__ import annotations
 
 import ast
 from collections import Counter
 from collections.abc import Iterator
+from functools import cached_property
 from typing import Any
+
+from buildguard.remote.import_outline import BLOCK_START, statement_ends
 
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 
@@ -17,7 +21,7 @@ def declares(function: Any, name: str) -> bool:
 
 def is_walrus(node: ast.AST, name: str) -> bool:
     """Whether a node is an assignment expression of a name."""
-    return isinstance(node, ast.NamedExpr) and isinstance(node.target, ast.Name) and node.target.id == name
+    return isinstance(node, ast.NamedExpr) and node.target.id == name
 
 
 def deletes(node: ast.AST, name: str) -> bool:
@@ -94,3 +98,45 @@ def matches_all(pattern: Any) -> bool:
     if type(pattern).__name__ == "MatchOr":
         return any(map(matches_all, pattern.patterns))
     return type(pattern).__name__ == "MatchAs" and (pattern.pattern is None or matches_all(pattern.pattern))
+
+
+def _without_blocks(data: bytes, name: bytes) -> bytes:
+    """A source without the functions and classes at its left margin that do not have a name in their text, line for line."""
+    if b"\r" in data or b"\f" in data:
+        return data
+    pieces, start = [], 0
+    for stop, is_whole in statement_ends(data):
+        if is_whole:
+            text = data[start:stop]
+            is_block = BLOCK_START.match(text) is not None and name not in text
+            pieces.append(b"\n" * text.count(b"\n") if is_block else text)
+            start = stop
+    return b"".join(pieces)
+
+
+class NamedTree:
+    """The tree of what a name in a source may depend on; it is walked only where the source has the words for what is looked for."""
+
+    def __init__(self, data: bytes, name: str) -> None:
+        self._has_walrus = b":=" in data
+        self._has_global = b"global" in data
+        is_plain = not self._has_walrus and not self._has_global and b"import *" not in data
+        try:
+            self.tree = ast.parse(_without_blocks(data, name.encode()) if is_plain else data)
+        except SyntaxError:  # blocks were taken to end elsewhere, or all of it is too new
+            self.tree = ast.parse(data)
+
+    @cached_property
+    def nodes(self) -> list[ast.AST]:
+        """Every node."""
+        return list(ast.walk(self.tree))
+
+    def writers(self, name: str) -> list[ast.AST]:
+        """The functions that declare a name `global`."""
+        if not self._has_global:
+            return []
+        return [node for node in self.nodes if isinstance(node, FUNCTIONS) and declares(node, name)]
+
+    def has_walrus(self, name: str) -> bool:
+        """Whether an expression assigns a name."""
+        return self._has_walrus and any(is_walrus(node, name) for node in self.nodes)

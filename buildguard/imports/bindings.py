@@ -4,17 +4,16 @@ Compiled code shows most names to be bound for sure. What is left for this modul
 loop or by `global`, and names that are deleted again. A part of the build step: it runs on Python 3.8.
 """
 
+# mypy: disable-error-code="no-untyped-call"
 from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Iterable
-from functools import cached_property
 from typing import Any
 
 from buildguard.imports.binding_nodes import (
-    FUNCTIONS,
+    NamedTree,
     changing_names,
-    declares,
     deletes,
     is_walrus,
     least_rounds,
@@ -57,39 +56,17 @@ def find_binding(data: bytes, name: str, version: tuple[int, ...], star: Callabl
     `version` is the target's, empty where it is unknown. `star` says whether a star import brings the name.
     """
     try:
-        return _NameFlow(_Module(data), name, version, star).answer()
+        return _NameFlow(NamedTree(data, name), name, version, star).answer()
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return Bound.UNKNOWN
-
-
-class _Module:
-    """The tree of a source; it is walked only where the source has the words for what is looked for."""
-
-    def __init__(self, data: bytes) -> None:
-        self.tree = ast.parse(data)
-        self._has_walrus = b":=" in data
-        self._has_global = b"global" in data
-
-    @cached_property
-    def nodes(self) -> list[ast.AST]:
-        """Every node."""
-        return list(ast.walk(self.tree))
-
-    def writers(self, name: str) -> list[ast.AST]:
-        """The functions that declare a name `global`."""
-        if not self._has_global:
-            return []
-        return [node for node in self.nodes if isinstance(node, FUNCTIONS) and declares(node, name)]
-
-    def has_walrus(self, name: str) -> bool:
-        """Whether an expression assigns a name."""
-        return self._has_walrus and any(is_walrus(node, name) for node in self.nodes)
 
 
 class _NameFlow:
     """Follows one name through a module."""
 
-    def __init__(self, module: _Module, name: str, version: tuple[int, ...], star: Callable[[str, int], Bound]) -> None:
+    def __init__(
+        self, module: NamedTree, name: str, version: tuple[int, ...], star: Callable[[str, int], Bound]
+    ) -> None:
         self._module = module
         self._name = name
         self._star = star
