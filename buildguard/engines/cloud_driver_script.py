@@ -15,7 +15,6 @@ _PARTS = (
     ("remote/evaluated_types.py", _ALL),
     ("remote/import_outline.py", _ALL),
     ("remote/import_sure.py", _ALL),
-    ("remote/import_exports.py", _ALL),
     ("remote/library_attributes.py", _ALL),
     ("remote/import_codes.py", _ALL),
     ("remote/import_facts.py", _ALL),

@@ -22,7 +22,6 @@ _FACTS = (
     "evaluated_types.py",
     "import_outline.py",
     "import_sure.py",
-    "import_exports.py",
     "library_attributes.py",
     "import_codes.py",
     "import_facts.py",

@@ -11,6 +11,16 @@ from typing import Any
 
 from buildguard.remote.import_outline import BLOCK_START, statement_ends
 
+# Nodes that bind the name in one of their fields.
+_NAMED = {
+    "FunctionDef": "name",
+    "AsyncFunctionDef": "name",
+    "ClassDef": "name",
+    "ExceptHandler": "name",
+    "MatchAs": "name",
+    "MatchStar": "name",
+    "MatchMapping": "rest",
+}
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 
 
@@ -43,21 +53,18 @@ def _parts(target: ast.expr) -> Iterator[ast.expr]:
 def names_bound_by(node: Any) -> Iterator[str]:
     """The names that a node itself binds."""
     kind = type(node).__name__
-    if isinstance(node, ast.Name):
+    if kind == "Name":
         if isinstance(node.ctx, ast.Store):
             yield node.id
-    elif isinstance(node, (*FUNCTIONS, ast.ClassDef)):
-        yield node.name
-    elif isinstance(node, ast.Import):
+    elif kind == "Import":
         yield from (alias.asname or alias.name.partition(".")[0] for alias in node.names)
-    elif isinstance(node, ast.ImportFrom):
+    elif kind == "ImportFrom":
         yield from (alias.asname or alias.name for alias in node.names)
-    elif isinstance(node, ast.ExceptHandler) or kind in {"MatchAs", "MatchStar"}:
-        yield from [node.name] if node.name else []
-    elif kind == "MatchMapping":
-        yield from [node.rest] if node.rest else []
     elif kind == "TypeAlias":
         yield node.name.id
+    elif kind in _NAMED:
+        name = getattr(node, _NAMED[kind])
+        yield from [name] if name else []
 
 
 def changing_names(nodes: list[ast.AST]) -> set[str]:
@@ -107,9 +114,9 @@ def _without_blocks(data: bytes, name: bytes) -> bytes:
     pieces, start = [], 0
     for stop, is_whole in statement_ends(data):
         if is_whole:
-            text = data[start:stop]
-            is_block = BLOCK_START.match(text) is not None and name not in text
-            pieces.append(b"\n" * text.count(b"\n") if is_block else text)
+            block = data[start:stop]
+            is_left_out = BLOCK_START.match(block) is not None and block.find(name) < 0
+            pieces.append(b"\n" * block.count(b"\n") if is_left_out else block)
             start = stop
     return b"".join(pieces)
 

@@ -90,8 +90,7 @@ class NameReader:
             return Bound.YES
         seen |= {module.name}
         if before is None and name in facts.unsure:
-            answer = self._by_flow(module, facts, name, seen)
-            return Bound.UNKNOWN if answer is not Bound.YES and facts.dynamic else answer
+            return self._by_flow(module, facts, name, seen)
         is_open = is_early or facts.dynamic
         return Bound.UNKNOWN if is_open else self._by_stars(module, facts, name, before, seen)
 
@@ -104,7 +103,7 @@ class NameReader:
             known = self._find_binding(module, facts, name, seen)
             if is_first:
                 self._flows[key] = known
-        return known
+        return Bound.UNKNOWN if known is Bound.NO and facts.dynamic else known
 
     def _find_binding(self, module: LoadedModule, facts: ModuleFacts, name: str, seen: frozenset[str]) -> Bound:
         from buildguard.imports.bindings import find_binding  # few names need it

@@ -19,8 +19,7 @@ import re
 import sys
 
 from buildguard.remote.evaluated_types import TypeReader, may_evaluate, typed_bytes
-from buildguard.remote.import_codes import may_change_paths, plain_exports, plain_reader
-from buildguard.remote.import_exports import ExportReader
+from buildguard.remote.import_codes import ExportReader, may_change_paths, plain_exports, plain_reader
 from buildguard.remote.import_outline import (
     CALLER,
     SPOKEN,
@@ -35,7 +34,7 @@ from buildguard.remote.import_outline import (
     store_offsets,
     uses_in,
 )
-from buildguard.remote.import_sure import may_remove, unsure_names
+from buildguard.remote.import_sure import unsure_names
 from buildguard.remote.import_tests import (
     ENDS,
     PATH_CALLS,
@@ -104,7 +103,7 @@ def read_facts(data, code, version, platform):
     dynamic = bool(at_top or not DYNAMIC.isdisjoint(names) or "__getattr__" in bound)
     facts = {"imports": [], "bound": bound, "exports": None, "dynamic": dynamic, "paths": [], "evaluated": []}
     facts["attributes"], facts["patched"] = [], []
-    facts["unsure"] = ["*"] if dynamic and may_remove(codes) else unsure_names(data, code, nested, bound, offsets)
+    facts["unsure"] = unsure_names(data, (code, nested), bound, offsets, codes if dynamic else ())
     facts["version"] = list(version[:3])
     if may_use(data, names) and does_use(data, codes, names):
         facts["attributes"], facts["patched"] = read_attributes(data, names, version, platform)

@@ -19,10 +19,16 @@ REMOVING = frozenset(("pop", "popitem", "clear"))
 SPACES = frozenset(("globals", "vars", "locals", "__dict__"))
 
 
-def unsure_names(data, code, codes, bound, offsets):
-    """The bound names whose first statement is no sure one, and all that are deleted; `offsets` are those of `store_offsets`."""
+def unsure_names(data, code_and_nested, bound, offsets, changing):
+    """The bound names whose first statement is no sure one, and all that are deleted; "*" where `changing` codes may remove any.
+
+    `offsets` are those of `store_offsets`, and the nested codes those that it had.
+    """
     import opcode
 
+    code, codes = code_and_nested
+    if may_remove(changing):
+        return ["*"]
     whole = straight_until(code)
     unsure = {name for name, offset in offsets.items() if offset >= whole}
     if unsure:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from buildguard.imports.binding_nodes import NamedTree, names_bound_by
 from buildguard.imports.bindings import find_binding
 from buildguard.imports.records import Bound, extract
 from tests.conftest import ALL, VERSIONS, interpreter
@@ -108,6 +109,16 @@ def _compare(project: Project, real: RealPython, minor: int) -> str:
 )  # fmt: skip
 def test_the_statements_of_a_module_are_followed(source: str, bound: Bound) -> None:
     assert find_binding(source.encode(), "x", (3, 11), lambda _module, _level: Bound.NO) is bound
+
+
+def test_functions_without_a_name_decide_nothing_about_it() -> None:
+    source = b"def f():\n    return 1\n\n\nif X:\n    x = 1\n\n\nclass A:\n    x = 2\n"
+
+    kept = NamedTree(source, "x").tree.body
+
+    assert [name for node in kept for name in names_bound_by(node)] == ["A"]
+    assert [node.lineno for node in kept] == [5, 9]
+    assert len(NamedTree(b"def f():\n    global x\n", "y").tree.body) == 1
 
 
 def test_only_names_without_a_sure_statement_are_followed() -> None:

@@ -64,7 +64,6 @@ _IMPORTS = (
     "buildguard.remote.library_query",
     "buildguard.remote.evaluated_types",
     "buildguard.remote.import_sure",
-    "buildguard.remote.import_exports",
     "buildguard.remote.library_attributes",
     "buildguard.remote.import_codes",
     "buildguard.remote.import_facts",

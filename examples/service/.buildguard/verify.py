@@ -7,7 +7,7 @@ by the manifest in the archive. Nothing that it looks at is imported or run. Fin
 not be looked at with 3.
 
 version: 0.1.0
-digest: sha256:be39ad6f5fdd1744fc13237cc94bee7a785194c4eb8d882f8deced8135f34b99
+digest: sha256:798fbfad7d98ff83a5ec3e22abd3a4fa5b58c93a7d1119a1f3fe0d1140bdaa58
     (SHA-256 of everything below the line of equals signs)
 """
 
@@ -2338,6 +2338,15 @@ from collections.abc import Iterator
 from functools import cached_property
 from typing import Any
 from buildguard.remote.import_outline import BLOCK_START, statement_ends
+_NAMED = {
+    "FunctionDef": "name",
+    "AsyncFunctionDef": "name",
+    "ClassDef": "name",
+    "ExceptHandler": "name",
+    "MatchAs": "name",
+    "MatchStar": "name",
+    "MatchMapping": "rest",
+}
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 def declares(function: Any, name: str) -> bool:
     return any(isinstance(item, ast.Global) and name in item.names for item in ast.walk(function))
@@ -2355,21 +2364,18 @@ def _parts(target: ast.expr) -> Iterator[ast.expr]:
         yield target
 def names_bound_by(node: Any) -> Iterator[str]:
     kind = type(node).__name__
-    if isinstance(node, ast.Name):
+    if kind == "Name":
         if isinstance(node.ctx, ast.Store):
             yield node.id
-    elif isinstance(node, (*FUNCTIONS, ast.ClassDef)):
-        yield node.name
-    elif isinstance(node, ast.Import):
+    elif kind == "Import":
         yield from (alias.asname or alias.name.partition(".")[0] for alias in node.names)
-    elif isinstance(node, ast.ImportFrom):
+    elif kind == "ImportFrom":
         yield from (alias.asname or alias.name for alias in node.names)
-    elif isinstance(node, ast.ExceptHandler) or kind in {"MatchAs", "MatchStar"}:
-        yield from [node.name] if node.name else []
-    elif kind == "MatchMapping":
-        yield from [node.rest] if node.rest else []
     elif kind == "TypeAlias":
         yield node.name.id
+    elif kind in _NAMED:
+        name = getattr(node, _NAMED[kind])
+        yield from [name] if name else []
 def changing_names(nodes: list[ast.AST]) -> set[str]:
     counts = Counter(name for node in nodes for name in names_bound_by(node))
     constants = {
@@ -2404,9 +2410,9 @@ def _without_blocks(data: bytes, name: bytes) -> bytes:
     pieces, start = [], 0
     for stop, is_whole in statement_ends(data):
         if is_whole:
-            text = data[start:stop]
-            is_block = BLOCK_START.match(text) is not None and name not in text
-            pieces.append(b"\n" * text.count(b"\n") if is_block else text)
+            block = data[start:stop]
+            is_left_out = BLOCK_START.match(block) is not None and block.find(name) < 0
+            pieces.append(b"\n" * block.count(b"\n") if is_left_out else block)
             start = stop
     return b"".join(pieces)
 class NamedTree:
@@ -2865,8 +2871,7 @@ class NameReader:
             return Bound.YES
         seen |= {module.name}
         if before is None and name in facts.unsure:
-            answer = self._by_flow(module, facts, name, seen)
-            return Bound.UNKNOWN if answer is not Bound.YES and facts.dynamic else answer
+            return self._by_flow(module, facts, name, seen)
         is_open = is_early or facts.dynamic
         return Bound.UNKNOWN if is_open else self._by_stars(module, facts, name, before, seen)
     def _by_flow(self, module: LoadedModule, facts: ModuleFacts, name: str, seen: frozenset[str]) -> Bound:
@@ -2877,7 +2882,7 @@ class NameReader:
             known = self._find_binding(module, facts, name, seen)
             if is_first:
                 self._flows[key] = known
-        return known
+        return Bound.UNKNOWN if known is Bound.NO and facts.dynamic else known
     def _find_binding(self, module: LoadedModule, facts: ModuleFacts, name: str, seen: frozenset[str]) -> Bound:
         from buildguard.imports.bindings import find_binding
         def star(module_name: str, level: int) -> Bound:
@@ -4639,8 +4644,11 @@ PAIRS = ((b"(", b")"), (b"[", b"]"), (b"{", b"}"))
 JUMPS = []
 REMOVING = frozenset(("pop", "popitem", "clear"))
 SPACES = frozenset(("globals", "vars", "locals", "__dict__"))
-def unsure_names(data, code, codes, bound, offsets):
+def unsure_names(data, code_and_nested, bound, offsets, changing):
     import opcode
+    code, codes = code_and_nested
+    if may_remove(changing):
+        return ["*"]
     whole = straight_until(code)
     unsure = {name for name, offset in offsets.items() if offset >= whole}
     if unsure:
@@ -4687,39 +4695,6 @@ def may_remove(codes):
         if "modules" in names and "__name__" in names and store in operations:
             return True
     return False
-''',
-    'buildguard.remote.import_exports': r'''import ast
-from buildguard.remote.import_outline import changes_in
-def literal_names(node):
-    if not isinstance(node, (ast.List, ast.Tuple)):
-        return None
-    names = [item.value for item in node.elts if isinstance(item, ast.Constant) and isinstance(item.value, str)]
-    return names if len(names) == len(node.elts) else None
-class ExportReader:
-    def __init__(self):
-        self._names = []
-        self._is_known = False
-        self._count = 0
-    def names(self, codes):
-        return self._names if self._is_known and changes_in(codes, "__all__") <= self._count else None
-    def assign(self, node, guard):
-        self._count += 1
-        if guard == "false":
-            return
-        names = literal_names(node.value)
-        adds = isinstance(node, ast.AugAssign)
-        self._set(None if guard or (adds and not self._is_known) else names, adds)
-    def call(self, name, call, guard):
-        if guard == "false":
-            return
-        argument = call.args[0] if len(call.args) == 1 else None
-        names = literal_names(argument) if name == "__all__.extend" else None
-        if name == "__all__.append" and isinstance(argument, ast.Constant) and isinstance(argument.value, str):
-            names = [argument.value]
-        self._set(None if guard or not self._is_known else names, True)
-    def _set(self, names, adds):
-        self._is_known = names is not None
-        self._names = self._names + names if adds and names is not None else names or []
 ''',
     'buildguard.remote.library_attributes': r'''import ast
 import re
@@ -4998,10 +4973,11 @@ def names_bound(node):
     names = [getattr(node, field, None) for field in fields]
     return [name for name in names if isinstance(name, str)]
 ''',
-    'buildguard.remote.import_codes': r'''import re
+    'buildguard.remote.import_codes': r'''import ast
+import re
 import sys
 from itertools import accumulate
-from buildguard.remote.import_outline import BLOCK_START, CODE, line_starts, stored
+from buildguard.remote.import_outline import BLOCK_START, CODE, changes_in, line_starts, stored
 IMPORT_LINE = re.compile(
     rb"[ \t]*(?:import[ \t]+|(from)[ \t]+(\.*)[ \t]*)([A-Za-z0-9_.]*)[^;#\n]*(?:#[^\n]*)?(?:\n|\Z)"
 )
@@ -5034,6 +5010,36 @@ def plain_exports(data, bound):
         return None
     names = [QUOTED.match(text) for text in texts[: None if texts[-1] else -1]]
     return None if None in names else [name.group(2).decode("ascii") for name in names]
+def literal_names(node):
+    if not isinstance(node, (ast.List, ast.Tuple)):
+        return None
+    names = [item.value for item in node.elts if isinstance(item, ast.Constant) and isinstance(item.value, str)]
+    return names if len(names) == len(node.elts) else None
+class ExportReader:
+    def __init__(self):
+        self._names = []
+        self._is_known = False
+        self._count = 0
+    def names(self, codes):
+        return self._names if self._is_known and changes_in(codes, "__all__") <= self._count else None
+    def assign(self, node, guard):
+        self._count += 1
+        if guard == "false":
+            return
+        names = literal_names(node.value)
+        adds = isinstance(node, ast.AugAssign)
+        self._set(None if guard or (adds and not self._is_known) else names, adds)
+    def call(self, name, call, guard):
+        if guard == "false":
+            return
+        argument = call.args[0] if len(call.args) == 1 else None
+        names = literal_names(argument) if name == "__all__.extend" else None
+        if name == "__all__.append" and isinstance(argument, ast.Constant) and isinstance(argument.value, str):
+            names = [argument.value]
+        self._set(None if guard or not self._is_known else names, True)
+    def _set(self, names, adds):
+        self._is_known = names is not None
+        self._names = self._names + names if adds and names is not None else names or []
 class UnclearImportError(Exception):
     pass
 class PlainReader:
@@ -5174,8 +5180,7 @@ def lesser(width):
 import re
 import sys
 from buildguard.remote.evaluated_types import TypeReader, may_evaluate, typed_bytes
-from buildguard.remote.import_codes import may_change_paths, plain_exports, plain_reader
-from buildguard.remote.import_exports import ExportReader
+from buildguard.remote.import_codes import ExportReader, may_change_paths, plain_exports, plain_reader
 from buildguard.remote.import_outline import (
     CALLER,
     SPOKEN,
@@ -5190,7 +5195,7 @@ from buildguard.remote.import_outline import (
     store_offsets,
     uses_in,
 )
-from buildguard.remote.import_sure import may_remove, unsure_names
+from buildguard.remote.import_sure import unsure_names
 from buildguard.remote.import_tests import (
     ENDS,
     PATH_CALLS,
@@ -5242,7 +5247,7 @@ def read_facts(data, code, version, platform):
     dynamic = bool(at_top or not DYNAMIC.isdisjoint(names) or "__getattr__" in bound)
     facts = {"imports": [], "bound": bound, "exports": None, "dynamic": dynamic, "paths": [], "evaluated": []}
     facts["attributes"], facts["patched"] = [], []
-    facts["unsure"] = ["*"] if dynamic and may_remove(codes) else unsure_names(data, code, nested, bound, offsets)
+    facts["unsure"] = unsure_names(data, (code, nested), bound, offsets, codes if dynamic else ())
     facts["version"] = list(version[:3])
     if may_use(data, names) and does_use(data, codes, names):
         facts["attributes"], facts["patched"] = read_attributes(data, names, version, platform)
