@@ -7,7 +7,7 @@ by the manifest in the archive. Nothing that it looks at is imported or run. Fin
 not be looked at with 3.
 
 version: 0.1.0
-digest: sha256:798fbfad7d98ff83a5ec3e22abd3a4fa5b58c93a7d1119a1f3fe0d1140bdaa58
+digest: sha256:c7cc9582ca34cf1dddbca8d8acaf532d70af12cc2f97e6c64ce03304030246aa
     (SHA-256 of everything below the line of equals signs)
 """
 
@@ -2404,9 +2404,10 @@ def least_rounds(node: ast.expr) -> int | None:
         return len(node.value)
     return None
 def matches_all(pattern: Any) -> bool:
-    if type(pattern).__name__ == "MatchOr":
+    kind = type(pattern).__name__
+    if kind == "MatchOr":
         return any(map(matches_all, pattern.patterns))
-    return type(pattern).__name__ == "MatchAs" and (pattern.pattern is None or matches_all(pattern.pattern))
+    return kind == "MatchAs" and (pattern.pattern is None or matches_all(pattern.pattern))
 def _without_blocks(data: bytes, name: bytes) -> bytes:
     if b"\r" in data or b"\f" in data:
         return data
@@ -5246,8 +5247,7 @@ def read_facts(data, code, version, platform):
     nested = codes if b"global" in data or b":=" in data else ()
     offsets = store_offsets(code, nested)
     bound = bound_names(offsets, nested, lines)
-    at_top = DYNAMIC_AT_TOP.intersection(code.co_names)
-    dynamic = bool(at_top or not DYNAMIC.isdisjoint(names) or "__getattr__" in bound)
+    dynamic = is_dynamic(code, names, bound)
     facts = {"imports": [], "bound": bound, "exports": None, "dynamic": dynamic, "paths": [], "evaluated": []}
     facts["attributes"], facts["patched"] = [], []
     facts["unsure"] = unsure_names(data, (code, nested), bound, offsets, codes if dynamic else ())
@@ -5263,6 +5263,8 @@ def read_facts(data, code, version, platform):
             plain = tree_facts(data, codes, (names, bound, version, platform, typed), blocks)
         facts.update(plain)
     return facts
+def is_dynamic(code, names, bound):
+    return bool(DYNAMIC_AT_TOP.intersection(code.co_names) or not DYNAMIC.isdisjoint(names) or "__getattr__" in bound)
 def typed_source(data, code, names, minor):
     typed = typed_bytes(minor)
     if typed is None or not typed.search(data):

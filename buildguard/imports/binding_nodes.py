@@ -102,9 +102,10 @@ def least_rounds(node: ast.expr) -> int | None:
 
 def matches_all(pattern: Any) -> bool:
     """Whether a pattern fits every value."""
-    if type(pattern).__name__ == "MatchOr":
+    kind = type(pattern).__name__
+    if kind == "MatchOr":
         return any(map(matches_all, pattern.patterns))
-    return type(pattern).__name__ == "MatchAs" and (pattern.pattern is None or matches_all(pattern.pattern))
+    return kind == "MatchAs" and (pattern.pattern is None or matches_all(pattern.pattern))
 
 
 def _without_blocks(data: bytes, name: bytes) -> bytes:

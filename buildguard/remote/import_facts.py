@@ -99,8 +99,7 @@ def read_facts(data, code, version, platform):
     nested = codes if b"global" in data or b":=" in data else ()
     offsets = store_offsets(code, nested)
     bound = bound_names(offsets, nested, lines)
-    at_top = DYNAMIC_AT_TOP.intersection(code.co_names)
-    dynamic = bool(at_top or not DYNAMIC.isdisjoint(names) or "__getattr__" in bound)
+    dynamic = is_dynamic(code, names, bound)
     facts = {"imports": [], "bound": bound, "exports": None, "dynamic": dynamic, "paths": [], "evaluated": []}
     facts["attributes"], facts["patched"] = [], []
     facts["unsure"] = unsure_names(data, (code, nested), bound, offsets, codes if dynamic else ())
@@ -116,6 +115,11 @@ def read_facts(data, code, version, platform):
             plain = tree_facts(data, codes, (names, bound, version, platform, typed), blocks)
         facts.update(plain)
     return facts
+
+
+def is_dynamic(code, names, bound):
+    """Whether names appear in ways that this pass does not follow; `names` are those of all code."""
+    return bool(DYNAMIC_AT_TOP.intersection(code.co_names) or not DYNAMIC.isdisjoint(names) or "__getattr__" in bound)
 
 
 def typed_source(data, code, names, minor):
