@@ -7,7 +7,7 @@ by the manifest in the archive. Nothing that it looks at is imported or run. Fin
 not be looked at with 3.
 
 version: 0.1.0
-digest: sha256:d9537664ce3aef7710bab65861d32670fbb792c4ed360a6c079159068d8ca952
+digest: sha256:2f9920a216ccf41350cdfe87835f49da2735719fb89c6bafe8be54c1c4a50faa
     (SHA-256 of everything below the line of equals signs)
 """
 
@@ -1558,6 +1558,10 @@ class Guard(StrEnum):
     TESTED = "tested"
     EXCEPT = "except"
     FALSE = "false"
+class Bound(StrEnum):
+    YES = "yes"
+    NO = "no"
+    UNKNOWN = "unknown"
 _FORMS = {form.value: form for form in ImportForm}
 _GUARDS = {guard.value: guard for guard in Guard}
 class ImportStatement(NamedTuple):
@@ -1591,6 +1595,10 @@ class ModuleFacts(NamedTuple):
     evaluated: tuple[EvaluatedType, ...]
     attributes: tuple[ImportStatement, ...] = ()
     patched: tuple[str, ...] = ()
+    unsure: frozenset[str] = frozenset()
+    version: tuple[int, ...] = ()
+    def may_lack(self, name: str) -> bool:
+        return name in self.unsure or "*" in self.unsure
     @property
     def library_uses(self) -> tuple[ImportStatement, ...]:
         return (*self.imports, *self.attributes)
@@ -1631,6 +1639,8 @@ def facts_from(data: bytes) -> ModuleFacts | None:
                 for line, column, module, name, guard, late in rows["attributes"]
             ),
             tuple(rows["patched"]),
+            frozenset(rows["unsure"]),
+            tuple(rows["version"]),
         )
     except (TypeError, KeyError) as error:
         raise ValueError(f"these are no facts: {error}") from error
@@ -1823,12 +1833,1038 @@ class FileTree:
 def _start_of(folder: str) -> str:
     return folder if folder in {"", "/"} else f"{folder}/"
 ''',
+    'buildguard.remote.import_tests': r'''import ast
+class UnknownValue:
+    def __init__(self, tested=False):
+        self.tested = tested
+UNKNOWN = UnknownValue()
+TESTED = UnknownValue(tested=True)
+TESTS = frozenset({"find_spec", "find_loader", "hasattr", "getattr", "iter_modules"})
+PATH_CALLS = ("sys.path.insert", "sys.path.append", "site.addsitedir")
+ENDS = ("sys.exit", "exit", "quit", "os._exit")
+FOLDER = "@"
+SAME_FOLDER = (
+    "os.path.abspath",
+    "os.path.realpath",
+    "os.path.normpath",
+    "os.path.expanduser",
+    "str",
+    "pathlib.Path",
+    "os.fspath",
+)
+SYSTEMS = {"linux": ("posix", "Linux"), "darwin": ("posix", "Darwin"), "win32": ("nt", "Windows")}
+PYTHON_FLAGS = {"PY2": False, "PY3": True, "IS_PY2": False, "IS_PY3": True, "is_py2": False, "is_py3": True}
+CAUGHT = frozenset({"ImportError", "ModuleNotFoundError", "Exception", "BaseException"})
+CATCHES_NAMES = frozenset({"ImportError", "Exception", "BaseException"})
+GUARDS = ("", "conditional", "main", "module-only", "handler", "tested", "except", "false")
+def is_main_test(node: ast.AST) -> bool:
+    if not isinstance(node, ast.Compare) or len(node.ops) != 1 or not isinstance(node.ops[0], ast.Eq):
+        return False
+    sides = [node.left, node.comparators[0]]
+    names = [side.id for side in sides if isinstance(side, ast.Name)]
+    texts = [side.value for side in sides if isinstance(side, ast.Constant)]
+    return names == ["__name__"] and texts == ["__main__"]
+def is_own_package(call):
+    values = call.args[1:] + [keyword.value for keyword in call.keywords if keyword.arg == "package"]
+    return len(values) == 1 and isinstance(values[0], ast.Name) and values[0].id in ("__package__", "__name__")
+class ImportBlock:
+    def __init__(self, guard="", late=False, model=False, caught=False, local=False, absent=False):
+        self.absent = absent
+        self.guard = guard
+        self.late = late
+        self.model = model
+        self.caught = caught
+        self.local = local or late
+    def inside(self, guard):
+        guard = max(self.guard, guard, key=GUARDS.index)
+        return ImportBlock(guard, self.late, self.model, self.caught, self.local, self.absent)
+    @property
+    def runs(self):
+        return not self.late and not self.caught and self.guard in ("", "conditional", "main")
+class Evaluator:
+    def __init__(self, version: "tuple[int, ...]", platform: str, names: "frozenset[str]") -> None:
+        system, name = SYSTEMS.get(platform, ("posix", platform.capitalize()))
+        version = tuple(version)
+        self._aliases = {}
+        self._values = {}
+        self._version = version
+        self._may_ask = not TESTS.isdisjoint(names) or "modules" in names
+        self._known = {
+            "sys.version_info": version,
+            "sys.version_info.major": version[0],
+            "sys.version_info.minor": version[1],
+            "sys.platform": platform,
+            "sys.implementation.name": "cpython",
+            "sys.implementation.version": version,
+            "os.name": system,
+            "typing.TYPE_CHECKING": False,
+            "typing_extensions.TYPE_CHECKING": False,
+            "TYPE_CHECKING": False,
+            "__debug__": True,
+            "platform.system()": name,
+            "platform.python_implementation()": "CPython",
+        }
+        if len(version) > 2:
+            self._known["sys.version_info.micro"] = version[2]
+            self._known["sys.hexversion"] = version[0] << 24 | version[1] << 16 | version[2] << 8 | 0xF0
+    def see_import(self, node: ast.Import) -> None:
+        for alias in node.names:
+            if alias.asname:
+                self._aliases[alias.asname] = alias.name
+    def see_import_from(self, node: ast.ImportFrom) -> None:
+        if node.module and not node.level:
+            for alias in node.names:
+                self._aliases[alias.asname or alias.name] = node.module + "." + alias.name
+    def see_names(self, node):
+        self._may_ask = True
+        for child in ast.walk(node):
+            if isinstance(child, ast.Name) and isinstance(child.ctx, ast.Store):
+                self._values[child.id] = TESTED
+            elif isinstance(child, ast.alias):
+                self._values[child.asname or child.name.partition(".")[0]] = TESTED
+    def scope(self):
+        return dict(self._aliases), dict(self._values)
+    def leave(self, scope):
+        self._aliases, self._values = scope
+    def forget(self, names):
+        self._values.update(dict.fromkeys(names, UNKNOWN))
+    def see_assignment(self, targets, node):
+        for target in targets:
+            if not isinstance(target, ast.Name):
+                continue
+            if target.id in self._values:
+                tested = isinstance(self._values[target.id], UnknownValue) and self._values[target.id].tested
+                self._values[target.id] = TESTED if tested else UNKNOWN
+                continue
+            names = self.exceptions(node) if isinstance(node, ast.Tuple) else ()
+            value = tuple(names) if names and all(isinstance(item, ast.Name) for item in node.elts) else self.test(node)
+            folder = self.folder(node) if isinstance(value, UnknownValue) and not value.tested else None
+            self._values[target.id] = value if folder is None else FolderValue(folder)
+    def dotted(self, node):
+        parts = []
+        while isinstance(node, ast.Attribute):
+            parts.append(node.attr)
+            node = node.value
+        if not isinstance(node, ast.Name):
+            return ""
+        parts.append(self._aliases.get(node.id, node.id))
+        return ".".join(reversed(parts))
+    def exceptions(self, node):
+        if isinstance(node, ast.Tuple):
+            return [name for item in node.elts for name in self.exceptions(item)]
+        name = self.dotted(node).rpartition(".")[2]
+        if name in CAUGHT:
+            return [name]
+        value = self._values.get(node.id) if isinstance(node, ast.Name) else None
+        return [item for item in value if item in CAUGHT] if isinstance(value, tuple) else []
+    def caught_by(self, handlers):
+        caught = ""
+        for handler in filter(self.goes_on, handlers):
+            types = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]
+            caught = max(caught, self.caught(types), key=GUARDS.index)
+        return caught
+    def goes_on(self, handler):
+        last = handler.body[-1]
+        is_exit = isinstance(last, ast.Expr) and isinstance(last.value, ast.Call)
+        return not isinstance(last, ast.Raise) and not (is_exit and self.dotted(last.value.func) in ENDS)
+    def catches(self, handlers, names):
+        for handler in filter(self.goes_on, handlers):
+            types = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]
+            if any(node is None or self.dotted(node) in names for node in types):
+                return True
+        return False
+    def caught(self, types):
+        guard = ""
+        for node in types:
+            names = ["BaseException"] if node is None else self.exceptions(node)
+            if not CATCHES_NAMES.isdisjoint(names):
+                return "except"
+            if "ModuleNotFoundError" in names:
+                guard = "module-only"
+        return guard
+    def test(self, node: ast.AST) -> object:
+        value = self._value(node)
+        if value is UNKNOWN and self._may_ask and any(self._asks(child) for child in ast.walk(node)):
+            return TESTED
+        return value
+    def _asks(self, node):
+        if isinstance(node, ast.Call):
+            return self.dotted(node.func).rpartition(".")[2] in TESTS
+        if isinstance(node, ast.Name):
+            return self._values.get(node.id) is TESTED
+        return isinstance(node, ast.Attribute) and self.dotted(node) == "sys.modules"
+    def _value(self, node):
+        read = VALUES.get(type(node))
+        return getattr(self, read)(node) if read is not None else UNKNOWN
+    def _constant(self, node):
+        return node.value
+    def _name(self, node):
+        if isinstance(node, ast.Name) and node.id in self._values:
+            value = self._values[node.id]
+            return UNKNOWN if isinstance(value, FolderValue) else value
+        name = self.dotted(node)
+        return self._known.get(name, PYTHON_FLAGS.get(name.rpartition(".")[2], UNKNOWN))
+    def _tuple(self, node):
+        values = [self._value(item) for item in node.elts]
+        return UNKNOWN if any(isinstance(value, UnknownValue) for value in values) else tuple(values)
+    def _subscript(self, node):
+        value, part = self._value(node.value), index_of(node)
+        if isinstance(part, ast.Slice):
+            ends = [None if end is None else self._value(end) for end in (part.lower, part.upper, part.step)]
+            if isinstance(value, UnknownValue) or any(isinstance(end, UnknownValue) for end in ends):
+                return UNKNOWN
+            index = slice(*ends)
+            if value == self._version and (index.stop is None or index.stop > len(value)):
+                return UNKNOWN
+        else:
+            index = self._value(part)
+        try:
+            return UNKNOWN if isinstance(value, UnknownValue) else value[index]
+        except (TypeError, IndexError, KeyError):
+            return UNKNOWN
+    def _not(self, node):
+        value = self._value(node.operand)
+        if isinstance(value, UnknownValue):
+            return value
+        return not value if isinstance(node.op, ast.Not) else UNKNOWN
+    def _all_or_any(self, node):
+        values = [self.test(item) for item in node.values]
+        decides = isinstance(node.op, ast.Or)
+        known = [bool(value) for value in values if not isinstance(value, UnknownValue)]
+        if decides in known:
+            return decides
+        unknown = [value for value in values if isinstance(value, UnknownValue)]
+        if not unknown:
+            return not decides
+        return TESTED if any(value.tested for value in unknown) else UNKNOWN
+    def _compare(self, node):
+        left = self._value(node.left)
+        for operator, right in zip(node.ops, map(self._value, node.comparators)):
+            if isinstance(left, UnknownValue) or isinstance(right, UnknownValue) or self._is_too_exact(left, right):
+                return UNKNOWN
+            compare = COMPARISONS.get(type(operator))
+            try:
+                if compare is None or not compare(left, right):
+                    return UNKNOWN if compare is None else False
+            except TypeError:
+                return UNKNOWN
+            left = right
+        return True
+    def _is_too_exact(self, left, right):
+        if len(self._version) > 2 or self._version not in (left, right):
+            return False
+        other = right if left == self._version else left
+        return isinstance(other, tuple) and len(other) > 2 and other[:2] == self._version
+    def _call(self, node):
+        name = self.dotted(node.func)
+        if name + "()" in self._known and not node.args:
+            return self._known[name + "()"]
+        if name in ("bool", "tuple") and len(node.args) == 1:
+            return self._value(node.args[0])
+        if (
+            isinstance(node.func, ast.Attribute)
+            and node.func.attr in ("startswith", "endswith", "lower")
+            and len(node.args) < 2
+        ):
+            text = self._value(node.func.value)
+            arguments = [self._value(argument) for argument in node.args]
+            if isinstance(text, str) and not any(isinstance(argument, UnknownValue) for argument in arguments):
+                try:
+                    return getattr(text, node.func.attr)(*arguments)
+                except TypeError:
+                    return UNKNOWN
+        return UNKNOWN
+    def folder(self, node):
+        read = FOLDERS.get(type(node))
+        return getattr(self, read)(node) if read is not None else None
+    def _folder_text(self, node):
+        return node.value if isinstance(node.value, str) else None
+    def _folder_of_name(self, node):
+        if node.id == "__file__":
+            return FOLDER + "/."
+        value = self._values.get(node.id)
+        return value.path if isinstance(value, FolderValue) else value if isinstance(value, str) else None
+    def _folder_above(self, node):
+        return above(self.folder(node.value)) if node.attr == "parent" else None
+    def _folder_below(self, node):
+        return joined([self.folder(node.left), self.folder(node.right)]) if isinstance(node.op, ast.Div) else None
+    def _parents(self, node):
+        if not isinstance(node.value, ast.Attribute) or node.value.attr != "parents":
+            return None
+        path, index = self.folder(node.value.value), self._value(index_of(node))
+        if not isinstance(index, int) or not 0 <= index < 20:
+            return None
+        for _ in range(index + 1):
+            path = above(path)
+        return path
+    def _folder_of_call(self, node):
+        name = self.dotted(node.func)
+        folders = [self.folder(argument) for argument in node.args]
+        if name == "os.path.dirname" and len(folders) == 1:
+            return above(folders[0])
+        if name == "os.path.join" and folders:
+            return joined(folders)
+        if name in SAME_FOLDER and len(folders) == 1:
+            return folders[0]
+        if (
+            isinstance(node.func, ast.Attribute)
+            and node.func.attr in ("resolve", "absolute", "as_posix")
+            and not folders
+        ):
+            return self.folder(node.func.value)
+        return None
+def index_of(node):
+    return node.slice.value if type(node.slice).__name__ == "Index" else node.slice
+class FolderValue:
+    def __init__(self, path):
+        self.path = path
+def above(path):
+    if path is None:
+        return None
+    if path == FOLDER + "/.":
+        return FOLDER
+    head, _slash, tail = path.rpartition("/")
+    if tail in ("", ".", "..", FOLDER) or not head:
+        return path + "/.." if path.startswith(FOLDER) else None
+    return head
+def joined(paths):
+    if any(path is None for path in paths):
+        return None
+    whole = paths[0]
+    for path in paths[1:]:
+        whole = path if path.startswith(("/", FOLDER)) else whole.rstrip("/") + "/" + path
+    return whole
+VALUES = {
+    ast.Constant: "_constant",
+    ast.Name: "_name",
+    ast.Attribute: "_name",
+    ast.Tuple: "_tuple",
+    ast.List: "_tuple",
+    ast.Set: "_tuple",
+    ast.Subscript: "_subscript",
+    ast.UnaryOp: "_not",
+    ast.BoolOp: "_all_or_any",
+    ast.Compare: "_compare",
+    ast.Call: "_call",
+}
+FOLDERS = {
+    ast.Constant: "_folder_text",
+    ast.Name: "_folder_of_name",
+    ast.Attribute: "_folder_above",
+    ast.BinOp: "_folder_below",
+    ast.Subscript: "_parents",
+    ast.Call: "_folder_of_call",
+}
+COMPARISONS = {
+    ast.Eq: lambda left, right: left == right,
+    ast.NotEq: lambda left, right: left != right,
+    ast.Lt: lambda left, right: left < right,
+    ast.LtE: lambda left, right: left <= right,
+    ast.Gt: lambda left, right: left > right,
+    ast.GtE: lambda left, right: left >= right,
+    ast.In: lambda left, right: left in right,
+    ast.NotIn: lambda left, right: left not in right,
+    ast.Is: lambda left, right: left is right or left == right,
+    ast.IsNot: lambda left, right: left is not right and left != right,
+}
+''',
+    'buildguard.remote.import_outline': r'''import re
+from bisect import bisect_left
+CODE = type((lambda: None).__code__)
+DOUBLE, SINGLE = b'"' * 3, b"'" * 3
+LONG = 500
+SHORT = 48
+MARGIN = re.compile(rb"\n[^\s#)\]}]")
+CONTINUED = re.compile(rb"(?:else|elif|except|finally)\b")
+BLOCK_START = re.compile(rb"(?:@|def\b|class\b|async[ \t]+def\b)")
+DECORATED = re.compile(rb"\n(?:async[ \t]+)?(?:def|class)\b")
+BLOCK = re.compile(rb"\n([ \t]+)(?:async[ \t]+)?(def|class)[ \t]+([^\s(:\[\\]+)")
+IMPORTS = re.compile(rb"(?:^|[\n;:])[ \t]*(?:lazy[ \t]+)?(?:import|from)\b|import_module|__import__")
+COMPOUND = re.compile(rb"(?:if|try|with|for|while|match|async)\b")
+KEPT = re.compile(
+    rb"__all__|\bsys\b|version|platform|os\.name|find_spec|hasattr|getattr|TYPE_CHECKING|\bPY[23]|\braise\b|exit"
+    rb"|addsitedir|__file__|ImportError|NotFoundError|__getattr__"
+)
+CHANGES_OF_NAMES = (("STORE_NAME", 1), ("STORE_GLOBAL", 1 << 20), ("DELETE_NAME", 1 << 20), ("DELETE_GLOBAL", 1 << 20))
+SPOKEN = frozenset(("import_module", "__import__", "__all__"))
+CALLER = re.compile(rb"(?:import_module|__import__)[\s\\]+as[\s\\]+([\w\x80-\xff]+)")
+def all_codes(code):
+    codes = [code]
+    for part in codes:
+        codes += [constant for constant in part.co_consts if type(constant) is CODE]
+    return codes
+def store_offsets(code, codes):
+    import opcode
+    offsets = {}
+    for name, offset in stored(code, opcode.opmap["STORE_NAME"], opcode.EXTENDED_ARG):
+        offsets.setdefault(name, offset)
+    if codes:
+        for name, offset in stored(code, opcode.opmap["STORE_GLOBAL"], opcode.EXTENDED_ARG):
+            offsets[name] = min(offset, offsets.get(name, offset))
+        offsets = dict(sorted(offsets.items(), key=offset_of))
+    return offsets
+def bound_names(offsets, codes, lines):
+    import opcode
+    bound = {}
+    at = 0
+    for name, offset in offsets.items():
+        while at + 1 < len(lines) and lines[at + 1][0] <= offset:
+            at += 1
+        bound[name] = lines[at][1]
+    for part in codes[1:]:
+        for name, _offset in stored(part, opcode.opmap["STORE_GLOBAL"], opcode.EXTENDED_ARG):
+            bound.setdefault(name, part.co_firstlineno)
+    return bound
+def offset_of(pair):
+    return pair[1]
+def stored(code, operation, extended):
+    text = code.co_code
+    operations = text[::2]
+    at = operations.find(operation)
+    while at >= 0:
+        argument, before, shift = text[2 * at + 1], at - 1, 8
+        while before >= 0 and operations[before] == extended:
+            argument |= text[2 * before + 1] << shift
+            before, shift = before - 1, shift + 8
+        yield code.co_names[argument], 2 * at
+        at = operations.find(operation, at + 1)
+def line_starts(code):
+    if hasattr(code, "co_lines"):
+        starts = [(start, line) for start, _end, line in code.co_lines() if line is not None]
+        return starts or [(0, code.co_firstlineno)]
+    offset, line = 0, code.co_firstlineno
+    starts = [(0, line)]
+    for step, lines in zip(code.co_lnotab[::2], code.co_lnotab[1::2]):
+        offset += step
+        line += lines - 256 if lines >= 128 else lines
+        starts.append((offset, line))
+    return starts
+def outline_of(data, typed, blocks, is_whole=False):
+    if b"\r" in data or b"\0" in data or b"\f" in data:
+        return None, []
+    spans, left_out = spans_of(data, blocks)
+    last = len(spans) if is_whole or typed is not None else last_import(data, spans)
+    pieces = []
+    kept = 0
+    for number, (start, stop, is_block) in enumerate(spans):
+        text = data[start:stop]
+        if number >= last:
+            break
+        if is_block or not is_needed(text, typed):
+            pieces.append(data[kept:start])
+            pieces.append(b"\n" * text.count(b"\n"))
+            kept = stop
+        elif len(text) > LONG and typed is None and BLOCK_START.match(text):
+            pieces.append(data[kept:start])
+            pieces.append(without_functions(text))
+            kept = stop
+    pieces.append(data[kept : spans[last][0]] if last < len(spans) else data[kept:])
+    return b"".join(pieces), left_out
+def spans_of(data, blocks):
+    spans, left_out = [], []
+    start = counted = 0
+    line = 1
+    for stop, is_whole in statement_ends(data):
+        if not is_whole:
+            continue
+        is_block = False
+        if blocks and BLOCK_START.match(data, start):
+            line += data.count(b"\n", counted, start)
+            counted = start
+            is_block = line in blocks
+            left_out += [line] if is_block else []
+        spans.append((start, stop, is_block))
+        start = stop
+    return spans, left_out
+def last_import(data, spans):
+    for number in range(len(spans) - 1, -1, -1):
+        start, stop, is_block = spans[number]
+        if not is_block and (data.find(b"import", start, stop) >= 0 or data.find(b"__all__", start, stop) >= 0):
+            return number + 1
+    return 0
+def statement_ends(data):
+    at = last = double = single = 0
+    quotes = DOUBLE in data or SINGLE in data
+    for match in MARGIN.finditer(data):
+        stop = match.start() + 1
+        if quotes:
+            double += data.count(DOUBLE, last, stop)
+            single += data.count(SINGLE, last, stop)
+            last = stop
+            if double % 2 or single % 2:
+                continue
+        is_decorator = data[at : at + 1] == b"@" and not DECORATED.search(data, at, stop)
+        yield stop, not (is_decorator or CONTINUED.match(data, stop))
+        if not is_decorator:
+            at = stop
+    yield len(data), True
+def statements_with(data, word):
+    pieces, start = [], 0
+    for stop, is_whole in statement_ends(data):
+        if is_whole:
+            if data.find(word, start, stop) >= 0:
+                pieces.append(data[start:stop])
+            start = stop
+    return b"".join(pieces)
+def uses_in(code, name):
+    import opcode
+    if any(name in nested.co_names for nested in all_codes(code)[1:]):
+        return None
+    operations = [opcode.opmap[kind] for kind in ("LOAD_NAME", "STORE_NAME")]
+    return sum(used == name for kind in operations for used, _at in stored(code, kind, opcode.EXTENDED_ARG))
+def changes_in(codes, name):
+    import opcode
+    count = 0
+    for kind, weight in CHANGES_OF_NAMES:
+        for part in codes if kind.endswith("GLOBAL") else codes[:1]:
+            if name in part.co_names:
+                changes = stored(part, opcode.opmap[kind], opcode.EXTENDED_ARG)
+                count += sum(changed == name for changed, _at in changes) * weight
+    return count
+def is_needed(text, typed):
+    if (b"import" in text and IMPORTS.search(text)) or (typed is not None and (typed.search(text) or b"class" in text)):
+        return True
+    if BLOCK_START.match(text):
+        return False
+    if len(text) < SHORT:
+        return b"=" in text or KEPT.search(text) is not None
+    if len(text) > LONG and not COMPOUND.match(text):
+        return text.startswith(b"__all__")
+    return KEPT.search(text) is not None
+def without_functions(text):
+    pieces, kept = [], 0
+    for match in BLOCK.finditer(text):
+        start = match.start()
+        if start < kept:
+            continue
+        stop = block_end(text, match.end(), len(match.group(1)))
+        block = text[start:stop]
+        if b"import" in block and IMPORTS.search(block):
+            continue
+        indent, kind, name = match.groups()
+        pieces.append(text[kept:start] + b"\n" + indent + kind + b" " + name)
+        pieces.append((b"(): 0" if kind == b"def" else b": 0") + b"\n" * (block.count(b"\n") - 1))
+        kept = stop
+    pieces.append(text[kept:])
+    return b"".join(pieces)
+def block_end(text, at, indent):
+    dedent = re.compile(rb"\n[ \t]{0,%d}[^\s#)\]}]" % indent)
+    start = at
+    while True:
+        end = dedent.search(text, at)
+        if end is None:
+            return len(text) - text.endswith(b"\n")
+        if text.count(DOUBLE, start, end.start()) % 2 == 0 and text.count(SINGLE, start, end.start()) % 2 == 0:
+            return end.start()
+        at = end.end()
+def bare_blocks(code):
+    bare, others = set(), set()
+    for item in code.co_consts:
+        if type(item) is CODE:
+            parts = all_codes(item)
+            is_other = imports_in(parts) or not all(SPOKEN.isdisjoint(part.co_names) for part in parts)
+            (others if is_other else bare).add(item.co_firstlineno)
+    return bare - others
+def imports_in(codes):
+    import opcode
+    operation = opcode.opmap["IMPORT_NAME"]
+    return sum(code.co_code[::2].count(operation) for code in codes)
+class CallLines:
+    def __init__(self, data):
+        found = CALLER.findall(data)
+        callers = set(found)
+        word = re.compile(rb"import_module|__import__" + b"".join(rb"|\b%s\b" % re.escape(alias) for alias in callers))
+        self._lines = (
+            None
+            if b"\r" in data
+            else sorted({data.count(b"\n", 0, match.start()) + 1 for match in word.finditer(data)})
+        )
+    def are_in(self, node):
+        if self._lines is None:
+            return True
+        first = min([node.lineno] + [decorator.lineno for decorator in getattr(node, "decorator_list", ())])
+        at = bisect_left(self._lines, first)
+        return at < len(self._lines) and self._lines[at] <= node.end_lineno
+''',
+    'buildguard.imports.binding_nodes': r'''from __future__ import annotations
+import ast
+from collections import Counter
+from collections.abc import Iterator
+from functools import cached_property
+from typing import Any
+from buildguard.remote.import_outline import BLOCK_START, statement_ends
+_NAMED = {
+    "FunctionDef": "name",
+    "AsyncFunctionDef": "name",
+    "ClassDef": "name",
+    "ExceptHandler": "name",
+    "MatchAs": "name",
+    "MatchStar": "name",
+    "MatchMapping": "rest",
+}
+FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
+def declares(function: Any, name: str) -> bool:
+    return any(isinstance(item, ast.Global) and name in item.names for item in ast.walk(function))
+def is_walrus(node: ast.AST, name: str) -> bool:
+    return isinstance(node, ast.NamedExpr) and node.target.id == name
+def deletes(node: ast.AST, name: str) -> bool:
+    if isinstance(node, ast.Delete):
+        return any(isinstance(item, ast.Name) and item.id == name for target in node.targets for item in _parts(target))
+    return isinstance(node, ast.ExceptHandler) and node.name == name
+def _parts(target: ast.expr) -> Iterator[ast.expr]:
+    if isinstance(target, (ast.Tuple, ast.List)):
+        for item in target.elts:
+            yield from _parts(item)
+    else:
+        yield target
+def names_bound_by(node: Any) -> Iterator[str]:
+    kind = type(node).__name__
+    if kind == "Name":
+        if isinstance(node.ctx, ast.Store):
+            yield node.id
+    elif kind == "Import":
+        yield from (alias.asname or alias.name.partition(".")[0] for alias in node.names)
+    elif kind == "ImportFrom":
+        yield from (alias.asname or alias.name for alias in node.names)
+    elif kind == "TypeAlias":
+        yield node.name.id
+    elif kind in _NAMED:
+        name = getattr(node, _NAMED[kind])
+        yield from [name] if name else []
+def changing_names(nodes: list[ast.AST]) -> set[str]:
+    counts = Counter(name for node in nodes for name in names_bound_by(node))
+    constants = {
+        name for node in nodes if isinstance(node, (ast.Import, ast.ImportFrom)) for name in names_bound_by(node)
+    }
+    for node in nodes:
+        if isinstance(node, (ast.Assign, ast.AnnAssign)):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            constants.update(target.id for target in targets if isinstance(target, ast.Name))
+    return {name for name, count in counts.items() if count > 1 or name not in constants}
+def may_raise(node: ast.stmt) -> bool:
+    if isinstance(node, ast.Assign):
+        is_plain = isinstance(node.value, ast.Constant) and all(isinstance(item, ast.Name) for item in node.targets)
+        return not is_plain
+    if isinstance(node, ast.FunctionDef):
+        arguments = node.args
+        return bool(node.decorator_list or arguments.defaults or arguments.kw_defaults or node.returns)
+    return not isinstance(node, (ast.Pass, ast.Global, ast.Try, ast.Break, ast.Continue))
+def least_rounds(node: ast.expr) -> int | None:
+    if isinstance(node, (ast.Tuple, ast.List, ast.Set)):
+        return None if any(isinstance(item, ast.Starred) for item in node.elts) else len(node.elts)
+    if isinstance(node, ast.Constant) and isinstance(node.value, (str, bytes)):
+        return len(node.value)
+    return None
+def matches_all(pattern: Any) -> bool:
+    kind = type(pattern).__name__
+    if kind == "MatchOr":
+        return any(map(matches_all, pattern.patterns))
+    return kind == "MatchAs" and (pattern.pattern is None or matches_all(pattern.pattern))
+def _without_blocks(data: bytes, name: bytes) -> bytes:
+    if b"\r" in data or b"\f" in data:
+        return data
+    pieces, start = [], 0
+    for stop, is_whole in statement_ends(data):
+        if is_whole:
+            block = data[start:stop]
+            is_left_out = BLOCK_START.match(block) is not None and block.find(name) < 0
+            pieces.append(b"\n" * block.count(b"\n") if is_left_out else block)
+            start = stop
+    return b"".join(pieces)
+class NamedTree:
+    def __init__(self, data: bytes, name: str) -> None:
+        self._has_walrus = b":=" in data
+        self._has_global = b"global" in data
+        is_plain = not self._has_walrus and not self._has_global and b"import *" not in data
+        try:
+            self.tree = ast.parse(_without_blocks(data, name.encode()) if is_plain else data)
+        except SyntaxError:
+            self.tree = ast.parse(data)
+    @cached_property
+    def nodes(self) -> list[ast.AST]:
+        return list(ast.walk(self.tree))
+    def writers(self, name: str) -> list[ast.AST]:
+        if not self._has_global:
+            return []
+        return [node for node in self.nodes if isinstance(node, FUNCTIONS) and declares(node, name)]
+    def has_walrus(self, name: str) -> bool:
+        return self._has_walrus and any(is_walrus(node, name) for node in self.nodes)
+''',
+    'buildguard.imports.bindings': r'''from __future__ import annotations
+import ast
+from collections.abc import Callable, Iterable
+from typing import Any
+from buildguard.imports.binding_nodes import (
+    NamedTree,
+    changing_names,
+    deletes,
+    is_walrus,
+    least_rounds,
+    matches_all,
+    may_raise,
+    names_bound_by,
+)
+from buildguard.imports.records import Bound
+from buildguard.remote.import_tests import ENDS, Evaluator, UnknownValue, is_main_test
+_BOUND, _UNBOUND = 1, 2
+_ANSWERS = {_BOUND: Bound.YES, _UNBOUND: Bound.NO}
+_STARS = {Bound.YES: _BOUND, Bound.NO: 0}
+_PASSING = frozenset(
+    {
+        "open",
+        "io.open",
+        "warnings.catch_warnings",
+        "contextlib.closing",
+        "contextlib.nullcontext",
+        "closing",
+        "nullcontext",
+    }
+    | {
+        "contextlib.redirect_stdout",
+        "contextlib.redirect_stderr",
+        "threading.Lock",
+        "threading.RLock",
+        "catch_warnings",
+    }
+    | {"tempfile.TemporaryDirectory", "tempfile.NamedTemporaryFile", "zipfile.ZipFile", "tarfile.open", "os.scandir"}
+)
+_MOST_ROUNDS = 4
+def find_binding(data: bytes, name: str, version: tuple[int, ...], star: Callable[[str, int], Bound]) -> Bound:
+    try:
+        return _NameFlow(NamedTree(data, name), name, version, star).answer()
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return Bound.UNKNOWN
+class _NameFlow:
+    def __init__(
+        self, module: NamedTree, name: str, version: tuple[int, ...], star: Callable[[str, int], Bound]
+    ) -> None:
+        self._module = module
+        self._name = name
+        self._star = star
+        self._values = Evaluator(version, "linux", frozenset()) if version else None
+        self._is_primed = False
+        self._writers = module.writers(name)
+        self._by_call = self._effect_of_calls()
+        self._has_walrus = module.has_walrus(name)
+        self._raised: list[
+            int
+        ] = []
+        self._loops: list[list[int]] = []
+        self._returned: list[int] = []
+        self._calling: list[ast.AST] = []
+    def answer(self) -> Bound:
+        state = self._run(self._module.tree.body, _UNBOUND)
+        return _ANSWERS.get(state and state | self._by_call, Bound.UNKNOWN)
+    def _effect_of_calls(self) -> int:
+        effect = 0
+        for node in self._writers:
+            inside = list(ast.walk(node))
+            does_bind = any(name == self._name for item in inside for name in names_bound_by(item))
+            does_delete = any(deletes(item, self._name) for item in inside)
+            effect |= (_BOUND if does_bind else 0) | (_UNBOUND if does_delete else 0)
+        return effect
+    def _run(self, body: Iterable[ast.stmt], state: int) -> int:
+        for node in body:
+            if not state:
+                break
+            if may_raise(node):
+                self._leave(state)
+            state = self._statement(node, state)
+        return state
+    def _leave(self, state: int) -> None:
+        self._raised = [known | state for known in self._raised]
+    def _statement(self, node: ast.stmt, state: int) -> int:
+        read = _STATEMENTS.get(type(node).__name__)
+        if read is not None:
+            after: int = getattr(self, read)(node, state)
+            return after
+        for child in ast.iter_child_nodes(node):
+            state = self._expression(child, state)
+        return self._bind(node, state)
+    def _bind(self, node: ast.AST, state: int) -> int:
+        names = list(names_bound_by(node))
+        if self._name not in names:
+            return state
+        if len(names) > 1:
+            self._leave(state | _BOUND)
+        return _BOUND
+    def _assign(self, node: Any, state: int) -> int:
+        state = self._expression(node.value, state)
+        targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+        if self._values is not None and node.value is not None and not isinstance(node, ast.AugAssign):
+            self._values.see_assignment(targets, node.value)
+        if node.value is None:
+            return state
+        for target in targets:
+            for item in ast.walk(target):
+                state = self._bind(item, state)
+        return state
+    def _import(self, node: ast.Import, state: int) -> int:
+        if self._values is not None:
+            self._values.see_import(node)
+        return self._bind(node, state)
+    def _import_from(self, node: ast.ImportFrom, state: int) -> int:
+        if any(alias.name == "*" for alias in node.names):
+            brought = self._star(node.module or "", node.level)
+            return _STARS.get(brought, _BOUND) | (0 if brought is Bound.YES else state)
+        if self._values is not None:
+            self._values.see_import_from(node)
+        return self._bind(node, state)
+    def _delete(self, node: ast.Delete, state: int) -> int:
+        return _UNBOUND if deletes(node, self._name) else state
+    def _function(self, node: Any, state: int) -> int:
+        arguments = node.args
+        for child in [*node.decorator_list, *arguments.defaults, *arguments.kw_defaults]:
+            state = self._expression(child, state)
+        return self._bind(node, state)
+    def _class(self, node: ast.ClassDef, state: int) -> int:
+        for child in [*node.decorator_list, *node.bases, *node.keywords]:
+            state = self._expression(child, state)
+        if any(isinstance(item, ast.Global) and self._name in item.names for item in node.body):
+            state = self._run(node.body, state)
+        else:
+            state |= self._by_call
+        return self._bind(node, state) if state else 0
+    def _ends(self, node: Any, state: int) -> int:
+        for child in ast.iter_child_nodes(node):
+            state = self._expression(child, state)
+        if isinstance(node, ast.Return) and self._returned:
+            self._returned[-1] |= state
+        else:
+            self._leave(state)
+        return 0
+    def _jump(self, node: ast.stmt, state: int) -> int:
+        self._loops[-1][0 if isinstance(node, ast.Break) else 1] |= state
+        return 0
+    def _expr(self, node: ast.Expr, state: int) -> int:
+        state = self._expression(node.value, state)
+        if isinstance(node.value, ast.Call) and _dotted(node.value.func, self._values) in ENDS:
+            self._leave(state)
+            return 0
+        return state
+    def _if(self, node: ast.If, state: int) -> int:
+        state = self._expression(node.test, state)
+        value = self._test(node.test)
+        if isinstance(value, UnknownValue):
+            return self._run(node.body, state) | self._run(node.orelse, state)
+        return self._run(node.body if value else node.orelse, state)
+    def _test(self, test: ast.expr) -> object:
+        if is_main_test(test):
+            return False
+        if self._values is not None:
+            if not self._is_primed:
+                self._is_primed = True
+                self._values.forget(changing_names(self._module.nodes))
+            return self._values.test(test)
+        return test.value if isinstance(test, ast.Constant) else UnknownValue()
+    def _for(self, node: Any, state: int) -> int:
+        state = self._expression(node.iter, state)
+        count = least_rounds(node.iter)
+        if count == 0:
+            return self._run(node.orelse, state)
+        def begin(before: int) -> int:
+            for item in ast.walk(node.target):
+                before = self._bind(item, before)
+            return before
+        first, broken = self._round(node.body, begin(state))
+        repeated, more = self._repeat(node.body, first, begin)
+        end = repeated if count else repeated | state
+        return self._run(node.orelse, end) | broken | more
+    def _while(self, node: ast.While, state: int) -> int:
+        value = self._test(node.test)
+        endless = not isinstance(value, UnknownValue) and bool(value)
+        if not isinstance(value, UnknownValue) and not value:
+            return self._run(node.orelse, self._expression(node.test, state))
+        def begin(before: int) -> int:
+            return self._expression(node.test, before)
+        tested = begin(state)
+        first, broken = self._round(node.body, tested)
+        repeated, more = self._repeat(node.body, first, begin)
+        end = 0 if endless else tested | (begin(repeated) if repeated else 0)
+        return (self._run(node.orelse, end) if end else 0) | broken | more
+    def _round(self, body: Iterable[ast.stmt], state: int) -> tuple[int, int]:
+        self._loops.append([0, 0])
+        end = self._run(body, state)
+        broken, goes_on = self._loops.pop()
+        return end | goes_on, broken
+    def _repeat(self, body: list[ast.stmt], state: int, begin: Callable[[int], int]) -> tuple[int, int]:
+        broken = 0
+        for _ in range(_MOST_ROUNDS):
+            if not state:
+                break
+            end, left = self._round(body, begin(state))
+            if end | state == state and left | broken == broken:
+                break
+            state, broken = state | end, broken | left
+        return state, broken
+    def _with(self, node: Any, state: int) -> int:
+        passes = True
+        for item in node.items:
+            state = self._expression(item.context_expr, state)
+            call = item.context_expr
+            passes = passes and isinstance(call, ast.Call) and _dotted(call.func, self._values) in _PASSING
+            for child in ast.walk(item.optional_vars) if item.optional_vars is not None else ():
+                state = self._bind(child, state)
+        self._raised.append(0)
+        end = self._run(node.body, state)
+        raised = self._raised.pop()
+        return end if passes else end | raised
+    def _try(self, node: Any, state: int) -> int:
+        outer = self._loops
+        self._loops = [[0, 0] for _ in outer] if node.finalbody else outer
+        self._raised.append(0)
+        self._raised.append(0)
+        end = self._run(node.body, state)
+        raised = self._raised.pop()
+        end = self._run(node.orelse, end)
+        for handler in node.handlers:
+            end |= self._handler(handler, raised) if raised else 0
+        escaped = self._raised.pop()
+        if not node.finalbody:
+            return end
+        inner, self._loops = self._loops, outer
+        for number, left in enumerate(inner):
+            for kind in (0, 1):
+                outer[number][kind] |= self._run(node.finalbody, left[kind]) if left[kind] else 0
+        if escaped:
+            self._run(node.finalbody, escaped)
+        return self._run(node.finalbody, end)
+    def _handler(self, handler: ast.ExceptHandler, state: int) -> int:
+        if handler.type is not None:
+            state = self._expression(handler.type, state)
+        if handler.name != self._name:
+            return self._run(handler.body, state)
+        outer, self._loops = self._loops, [[0, 0] for _ in self._loops]
+        end = self._run(handler.body, _BOUND)
+        inner, self._loops = self._loops, outer
+        for number, left in enumerate(inner):
+            for kind in (0, 1):
+                outer[number][kind] |= _UNBOUND if left[kind] else 0
+        if not end:
+            self._leave(_UNBOUND)
+        return _UNBOUND if end else 0
+    def _match(self, node: Any, state: int) -> int:
+        state = self._expression(node.subject, state)
+        end = 0
+        for case in node.cases:
+            matched = state
+            for item in ast.walk(case.pattern):
+                matched = self._bind(item, matched)
+            if case.guard is not None:
+                matched = self._expression(case.guard, matched)
+            end |= self._run(case.body, matched)
+            if case.guard is not None:
+                state |= matched
+            elif matches_all(case.pattern):
+                return end
+        return end | state
+    def _expression(self, node: ast.AST | None, state: int) -> int:
+        if node is None or not (self._has_walrus or self._by_call):
+            return state
+        read = _EXPRESSIONS.get(type(node).__name__)
+        if read is not None:
+            after: int = getattr(self, read)(node, state)
+            return after
+        return self._children(ast.iter_child_nodes(node), state)
+    def _children(self, nodes: Iterable[ast.AST | None], state: int) -> int:
+        for node in nodes:
+            state = self._expression(node, state)
+        return state
+    def _walrus(self, node: Any, state: int) -> int:
+        state = self._expression(node.value, state)
+        return _BOUND if node.target.id == self._name else state
+    def _bool(self, node: ast.BoolOp, state: int) -> int:
+        return self._perhaps(node.values[1:], self._expression(node.values[0], state))
+    def _perhaps(self, nodes: Iterable[ast.AST], state: int) -> int:
+        after = state
+        for node in nodes:
+            after = self._expression(node, after)
+            state |= after
+        return state
+    def _compare(self, node: ast.Compare, state: int) -> int:
+        state = self._children([node.left, node.comparators[0]], state)
+        return self._perhaps(node.comparators[1:], state)
+    def _if_else(self, node: ast.IfExp, state: int) -> int:
+        state = self._expression(node.test, state)
+        return self._expression(node.body, state) | self._expression(node.orelse, state)
+    def _lambda(self, node: ast.Lambda, state: int) -> int:
+        return self._children([*node.args.defaults, *node.args.kw_defaults], state)
+    def _comprehension(self, node: Any, state: int) -> int:
+        state = self._expression(node.generators[0].iter, state)
+        rest = [child for child in ast.walk(node) if is_walrus(child, self._name)]
+        return state | (_BOUND if rest else 0) | self._by_call
+    def _call(self, node: ast.Call, state: int) -> int:
+        state = self._children(ast.iter_child_nodes(node), state)
+        if not self._by_call:
+            return state
+        function = self._called(node)
+        if function is None or function in self._calling:
+            return state | self._by_call
+        saved = self._raised, self._loops
+        self._raised, self._loops = [], []
+        self._calling.append(function)
+        self._returned.append(0)
+        end = self._run(function.body, state) | self._returned.pop()
+        self._calling.pop()
+        self._raised, self._loops = saved
+        self._leave(state | self._by_call)
+        return end or state | self._by_call
+    def _called(self, node: ast.Call) -> Any:
+        if not isinstance(node.func, ast.Name):
+            return None
+        name = node.func.id
+        named = [item for item in self._module.nodes for other in names_bound_by(item) if other == name]
+        function = named[0] if len(named) == 1 and named[0] in self._module.tree.body else None
+        if not isinstance(function, ast.FunctionDef) or function.decorator_list or function not in self._writers:
+            return None
+        is_generator = any(isinstance(item, (ast.Yield, ast.YieldFrom)) for item in ast.walk(function))
+        return None if is_generator else function
+def _dotted(node: ast.expr, values: Evaluator | None) -> str:
+    if values is not None:
+        text: str = values.dotted(node)
+        return text
+    return node.id if isinstance(node, ast.Name) else ""
+_STATEMENTS = {
+    "Assign": "_assign",
+    "AnnAssign": "_assign",
+    "AugAssign": "_assign",
+    "Import": "_import",
+    "ImportFrom": "_import_from",
+    "Delete": "_delete",
+    "FunctionDef": "_function",
+    "AsyncFunctionDef": "_function",
+    "ClassDef": "_class",
+    "Raise": "_ends",
+    "Return": "_ends",
+    "Break": "_jump",
+    "Continue": "_jump",
+    "Expr": "_expr",
+    "If": "_if",
+    "For": "_for",
+    "While": "_while",
+    "With": "_with",
+    "Try": "_try",
+    "TryStar": "_try",
+    "Match": "_match",
+}
+_EXPRESSIONS = {
+    "NamedExpr": "_walrus",
+    "BoolOp": "_bool",
+    "Compare": "_compare",
+    "IfExp": "_if_else",
+    "Lambda": "_lambda",
+    "ListComp": "_comprehension",
+    "SetComp": "_comprehension",
+    "DictComp": "_comprehension",
+    "GeneratorExp": "_comprehension",
+    "Call": "_call",
+}
+''',
     'buildguard.imports.names': r'''from __future__ import annotations
 from collections.abc import Callable
-from enum import Enum
 from buildguard.definitions import NamedTuple
 from buildguard.imports.finder import FileTree, ModuleKind, ModuleLocation
-from buildguard.imports.records import Guard, ImportStatement, ModuleFacts
+from buildguard.imports.records import Bound, Guard, ImportForm, ImportStatement, ModuleFacts
 _OF_EVERY_MODULE = frozenset(
     {
         "__builtins__",
@@ -1845,10 +2881,6 @@ _OF_EVERY_MODULE = frozenset(
         "__spec__",
     }
 )
-class Bound(Enum):
-    YES = "yes"
-    NO = "no"
-    UNKNOWN = "unknown"
 class LoadedModule(NamedTuple):
     name: str
     location: ModuleLocation
@@ -1870,7 +2902,10 @@ class NameReader:
         facts: Callable[[str], ModuleFacts | None],
         follow: Callable[[LoadedModule, ImportStatement], LoadedModule | None],
         may_be_foreign: Callable[[str], bool],
+        read: Callable[[str], bytes | None],
     ) -> None:
+        self._read = read
+        self._flows: dict[tuple[str, str], Bound] = {}
         self._tree = tree
         self._facts = facts
         self._follow = follow
@@ -1887,11 +2922,30 @@ class NameReader:
         if facts is None:
             return Bound.UNKNOWN
         line = facts.bound.get(name)
-        if line is not None and (before is None or line < before):
+        is_early = line is not None and (before is None or line < before)
+        if is_early and not facts.may_lack(name):
             return Bound.YES
-        if facts.dynamic:
-            return Bound.UNKNOWN
-        return self._by_stars(module, facts, name, before, seen | {module.name})
+        seen |= {module.name}
+        if before is None and name in facts.unsure:
+            return self._by_flow(module, facts, name, seen)
+        is_open = is_early or facts.dynamic
+        return Bound.UNKNOWN if is_open else self._by_stars(module, facts, name, before, seen)
+    def _by_flow(self, module: LoadedModule, facts: ModuleFacts, name: str, seen: frozenset[str]) -> Bound:
+        key = module.location.file, name
+        is_first = len(seen) == 1
+        known = self._flows.get(key) if is_first else None
+        if known is None:
+            known = self._find_binding(module, facts, name, seen)
+            if is_first:
+                self._flows[key] = known
+        return Bound.UNKNOWN if known is Bound.NO and facts.dynamic else known
+    def _find_binding(self, module: LoadedModule, facts: ModuleFacts, name: str, seen: frozenset[str]) -> Bound:
+        from buildguard.imports.bindings import find_binding
+        def star(module_name: str, level: int) -> Bound:
+            row = ImportStatement(0, 0, ImportForm.FROM, module_name, ("*",), level)
+            return self._by_star(self._follow(module, row), name, seen)
+        data = self._read(module.location.file)
+        return Bound.UNKNOWN if data is None else find_binding(data, name, facts.version, star)
     def _by_stars(
         self, module: LoadedModule, facts: ModuleFacts, name: str, before: int | None, seen: frozenset[str]
     ) -> Bound:
@@ -1899,24 +2953,44 @@ class NameReader:
         for row in facts.imports:
             if not row.is_star or row.guard is Guard.FALSE or (before is not None and row.line >= before):
                 continue
-            brought = self._by_star(self._follow(module, row), name, seen)
+            source = self._follow(module, row)
+            brought = self._by_star(source, name, seen)
+            if brought is Bound.YES and source is not None and self._leads_back(source, module):
+                brought = Bound.UNKNOWN
             if brought is Bound.YES:
-                return Bound.YES
+                if row.guard is Guard.NONE:
+                    return Bound.YES
+                return self._by_flow(module, facts, name, seen) if before is None else Bound.UNKNOWN
             answer = brought if brought is Bound.UNKNOWN else answer
         return answer
     def _by_star(self, source: LoadedModule | None, name: str, seen: frozenset[str]) -> Bound:
         if source is None or source.location.kind not in {ModuleKind.PACKAGE, ModuleKind.MODULE}:
             return Bound.UNKNOWN
+        facts = self._facts(source.location.file)
         if source.name in seen:
             return Bound.NO
-        facts = self._facts(source.location.file)
-        if facts is None or facts.dynamic:
+        if facts is None or facts.dynamic or (facts.exports is None and "__all__" in facts.bound):
             return Bound.UNKNOWN
         if facts.exports is not None:
             return Bound.YES if name in facts.exports else Bound.NO
-        if "__all__" in facts.bound:
-            return Bound.UNKNOWN
-        return Bound.NO if name.startswith("_") else self._is_bound(source, name, None, seen)
+        if name.startswith("_"):
+            return Bound.NO
+        is_submodule = name not in facts.bound and self._tree.find(name, source.location.folders) is not None
+        return Bound.UNKNOWN if is_submodule else self._is_bound(source, name, None, seen)
+    def _leads_back(self, source: LoadedModule, module: LoadedModule) -> bool:
+        waiting, known = [source], {source.name}
+        while waiting:
+            facts = self._facts(waiting[-1].location.file)
+            current = waiting.pop()
+            for row in facts.imports if facts is not None else ():
+                target = None if row.late or row.guard is Guard.FALSE else self._follow(current, row)
+                if target is None or target.name in known:
+                    continue
+                if target.name == module.name:
+                    return not source.name.startswith(f"{module.name}.")
+                known.add(target.name)
+                waiting.append(target)
+        return False
 ''',
     'buildguard.imports.resolver': r'''from __future__ import annotations
 from collections.abc import Callable, Container, Sequence
@@ -2108,11 +3182,15 @@ def _other_case(fault: ImportFault, _source: str) -> FaultText:
         f"import {right}",
     )
 def _unbound(fault: ImportFault, source: str) -> FaultText:
-    message = f"cannot import name '{fault.name}': {source} never binds it"
+    message = f"cannot import name '{fault.name}': {source} {_why_unbound(fault)}"
     shadowed = _shadowed(fault)
     if shadowed:
         return FaultText(f"{message}, and shadows the standard library's '{shadowed}'", f"rename {source}")
     return FaultText(message, f"define {fault.name} there, or correct the import")
+def _why_unbound(fault: ImportFault) -> str:
+    if fault.detail:
+        return f"binds it in line {fault.detail}, and deletes it again or does not run that line here"
+    return "names it in __all__, and never binds it" if fault.row.is_star else "never binds it"
 def _shadowed(fault: ImportFault) -> str:
     top = fault.row.module.partition(".")[0]
     return top if standard_names.is_standard(top) and not fault.row.level else ""
@@ -2194,17 +3272,19 @@ class ImportGraph:
         return known
     def _edge(self, module: LoadedModule, row: ImportStatement) -> ImportEdge:
         resolution = self.resolver.resolve(module, row)
-        sources = self._sources(resolution, row) if resolution.modules else ()
+        sources = self._sources(module, resolution, row) if resolution.modules else ()
         return ImportEdge(row, resolution, sources, is_certain(row, is_main=module.is_main))
-    def _sources(self, resolution: Resolution, row: ImportStatement) -> tuple[LoadedModule, ...]:
-        targets = [*resolution.modules, *self._submodules(resolution.last, row)]
+    def _sources(self, module: LoadedModule, resolution: Resolution, row: ImportStatement) -> tuple[LoadedModule, ...]:
+        targets = [*resolution.modules, *self._submodules(module, resolution.last, row)]
         return tuple(target for target in targets if has_source(target))
-    def _submodules(self, package: LoadedModule | None, row: ImportStatement) -> Iterator[LoadedModule]:
+    def _submodules(
+        self, module: LoadedModule, package: LoadedModule | None, row: ImportStatement
+    ) -> Iterator[LoadedModule]:
         if package is None or row.form is not ImportForm.FROM:
             return
         bound = self._bound(package)
         for name in row.names:
-            if name not in bound:
+            if name not in bound or (package.name == module.name and bound[name] >= row.line):
                 submodule = self.resolver.submodule(package, name)
                 if submodule is not None:
                     yield submodule
@@ -2249,10 +3329,10 @@ def _spread(
     'buildguard.imports.circles': r'''from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from buildguard.definitions import NamedTuple
-from buildguard.imports.execution import runs_at_import
+from buildguard.imports.execution import is_guarded, runs_at_import
 from buildguard.imports.import_graph import ImportEdge, ImportGraph, has_source
-from buildguard.imports.names import Bound, LoadedModule, NameReader
-from buildguard.imports.records import ImportForm, ImportStatement
+from buildguard.imports.names import LoadedModule, NameReader
+from buildguard.imports.records import Bound, ImportForm, ImportStatement
 class CircularImport(NamedTuple):
     module: LoadedModule
     row: ImportStatement
@@ -2260,19 +3340,25 @@ class CircularImport(NamedTuple):
     source: LoadedModule
     line: int
     circle: tuple[str, ...]
+    is_open: bool = False
     @property
     def place(self) -> tuple[str, int, str]:
         return self.module.location.file, self.row.line, self.name
-def find_circles(graph: ImportGraph, names: NameReader, starts: Iterable[LoadedModule]) -> list[CircularImport]:
+def find_circles(
+    graph: ImportGraph, names: NameReader, starts: Iterable[LoadedModule], *, with_open: bool = True
+) -> list[CircularImport]:
     starts = list(starts)
     certain = _Execution(graph, names, only_certain=True)
     certain.run(starts)
-    if not certain.circles:
+    if not with_open and all(circle.is_open for circle in certain.circles):
         return []
     every = _Execution(graph, names, only_certain=False)
     every.run(starts)
-    places = {circle.place for circle in every.circles}
-    return [circle for circle in certain.circles if circle.place in places]
+    places = {circle.place for circle in every.circles if not circle.is_open}
+    circles = {circle.place: circle for circle in [*every.circles, *certain.circles]}
+    sure = {circle.place for circle in certain.circles if not circle.is_open} & places
+    found = [circle._replace(is_open=place not in sure) for place, circle in circles.items()]
+    return [circle for circle in found if with_open or not circle.is_open]
 class _Execution:
     def __init__(self, graph: ImportGraph, names: NameReader, *, only_certain: bool) -> None:
         self.circles: list[CircularImport] = []
@@ -2318,17 +3404,23 @@ class _Execution:
         return edge.certain if self._only_certain else runs_at_import(edge.row, is_main=module.is_main)
     def _check(self, module: LoadedModule, edge: ImportEdge) -> None:
         source = edge.resolution.last
-        if source is None or not has_source(source) or not edge.certain or edge.row.form is not ImportForm.FROM:
+        if source is None or not has_source(source) or is_guarded(edge.row) or edge.row.form is not ImportForm.FROM:
             return
         line = self._lines.get(source.name)
-        if line is None or edge.row.is_star:
+        if line is None:
             return
         circle = tuple(self._stack[self._stack.index(source.name) :])
-        if self._late & {*circle}:
-            return
-        for name in edge.row.names:
-            if self._names.is_bound(source, name, line) is Bound.NO:
-                self.circles.append(CircularImport(module, edge.row, name, source, line, circle))
+        is_open = not edge.certain or bool(self._late & {*circle})
+        for name in self._starred(source, line) if edge.row.is_star else edge.row.names:
+            bound = self._names.is_bound(source, name, line)
+            if bound is not Bound.YES:
+                is_unsure = is_open or bound is Bound.UNKNOWN
+                self.circles.append(CircularImport(module, edge.row, name, source, line, circle, is_unsure))
+    def _starred(self, source: LoadedModule, line: int) -> tuple[str, ...]:
+        facts = self._graph.facts(source.location.file)
+        if facts is None or facts.exports is None or facts.bound.get("__all__", line) >= line:
+            return ()
+        return facts.exports
 ''',
     'buildguard.imports.program': r'''from __future__ import annotations
 import posixpath
@@ -2412,8 +3504,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 from buildguard.imports.faults import FaultKind, ImportFault
 from buildguard.imports.import_graph import ImportEdge, ImportGraph, ReachedModule, has_source
-from buildguard.imports.names import Bound, LoadedModule, NameReader
-from buildguard.imports.records import ImportForm
+from buildguard.imports.names import LoadedModule, NameReader
+from buildguard.imports.records import Bound, ImportForm
 if TYPE_CHECKING:
     import ast
 def find_shadows(
@@ -2465,9 +3557,9 @@ from buildguard.imports.circles import CircularImport, find_circles
 from buildguard.imports.execution import is_guarded
 from buildguard.imports.faults import FaultKind, ImportContext, ImportFault
 from buildguard.imports.import_graph import ImportEdge, ImportGraph, ReachedModule, find_reached, has_source
-from buildguard.imports.names import Bound, LoadedModule, NameReader
+from buildguard.imports.names import LoadedModule, NameReader
 from buildguard.imports.program import StartedProgram, extended_path
-from buildguard.imports.records import Guard, ImportForm, ImportStatement
+from buildguard.imports.records import Bound, Guard, ImportForm, ImportStatement
 from buildguard.imports.resolver import ImportKind, ModuleResolver, SearchPath
 from buildguard.imports.shadows import find_shadows
 _WRONG_LEVEL = {ImportKind.NO_PACKAGE: FaultKind.NO_PACKAGE, ImportKind.BEYOND: FaultKind.BEYOND}
@@ -2529,7 +3621,7 @@ class ProgramReader:
         return judge.result(reached)
 class OwnImportJudge:
     def __init__(self, graph: ImportGraph, context: ImportContext, *, knows_path: bool = False) -> None:
-        self.names = NameReader(graph.resolver.tree, context.facts, self._follow, context.may_be_foreign)
+        self.names = NameReader(graph.resolver.tree, context.facts, self._follow, context.may_be_foreign, context.read)
         self._graph = graph
         self._facts = context.facts
         self._knows_path = knows_path
@@ -2586,16 +3678,31 @@ class OwnImportJudge:
             self._add(FaultKind.OTHER_CASE if other else FaultKind.MISSING, item, edge, missing, other)
     def _judge_names(self, item: ReachedModule, edge: ImportEdge) -> None:
         source = edge.resolution.last
-        if source is None or edge.row.form is not ImportForm.FROM or edge.row.is_star:
+        if source is None or edge.row.form is not ImportForm.FROM:
             return
-        for name in edge.row.names:
+        names = self._starred(source) if edge.row.is_star else edge.row.names
+        if names is None:
+            self._leave_open(item, edge)
+            return
+        for name in names:
             bound = self.names.is_bound(source, name)
             if bound is Bound.NO:
                 other = next(self._graph.resolver.tree.other_cases(name, source.location.folders), "")
                 kind = FaultKind.OTHER_CASE if other else FaultKind.UNBOUND
-                self._add(kind, item, edge, f"{source.name}.{name}" if other else name, other)
+                self._add(
+                    kind, item, edge, f"{source.name}.{name}" if other else name, other or self._where(source, name)
+                )
             elif bound is Bound.UNKNOWN and not self._is_refused(source):
                 self._leave_open(item, edge)
+    def _where(self, source: LoadedModule, name: str) -> str:
+        facts = self._facts(source.location.file) if has_source(source) else None
+        line = None if facts is None else facts.bound.get(name)
+        return "" if line is None else str(line)
+    def _starred(self, source: LoadedModule) -> tuple[str, ...] | None:
+        facts = self._facts(source.location.file) if has_source(source) else None
+        if facts is None or "__all__" not in facts.bound:
+            return ()
+        return facts.exports
     def _leave_open(self, item: ReachedModule, edge: ImportEdge) -> None:
         certain = item.certain and edge.certain
         self._undecided.append(OpenImport(item.module.location.file, edge.row.line, certain))
@@ -2611,6 +3718,9 @@ class OwnImportJudge:
         if self.names.is_bound(circle.source, circle.name) is Bound.NO:
             return
         item = reached[circle.module.name]
+        if circle.is_open:
+            self._undecided.append(OpenImport(circle.module.location.file, circle.row.line, item.certain))
+            return
         detail = " → ".join([*circle.circle, circle.source.name])
         self._faults.append(
             ImportFault(
@@ -2717,10 +3827,10 @@ class LooseReader:
         return any(lookup.last is not None and lookup.last.file != used for lookup in alone)
     def _circles(self, graph: ImportGraph, judge: OwnImportJudge, group: _Group) -> Iterator[CircularImport]:
         by_name = {module.name: module for module in group.modules}
-        for circle in find_circles(graph, judge.names, group.asked):
+        for circle in find_circles(graph, judge.names, group.asked, with_open=False):
             members = [by_name[name] for name in circle.circle if name in by_name]
             if len(members) == len(circle.circle) <= _MOST_MEMBERS and all(
-                find_circles(graph, judge.names, [member]) for member in members
+                find_circles(graph, judge.names, [member], with_open=False) for member in members
             ):
                 yield circle
 def _to_judge_again(first: OwnImports, modules: tuple[LoadedModule, ...]) -> tuple[LoadedModule, ...]:
@@ -3431,340 +4541,6 @@ def loaded(module):
 def words_of(error):
     return "%s: %s" % (getattr(error, "name", None) or "", error)
 ''',
-    'buildguard.remote.import_tests': r'''import ast
-class UnknownValue:
-    def __init__(self, tested=False):
-        self.tested = tested
-UNKNOWN = UnknownValue()
-TESTED = UnknownValue(tested=True)
-TESTS = frozenset({"find_spec", "find_loader", "hasattr", "getattr", "iter_modules"})
-PATH_CALLS = ("sys.path.insert", "sys.path.append", "site.addsitedir")
-ENDS = ("sys.exit", "exit", "quit", "os._exit")
-FOLDER = "@"
-SAME_FOLDER = (
-    "os.path.abspath",
-    "os.path.realpath",
-    "os.path.normpath",
-    "os.path.expanduser",
-    "str",
-    "pathlib.Path",
-    "os.fspath",
-)
-SYSTEMS = {"linux": ("posix", "Linux"), "darwin": ("posix", "Darwin"), "win32": ("nt", "Windows")}
-PYTHON_FLAGS = {"PY2": False, "PY3": True, "IS_PY2": False, "IS_PY3": True, "is_py2": False, "is_py3": True}
-CAUGHT = frozenset({"ImportError", "ModuleNotFoundError", "Exception", "BaseException"})
-CATCHES_NAMES = frozenset({"ImportError", "Exception", "BaseException"})
-GUARDS = ("", "conditional", "main", "module-only", "handler", "tested", "except", "false")
-def is_main_test(node: ast.AST) -> bool:
-    if not isinstance(node, ast.Compare) or len(node.ops) != 1 or not isinstance(node.ops[0], ast.Eq):
-        return False
-    sides = [node.left, node.comparators[0]]
-    names = [side.id for side in sides if isinstance(side, ast.Name)]
-    texts = [side.value for side in sides if isinstance(side, ast.Constant)]
-    return names == ["__name__"] and texts == ["__main__"]
-def is_own_package(call):
-    values = call.args[1:] + [keyword.value for keyword in call.keywords if keyword.arg == "package"]
-    return len(values) == 1 and isinstance(values[0], ast.Name) and values[0].id in ("__package__", "__name__")
-def literal_names(node):
-    if not isinstance(node, (ast.List, ast.Tuple)):
-        return None
-    names = [item.value for item in node.elts if isinstance(item, ast.Constant) and isinstance(item.value, str)]
-    return names if len(names) == len(node.elts) else None
-class ImportBlock:
-    def __init__(self, guard="", late=False, model=False, caught=False, local=False, absent=False):
-        self.absent = absent
-        self.guard = guard
-        self.late = late
-        self.model = model
-        self.caught = caught
-        self.local = local or late
-    def inside(self, guard):
-        guard = max(self.guard, guard, key=GUARDS.index)
-        return ImportBlock(guard, self.late, self.model, self.caught, self.local, self.absent)
-    @property
-    def runs(self):
-        return not self.late and not self.caught and self.guard in ("", "conditional", "main")
-class Evaluator:
-    def __init__(self, version: "tuple[int, ...]", platform: str, names: "frozenset[str]") -> None:
-        system, name = SYSTEMS.get(platform, ("posix", platform.capitalize()))
-        version = tuple(version)
-        self._aliases = {}
-        self._values = {}
-        self._version = version
-        self._may_ask = not TESTS.isdisjoint(names) or "modules" in names
-        self._known = {
-            "sys.version_info": version,
-            "sys.version_info.major": version[0],
-            "sys.version_info.minor": version[1],
-            "sys.platform": platform,
-            "sys.implementation.name": "cpython",
-            "sys.implementation.version": version,
-            "os.name": system,
-            "typing.TYPE_CHECKING": False,
-            "typing_extensions.TYPE_CHECKING": False,
-            "TYPE_CHECKING": False,
-            "__debug__": True,
-            "platform.system()": name,
-            "platform.python_implementation()": "CPython",
-        }
-        if len(version) > 2:
-            self._known["sys.version_info.micro"] = version[2]
-            self._known["sys.hexversion"] = version[0] << 24 | version[1] << 16 | version[2] << 8 | 0xF0
-    def see_import(self, node: ast.Import) -> None:
-        for alias in node.names:
-            if alias.asname:
-                self._aliases[alias.asname] = alias.name
-    def see_import_from(self, node: ast.ImportFrom) -> None:
-        if node.module and not node.level:
-            for alias in node.names:
-                self._aliases[alias.asname or alias.name] = node.module + "." + alias.name
-    def see_names(self, node):
-        self._may_ask = True
-        for child in ast.walk(node):
-            if isinstance(child, ast.Name) and isinstance(child.ctx, ast.Store):
-                self._values[child.id] = TESTED
-            elif isinstance(child, ast.alias):
-                self._values[child.asname or child.name.partition(".")[0]] = TESTED
-    def see_assignment(self, targets, node):
-        for target in targets:
-            if not isinstance(target, ast.Name):
-                continue
-            if target.id in self._values:
-                tested = isinstance(self._values[target.id], UnknownValue) and self._values[target.id].tested
-                self._values[target.id] = TESTED if tested else UNKNOWN
-                continue
-            names = self.exceptions(node) if isinstance(node, ast.Tuple) else ()
-            value = tuple(names) if names and all(isinstance(item, ast.Name) for item in node.elts) else self.test(node)
-            folder = self.folder(node) if isinstance(value, UnknownValue) and not value.tested else None
-            self._values[target.id] = value if folder is None else FolderValue(folder)
-    def dotted(self, node):
-        parts = []
-        while isinstance(node, ast.Attribute):
-            parts.append(node.attr)
-            node = node.value
-        if not isinstance(node, ast.Name):
-            return ""
-        parts.append(self._aliases.get(node.id, node.id))
-        return ".".join(reversed(parts))
-    def exceptions(self, node):
-        if isinstance(node, ast.Tuple):
-            return [name for item in node.elts for name in self.exceptions(item)]
-        name = self.dotted(node).rpartition(".")[2]
-        if name in CAUGHT:
-            return [name]
-        value = self._values.get(node.id) if isinstance(node, ast.Name) else None
-        return [item for item in value if item in CAUGHT] if isinstance(value, tuple) else []
-    def caught_by(self, handlers):
-        caught = ""
-        for handler in filter(self.goes_on, handlers):
-            types = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]
-            caught = max(caught, self.caught(types), key=GUARDS.index)
-        return caught
-    def goes_on(self, handler):
-        last = handler.body[-1]
-        is_exit = isinstance(last, ast.Expr) and isinstance(last.value, ast.Call)
-        return not isinstance(last, ast.Raise) and not (is_exit and self.dotted(last.value.func) in ENDS)
-    def catches(self, handlers, names):
-        for handler in filter(self.goes_on, handlers):
-            types = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]
-            if any(node is None or self.dotted(node) in names for node in types):
-                return True
-        return False
-    def caught(self, types):
-        guard = ""
-        for node in types:
-            names = ["BaseException"] if node is None else self.exceptions(node)
-            if not CATCHES_NAMES.isdisjoint(names):
-                return "except"
-            if "ModuleNotFoundError" in names:
-                guard = "module-only"
-        return guard
-    def test(self, node: ast.AST) -> object:
-        value = self._value(node)
-        if value is UNKNOWN and self._may_ask and any(self._asks(child) for child in ast.walk(node)):
-            return TESTED
-        return value
-    def _asks(self, node):
-        if isinstance(node, ast.Call):
-            return self.dotted(node.func).rpartition(".")[2] in TESTS
-        if isinstance(node, ast.Name):
-            return self._values.get(node.id) is TESTED
-        return isinstance(node, ast.Attribute) and self.dotted(node) == "sys.modules"
-    def _value(self, node):
-        read = VALUES.get(type(node))
-        return getattr(self, read)(node) if read is not None else UNKNOWN
-    def _constant(self, node):
-        return node.value
-    def _name(self, node):
-        if isinstance(node, ast.Name) and node.id in self._values:
-            value = self._values[node.id]
-            return UNKNOWN if isinstance(value, FolderValue) else value
-        name = self.dotted(node)
-        return self._known.get(name, PYTHON_FLAGS.get(name.rpartition(".")[2], UNKNOWN))
-    def _tuple(self, node):
-        values = [self._value(item) for item in node.elts]
-        return UNKNOWN if any(isinstance(value, UnknownValue) for value in values) else tuple(values)
-    def _subscript(self, node):
-        value, part = self._value(node.value), index_of(node)
-        if isinstance(part, ast.Slice):
-            ends = [None if end is None else self._value(end) for end in (part.lower, part.upper, part.step)]
-            if isinstance(value, UnknownValue) or any(isinstance(end, UnknownValue) for end in ends):
-                return UNKNOWN
-            index = slice(*ends)
-            if value == self._version and (index.stop is None or index.stop > len(value)):
-                return UNKNOWN
-        else:
-            index = self._value(part)
-        try:
-            return UNKNOWN if isinstance(value, UnknownValue) else value[index]
-        except (TypeError, IndexError, KeyError):
-            return UNKNOWN
-    def _not(self, node):
-        value = self._value(node.operand)
-        if isinstance(value, UnknownValue):
-            return value
-        return not value if isinstance(node.op, ast.Not) else UNKNOWN
-    def _all_or_any(self, node):
-        values = [self.test(item) for item in node.values]
-        decides = isinstance(node.op, ast.Or)
-        known = [bool(value) for value in values if not isinstance(value, UnknownValue)]
-        if decides in known:
-            return decides
-        unknown = [value for value in values if isinstance(value, UnknownValue)]
-        if not unknown:
-            return not decides
-        return TESTED if any(value.tested for value in unknown) else UNKNOWN
-    def _compare(self, node):
-        left = self._value(node.left)
-        for operator, right in zip(node.ops, map(self._value, node.comparators)):
-            if isinstance(left, UnknownValue) or isinstance(right, UnknownValue) or self._is_too_exact(left, right):
-                return UNKNOWN
-            compare = COMPARISONS.get(type(operator))
-            try:
-                if compare is None or not compare(left, right):
-                    return UNKNOWN if compare is None else False
-            except TypeError:
-                return UNKNOWN
-            left = right
-        return True
-    def _is_too_exact(self, left, right):
-        if len(self._version) > 2 or self._version not in (left, right):
-            return False
-        other = right if left == self._version else left
-        return isinstance(other, tuple) and len(other) > 2 and other[:2] == self._version
-    def _call(self, node):
-        name = self.dotted(node.func)
-        if name + "()" in self._known and not node.args:
-            return self._known[name + "()"]
-        if name in ("bool", "tuple") and len(node.args) == 1:
-            return self._value(node.args[0])
-        if (
-            isinstance(node.func, ast.Attribute)
-            and node.func.attr in ("startswith", "endswith", "lower")
-            and len(node.args) < 2
-        ):
-            text = self._value(node.func.value)
-            arguments = [self._value(argument) for argument in node.args]
-            if isinstance(text, str) and not any(isinstance(argument, UnknownValue) for argument in arguments):
-                try:
-                    return getattr(text, node.func.attr)(*arguments)
-                except TypeError:
-                    return UNKNOWN
-        return UNKNOWN
-    def folder(self, node):
-        read = FOLDERS.get(type(node))
-        return getattr(self, read)(node) if read is not None else None
-    def _folder_text(self, node):
-        return node.value if isinstance(node.value, str) else None
-    def _folder_of_name(self, node):
-        if node.id == "__file__":
-            return FOLDER + "/."
-        value = self._values.get(node.id)
-        return value.path if isinstance(value, FolderValue) else value if isinstance(value, str) else None
-    def _folder_above(self, node):
-        return above(self.folder(node.value)) if node.attr == "parent" else None
-    def _folder_below(self, node):
-        return joined([self.folder(node.left), self.folder(node.right)]) if isinstance(node.op, ast.Div) else None
-    def _parents(self, node):
-        if not isinstance(node.value, ast.Attribute) or node.value.attr != "parents":
-            return None
-        path, index = self.folder(node.value.value), self._value(index_of(node))
-        if not isinstance(index, int) or not 0 <= index < 20:
-            return None
-        for _ in range(index + 1):
-            path = above(path)
-        return path
-    def _folder_of_call(self, node):
-        name = self.dotted(node.func)
-        folders = [self.folder(argument) for argument in node.args]
-        if name == "os.path.dirname" and len(folders) == 1:
-            return above(folders[0])
-        if name == "os.path.join" and folders:
-            return joined(folders)
-        if name in SAME_FOLDER and len(folders) == 1:
-            return folders[0]
-        if (
-            isinstance(node.func, ast.Attribute)
-            and node.func.attr in ("resolve", "absolute", "as_posix")
-            and not folders
-        ):
-            return self.folder(node.func.value)
-        return None
-def index_of(node):
-    return node.slice.value if type(node.slice).__name__ == "Index" else node.slice
-class FolderValue:
-    def __init__(self, path):
-        self.path = path
-def above(path):
-    if path is None:
-        return None
-    if path == FOLDER + "/.":
-        return FOLDER
-    head, _slash, tail = path.rpartition("/")
-    if tail in ("", ".", "..", FOLDER) or not head:
-        return path + "/.." if path.startswith(FOLDER) else None
-    return head
-def joined(paths):
-    if any(path is None for path in paths):
-        return None
-    whole = paths[0]
-    for path in paths[1:]:
-        whole = path if path.startswith(("/", FOLDER)) else whole.rstrip("/") + "/" + path
-    return whole
-VALUES = {
-    ast.Constant: "_constant",
-    ast.Name: "_name",
-    ast.Attribute: "_name",
-    ast.Tuple: "_tuple",
-    ast.List: "_tuple",
-    ast.Set: "_tuple",
-    ast.Subscript: "_subscript",
-    ast.UnaryOp: "_not",
-    ast.BoolOp: "_all_or_any",
-    ast.Compare: "_compare",
-    ast.Call: "_call",
-}
-FOLDERS = {
-    ast.Constant: "_folder_text",
-    ast.Name: "_folder_of_name",
-    ast.Attribute: "_folder_above",
-    ast.BinOp: "_folder_below",
-    ast.Subscript: "_parents",
-    ast.Call: "_folder_of_call",
-}
-COMPARISONS = {
-    ast.Eq: lambda left, right: left == right,
-    ast.NotEq: lambda left, right: left != right,
-    ast.Lt: lambda left, right: left < right,
-    ast.LtE: lambda left, right: left <= right,
-    ast.Gt: lambda left, right: left > right,
-    ast.GtE: lambda left, right: left >= right,
-    ast.In: lambda left, right: left in right,
-    ast.NotIn: lambda left, right: left not in right,
-    ast.Is: lambda left, right: left is right or left == right,
-    ast.IsNot: lambda left, right: left is not right and left != right,
-}
-''',
     'buildguard.remote.evaluated_types': r'''import ast
 import re
 UNION, GENERIC = "union", "generic"
@@ -3927,203 +4703,68 @@ class TypeReader:
             return node.id
         return repr(node.value) if isinstance(node, ast.Constant) else "…"
 ''',
-    'buildguard.remote.import_outline': r'''import re
-from bisect import bisect_left
-CODE = type((lambda: None).__code__)
-DOUBLE, SINGLE = b'"' * 3, b"'" * 3
-LONG = 500
-SHORT = 48
-MARGIN = re.compile(rb"\n[^\s#)\]}]")
-CONTINUED = re.compile(rb"(?:else|elif|except|finally)\b")
-BLOCK_START = re.compile(rb"(?:@|def\b|class\b|async[ \t]+def\b)")
-DECORATED = re.compile(rb"\n(?:async[ \t]+)?(?:def|class)\b")
-BLOCK = re.compile(rb"\n([ \t]+)(?:async[ \t]+)?(def|class)[ \t]+([^\s(:\[\\]+)")
-IMPORTS = re.compile(rb"(?:^|[\n;:])[ \t]*(?:lazy[ \t]+)?(?:import|from)\b|import_module|__import__")
-COMPOUND = re.compile(rb"(?:if|try|with|for|while|match|async)\b")
-KEPT = re.compile(
-    rb"__all__|\bsys\b|version|platform|os\.name|find_spec|hasattr|getattr|TYPE_CHECKING|\bPY[23]|\braise\b|exit"
-    rb"|addsitedir|__file__|ImportError|NotFoundError|__getattr__"
+    'buildguard.remote.import_sure': r'''import re
+from buildguard.remote.import_outline import DOUBLE, SINGLE, stored
+SURE = re.compile(
+    rb"(?!(?:if|elif|else|for|while|with|try|except|finally|match|case|async[ \t]+(?:for|with))\b)"
+    rb"(?:type\b|[A-Za-z_][\w.,* \t]*(?::[^=]*)?[-+*/%&|^@<>]*=(?!=))"
 )
-SPOKEN = frozenset(("import_module", "__import__", "__all__"))
-CALLER = re.compile(rb"(?:import_module|__import__)[\s\\]+as[\s\\]+([\w\x80-\xff]+)")
-def all_codes(code):
-    codes = [code]
-    for part in codes:
-        codes += [constant for constant in part.co_consts if type(constant) is CODE]
-    return codes
-def bound_names(code, codes, lines):
+PLAIN = (b"import ", b"from ", b"def ", b"class ", b"async def ")
+PAIRS = ((b"(", b")"), (b"[", b"]"), (b"{", b"}"))
+JUMPS = []
+REMOVING = frozenset(("pop", "popitem", "clear"))
+SPACES = frozenset(("globals", "vars", "locals", "__dict__"))
+def unsure_names(data, code_and_nested, bound, offsets, changing):
     import opcode
-    bound = {}
-    for name, offset in stored(code, opcode.opmap["STORE_NAME"], opcode.EXTENDED_ARG):
-        bound.setdefault(name, offset)
-    at = 0
-    for name, offset in bound.items():
-        while at + 1 < len(lines) and lines[at + 1][0] <= offset:
+    code, codes = code_and_nested
+    if may_remove(changing):
+        return ["*"]
+    whole = straight_until(code)
+    unsure = {name for name, offset in offsets.items() if offset >= whole}
+    if unsure:
+        lines = re.split(rb"\r\n|\r|\n", data) if b"\r" in data else data.split(b"\n")
+        unsure = {name for name in unsure if not (0 < bound[name] <= len(lines) and is_sure(lines, bound[name]))}
+    unsure.update(name for name, _at in stored(code, opcode.opmap["DELETE_NAME"], opcode.EXTENDED_ARG))
+    if codes:
+        unsure.update(bound.keys() - offsets.keys())
+        for part in codes:
+            unsure.update(name for name, _at in stored(part, opcode.opmap["DELETE_GLOBAL"], opcode.EXTENDED_ARG))
+    return sorted(unsure)
+def straight_until(code):
+    if not JUMPS:
+        import opcode
+        JUMPS.append(re.compile(b"[" + b"".join(b"\\x%02x" % item for item in jumps_of(opcode)) + b"]"))
+    first = JUMPS[0].search(code.co_code[::2])
+    whole = len(code.co_code) if first is None else 2 * first.start()
+    table = getattr(code, "co_exceptiontable", b"")
+    if table:
+        at, start = 0, table[0] & 63
+        while table[at] & 64:
             at += 1
-        bound[name] = lines[at][1]
-    for part in codes:
-        for name, _offset in stored(part, opcode.opmap["STORE_GLOBAL"], opcode.EXTENDED_ARG):
-            bound.setdefault(name, part.co_firstlineno)
-    return bound
-def stored(code, operation, extended):
-    text = code.co_code
-    operations = text[::2]
-    at = operations.find(operation)
-    while at >= 0:
-        argument, before, shift = text[2 * at + 1], at - 1, 8
-        while before >= 0 and operations[before] == extended:
-            argument |= text[2 * before + 1] << shift
-            before, shift = before - 1, shift + 8
-        yield code.co_names[argument], 2 * at
-        at = operations.find(operation, at + 1)
-def line_starts(code):
-    if hasattr(code, "co_lines"):
-        starts = [(start, line) for start, _end, line in code.co_lines() if line is not None]
-        return starts or [(0, code.co_firstlineno)]
-    offset, line = 0, code.co_firstlineno
-    starts = [(0, line)]
-    for step, lines in zip(code.co_lnotab[::2], code.co_lnotab[1::2]):
-        offset += step
-        line += lines - 256 if lines >= 128 else lines
-        starts.append((offset, line))
-    return starts
-def outline_of(data, typed, blocks, is_whole=False):
-    if b"\r" in data or b"\0" in data or b"\f" in data:
-        return None, []
-    spans, left_out = spans_of(data, blocks)
-    last = len(spans) if is_whole or typed is not None else last_import(data, spans)
-    pieces = []
-    kept = 0
-    for number, (start, stop, is_block) in enumerate(spans):
-        text = data[start:stop]
-        if number >= last:
-            break
-        if is_block or not is_needed(text, typed):
-            pieces.append(data[kept:start])
-            pieces.append(b"\n" * text.count(b"\n"))
-            kept = stop
-        elif len(text) > LONG and typed is None and BLOCK_START.match(text):
-            pieces.append(data[kept:start])
-            pieces.append(without_functions(text))
-            kept = stop
-    pieces.append(data[kept : spans[last][0]] if last < len(spans) else data[kept:])
-    return b"".join(pieces), left_out
-def spans_of(data, blocks):
-    spans, left_out = [], []
-    start = counted = 0
-    line = 1
-    for stop, is_whole in statement_ends(data):
-        if not is_whole:
-            continue
-        is_block = False
-        if blocks and BLOCK_START.match(data, start):
-            line += data.count(b"\n", counted, start)
-            counted = start
-            is_block = line in blocks
-            left_out += [line] if is_block else []
-        spans.append((start, stop, is_block))
-        start = stop
-    return spans, left_out
-def last_import(data, spans):
-    for number in range(len(spans) - 1, -1, -1):
-        start, stop, is_block = spans[number]
-        if not is_block and (data.find(b"import", start, stop) >= 0 or data.find(b"__all__", start, stop) >= 0):
-            return number + 1
-    return 0
-def statement_ends(data):
-    at = last = double = single = 0
-    quotes = DOUBLE in data or SINGLE in data
-    for match in MARGIN.finditer(data):
-        stop = match.start() + 1
-        if quotes:
-            double += data.count(DOUBLE, last, stop)
-            single += data.count(SINGLE, last, stop)
-            last = stop
-            if double % 2 or single % 2:
-                continue
-        is_decorator = data[at : at + 1] == b"@" and not DECORATED.search(data, at, stop)
-        yield stop, not (is_decorator or CONTINUED.match(data, stop))
-        if not is_decorator:
-            at = stop
-    yield len(data), True
-def statements_with(data, word):
-    pieces, start = [], 0
-    for stop, is_whole in statement_ends(data):
-        if is_whole:
-            if data.find(word, start, stop) >= 0:
-                pieces.append(data[start:stop])
-            start = stop
-    return b"".join(pieces)
-def uses_in(code, name):
-    import opcode
-    if any(name in nested.co_names for nested in all_codes(code)[1:]):
-        return None
-    operations = [opcode.opmap[kind] for kind in ("LOAD_NAME", "STORE_NAME")]
-    return sum(used == name for kind in operations for used, _at in stored(code, kind, opcode.EXTENDED_ARG))
-def is_needed(text, typed):
-    if (b"import" in text and IMPORTS.search(text)) or (typed is not None and (typed.search(text) or b"class" in text)):
-        return True
-    if BLOCK_START.match(text):
+            start = start << 6 | table[at] & 63
+        whole = min(whole, 2 * start)
+    return whole
+def jumps_of(opcode):
+    return sorted(item for item in set(opcode.hasjrel) | set(opcode.hasjabs) if item < 256)
+def is_sure(lines, number):
+    line = lines[number - 1]
+    if DOUBLE in line or SINGLE in line or (number > 1 and lines[number - 2][-1:] == b"\\"):
         return False
-    if len(text) < SHORT:
-        return b"=" in text or KEPT.search(text) is not None
-    if len(text) > LONG and not COMPOUND.match(text):
-        return text.startswith(b"__all__")
-    return KEPT.search(text) is not None
-def without_functions(text):
-    pieces, kept = [], 0
-    for match in BLOCK.finditer(text):
-        start = match.start()
-        if start < kept:
-            continue
-        stop = block_end(text, match.end(), len(match.group(1)))
-        block = text[start:stop]
-        if b"import" in block and IMPORTS.search(block):
-            continue
-        indent, kind, name = match.groups()
-        pieces.append(text[kept:start] + b"\n" + indent + kind + b" " + name)
-        pieces.append((b"(): 0" if kind == b"def" else b": 0") + b"\n" * (block.count(b"\n") - 1))
-        kept = stop
-    pieces.append(text[kept:])
-    return b"".join(pieces)
-def block_end(text, at, indent):
-    dedent = re.compile(rb"\n[ \t]{0,%d}[^\s#)\]}]" % indent)
-    start = at
-    while True:
-        end = dedent.search(text, at)
-        if end is None:
-            return len(text) - text.endswith(b"\n")
-        if text.count(DOUBLE, start, end.start()) % 2 == 0 and text.count(SINGLE, start, end.start()) % 2 == 0:
-            return end.start()
-        at = end.end()
-def bare_blocks(code):
-    bare, others = set(), set()
-    for item in code.co_consts:
-        if type(item) is CODE:
-            parts = all_codes(item)
-            is_other = imports_in(parts) or not all(SPOKEN.isdisjoint(part.co_names) for part in parts)
-            (others if is_other else bare).add(item.co_firstlineno)
-    return bare - others
-def imports_in(codes):
+    if line.startswith(PLAIN):
+        return True
+    if SURE.match(line) is None or b";" in line or b":=" in line:
+        return False
+    return all(line.count(last) <= line.count(first) for first, last in PAIRS if last in line)
+def may_remove(codes):
     import opcode
-    operation = opcode.opmap["IMPORT_NAME"]
-    return sum(code.co_code[::2].count(operation) for code in codes)
-class CallLines:
-    def __init__(self, data):
-        found = CALLER.findall(data)
-        callers = set(found)
-        word = re.compile(rb"import_module|__import__" + b"".join(rb"|\b%s\b" % re.escape(alias) for alias in callers))
-        self._lines = (
-            None
-            if b"\r" in data
-            else sorted({data.count(b"\n", 0, match.start()) + 1 for match in word.finditer(data)})
-        )
-    def are_in(self, node):
-        if self._lines is None:
+    delete, store = opcode.opmap["DELETE_SUBSCR"], opcode.opmap["STORE_SUBSCR"]
+    for part in codes:
+        names, operations = part.co_names, part.co_code[::2]
+        if not SPACES.isdisjoint(names) and (delete in operations or not REMOVING.isdisjoint(names)):
             return True
-        first = min([node.lineno] + [decorator.lineno for decorator in getattr(node, "decorator_list", ())])
-        at = bisect_left(self._lines, first)
-        return at < len(self._lines) and self._lines[at] <= node.end_lineno
+        if "modules" in names and "__name__" in names and store in operations:
+            return True
+    return False
 ''',
     'buildguard.remote.library_attributes': r'''import ast
 import re
@@ -4402,10 +5043,11 @@ def names_bound(node):
     names = [getattr(node, field, None) for field in fields]
     return [name for name in names if isinstance(name, str)]
 ''',
-    'buildguard.remote.import_codes': r'''import re
+    'buildguard.remote.import_codes': r'''import ast
+import re
 import sys
 from itertools import accumulate
-from buildguard.remote.import_outline import BLOCK_START, CODE, line_starts, stored
+from buildguard.remote.import_outline import BLOCK_START, CODE, changes_in, line_starts, stored
 IMPORT_LINE = re.compile(
     rb"[ \t]*(?:import[ \t]+|(from)[ \t]+(\.*)[ \t]*)([A-Za-z0-9_.]*)[^;#\n]*(?:#[^\n]*)?(?:\n|\Z)"
 )
@@ -4438,6 +5080,36 @@ def plain_exports(data, bound):
         return None
     names = [QUOTED.match(text) for text in texts[: None if texts[-1] else -1]]
     return None if None in names else [name.group(2).decode("ascii") for name in names]
+def literal_names(node):
+    if not isinstance(node, (ast.List, ast.Tuple)):
+        return None
+    names = [item.value for item in node.elts if isinstance(item, ast.Constant) and isinstance(item.value, str)]
+    return names if len(names) == len(node.elts) else None
+class ExportReader:
+    def __init__(self):
+        self._names = []
+        self._is_known = False
+        self._count = 0
+    def names(self, codes):
+        return self._names if self._is_known and changes_in(codes, "__all__") <= self._count else None
+    def assign(self, node, guard):
+        self._count += 1
+        if guard == "false":
+            return
+        names = literal_names(node.value)
+        adds = isinstance(node, ast.AugAssign)
+        self._set(None if guard or (adds and not self._is_known) else names, adds)
+    def call(self, name, call, guard):
+        if guard == "false":
+            return
+        argument = call.args[0] if len(call.args) == 1 else None
+        names = literal_names(argument) if name == "__all__.extend" else None
+        if name == "__all__.append" and isinstance(argument, ast.Constant) and isinstance(argument.value, str):
+            names = [argument.value]
+        self._set(None if guard or not self._is_known else names, True)
+    def _set(self, names, adds):
+        self._is_known = names is not None
+        self._names = self._names + names if adds and names is not None else names or []
 class UnclearImportError(Exception):
     pass
 class PlainReader:
@@ -4578,7 +5250,7 @@ def lesser(width):
 import re
 import sys
 from buildguard.remote.evaluated_types import TypeReader, may_evaluate, typed_bytes
-from buildguard.remote.import_codes import may_change_paths, plain_exports, plain_reader
+from buildguard.remote.import_codes import ExportReader, may_change_paths, plain_exports, plain_reader
 from buildguard.remote.import_outline import (
     CALLER,
     SPOKEN,
@@ -4590,8 +5262,10 @@ from buildguard.remote.import_outline import (
     line_starts,
     outline_of,
     statements_with,
+    store_offsets,
     uses_in,
 )
+from buildguard.remote.import_sure import unsure_names
 from buildguard.remote.import_tests import (
     ENDS,
     PATH_CALLS,
@@ -4600,7 +5274,6 @@ from buildguard.remote.import_tests import (
     UnknownValue,
     is_main_test,
     is_own_package,
-    literal_names,
 )
 from buildguard.remote.library_attributes import AttributeReader, does_use, may_use
 ENCODER = []
@@ -4608,6 +5281,10 @@ LARGEST = 2 << 20
 DYNAMIC = frozenset({"globals", "exec", "modules", "meta_path", "path_hooks"})
 DYNAMIC_AT_TOP = frozenset({"vars", "locals", "eval", "__dict__", "setattr"})
 CALLS = ("importlib.import_module", "importlib.__import__", "__import__", "builtins.__import__")
+EXPRESSIONS = (ast.expr, ast.withitem, ast.keyword)
+GLOBAL = re.compile(rb"\bglobal\b([^\n;#]*)")
+WORD = re.compile(rb"[\w\x80-\xff]+")
+EXPORT_CALLS = tuple("__all__." + word for word in ("extend", "append", "remove", "insert", "pop", "clear"))
 IMPORTING = (ast.Import, ast.ImportFrom)
 CATCHES_TYPES = frozenset({"TypeError", "Exception", "BaseException"})
 CATCHES_ATTRIBUTES = frozenset({"AttributeError", "Exception", "BaseException"})
@@ -4633,11 +5310,14 @@ def read_facts(data, code, version, platform):
     codes = all_codes(code)
     names = set().union(*[part.co_names for part in codes])
     lines = line_starts(code)
-    bound = bound_names(code, codes if b"global" in data else (), lines)
-    at_top = DYNAMIC_AT_TOP.intersection(code.co_names)
-    dynamic = bool(at_top or not DYNAMIC.isdisjoint(names) or "__getattr__" in bound)
+    nested = codes if b"global" in data or b":=" in data else ()
+    offsets = store_offsets(code, nested)
+    bound = bound_names(offsets, nested, lines)
+    dynamic = is_dynamic(code, names, bound)
     facts = {"imports": [], "bound": bound, "exports": None, "dynamic": dynamic, "paths": [], "evaluated": []}
     facts["attributes"], facts["patched"] = [], []
+    facts["unsure"] = unsure_names(data, (code, nested), bound, offsets, codes if dynamic else ())
+    facts["version"] = list(version[:3])
     if may_use(data, names) and does_use(data, codes, names):
         facts["attributes"], facts["patched"] = read_attributes(data, names, version, platform)
     typed = typed_source(data, code, names, version[1])
@@ -4649,6 +5329,8 @@ def read_facts(data, code, version, platform):
             plain = tree_facts(data, codes, (names, bound, version, platform, typed), blocks)
         facts.update(plain)
     return facts
+def is_dynamic(code, names, bound):
+    return bool(DYNAMIC_AT_TOP.intersection(code.co_names) or not DYNAMIC.isdisjoint(names) or "__getattr__" in bound)
 def typed_source(data, code, names, minor):
     typed = typed_bytes(minor)
     if typed is None or not typed.search(data):
@@ -4669,7 +5351,7 @@ def plain_facts(data, code, bound, reader):
     if exports is not None:
         return {"imports": rows, "exports": exports}
     parts = read_exports(data, code)
-    return None if parts is None else {"imports": rows, "exports": parts.exports if parts.exports_known else None}
+    return None if parts is None else {"imports": rows, "exports": parts.exports.names([code])}
 def read_exports(data, code):
     text = statements_with(data, b"__all__")
     if b"__all__ as" in text or b"\r" in data or b"\f" in data or not text.isascii():
@@ -4700,7 +5382,7 @@ def tree_facts(data, codes, how, blocks):
     return {
         "imports": sorted(reader.imports + rows, key=line_of) if rows else reader.imports,
         "paths": reader.paths,
-        "exports": reader.exports if reader.exports_known else None,
+        "exports": reader.exports.names(codes),
         "evaluated": reader.types.rows if reader.types is not None else [],
     }
 def outline_beside(data, codes, how, blocks):
@@ -4714,6 +5396,10 @@ def line_of(row):
     return row[0]
 def read_tree(text, data, names, bound, version, platform, typed):
     reader = FactReader(data, names, Evaluator(version, platform, names))
+    if b"global" in data:
+        reader.values.forget(
+            name.decode("utf-8", "replace") for line in GLOBAL.findall(data) for name in WORD.findall(line)
+        )
     if typed is not None:
         reader.types = TypeReader(version[1], bound, reader.values)
     reader.read(ast.parse(text))
@@ -4722,8 +5408,7 @@ class FactReader:
     def __init__(self, data, names, values):
         self.imports = []
         self.paths = []
-        self.exports = []
-        self.exports_known = False
+        self.exports = ExportReader()
         self.types = None
         self.attributes = None
         self.values = values
@@ -4755,11 +5440,9 @@ class FactReader:
         if self.attributes is not None and not block.absent:
             self.attributes.read(node, self._place, block)
         if self._calls is not None and self._calls.are_in(node):
-            for child in ast.iter_child_nodes(node):
-                if isinstance(child, (ast.expr, ast.withitem, ast.keyword)):
-                    for call in ast.walk(child):
-                        if isinstance(call, ast.Call):
-                            self._call(call, block)
+            children = [item for item in ast.iter_child_nodes(node) if isinstance(item, EXPRESSIONS)]
+            for call in (item for child in children for item in ast.walk(child) if isinstance(item, ast.Call)):
+                self._call(call, block)
     def _import(self, node, block):
         self.values.see_import(node)
         self.count += len(node.names)
@@ -4798,7 +5481,9 @@ class FactReader:
         return node.lineno, column + 1
     def _function(self, node, block):
         self._expressions(node, block)
+        scope = self.values.scope()
         self._body(node.body, ImportBlock("" if block.guard in ("except", "module-only") else block.guard, late=True))
+        self.values.leave(scope)
         return False
     def _class(self, node, block):
         self._expressions(node, block)
@@ -4861,18 +5546,10 @@ class FactReader:
         targets = node.targets if isinstance(node, ast.Assign) else [node.target]
         for target in targets:
             if isinstance(target, ast.Name) and target.id == "__all__" and not block.local:
-                self._export(node)
+                self.exports.assign(node, block.guard)
         if not block.local and node.value is not None and not isinstance(node, ast.AugAssign):
             self.values.see_assignment(targets, node.value)
         return False
-    def _export(self, node):
-        names = literal_names(node.value)
-        if names is None or (isinstance(node, ast.AugAssign) and not self.exports_known):
-            self.exports_known = False
-            self.exports = None
-        elif self.exports is not None:
-            self.exports_known = True
-            self.exports = self.exports + names if isinstance(node, ast.AugAssign) else names
     def _expression(self, node, block):
         self._expressions(node, block)
         if not isinstance(node.value, ast.Call):
@@ -4882,19 +5559,9 @@ class FactReader:
         if self._has_paths and name in PATH_CALLS:
             argument = call.args[-1] if call.args else None
             self.paths.append([node.lineno, None if argument is None else self.values.folder(argument)])
-        if name in ("__all__.extend", "__all__.append", "__all__.remove", "__all__.insert"):
-            self._extend(name, call)
+        if name in EXPORT_CALLS:
+            self.exports.call(name, call, block.guard)
         return name in ENDS
-    def _extend(self, name, call):
-        argument = call.args[0] if len(call.args) == 1 else None
-        names = literal_names(argument) if name == "__all__.extend" else None
-        if name == "__all__.append" and isinstance(argument, ast.Constant) and isinstance(argument.value, str):
-            names = [argument.value]
-        if names is None or not self.exports_known:
-            self.exports_known = False
-            self.exports = None
-        else:
-            self.exports = self.exports + names
     def _end(self, node, block):
         self._expressions(node, block)
         return True

@@ -14,6 +14,7 @@ _PARTS = (
     ("remote/import_tests.py", _ALL),
     ("remote/evaluated_types.py", _ALL),
     ("remote/import_outline.py", _ALL),
+    ("remote/import_sure.py", _ALL),
     ("remote/library_attributes.py", _ALL),
     ("remote/import_codes.py", _ALL),
     ("remote/import_facts.py", _ALL),

@@ -21,6 +21,7 @@ _FACTS = (
     "import_tests.py",
     "evaluated_types.py",
     "import_outline.py",
+    "import_sure.py",
     "library_attributes.py",
     "import_codes.py",
     "import_facts.py",

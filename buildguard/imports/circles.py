@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from buildguard.definitions import NamedTuple
-from buildguard.imports.execution import runs_at_import
+from buildguard.imports.execution import is_guarded, runs_at_import
 from buildguard.imports.import_graph import ImportEdge, ImportGraph, has_source
-from buildguard.imports.names import Bound, LoadedModule, NameReader
-from buildguard.imports.records import ImportForm, ImportStatement
+from buildguard.imports.names import LoadedModule, NameReader
+from buildguard.imports.records import Bound, ImportForm, ImportStatement
 
 
 class CircularImport(NamedTuple):
-    """An import of a name from a module that is still being executed, and the line at which that one stands."""
+    """An import of a name from a module that is still being executed, and the line at which that one stands.
+
+    `is_open` is one that may work: a condition, a call of a function or a computed name decides.
+    """
 
     module: LoadedModule
     row: ImportStatement
@@ -20,6 +23,7 @@ class CircularImport(NamedTuple):
     source: LoadedModule
     line: int
     circle: tuple[str, ...]
+    is_open: bool = False
 
     @property
     def place(self) -> tuple[str, int, str]:
@@ -27,20 +31,25 @@ class CircularImport(NamedTuple):
         return self.module.location.file, self.row.line, self.name
 
 
-def find_circles(graph: ImportGraph, names: NameReader, starts: Iterable[LoadedModule]) -> list[CircularImport]:
-    """The circular imports that fail whether or not the program takes its conditional imports.
+def find_circles(
+    graph: ImportGraph, names: NameReader, starts: Iterable[LoadedModule], *, with_open: bool = True
+) -> list[CircularImport]:
+    """The circular imports that fail whether or not the program takes its conditional imports; the others are open, and left out unless `with_open`.
 
     The first failure ends a real program; later ones are found as if it had not.
     """
     starts = list(starts)
     certain = _Execution(graph, names, only_certain=True)
     certain.run(starts)
-    if not certain.circles:
+    if not with_open and all(circle.is_open for circle in certain.circles):
         return []
     every = _Execution(graph, names, only_certain=False)
     every.run(starts)
-    places = {circle.place for circle in every.circles}
-    return [circle for circle in certain.circles if circle.place in places]
+    places = {circle.place for circle in every.circles if not circle.is_open}
+    circles = {circle.place: circle for circle in [*every.circles, *certain.circles]}
+    sure = {circle.place for circle in certain.circles if not circle.is_open} & places
+    found = [circle._replace(is_open=place not in sure) for place, circle in circles.items()]
+    return [circle for circle in found if with_open or not circle.is_open]
 
 
 class _Execution:
@@ -97,14 +106,22 @@ class _Execution:
 
     def _check(self, module: LoadedModule, edge: ImportEdge) -> None:
         source = edge.resolution.last
-        if source is None or not has_source(source) or not edge.certain or edge.row.form is not ImportForm.FROM:
+        if source is None or not has_source(source) or is_guarded(edge.row) or edge.row.form is not ImportForm.FROM:
             return
         line = self._lines.get(source.name)
-        if line is None or edge.row.is_star:
+        if line is None:
             return
         circle = tuple(self._stack[self._stack.index(source.name) :])
-        if self._late & {*circle}:
-            return
-        for name in edge.row.names:
-            if self._names.is_bound(source, name, line) is Bound.NO:
-                self.circles.append(CircularImport(module, edge.row, name, source, line, circle))
+        is_open = not edge.certain or bool(self._late & {*circle})
+        for name in self._starred(source, line) if edge.row.is_star else edge.row.names:
+            bound = self._names.is_bound(source, name, line)
+            if bound is not Bound.YES:
+                is_unsure = is_open or bound is Bound.UNKNOWN
+                self.circles.append(CircularImport(module, edge.row, name, source, line, circle, is_unsure))
+
+    def _starred(self, source: LoadedModule, line: int) -> tuple[str, ...]:
+        """The names that a star import cannot do without, where the module has bound `__all__` before a line."""
+        facts = self._graph.facts(source.location.file)
+        if facts is None or facts.exports is None or facts.bound.get("__all__", line) >= line:
+            return ()
+        return facts.exports

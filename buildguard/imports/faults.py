@@ -89,11 +89,17 @@ def _other_case(fault: ImportFault, _source: str) -> FaultText:
 
 
 def _unbound(fault: ImportFault, source: str) -> FaultText:
-    message = f"cannot import name '{fault.name}': {source} never binds it"
+    message = f"cannot import name '{fault.name}': {source} {_why_unbound(fault)}"
     shadowed = _shadowed(fault)
     if shadowed:
         return FaultText(f"{message}, and shadows the standard library's '{shadowed}'", f"rename {source}")
     return FaultText(message, f"define {fault.name} there, or correct the import")
+
+
+def _why_unbound(fault: ImportFault) -> str:
+    if fault.detail:
+        return f"binds it in line {fault.detail}, and deletes it again or does not run that line here"
+    return "names it in __all__, and never binds it" if fault.row.is_star else "never binds it"
 
 
 def _shadowed(fault: ImportFault) -> str:

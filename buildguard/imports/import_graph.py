@@ -59,20 +59,22 @@ class ImportGraph:
 
     def _edge(self, module: LoadedModule, row: ImportStatement) -> ImportEdge:
         resolution = self.resolver.resolve(module, row)
-        sources = self._sources(resolution, row) if resolution.modules else ()
+        sources = self._sources(module, resolution, row) if resolution.modules else ()
         return ImportEdge(row, resolution, sources, is_certain(row, is_main=module.is_main))
 
-    def _sources(self, resolution: Resolution, row: ImportStatement) -> tuple[LoadedModule, ...]:
-        targets = [*resolution.modules, *self._submodules(resolution.last, row)]
+    def _sources(self, module: LoadedModule, resolution: Resolution, row: ImportStatement) -> tuple[LoadedModule, ...]:
+        targets = [*resolution.modules, *self._submodules(module, resolution.last, row)]
         return tuple(target for target in targets if has_source(target))
 
-    def _submodules(self, package: LoadedModule | None, row: ImportStatement) -> Iterator[LoadedModule]:
-        """The submodules that a `from` import runs: those that the package binds no name for."""
+    def _submodules(
+        self, module: LoadedModule, package: LoadedModule | None, row: ImportStatement
+    ) -> Iterator[LoadedModule]:
+        """The submodules that a `from` import runs: those that the package binds no name for, or not before its own import."""
         if package is None or row.form is not ImportForm.FROM:
             return
         bound = self._bound(package)
         for name in row.names:
-            if name not in bound:
+            if name not in bound or (package.name == module.name and bound[name] >= row.line):
                 submodule = self.resolver.submodule(package, name)
                 if submodule is not None:
                     yield submodule

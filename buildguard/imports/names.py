@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from enum import Enum
 
 from buildguard.definitions import NamedTuple
 from buildguard.imports.finder import FileTree, ModuleKind, ModuleLocation
-from buildguard.imports.records import Guard, ImportStatement, ModuleFacts
+from buildguard.imports.records import Bound, Guard, ImportForm, ImportStatement, ModuleFacts
 
 _OF_EVERY_MODULE = frozenset(
     {
@@ -25,14 +24,6 @@ _OF_EVERY_MODULE = frozenset(
         "__spec__",
     }
 )
-
-
-class Bound(Enum):
-    """Whether a name exists in a module."""
-
-    YES = "yes"
-    NO = "no"
-    UNKNOWN = "unknown"
 
 
 class LoadedModule(NamedTuple):
@@ -61,7 +52,8 @@ class NameReader:
     """Reads which names modules bind.
 
     `facts` gives those of a file, None where they are unknown; `follow` gives the module that a star import leads to, None
-    where it is not among the files; `may_be_foreign` says whether installed packages may hold a part of a namespace.
+    where it is not among the files; `may_be_foreign` says whether installed packages may hold a part of a namespace. `read` gives
+    the content of a file, for names that only its statements decide.
     """
 
     def __init__(
@@ -70,7 +62,10 @@ class NameReader:
         facts: Callable[[str], ModuleFacts | None],
         follow: Callable[[LoadedModule, ImportStatement], LoadedModule | None],
         may_be_foreign: Callable[[str], bool],
+        read: Callable[[str], bytes | None],
     ) -> None:
+        self._read = read
+        self._flows: dict[tuple[str, str], Bound] = {}
         self._tree = tree
         self._facts = facts
         self._follow = follow
@@ -90,11 +85,35 @@ class NameReader:
         if facts is None:
             return Bound.UNKNOWN
         line = facts.bound.get(name)
-        if line is not None and (before is None or line < before):
+        is_early = line is not None and (before is None or line < before)
+        if is_early and not facts.may_lack(name):
             return Bound.YES
-        if facts.dynamic:
-            return Bound.UNKNOWN
-        return self._by_stars(module, facts, name, before, seen | {module.name})
+        seen |= {module.name}
+        if before is None and name in facts.unsure:
+            return self._by_flow(module, facts, name, seen)
+        is_open = is_early or facts.dynamic
+        return Bound.UNKNOWN if is_open else self._by_stars(module, facts, name, before, seen)
+
+    def _by_flow(self, module: LoadedModule, facts: ModuleFacts, name: str, seen: frozenset[str]) -> Bound:
+        """What following the statements of a module shows."""
+        key = module.location.file, name
+        is_first = len(seen) == 1  # no star import led here
+        known = self._flows.get(key) if is_first else None
+        if known is None:
+            known = self._find_binding(module, facts, name, seen)
+            if is_first:
+                self._flows[key] = known
+        return Bound.UNKNOWN if known is Bound.NO and facts.dynamic else known
+
+    def _find_binding(self, module: LoadedModule, facts: ModuleFacts, name: str, seen: frozenset[str]) -> Bound:
+        from buildguard.imports.bindings import find_binding  # few names need it
+
+        def star(module_name: str, level: int) -> Bound:
+            row = ImportStatement(0, 0, ImportForm.FROM, module_name, ("*",), level)
+            return self._by_star(self._follow(module, row), name, seen)
+
+        data = self._read(module.location.file)
+        return Bound.UNKNOWN if data is None else find_binding(data, name, facts.version, star)
 
     def _by_stars(
         self, module: LoadedModule, facts: ModuleFacts, name: str, before: int | None, seen: frozenset[str]
@@ -103,9 +122,14 @@ class NameReader:
         for row in facts.imports:
             if not row.is_star or row.guard is Guard.FALSE or (before is not None and row.line >= before):
                 continue
-            brought = self._by_star(self._follow(module, row), name, seen)
+            source = self._follow(module, row)
+            brought = self._by_star(source, name, seen)
+            if brought is Bound.YES and source is not None and self._leads_back(source, module):
+                brought = Bound.UNKNOWN  # it may have been asked before it was done
             if brought is Bound.YES:
-                return Bound.YES
+                if row.guard is Guard.NONE:
+                    return Bound.YES
+                return self._by_flow(module, facts, name, seen) if before is None else Bound.UNKNOWN
             answer = brought if brought is Bound.UNKNOWN else answer
         return answer
 
@@ -113,13 +137,31 @@ class NameReader:
         """Whether `from source import *` brings a name."""
         if source is None or source.location.kind not in {ModuleKind.PACKAGE, ModuleKind.MODULE}:
             return Bound.UNKNOWN
+        facts = self._facts(source.location.file)
         if source.name in seen:
             return Bound.NO
-        facts = self._facts(source.location.file)
-        if facts is None or facts.dynamic:
+        if facts is None or facts.dynamic or (facts.exports is None and "__all__" in facts.bound):
             return Bound.UNKNOWN
         if facts.exports is not None:
             return Bound.YES if name in facts.exports else Bound.NO
-        if "__all__" in facts.bound:
-            return Bound.UNKNOWN
-        return Bound.NO if name.startswith("_") else self._is_bound(source, name, None, seen)
+        if name.startswith("_"):
+            return Bound.NO
+        is_submodule = name not in facts.bound and self._tree.find(name, source.location.folders) is not None
+        # a submodule is an attribute only once something has imported it
+        return Bound.UNKNOWN if is_submodule else self._is_bound(source, name, None, seen)
+
+    def _leads_back(self, source: LoadedModule, module: LoadedModule) -> bool:
+        """Whether what a star import runs may import the module, and be entered before it: a package's own modules are not."""
+        waiting, known = [source], {source.name}
+        while waiting:
+            facts = self._facts(waiting[-1].location.file)
+            current = waiting.pop()
+            for row in facts.imports if facts is not None else ():
+                target = None if row.late or row.guard is Guard.FALSE else self._follow(current, row)
+                if target is None or target.name in known:
+                    continue
+                if target.name == module.name:
+                    return not source.name.startswith(f"{module.name}.")
+                known.add(target.name)
+                waiting.append(target)
+        return False

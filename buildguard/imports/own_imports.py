@@ -9,9 +9,9 @@ from buildguard.imports.circles import CircularImport, find_circles
 from buildguard.imports.execution import is_guarded
 from buildguard.imports.faults import FaultKind, ImportContext, ImportFault
 from buildguard.imports.import_graph import ImportEdge, ImportGraph, ReachedModule, find_reached, has_source
-from buildguard.imports.names import Bound, LoadedModule, NameReader
+from buildguard.imports.names import LoadedModule, NameReader
 from buildguard.imports.program import StartedProgram, extended_path
-from buildguard.imports.records import Guard, ImportForm, ImportStatement
+from buildguard.imports.records import Bound, Guard, ImportForm, ImportStatement
 from buildguard.imports.resolver import ImportKind, ModuleResolver, SearchPath
 from buildguard.imports.shadows import find_shadows
 
@@ -102,7 +102,7 @@ class OwnImportJudge:
 
     def __init__(self, graph: ImportGraph, context: ImportContext, *, knows_path: bool = False) -> None:
         """`knows_path` says that the folders of the graph's path are all that the program searches."""
-        self.names = NameReader(graph.resolver.tree, context.facts, self._follow, context.may_be_foreign)
+        self.names = NameReader(graph.resolver.tree, context.facts, self._follow, context.may_be_foreign, context.read)
         self._graph = graph
         self._facts = context.facts
         self._knows_path = knows_path
@@ -170,16 +170,35 @@ class OwnImportJudge:
 
     def _judge_names(self, item: ReachedModule, edge: ImportEdge) -> None:
         source = edge.resolution.last
-        if source is None or edge.row.form is not ImportForm.FROM or edge.row.is_star:
+        if source is None or edge.row.form is not ImportForm.FROM:
             return
-        for name in edge.row.names:
+        names = self._starred(source) if edge.row.is_star else edge.row.names
+        if names is None:
+            self._leave_open(item, edge)
+            return
+        for name in names:
             bound = self.names.is_bound(source, name)
             if bound is Bound.NO:
                 other = next(self._graph.resolver.tree.other_cases(name, source.location.folders), "")
                 kind = FaultKind.OTHER_CASE if other else FaultKind.UNBOUND
-                self._add(kind, item, edge, f"{source.name}.{name}" if other else name, other)
+                self._add(
+                    kind, item, edge, f"{source.name}.{name}" if other else name, other or self._where(source, name)
+                )
             elif bound is Bound.UNKNOWN and not self._is_refused(source):
                 self._leave_open(item, edge)
+
+    def _where(self, source: LoadedModule, name: str) -> str:
+        """The line in which a module binds a name that it has not in the end; empty where it never does."""
+        facts = self._facts(source.location.file) if has_source(source) else None
+        line = None if facts is None else facts.bound.get(name)
+        return "" if line is None else str(line)
+
+    def _starred(self, source: LoadedModule) -> tuple[str, ...] | None:
+        """The names that a star import of a module cannot do without: its `__all__`; None where that is computed."""
+        facts = self._facts(source.location.file) if has_source(source) else None
+        if facts is None or "__all__" not in facts.bound:
+            return ()
+        return facts.exports
 
     def _leave_open(self, item: ReachedModule, edge: ImportEdge) -> None:
         certain = item.certain and edge.certain
@@ -203,6 +222,9 @@ class OwnImportJudge:
         if self.names.is_bound(circle.source, circle.name) is Bound.NO:
             return
         item = reached[circle.module.name]
+        if circle.is_open:
+            self._undecided.append(OpenImport(circle.module.location.file, circle.row.line, item.certain))
+            return
         detail = " → ".join([*circle.circle, circle.source.name])
         self._faults.append(
             ImportFault(

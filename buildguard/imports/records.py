@@ -33,6 +33,14 @@ class Guard(StrEnum):
     FALSE = "false"  # never runs on this target
 
 
+class Bound(StrEnum):
+    """Whether a name exists in a module."""
+
+    YES = "yes"
+    NO = "no"
+    UNKNOWN = "unknown"
+
+
 # Looked up for every import of a project: faster than calling the enum.
 _FORMS = {form.value: form for form in ImportForm}
 _GUARDS = {guard.value: guard for guard in Guard}
@@ -88,6 +96,8 @@ class ModuleFacts(NamedTuple):
     are among `imports`. `attributes` are the names that it takes by a dot from a module of the standard library, as far as not
     every Python has them; `patched` those that it sets there itself. `exports` is a literal `__all__`, None without one or where it is computed. A `dynamic` module may
     bind names that no reader can see (`__getattr__`, `globals()`, `exec`, `sys.modules`): no name is missing from it.
+    `unsure` are the bound names that may be missing in the end, because they are bound under a condition or deleted; "*" stands
+    for all of them. `version` is the target's, as far as it was known.
     """
 
     imports: tuple[ImportStatement, ...]
@@ -98,6 +108,12 @@ class ModuleFacts(NamedTuple):
     evaluated: tuple[EvaluatedType, ...]
     attributes: tuple[ImportStatement, ...] = ()
     patched: tuple[str, ...] = ()
+    unsure: frozenset[str] = frozenset()
+    version: tuple[int, ...] = ()
+
+    def may_lack(self, name: str) -> bool:
+        """Whether a name that the module binds at some place may not be there in the end."""
+        return name in self.unsure or "*" in self.unsure
 
     @property
     def library_uses(self) -> tuple[ImportStatement, ...]:
@@ -158,6 +174,8 @@ def facts_from(data: bytes) -> ModuleFacts | None:
                 for line, column, module, name, guard, late in rows["attributes"]
             ),
             tuple(rows["patched"]),
+            frozenset(rows["unsure"]),
+            tuple(rows["version"]),
         )
     except (TypeError, KeyError) as error:
         raise ValueError(f"these are no facts: {error}") from error

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from buildguard.imports.faults import FaultKind, ImportFault
 from buildguard.imports.import_graph import ImportEdge, ImportGraph, ReachedModule, has_source
-from buildguard.imports.names import Bound, LoadedModule, NameReader
-from buildguard.imports.records import ImportForm
+from buildguard.imports.names import LoadedModule, NameReader
+from buildguard.imports.records import Bound, ImportForm
 
 if TYPE_CHECKING:
     import ast

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable, Iterator
 
 from buildguard.definitions import lazy_pattern
 from buildguard.imports.finder import FileTree, ModuleKind, ModuleLocation
-from buildguard.imports.names import Bound, LoadedModule, NameReader
-from buildguard.imports.records import ImportForm, ImportStatement, ModuleFacts
+from buildguard.imports.names import LoadedModule, NameReader
+from buildguard.imports.records import Bound, ImportForm, ImportStatement, ModuleFacts
 from buildguard.imports.third_party import PackageAnswer, PackagePresence
 
 # `.pth` files with a line of code that is known to add no module of a package.
@@ -41,7 +41,7 @@ class InstalledSource:
         self._facts = facts
         self.why_open = ""
         self.folders = tuple(dict.fromkeys(self._with_pth(folders)))
-        self._names = NameReader(self.tree, facts, self._follow, lambda _name: False)
+        self._names = NameReader(self.tree, facts, self._follow, lambda _name: False, read)
 
     def _with_pth(self, folders: Iterable[str]) -> Iterator[str]:
         for folder in folders:

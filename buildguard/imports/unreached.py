@@ -118,10 +118,11 @@ class LooseReader:
 
     def _circles(self, graph: ImportGraph, judge: OwnImportJudge, group: _Group) -> Iterator[CircularImport]:
         by_name = {module.name: module for module in group.modules}
-        for circle in find_circles(graph, judge.names, group.asked):
+        # of open ones, which module is entered first decides more than the names
+        for circle in find_circles(graph, judge.names, group.asked, with_open=False):
             members = [by_name[name] for name in circle.circle if name in by_name]
             if len(members) == len(circle.circle) <= _MOST_MEMBERS and all(
-                find_circles(graph, judge.names, [member]) for member in members
+                find_circles(graph, judge.names, [member], with_open=False) for member in members
             ):
                 yield circle
 

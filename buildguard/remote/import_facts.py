@@ -10,6 +10,8 @@ paths    rows of line and folder that the module adds to `sys.path`; null where 
 evaluated rows of line, column, kind, text and guard: type expressions that run at import and need a newer Python
 attributes rows of line, column, module, name, guard and late: names taken from the standard library by a dot that not every Python has
 patched  names that the module sets in others ("collections.Mapping"), in sources that have such attributes
+unsure   names that the module binds but may lack in the end: under a condition, in a function, deleted; "*" for all of them
+version  the target's, as far as it is known
 """
 
 import ast
@@ -17,7 +19,7 @@ import re
 import sys
 
 from buildguard.remote.evaluated_types import TypeReader, may_evaluate, typed_bytes
-from buildguard.remote.import_codes import may_change_paths, plain_exports, plain_reader
+from buildguard.remote.import_codes import ExportReader, may_change_paths, plain_exports, plain_reader
 from buildguard.remote.import_outline import (
     CALLER,
     SPOKEN,
@@ -29,8 +31,10 @@ from buildguard.remote.import_outline import (
     line_starts,
     outline_of,
     statements_with,
+    store_offsets,
     uses_in,
 )
+from buildguard.remote.import_sure import unsure_names
 from buildguard.remote.import_tests import (
     ENDS,
     PATH_CALLS,
@@ -39,7 +43,6 @@ from buildguard.remote.import_tests import (
     UnknownValue,
     is_main_test,
     is_own_package,
-    literal_names,
 )
 from buildguard.remote.library_attributes import AttributeReader, does_use, may_use
 
@@ -48,6 +51,10 @@ LARGEST = 2 << 20  # bytes of a source that is still read: larger ones are data
 DYNAMIC = frozenset({"globals", "exec", "modules", "meta_path", "path_hooks"})
 DYNAMIC_AT_TOP = frozenset({"vars", "locals", "eval", "__dict__", "setattr"})
 CALLS = ("importlib.import_module", "importlib.__import__", "__import__", "builtins.__import__")
+EXPRESSIONS = (ast.expr, ast.withitem, ast.keyword)
+GLOBAL = re.compile(rb"\bglobal\b([^\n;#]*)")  # what functions change is no constant
+WORD = re.compile(rb"[\w\x80-\xff]+")
+EXPORT_CALLS = tuple("__all__." + word for word in ("extend", "append", "remove", "insert", "pop", "clear"))
 IMPORTING = (ast.Import, ast.ImportFrom)
 CATCHES_TYPES = frozenset({"TypeError", "Exception", "BaseException"})
 CATCHES_ATTRIBUTES = frozenset({"AttributeError", "Exception", "BaseException"})
@@ -89,11 +96,14 @@ def read_facts(data, code, version, platform):
     codes = all_codes(code)
     names = set().union(*[part.co_names for part in codes])
     lines = line_starts(code)
-    bound = bound_names(code, codes if b"global" in data else (), lines)
-    at_top = DYNAMIC_AT_TOP.intersection(code.co_names)
-    dynamic = bool(at_top or not DYNAMIC.isdisjoint(names) or "__getattr__" in bound)
+    nested = codes if b"global" in data or b":=" in data else ()
+    offsets = store_offsets(code, nested)
+    bound = bound_names(offsets, nested, lines)
+    dynamic = is_dynamic(code, names, bound)
     facts = {"imports": [], "bound": bound, "exports": None, "dynamic": dynamic, "paths": [], "evaluated": []}
     facts["attributes"], facts["patched"] = [], []
+    facts["unsure"] = unsure_names(data, (code, nested), bound, offsets, codes if dynamic else ())
+    facts["version"] = list(version[:3])
     if may_use(data, names) and does_use(data, codes, names):
         facts["attributes"], facts["patched"] = read_attributes(data, names, version, platform)
     typed = typed_source(data, code, names, version[1])
@@ -105,6 +115,11 @@ def read_facts(data, code, version, platform):
             plain = tree_facts(data, codes, (names, bound, version, platform, typed), blocks)
         facts.update(plain)
     return facts
+
+
+def is_dynamic(code, names, bound):
+    """Whether names appear in ways that this pass does not follow; `names` are those of all code."""
+    return bool(DYNAMIC_AT_TOP.intersection(code.co_names) or not DYNAMIC.isdisjoint(names) or "__getattr__" in bound)
 
 
 def typed_source(data, code, names, minor):
@@ -134,7 +149,7 @@ def plain_facts(data, code, bound, reader):
     if exports is not None:
         return {"imports": rows, "exports": exports}
     parts = read_exports(data, code)
-    return None if parts is None else {"imports": rows, "exports": parts.exports if parts.exports_known else None}
+    return None if parts is None else {"imports": rows, "exports": parts.exports.names([code])}
 
 
 def read_exports(data, code):
@@ -177,7 +192,7 @@ def tree_facts(data, codes, how, blocks):
     return {
         "imports": sorted(reader.imports + rows, key=line_of) if rows else reader.imports,
         "paths": reader.paths,
-        "exports": reader.exports if reader.exports_known else None,
+        "exports": reader.exports.names(codes),
         "evaluated": reader.types.rows if reader.types is not None else [],
     }
 
@@ -200,6 +215,10 @@ def line_of(row):
 def read_tree(text, data, names, bound, version, platform, typed):
     """What a reader finds in the text of a source, or in the outline of it."""
     reader = FactReader(data, names, Evaluator(version, platform, names))
+    if b"global" in data:
+        reader.values.forget(
+            name.decode("utf-8", "replace") for line in GLOBAL.findall(data) for name in WORD.findall(line)
+        )
     if typed is not None:
         reader.types = TypeReader(version[1], bound, reader.values)
     reader.read(ast.parse(text))
@@ -212,8 +231,7 @@ class FactReader:
     def __init__(self, data, names, values):
         self.imports = []
         self.paths = []
-        self.exports = []
-        self.exports_known = False
+        self.exports = ExportReader()
         self.types = None  # who looks for type expressions that the target cannot evaluate
         self.attributes = None  # who looks for names that are taken by a dot
         self.values = values
@@ -252,11 +270,9 @@ class FactReader:
         if self.attributes is not None and not block.absent:
             self.attributes.read(node, self._place, block)
         if self._calls is not None and self._calls.are_in(node):
-            for child in ast.iter_child_nodes(node):
-                if isinstance(child, (ast.expr, ast.withitem, ast.keyword)):
-                    for call in ast.walk(child):
-                        if isinstance(call, ast.Call):
-                            self._call(call, block)
+            children = [item for item in ast.iter_child_nodes(node) if isinstance(item, EXPRESSIONS)]
+            for call in (item for child in children for item in ast.walk(child) if isinstance(item, ast.Call)):
+                self._call(call, block)
 
     def _import(self, node, block):
         self.values.see_import(node)
@@ -304,7 +320,9 @@ class FactReader:
     def _function(self, node, block):
         self._expressions(node, block)
         # what catches errors around the definition catches none of a later call
+        scope = self.values.scope()
         self._body(node.body, ImportBlock("" if block.guard in ("except", "module-only") else block.guard, late=True))
+        self.values.leave(scope)
         return False
 
     def _class(self, node, block):
@@ -379,19 +397,10 @@ class FactReader:
         targets = node.targets if isinstance(node, ast.Assign) else [node.target]
         for target in targets:
             if isinstance(target, ast.Name) and target.id == "__all__" and not block.local:
-                self._export(node)
+                self.exports.assign(node, block.guard)
         if not block.local and node.value is not None and not isinstance(node, ast.AugAssign):
             self.values.see_assignment(targets, node.value)
         return False
-
-    def _export(self, node):
-        names = literal_names(node.value)
-        if names is None or (isinstance(node, ast.AugAssign) and not self.exports_known):
-            self.exports_known = False
-            self.exports = None
-        elif self.exports is not None:
-            self.exports_known = True
-            self.exports = self.exports + names if isinstance(node, ast.AugAssign) else names
 
     def _expression(self, node, block):
         self._expressions(node, block)
@@ -402,20 +411,9 @@ class FactReader:
         if self._has_paths and name in PATH_CALLS:
             argument = call.args[-1] if call.args else None
             self.paths.append([node.lineno, None if argument is None else self.values.folder(argument)])
-        if name in ("__all__.extend", "__all__.append", "__all__.remove", "__all__.insert"):
-            self._extend(name, call)
+        if name in EXPORT_CALLS:
+            self.exports.call(name, call, block.guard)
         return name in ENDS
-
-    def _extend(self, name, call):
-        argument = call.args[0] if len(call.args) == 1 else None
-        names = literal_names(argument) if name == "__all__.extend" else None
-        if name == "__all__.append" and isinstance(argument, ast.Constant) and isinstance(argument.value, str):
-            names = [argument.value]
-        if names is None or not self.exports_known:
-            self.exports_known = False
-            self.exports = None
-        else:
-            self.exports = self.exports + names
 
     def _end(self, node, block):
         self._expressions(node, block)

@@ -23,6 +23,7 @@ KEPT = re.compile(
     rb"|addsitedir|__file__|ImportError|NotFoundError|__getattr__"
 )
 
+CHANGES_OF_NAMES = (("STORE_NAME", 1), ("STORE_GLOBAL", 1 << 20), ("DELETE_NAME", 1 << 20), ("DELETE_GLOBAL", 1 << 20))
 SPOKEN = frozenset(("import_module", "__import__", "__all__"))
 CALLER = re.compile(rb"(?:import_module|__import__)[\s\\]+as[\s\\]+([\w\x80-\xff]+)")
 
@@ -35,25 +36,42 @@ def all_codes(code):
     return codes
 
 
-def bound_names(code, codes, lines):
+def store_offsets(code, codes):
+    """Where in the bytecode a module binds each name first, in that order; `codes` where it may declare names `global`."""
+    import opcode
+
+    offsets = {}
+    for name, offset in stored(code, opcode.opmap["STORE_NAME"], opcode.EXTENDED_ARG):
+        offsets.setdefault(name, offset)
+    if codes:  # of what the module declares `global`, or assigns in a comprehension
+        for name, offset in stored(code, opcode.opmap["STORE_GLOBAL"], opcode.EXTENDED_ARG):
+            offsets[name] = min(offset, offsets.get(name, offset))
+        offsets = dict(sorted(offsets.items(), key=offset_of))
+    return offsets
+
+
+def bound_names(offsets, codes, lines):
     """The names that a module binds at its top, by `global` in the functions among `codes` too, each with its first line.
 
-    `lines` are those of the module's code.
+    `offsets` are those of `store_offsets`, `lines` those of the module's code.
     """
     import opcode
 
     bound = {}
-    for name, offset in stored(code, opcode.opmap["STORE_NAME"], opcode.EXTENDED_ARG):
-        bound.setdefault(name, offset)
     at = 0
-    for name, offset in bound.items():  # in the order of their offsets
+    for name, offset in offsets.items():
         while at + 1 < len(lines) and lines[at + 1][0] <= offset:
             at += 1
         bound[name] = lines[at][1]
-    for part in codes:
+    for part in codes[1:]:
         for name, _offset in stored(part, opcode.opmap["STORE_GLOBAL"], opcode.EXTENDED_ARG):
             bound.setdefault(name, part.co_firstlineno)
     return bound
+
+
+def offset_of(pair):
+    """Where in the bytecode a name is bound."""
+    return pair[1]
 
 
 def stored(code, operation, extended):
@@ -182,6 +200,19 @@ def uses_in(code, name):
         return None
     operations = [opcode.opmap[kind] for kind in ("LOAD_NAME", "STORE_NAME")]
     return sum(used == name for kind in operations for used, _at in stored(code, kind, opcode.EXTENDED_ARG))
+
+
+def changes_in(codes, name):
+    """How often a module's own code binds a name; more than any source does where something else may bind or delete it."""
+    import opcode
+
+    count = 0
+    for kind, weight in CHANGES_OF_NAMES:
+        for part in codes if kind.endswith("GLOBAL") else codes[:1]:
+            if name in part.co_names:
+                changes = stored(part, opcode.opmap[kind], opcode.EXTENDED_ARG)
+                count += sum(changed == name for changed, _at in changes) * weight
+    return count
 
 
 def is_needed(text, typed):

@@ -53,14 +53,6 @@ def is_own_package(call):
     return len(values) == 1 and isinstance(values[0], ast.Name) and values[0].id in ("__package__", "__name__")
 
 
-def literal_names(node):
-    """The texts of a literal list or tuple; None for anything else."""
-    if not isinstance(node, (ast.List, ast.Tuple)):
-        return None
-    names = [item.value for item in node.elts if isinstance(item, ast.Constant) and isinstance(item.value, str)]
-    return names if len(names) == len(node.elts) else None
-
-
 class ImportBlock:
     """What surrounds statements: the guard of their imports, and whether a function holds them.
 
@@ -138,6 +130,18 @@ class Evaluator:
                 self._values[child.id] = TESTED
             elif isinstance(child, ast.alias):
                 self._values[child.asname or child.name.partition(".")[0]] = TESTED
+
+    def scope(self):
+        """What is known, for `leave` to come back to: names of a function mean nothing outside of it."""
+        return dict(self._aliases), dict(self._values)
+
+    def leave(self, scope):
+        """Know what was known before."""
+        self._aliases, self._values = scope
+
+    def forget(self, names):
+        """These names are no constants."""
+        self._values.update(dict.fromkeys(names, UNKNOWN))
 
     def see_assignment(self, targets, node):
         """A constant of the module: what is assigned once, and known."""

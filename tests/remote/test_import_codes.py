@@ -13,7 +13,7 @@ import pytest
 
 from buildguard.remote.import_codes import plain_exports, plain_reader
 from buildguard.remote.import_facts import read_facts, read_tree
-from buildguard.remote.import_outline import all_codes, bound_names, line_starts
+from buildguard.remote.import_outline import all_codes, bound_names, line_starts, store_offsets
 
 PLAIN = {
     "top": "import os, sys as s\nfrom . import a\nfrom ..b.c import (\n    d,\n    e as f,\n)  # g\nfrom h import *\n",
@@ -135,6 +135,21 @@ def test_what_a_class_assigns_is_no_constant_of_the_module() -> None:
     assert [row[6] for row in _read(text.encode())["imports"]] == ["conditional"]
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        # a constant that a function changes, and one that another function's `try` decides: no import of a later call knows them
+        "debug = False\n\n\ndef set_up():\n    global debug\n    debug = True\n\n\ndef f():\n    if debug:\n        import a\n",
+        "def f():\n    try:\n        x = 1\n    except Exception:\n        x = 0\n\n\ndef g(x):\n    if x:\n        import a\n",
+    ],
+)
+def test_a_late_import_is_conditional_under_what_may_change(text: str) -> None:
+    data = text.encode()
+
+    assert [row[6:8] for row in _read(data)["imports"]] == [["conditional", True]]
+    assert [row[6:8] for row in _by_tree(data)[0]] == [["conditional", True]]
+
+
 def _facts(data: bytes) -> object:
     facts = _read(data)
     return [row for row in facts["imports"] if row[6] != "false"], facts["exports"]
@@ -152,24 +167,30 @@ def _plain(data: bytes) -> object:
         code = compile(data, "<source>", "exec", dont_inherit=True)
     codes = all_codes(code)
     lines = line_starts(code)
-    exports = plain_exports(data, bound_names(code, codes, lines)) if b"__all__" in data else None
+    exports = plain_exports(data, bound_names(store_offsets(code, codes), codes, lines)) if b"__all__" in data else None
     reader = plain_reader(data, _names(codes), lines)
     rows = None if reader is None else reader.read_module(code)
     return None if rows is None or (exports is None and b"__all__" in data) else (rows, exports)
 
 
-def _by_tree(data: bytes) -> object:
+def _by_tree(data: bytes) -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         code = compile(data, "<source>", "exec", dont_inherit=True)
         codes = all_codes(code)
         names = _names(codes)
         reader = read_tree(
-            data, data, names, bound_names(code, codes, line_starts(code)), sys.version_info, "linux", None
+            data,
+            data,
+            names,
+            bound_names(store_offsets(code, codes), codes, line_starts(code)),
+            sys.version_info,
+            "linux",
+            None,
         )
     assert reader.paths == []
     rows = [row for row in reader.imports if row[6] != "false"]  # what never runs is not compiled
-    return rows, reader.exports if reader.exports_known else None
+    return rows, reader.exports.names(codes)
 
 
 def _names(codes: list[object]) -> set[str]:

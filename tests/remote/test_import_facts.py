@@ -11,12 +11,12 @@ import pytest
 
 from buildguard.engines.interpreter import local_probe
 from buildguard.imports.records import Guard, extract
-from buildguard.remote import evaluated_types, import_facts, import_outline, import_tests
+from buildguard.remote import evaluated_types, import_codes, import_facts, import_outline, import_tests
 from buildguard.remote.wire import read_list
 from tests.conftest import SOME_VERSIONS, interpreter
 
 _OUTLINE: Any = import_outline  # written for old Pythons, without annotations
-_TESTS: Any = import_tests
+_CODES: Any = import_codes
 _TYPES: Any = evaluated_types
 _SOURCE = b"""\
 import sys
@@ -137,8 +137,8 @@ if i.import_module("d"):
 def test_only_literal_names_count() -> None:
     import ast
 
-    assert _TESTS.literal_names(ast.parse("['a', 'b']", mode="eval").body) == ["a", "b"]
-    assert _TESTS.literal_names(ast.parse("['a', b]", mode="eval").body) is None
+    assert _CODES.literal_names(ast.parse("['a', 'b']", mode="eval").body) == ["a", "b"]
+    assert _CODES.literal_names(ast.parse("['a', b]", mode="eval").body) is None
 
 
 def test_nothing_is_looked_for_where_every_type_is_understood() -> None:
