@@ -42,6 +42,8 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 # and what pip installs is compiled as it is imported, instead of all of it
 os.environ.setdefault("PIP_NO_COMPILE", "1")
+# thousands of syntax trees and results are made and let go without a circle: to look for one each 700 objects is a third of their cost
+gc.set_threshold(50_000, 20, 20)
 
 
 # What depends on the Python that runs buildguard: all that runs in our own process, and what is put together for other Pythons.
@@ -103,12 +105,34 @@ _running: list[
 def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
     """Where a unit test starts a process it fails, and so it does where a fixture does that for it."""
     _running[:] = [item]
-    with pytest.MonkeyPatch.context() as patch:
-        if item.get_closest_marker("unit"):
-            patch.setattr(subprocess.Popen, "__init__", _refuse_process)
-            for function in ("fork", "forkpty", "posix_spawn", "posix_spawnp"):
-                patch.setattr(os, function, _refuse_process)
-        return (yield)
+    _guard(item.get_closest_marker("unit") is not None)
+    return (yield)
+
+
+_guards: list[pytest.MonkeyPatch] = []  # one at most
+
+
+def _surround(patch: pytest.MonkeyPatch) -> None:
+    for name, value in _SURROUNDINGS.items():
+        patch.setenv(name, value)
+    for name in _UNSET:
+        patch.delenv(name, raising=False)
+
+
+def _guard(unit: bool) -> None:
+    """Refuse processes from the first of some unit tests to their last, in surroundings that none of them changes.
+
+    To begin anew with each test costs more than many of them do.
+    """
+    if unit and not _guards:
+        patch = pytest.MonkeyPatch()
+        _surround(patch)
+        patch.setattr(subprocess.Popen, "__init__", _refuse_process)
+        for function in ("fork", "forkpty", "posix_spawn", "posix_spawnp"):
+            patch.setattr(os, function, _refuse_process)
+        _guards.append(patch)
+    elif not unit and _guards:
+        _guards.pop().undo()
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -165,6 +189,7 @@ def missing(what: str, remedy: str) -> None:
 
 
 def pytest_sessionfinish() -> None:
+    _guard(False)
     served.close()
 
 
@@ -197,17 +222,17 @@ def _hermetic(_homes: Callable[[bool], Path]) -> Iterator[None]:
         patch.setenv("PYENV_ROOT", os.environ.get("PYENV_ROOT") or str(_REAL_HOME / ".pyenv"))
         patch.setenv("HOME", str(home))
         patch.setenv("BUILDGUARD_CACHE_DIR", str(home / "cache"))
-        for name, value in _SURROUNDINGS.items():
-            patch.setenv(name, value)
-        for name in _UNSET:
-            patch.delenv(name, raising=False)
+        if not unit:
+            _surround(patch)
         before = _variables()
         yield
         assert _variables() == before
 
 
-def _variables() -> dict[str, str]:
-    return {key: value for key, value in os.environ.items() if key != "PYTEST_CURRENT_TEST"}
+def _variables() -> dict[bytes, bytes]:
+    variables: dict[bytes, bytes] = dict(os.environ._data)  # type: ignore[attr-defined]  # `items` decodes each of them
+    variables.pop(b"PYTEST_CURRENT_TEST", None)
+    return variables
 
 
 # what tells one kind of answer from another, the first that fits
