@@ -138,8 +138,9 @@ def _guard(unit: bool) -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark each test with its layer, and what `scripts/hosts` runs."""
+    names = {path: path.relative_to(REPOSITORY / "tests").as_posix() for path in {item.path for item in items}}
     for item in items:
-        name = item.path.relative_to(REPOSITORY / "tests").as_posix()
+        name = names[item.path]
         layer = _layer(item)
         item.add_marker(layer)
         if item.get_closest_marker("slow") and not ALL:
