@@ -316,8 +316,13 @@ class Project:
         if not (self.path / ".git").exists():
             self.git("init", "--quiet", "--initial-branch=main")
         self.git("add", "--all")
-        self.git("commit", "--quiet", "--message", "change")
-        return self.git("rev-parse", "HEAD").strip()
+        # what tidies up behind a commit takes as long as the commit
+        self.git("-c", "maintenance.auto=false", "commit", "--quiet", "--message", "change")
+        try:
+            branch = (self.path / ".git/HEAD").read_text("ascii").strip().removeprefix("ref: ")
+            return (self.path / ".git" / branch).read_text("ascii").strip()
+        except OSError:  # a detached head, or a worktree
+            return self.git("rev-parse", "HEAD").strip()
 
     def run(self, *args: str, cwd: Path | None = None, timeout: float = 300) -> Result:
         return self.pipe(b"", *args, cwd=cwd, timeout=timeout)
