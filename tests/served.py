@@ -289,19 +289,19 @@ def _share_programs(folder: str) -> None:
     def path_of(program: CompiledProgram) -> Path:
         return Path(folder, hashlib.sha256(program._context).hexdigest())
 
-    def code(program: CompiledProgram) -> bytes:
-        if not ask(program):
+    def code(self: CompiledProgram) -> bytes:
+        if not ask(self):
             with contextlib.suppress(FileNotFoundError):
-                program._code = path_of(program).read_bytes()
-        return program._code or b""
+                self._code = path_of(self).read_bytes()
+        return self._code or b""
 
-    def keep_for_all(program: CompiledProgram, pool: Pool) -> None:
-        was_missing = program._code == b""
-        keep(program, pool)
-        if was_missing and program._code:
-            written = path_of(program).with_suffix(f".{os.getpid()}")
-            written.write_bytes(program._code)
-            written.replace(path_of(program))
+    def keep_for_all(self: CompiledProgram, pool: Pool) -> None:
+        was_missing = self._code == b""
+        keep(self, pool)
+        if was_missing and self._code:
+            written = path_of(self).with_suffix(f".{os.getpid()}")
+            written.write_bytes(self._code)
+            written.replace(path_of(self))
 
     CompiledProgram.code = code  # type: ignore[method-assign]
     CompiledProgram.keep = keep_for_all  # type: ignore[method-assign]
