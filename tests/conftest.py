@@ -35,6 +35,8 @@ BROKEN_BEFORE_312 = "def f[T](row: T) -> T:\n    return row\n"
 _Case = TypeVar("_Case")
 _REAL_HOME = Path.home()
 ALL = "BUILDGUARD_ALL" in os.environ  # `./scripts/test all`: full products, walks and long random searches
+# `scripts/hosts`: another Python reads what has been compared in full on this one
+OTHER_HOST = "BUILDGUARD_OTHER_HOST" in os.environ
 # a shell starts what runs in its background with Ctrl-C ignored, and every child of the tests would inherit that
 signal.signal(signal.SIGINT, signal.default_int_handler)
 # where modules may not be kept compiled, each of thousands of children compiles all that it imports: half of its time
@@ -181,6 +183,11 @@ SOME_VERSIONS = VERSIONS if ALL else (VERSIONS[0], "3.11", VERSIONS[-1])
 def sample(cases: Iterable[_Case], step: int) -> list[_Case]:
     """One of `step` cases, all of them in `./scripts/test all`."""
     return [*cases][:: 1 if ALL else step]
+
+
+def sample_on_other_hosts(cases: Iterable[_Case], step: int) -> list[_Case]:
+    """One of `step` cases where `scripts/hosts` repeats a comparison on another Python, else all of them."""
+    return [*cases][:: step if OTHER_HOST and not ALL else 1]
 
 
 def missing(what: str, remedy: str) -> None:
