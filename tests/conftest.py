@@ -35,6 +35,8 @@ BROKEN_BEFORE_312 = "def f[T](row: T) -> T:\n    return row\n"
 _Case = TypeVar("_Case")
 _REAL_HOME = Path.home()
 ALL = "BUILDGUARD_ALL" in os.environ  # `./scripts/test all`: full products, walks and long random searches
+# `scripts/hosts`: another Python reads what has been compared in full on this one
+OTHER_HOST = "BUILDGUARD_OTHER_HOST" in os.environ
 # a shell starts what runs in its background with Ctrl-C ignored, and every child of the tests would inherit that
 signal.signal(signal.SIGINT, signal.default_int_handler)
 # where modules may not be kept compiled, each of thousands of children compiles all that it imports: half of its time
@@ -42,6 +44,8 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 # and what pip installs is compiled as it is imported, instead of all of it
 os.environ.setdefault("PIP_NO_COMPILE", "1")
+# thousands of syntax trees and results are made and let go without a circle: to look for one each 700 objects is a third of their cost
+gc.set_threshold(50_000, 20, 20)
 
 
 # What depends on the Python that runs buildguard: all that runs in our own process, and what is put together for other Pythons.
@@ -80,6 +84,7 @@ _NEEDS_ENGINE = frozenset({"engine", "engine_address", "_registry"})
 _SURROUNDINGS = {
     "GIT_CONFIG_GLOBAL": os.devnull,
     "GIT_CONFIG_NOSYSTEM": "1",
+    "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",  # a pytest that a test starts needs none of ours: to import them is half of its time
     "DOCKER_HOST": "unix:///nowhere/docker.sock",  # tests that need an engine ask for `engine`
     **{f"GIT_{name}_NAME": "Test" for name in ("AUTHOR", "COMMITTER")},
     **{f"GIT_{name}_EMAIL": "test@example.invalid" for name in ("AUTHOR", "COMMITTER")},
@@ -103,19 +108,42 @@ _running: list[
 def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
     """Where a unit test starts a process it fails, and so it does where a fixture does that for it."""
     _running[:] = [item]
-    with pytest.MonkeyPatch.context() as patch:
-        if item.get_closest_marker("unit"):
-            patch.setattr(subprocess.Popen, "__init__", _refuse_process)
-            for function in ("fork", "forkpty", "posix_spawn", "posix_spawnp"):
-                patch.setattr(os, function, _refuse_process)
-        return (yield)
+    _guard(item.get_closest_marker("unit") is not None)
+    return (yield)
+
+
+_guards: list[pytest.MonkeyPatch] = []  # one at most
+
+
+def _surround(patch: pytest.MonkeyPatch) -> None:
+    for name, value in _SURROUNDINGS.items():
+        patch.setenv(name, value)
+    for name in _UNSET:
+        patch.delenv(name, raising=False)
+
+
+def _guard(unit: bool) -> None:
+    """Refuse processes from the first of some unit tests to their last, in surroundings that none of them changes.
+
+    To begin anew with each test costs more than many of them do.
+    """
+    if unit and not _guards:
+        patch = pytest.MonkeyPatch()
+        _surround(patch)
+        patch.setattr(subprocess.Popen, "__init__", _refuse_process)
+        for function in ("fork", "forkpty", "posix_spawn", "posix_spawnp"):
+            patch.setattr(os, function, _refuse_process)
+        _guards.append(patch)
+    elif not unit and _guards:
+        _guards.pop().undo()
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark each test with its layer, and what `scripts/hosts` runs."""
+    names = {path: path.relative_to(REPOSITORY / "tests").as_posix() for path in {item.path for item in items}}
     for item in items:
-        name = item.path.relative_to(REPOSITORY / "tests").as_posix()
+        name = names[item.path]
         layer = _layer(item)
         item.add_marker(layer)
         if item.get_closest_marker("slow") and not ALL:
@@ -157,6 +185,11 @@ def sample(cases: Iterable[_Case], step: int) -> list[_Case]:
     return [*cases][:: 1 if ALL else step]
 
 
+def sample_on_other_hosts(cases: Iterable[_Case], step: int) -> list[_Case]:
+    """One of `step` cases where `scripts/hosts` repeats a comparison on another Python, else all of them."""
+    return [*cases][:: step if OTHER_HOST and not ALL else 1]
+
+
 def missing(what: str, remedy: str) -> None:
     """A part that a test needs is not here: loud in CI, a skip that says what to install elsewhere."""
     if os.environ.get("CI"):
@@ -165,6 +198,7 @@ def missing(what: str, remedy: str) -> None:
 
 
 def pytest_sessionfinish() -> None:
+    _guard(False)
     served.close()
 
 
@@ -197,17 +231,17 @@ def _hermetic(_homes: Callable[[bool], Path]) -> Iterator[None]:
         patch.setenv("PYENV_ROOT", os.environ.get("PYENV_ROOT") or str(_REAL_HOME / ".pyenv"))
         patch.setenv("HOME", str(home))
         patch.setenv("BUILDGUARD_CACHE_DIR", str(home / "cache"))
-        for name, value in _SURROUNDINGS.items():
-            patch.setenv(name, value)
-        for name in _UNSET:
-            patch.delenv(name, raising=False)
+        if not unit:
+            _surround(patch)
         before = _variables()
         yield
         assert _variables() == before
 
 
-def _variables() -> dict[str, str]:
-    return {key: value for key, value in os.environ.items() if key != "PYTEST_CURRENT_TEST"}
+def _variables() -> dict[bytes, bytes]:
+    variables: dict[bytes, bytes] = dict(os.environ._data)  # type: ignore[attr-defined]  # `items` decodes each of them
+    variables.pop(b"PYTEST_CURRENT_TEST", None)
+    return variables
 
 
 # what tells one kind of answer from another, the first that fits
@@ -290,8 +324,13 @@ class Project:
         if not (self.path / ".git").exists():
             self.git("init", "--quiet", "--initial-branch=main")
         self.git("add", "--all")
-        self.git("commit", "--quiet", "--message", "change")
-        return self.git("rev-parse", "HEAD").strip()
+        # what tidies up behind a commit takes as long as the commit
+        self.git("-c", "maintenance.auto=false", "commit", "--quiet", "--message", "change")
+        try:
+            branch = (self.path / ".git/HEAD").read_text("ascii").strip().removeprefix("ref: ")
+            return (self.path / ".git" / branch).read_text("ascii").strip()
+        except OSError:  # a detached head, or a worktree
+            return self.git("rev-parse", "HEAD").strip()
 
     def run(self, *args: str, cwd: Path | None = None, timeout: float = 300) -> Result:
         return self.pipe(b"", *args, cwd=cwd, timeout=timeout)

@@ -12,11 +12,13 @@ import atexit
 import contextlib
 import functools
 import gc
+import hashlib
 import importlib
 import itertools
 import json
 import os
 import pkgutil
+import re
 import select
 import signal
 import socket
@@ -27,6 +29,10 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from buildguard.engines.pool import Pool
 
 _READ_AT_START = ("PYTHON", "LC_", "LANG", "LD_", "MALLOC", "COVERAGE", "OPENSSL", "SSL_")
 # imported late, by what a run comes to
@@ -43,6 +49,19 @@ _LATE = (
     "ruamel.yaml",
     "sqlite3",
 )
+_ASKED = (
+    "findall",
+    "finditer",
+    "flags",
+    "fullmatch",
+    "groups",
+    "match",
+    "pattern",
+    "search",
+    "split",
+    "sub",
+    "subn",
+)  # of a pattern
 _LENGTH = 8
 _REAL = 5  # runs of a session that start for real: a server pays from the tenth or so
 _runs = itertools.count()
@@ -141,9 +160,10 @@ class _Server:
         self.identity = _identity(os.environ)
         self._line, theirs = socket.socketpair()
         self._lock = threading.Lock()
+        self._programs = tempfile.TemporaryDirectory(prefix="programs-")
         with theirs:
             self._process = subprocess.Popen(
-                [sys.executable, __file__, str(theirs.fileno())],
+                [sys.executable, __file__, str(theirs.fileno()), self._programs.name],
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
@@ -160,6 +180,7 @@ class _Server:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+        self._programs.cleanup()
 
 
 @functools.cache
@@ -174,8 +195,20 @@ def close() -> None:
         _server.cache_clear()
 
 
+def _compile_patterns() -> None:
+    """What each run compiles when it first needs it is compiled for all of them."""
+    from buildguard.definitions import _LazyPattern
+
+    for pattern in gc.get_objects():
+        if type(pattern) is _LazyPattern:
+            compiled = re.compile(*pattern._source)
+            for name in _ASKED:
+                setattr(pattern, name, getattr(compiled, name))
+
+
 def _import_all() -> None:
     import buildguard
+    from buildguard.project.cloudbuild import guard_step
 
     for module in pkgutil.walk_packages(buildguard.__path__, "buildguard."):
         if not module.name.startswith(("buildguard.remote", "buildguard.hooks", "buildguard.__main__")):
@@ -183,6 +216,8 @@ def _import_all() -> None:
     for name in _LATE:
         with contextlib.suppress(ImportError):  # a part of this project's extras
             importlib.import_module(name)
+    _compile_patterns()
+    guard_step.text((), ())  # the same for each project
     gc.collect()
     gc.freeze()  # else a child's collector would copy every page of them
 
@@ -245,6 +280,33 @@ def _become(order: dict[str, object], files: Sequence[int]) -> None:
     sys.path[0] = os.path.dirname(sys.argv[0])
 
 
+def _share_programs(folder: str) -> None:
+    """What reads imports in an interpreter is compiled by it once for all runs, as in a user's home once for all projects."""
+    from buildguard.engines.compiled_program import CompiledProgram
+
+    ask, keep = CompiledProgram.code, CompiledProgram.keep
+
+    def path_of(program: CompiledProgram) -> Path:
+        return Path(folder, hashlib.sha256(program._context).hexdigest())
+
+    def code(self: CompiledProgram) -> bytes:
+        if not ask(self):
+            with contextlib.suppress(FileNotFoundError):
+                self._code = path_of(self).read_bytes()
+        return self._code or b""
+
+    def keep_for_all(self: CompiledProgram, pool: Pool) -> None:
+        was_missing = self._code == b""
+        keep(self, pool)
+        if was_missing and self._code:
+            written = path_of(self).with_suffix(f".{os.getpid()}")
+            written.write_bytes(self._code)
+            written.replace(path_of(self))
+
+    CompiledProgram.code = code  # type: ignore[method-assign]
+    CompiledProgram.keep = keep_for_all  # type: ignore[method-assign]
+
+
 def _end(status: int) -> None:
     """End as Python does, but for taking every module apart: that would copy each page of the server's memory."""
     threading._shutdown()  # type: ignore[attr-defined]
@@ -259,6 +321,7 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.path[0] = os.path.dirname(sys.executable)  # not this folder, in which there is another `docker`
     _import_all()
+    _share_programs(sys.argv[2])
     if not _serve(socket.socket(fileno=int(sys.argv[1]))):
         return
     from buildguard.cli.main import main as command

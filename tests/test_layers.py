@@ -372,12 +372,12 @@ _BRANCHING = (
 def _complexity(function: ast.AST) -> int:
     """McCabe's number as radon counts it: boolean operators, comprehensions and asserts included, inner functions not."""
     complexity = 1
-    pending = [*ast.iter_child_nodes(function)]
+    pending = sources.parts(function)
     while pending:
         node = pending.pop()
         if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             complexity += _branches(node) if isinstance(node, _BRANCHING) else 0
-            pending += ast.iter_child_nodes(node)
+            pending += sources.parts(node)
     return complexity
 
 

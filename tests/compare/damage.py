@@ -270,12 +270,12 @@ def repository(folder: Path, of: Tree = TREE) -> None:
     fill(folder, of)
     write(folder, of.old)
     git(folder, "add", "--all")
-    git(folder, "commit", "--quiet", "--message", "older")
+    git(folder, "-c", "maintenance.auto=false", "commit", "--quiet", "--message", "older")
     write(folder, of.files)
     for name in of.old.keys() - of.files.keys():
         (folder / name).unlink()
     git(folder, "add", "--all")
-    git(folder, "commit", "--quiet", "--message", "newer")
+    git(folder, "-c", "maintenance.auto=false", "commit", "--quiet", "--message", "newer")
 
 
 def _zip(tree: Path, file: Path) -> None:

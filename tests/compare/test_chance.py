@@ -18,7 +18,7 @@ from tests.conftest import ALL
 if TYPE_CHECKING:
     from pathlib import Path
 
-_INJECTIONS = 2000 if ALL else 200
+_INJECTIONS = 2000 if ALL else 120
 _MUTANTS = 2500 if ALL else 800
 _CHAINS = 60 if ALL else 20
 

@@ -46,7 +46,7 @@ def tests(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         file.write_text(text)
     monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
     for name in [*os.environ]:
-        if name.startswith("PYTEST_") and name != "PYTEST_CURRENT_TEST":
+        if name.startswith("PYTEST_") and name not in {"PYTEST_CURRENT_TEST", "PYTEST_DISABLE_PLUGIN_AUTOLOAD"}:
             monkeypatch.delenv(name)
     return tmp_path / "it"
 
@@ -61,10 +61,10 @@ def _tried(command: str, folder: Path) -> VerifyResult:
         ("PYTEST good", StepVerdict.OK, 2, 2),
         ("PYTEST -q -q good", StepVerdict.OK, 2, 2),
         ("PYTEST good >/dev/null 2>&1", StepVerdict.OK, 2, 2),
-        ("PYTEST -n 2 good", StepVerdict.OK, 2, 2),
+        ("PYTEST -p xdist -n 2 good", StepVerdict.OK, 2, 2),
         ("PYTEST bad", StepVerdict.FAILED, 2, 1),
         ("PYTEST bad || true", StepVerdict.FAILED, 2, 1),
-        ("PYTEST -n 2 bad || true", StepVerdict.FAILED, 2, 1),
+        ("PYTEST -p xdist -n 2 bad || true", StepVerdict.FAILED, 2, 1),
         ("PYTEST bad; PYTEST good", StepVerdict.FAILED, 4, 3),
         ("PYTEST bad >/dev/null 2>&1; PYTEST good", StepVerdict.FAILED, 4, 3),
         ("PYTEST -qq bad; PYTEST --junitxml=other.xml good", StepVerdict.FAILED, 4, 3),

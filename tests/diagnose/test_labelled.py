@@ -26,7 +26,9 @@ pytestmark = pytest.mark.interpreters
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # probes that a run leaves to its end
 def test_the_rate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """At least 90 % right with their place, at most 2 % wrong, and none healthy."""
-    assert_rate(list(read_cases()), tmp_path, monkeypatch)
+    cases = list(read_cases())
+    first = {case.kind: case for case in reversed(cases)}  # of each kind; all of them with BUILDGUARD_ALL=1
+    assert_rate(cases if os.environ.get("BUILDGUARD_ALL") else list(first.values()), tmp_path, monkeypatch)
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")

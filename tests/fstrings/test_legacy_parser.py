@@ -9,7 +9,7 @@ import pytest
 from buildguard.fstrings.legacy_parser import LegacyRefusal, refusal
 from buildguard.fstrings.parser import read
 from buildguard.fstrings.rules import judge
-from tests.conftest import interpreter
+from tests.conftest import OTHER_HOST, interpreter, sample_on_other_hosts
 from tests.fstrings.grammar import literals
 from tests.oracle import refusals
 
@@ -54,10 +54,10 @@ def _refusal(code: str) -> LegacyRefusal | None:
 
 @pytest.mark.parametrize("version", ["3.8", "3.11"])
 def test_the_interpreters_refuse_the_same(version: str) -> None:
-    codes = [code for code in literals() if read(code) is not None]
+    codes = sample_on_other_hosts((code for code in literals() if read(code) is not None), 5)
     for newer in ("3.12", "3.13"):
         codes = [code for code, said in zip(codes, refusals(newer, codes), strict=True) if not said]
-    assert len(codes) > 10_000
+    assert len(codes) > (2_000 if OTHER_HOST else 10_000)
 
     found = {code: _refusal(code) for code in codes}
 

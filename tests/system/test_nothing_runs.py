@@ -14,7 +14,7 @@ import pytest
 
 from buildguard.system import programs
 from tests.compare import damage
-from tests.conftest import ALL, Project, missing
+from tests.conftest import Project, missing
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -335,11 +335,14 @@ _EXECVE = re.compile(r'execve\("((?:[^"\\]|\\.)*)".*\) = 0$')
 
 @pytest.mark.interpreters
 @pytest.mark.skipif(sys.platform != "linux", reason="strace")
-@pytest.mark.parametrize("command", _STARTED, ids=" ".join)
+@pytest.mark.parametrize(
+    "command",
+    # the other commands are run among the same traps above
+    [one if " ".join(one) in _QUICK else pytest.param(one, marks=pytest.mark.slow) for one in _STARTED],
+    ids=" ".join,
+)
 def test_only_known_programs_are_started(trapped: Project, tmp_path: Path, command: tuple[str, ...]) -> None:
     """Each successful `execve` of a run, its children's too, is of git, of ruff or of a Python outside of the project."""
-    if " ".join(command) not in _QUICK and not ALL:
-        pytest.skip("./scripts/test all traces every command")
     if shutil.which("strace") is None:
         missing("strace", "apt-get install strace")
     options = ("--engine", "static", "--proof", "predicted") if command[0] == "check" else ()

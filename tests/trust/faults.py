@@ -296,7 +296,7 @@ def _judged(place: Place, ended: Ended, *, quiet: bool) -> str:
     if ended.command == "diff":
         return _judged_diff(ended, quiet=quiet)
     if ended.command == "manifest" and ended.status == 0:
-        whole = place.run(("manifest", "commit:HEAD", "--format", "json"))[1]
+        whole = place.run_after(("manifest", "commit:HEAD", "--format", "json"))[1]
         made = json.loads((place.path / "made.json").read_text())
         if made["digest"] != json.loads(whole)["digest"]:
             return "manifest: another digest than the commit's"

@@ -7,6 +7,7 @@ the file, and run nothing else.
 from __future__ import annotations
 
 import ast
+import functools
 import hashlib
 import re
 from collections.abc import Iterator, Sequence
@@ -114,8 +115,7 @@ class StepFile(NamedTuple):
 
 def text(include: Sequence[str], exclude: Sequence[str]) -> bytes:
     """The step file for the patterns of a configuration; the same for the same version and patterns."""
-    needs = "from enum import Enum\nfrom types import ModuleType\n"
-    body = (needs + assemble(_PARTS) + "\n" + embed(_IMPORTS) + LOADER + _TAIL).encode("utf-8")
+    body = _body()
     head = _HEAD.format(
         version=__version__,
         digest=f"sha256:{sha256(body)}",
@@ -124,6 +124,12 @@ def text(include: Sequence[str], exclude: Sequence[str]) -> bytes:
         exclude=_listed(exclude),
     )
     return head.encode("utf-8") + _LINE.encode("ascii") + body
+
+
+@functools.cache
+def _body() -> bytes:
+    needs = "from enum import Enum\nfrom types import ModuleType\n"
+    return (needs + assemble(_PARTS) + "\n" + embed(_IMPORTS) + LOADER + _TAIL).encode("utf-8")
 
 
 def read(data: bytes) -> StepFile | None:

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import functools
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from buildguard.diagnostic import Severity
 from buildguard.errors import UsageError
+from buildguard.project import yaml
 from buildguard.project.cloudbuild.edit import NewStep, with_steps
 from buildguard.project.cloudbuild.lint import problems
 from tests.conftest import ALL
@@ -21,6 +23,13 @@ from tests.project.cloudbuild.corpus import CorpusFile, corpus
 _FILES = list(corpus())
 _MARK = ".buildguard/"
 _STEP = NewStep("buildguard", "python:3.11-slim", "python3", ("-I", "-c"), f'name = "{_MARK}verify.py"\nprint(name)\n')
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _each_text_is_parsed_once() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(yaml, "read", functools.cache(yaml.read))
+        yield
 
 
 @functools.cache
