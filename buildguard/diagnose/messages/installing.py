@@ -86,13 +86,13 @@ MESSAGES: tuple[KnownMessage, ...] = (
         "pip may not install into the distribution's own Python", "RUN python3 -m venv /venv, and put /venv/bin first in PATH; or build from python:3.X-slim",
     ),
     KnownMessage(
-        "no-such-option", CauseId.DEPENDENCY_INSTALL, "", r"no such option: (?P<name>\S+)|pip: error: [^\n]*(?P<other>--[\w-]+)|pip: error: ",
-        "the installed pip does not know the option {name}", "remove the option, or RUN pip install --upgrade pip before it",
+        "no-such-option", CauseId.DEPENDENCY_INSTALL, "", r"no such option: (?P<name>\S+)|pip: error: [^\n]*(?P<other>--[\w-]+)",
+        "the installed pip does not know an option: {name}", "remove the option, or RUN pip install --upgrade pip before it",
     ),
     KnownMessage(
         "no-system-package", CauseId.DEPENDENCY_INSTALL, "ackage",
-        r"E: Unable to locate package (?P<name>\S+)|Package '?(?P<other>[\w.+-]+)'? has no installation candidate|unable to select packages|\(no such package\)|^E: Package ",
-        "the distribution has no package {name}", "apt-get update in the same RUN, and the name that this release of the distribution has",
+        r"E: Unable to locate package (?P<name>\S+)|Package '?(?P<other>[\w.+-]+)'? has no installation candidate|unable to select packages|(?P<third>[\w.+-]+) \(no such package\)|^E: Package ",
+        "the distribution does not have a package: {name}", "apt-get update in the same RUN, and the name that this release of the distribution has",
     ),
     KnownMessage(
         "no-system-repository", CauseId.DEPENDENCY_INSTALL, "",
@@ -114,7 +114,7 @@ MESSAGES: tuple[KnownMessage, ...] = (
     ),
     KnownMessage(
         "requirements-refused", CauseId.DEPENDENCY_INSTALL, "",
-        r"ERROR: Could not install packages|invalid-installed-package"
+        r"ERROR: Could not install packages|pip: error: |invalid-installed-package"
         r"|Unable to satisfy the following requirements|PackagesNotFoundError|LibMambaUnsatisfiableError|UnsatisfiableError",
         "the packages cannot be installed as they are pinned", "lock them again (uv lock, poetry lock, pip-compile), and commit the file",
     ),
