@@ -125,7 +125,7 @@ def _surround(patch: pytest.MonkeyPatch) -> None:
 def _guard(unit: bool) -> None:
     """Refuse processes from the first of some unit tests to their last, in surroundings that none of them changes.
 
-    To begin anew with each test costs more than many of them do.
+    To set them up again for each test costs more than many of them do.
     """
     if unit and not _guards:
         patch = pytest.MonkeyPatch()

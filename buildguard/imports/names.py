@@ -39,6 +39,11 @@ class LoadedModule(NamedTuple):
         return self.home is not None
 
     @property
+    def is_file_package(self) -> bool:
+        """Whether it is a file that is loaded as a package, which no search of the path finds as such."""
+        return self.location.kind is ModuleKind.PACKAGE and not self.location.file.endswith("/__init__.py")
+
+    @property
     def package(self) -> str:
         """The package that its relative imports start from."""
         if self.home is not None:

@@ -68,7 +68,7 @@ class ProgramReader:
     def _reach(self, path: SearchPath) -> tuple[ImportGraph, dict[str, ReachedModule]]:
         resolver = ModuleResolver(self._program.tree, path, self._context.standard, self._context.may_be_foreign)
         for start in self._program.starts:
-            if not start.is_main and "." not in start.name:
+            if start.is_file_package:
                 resolver.add(start)
         graph = ImportGraph(resolver, self._facts)
         return graph, find_reached(graph, self._program.starts)

@@ -79,8 +79,18 @@ def _check_module(
     elif result.is_missing or result.lost:
         _missing_module(image, start, findings, result)
     elif start.attribute:
-        _report_undefined(start, findings, place, f"{start.module}, a folder without __init__.py,", frozenset())
+        _report_namespace(image, start, findings, result)
     return None
+
+
+def _report_namespace(image: ImageStart, start: StartCommand, findings: StartupFindings, result: ModuleSearch) -> None:
+    """BG701 for an application in a folder without `__init__.py`, unless a build makes that file or a package comes first."""
+    place = image.place_of(start.place)
+    made = image.tree.why_unknown(f"{result.package}/__init__.py")
+    if doubt := made or may_be_installed(image, start.module):
+        findings.leave_open(place, f"module {start.module}: {doubt}")
+        return
+    _report_undefined(start, findings, place, f"{start.module}, a folder without __init__.py,", frozenset())
 
 
 def _main_of(image: ImageStart, result: ModuleSearch) -> ModuleSearch:

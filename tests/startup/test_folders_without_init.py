@@ -123,3 +123,18 @@ def test_one_file_is_reported_once(tmp_path: Path) -> None:
 
     (finding,) = report.diagnostics
     assert finding.message.endswith("main.py:1 imports shared, and 2 more places")
+
+
+@pytest.mark.parametrize(
+    ("lines", "requirements"),
+    [("RUN make prepare\n", "flask\ngunicorn\n"), ("", "flask\ngunicorn\nlib\n")],
+    ids=["a command may make the file", "a package of that name comes first"],
+)
+def test_an_application_in_a_folder_that_may_be_more(tmp_path: Path, lines: str, requirements: str) -> None:
+    dockerfile = _DOCKERFILE.format(module="lib").replace("CMD", f"{lines}CMD")
+    files = {"Dockerfile": dockerfile, "requirements.txt": requirements, "lib/x.py": "", "pkg/parts/x.py": ""}
+
+    report = report_of(tmp_path, files)
+
+    assert report.diagnostics == ()
+    assert any("module lib: " in reason for reason in report.undecided), report.undecided

@@ -7,7 +7,7 @@ by the manifest in the archive. Nothing that it looks at is imported or run. Fin
 not be looked at with 3.
 
 version: 0.1.0
-digest: sha256:2f9920a216ccf41350cdfe87835f49da2735719fb89c6bafe8be54c1c4a50faa
+digest: sha256:e2450f6e043d5556345c04dce4c4c345ee769ecd27f9f17d305609d64cb6fd69
     (SHA-256 of everything below the line of equals signs)
 """
 
@@ -2886,6 +2886,9 @@ class LoadedModule(NamedTuple):
     def is_main(self) -> bool:
         return self.home is not None
     @property
+    def is_file_package(self) -> bool:
+        return self.location.kind is ModuleKind.PACKAGE and not self.location.file.endswith("/__init__.py")
+    @property
     def package(self) -> str:
         if self.home is not None:
             return self.home
@@ -3593,7 +3596,7 @@ class ProgramReader:
     def _reach(self, path: SearchPath) -> tuple[ImportGraph, dict[str, ReachedModule]]:
         resolver = ModuleResolver(self._program.tree, path, self._context.standard, self._context.may_be_foreign)
         for start in self._program.starts:
-            if not start.is_main and "." not in start.name:
+            if start.is_file_package:
                 resolver.add(start)
         graph = ImportGraph(resolver, self._facts)
         return graph, find_reached(graph, self._program.starts)
