@@ -15,9 +15,11 @@ the greeting, every other one answers one source, in order.
 import os
 import sys
 import warnings
+from time import monotonic
 
 AST_ONLY = 0x400  # ast.PyCF_ONLY_AST, without importing ast
 MANY = 1 << 20  # bytes
+SHORT = 0.1  # seconds
 
 
 def send(out, fields):
@@ -81,7 +83,13 @@ def limiter(memory):
             wanted = hard
         resource.setrlimit(which, (wanted, hard))
 
+    granted = [0, 0.0]  # how many seconds last, and when
+
     def grant(seconds):
+        now = monotonic()
+        if granted[0] == seconds and now - granted[1] < SHORT:
+            return  # a process has used no more time than went by, and the calls below cost a tenth of a small source
+        granted[:] = seconds, now
         used = resource.getrusage(resource.RUSAGE_SELF)
         limit(resource.RLIMIT_CPU, int(used.ru_utime + used.ru_stime) + seconds + 1)
 
