@@ -11,12 +11,14 @@ from buildguard.project.cloudbuild.guard_step import sha256
 
 _ALL: frozenset[str] = frozenset()
 _PARTS = (
+    ("remote/import_outline.py", _ALL),
     ("remote/import_tests.py", _ALL),
     ("remote/evaluated_types.py", _ALL),
-    ("remote/import_outline.py", _ALL),
     ("remote/import_sure.py", _ALL),
     ("remote/library_attributes.py", _ALL),
     ("remote/import_codes.py", _ALL),
+    ("remote/import_pieces.py", _ALL),
+    ("remote/import_reader.py", _ALL),
     ("remote/import_facts.py", _ALL),
     ("remote/probe.py", _ALL),
     ("remote/wire.py", _ALL),

@@ -18,12 +18,14 @@ from buildguard.remote import program
 
 # What the probe starts when the first source is to be read, or the first question answered: it takes time to compile.
 _FACTS = (
+    "import_outline.py",
     "import_tests.py",
     "evaluated_types.py",
-    "import_outline.py",
     "import_sure.py",
     "library_attributes.py",
     "import_codes.py",
+    "import_pieces.py",
+    "import_reader.py",
     "import_facts.py",
     "library_query.py",
 )

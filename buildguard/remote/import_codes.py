@@ -6,9 +6,8 @@ A part of the probe: the standard library alone, and no syntax that CPython 3.6 
 import ast
 import re
 import sys
-from itertools import accumulate
 
-from buildguard.remote.import_outline import BLOCK_START, CODE, changes_in, line_starts, stored
+from buildguard.remote.import_outline import BLOCK_START, CODE, SourceLines, changes_in, line_starts, stored
 
 # An import that begins its line and shares it with no other statement.
 IMPORT_LINE = re.compile(
@@ -17,24 +16,31 @@ IMPORT_LINE = re.compile(
 MARGIN_OF_LINE = re.compile(rb"[ \t]*")
 HEADER = re.compile(rb"^[ \t]*(?:async[ \t]+)?(?:def|class)[ \t]+([A-Za-z0-9_]+)[^\n]*\n", re.MULTILINE)
 EXPORTS = re.compile(rb"^__all__[ \t]*=[ \t]*([\[(])([^\])#]*)[\])][ \t]*$", re.MULTILINE)
-# Where the path of modules may be changed: every use of `sys`, but for `import sys` and other attributes.
-SYS_PATH = re.compile(rb"(?<!\w)sys(?!\w)(?!\.(?!path\b)\w|[ \t]*[\n,#])|^[ \t\f]*\.[ \t]*path\b", re.MULTILINE)
+# Where the path of modules may be changed: every use of `sys`, but for `import sys` and other attributes. Each begins with a
+# literal, so that a search is fast.
+SYS_USE = re.compile(rb"sys(?!\w)(?!\.(?!path\b)\w|[ \t]*[\n,#])")
+PATH_BELOW = re.compile(rb"\n[ \t\f]*\.[ \t]*path\b")
+IN_WORD = re.compile(rb"\w")
 QUOTED = re.compile(rb"([\"'])([A-Za-z0-9_.]+)\1\Z")
-# What ends a module, what imports without a statement, and what changes where modules are found.
-NOT_PLAIN = frozenset(("exit", "quit", "_exit", "import_module", "__import__", "addsitedir"))
+# What imports without a statement, and what changes where modules are found.
+NOT_PLAIN = frozenset(("import_module", "__import__", "addsitedir"))
+ENDING = frozenset(("exit", "quit", "_exit"))  # the calls that end a module or function
+ENDING_WORD = re.compile(rb"(?:exit|quit)\b([\s\\]+as\b)?")
 CHANGES = frozenset(("insert", "append"))
 RETURNS = ("RETURN_VALUE", "RETURN_CONST")
+OPERATIONS = []  # type: list[object]
 NEWEST = (3, 15)  # from where on the argument of IMPORT_NAME holds more than a name
-FAR = 100  # lines to look at one by one, rather than at all of a source
 FUNCTION = 1  # in the flags of code: a function's, as opposed to a module's or class's
 
 
 def plain_reader(data, names, lines):
-    """What reads imports without a syntax tree; None where one has to decide what guards any of them.
+    """What reads imports without a syntax tree; None where one has to be asked about all of them.
 
     `lines` are those of the module's own code.
     """
     if not NOT_PLAIN.isdisjoint(names) or b"\r" in data or sys.version_info >= NEWEST:
+        return None
+    if not ENDING.isdisjoint(names) and any(match.group(1) for match in ENDING_WORD.finditer(data)):
         return None
     return None if may_change_paths(data, names) else PlainReader(data, lines)
 
@@ -44,7 +50,15 @@ def may_change_paths(data, names):
     if "addsitedir" in names:
         return True
     is_named = "path" in names and "sys" in names and not CHANGES.isdisjoint(names)
-    return is_named and SYS_PATH.search(data) is not None
+    return is_named and (
+        PATH_BELOW.search(data) is not None
+        or any(not at or not IN_WORD.match(data, at - 1) for at in map(start_of_match, SYS_USE.finditer(data)))
+    )
+
+
+def start_of_match(match):
+    """Where a match begins."""
+    return match.start()
 
 
 def plain_exports(data, bound):
@@ -103,6 +117,18 @@ class ExportReader:
         self._names = self._names + names if adds and names is not None else names or []
 
 
+def operations():
+    """The numbers of the operations that are looked for, and of those that return."""
+    if not OPERATIONS:
+        import opcode
+
+        OPERATIONS.append(
+            tuple(opcode.opmap[name] for name in ("IMPORT_NAME", "LOAD_CONST", "EXTENDED_ARG", "RAISE_VARARGS"))
+        )
+        OPERATIONS.append([opcode.opmap[name] for name in RETURNS if name in opcode.opmap])
+    return OPERATIONS[0] + (OPERATIONS[1],)
+
+
 class UnclearImportError(Exception):
     """An import that may be guarded, or that is written in another way than usual."""
 
@@ -111,72 +137,54 @@ class PlainReader:
     """Reads imports that stand directly in a module, or in a function or class that does."""
 
     def __init__(self, data, lines):
-        import opcode
-
         self._data = data
-        self._lines = lines
-        self._starts = [0, 0]  # of lines from 1 on, as far as they were looked for
+        self.lines = lines
+        self.start_of = SourceLines(data).start_of
         self._is_nested = may_nest_imports(data)
-        self._import = opcode.opmap["IMPORT_NAME"]
-        self._constant = opcode.opmap["LOAD_CONST"]
-        self._extended = opcode.EXTENDED_ARG
-        self._raise = opcode.opmap["RAISE_VARARGS"]
-        self._returns = [opcode.opmap[name] for name in RETURNS if name in opcode.opmap]
-
-    def read_module(self, code):
-        """The rows of a module's imports; None where its syntax tree has to decide what guards them."""
-        try:
-            return self.read(code)
-        except UnclearImportError:
-            return None
+        self._import, self._constant, self._extended, self.raising, self._returns = operations()
 
     def read_blocks(self, code):
         """The rows of the functions and classes at the left margin that can be read so, by their first line."""
         blocks = {}
-        if self._raise in code.co_code[::2]:
+        if self.raising in code.co_code[::2]:
             return blocks  # it may end the module before one of them
-        for line, item in self._blocks(code):
-            begin = self._start_of(line)
+        for line, item in self.blocks(code):
+            begin = self.start_of(line)
             try:
-                self._margin(begin, 0, None)
-                blocks[line] = self.read(item, bool(item.co_flags & FUNCTION), self._body_of(item, begin))
+                self.margin_of(begin, 0, None)
+                blocks[line] = self.read(item, bool(item.co_flags & FUNCTION), self.body_of(item, begin))
             except UnclearImportError:
                 continue
         return blocks
 
     def read(self, code, late=False, body=None):
         """The rows of a code object and of those in it; `body` is where the text of a function or class begins."""
-        lines = self._lines if body is None else line_starts(code)
-        items = list(self._statements(code, lines)) + list(self._blocks(code))
+        lines = self.lines if body is None else line_starts(code)
+        items = list(self.statements(code, lines)) + list(self.blocks(code))
         self._check_order(code, items, lines)
         rows = []
         margin = 0 if body is None else None
         for line, item in sorted(items, key=first_of):
-            begin = self._start_of(line)
-            margin = self._margin(begin, margin, body)
-            if type(item) is CODE:
-                rows += self.read(item, late or bool(item.co_flags & FUNCTION), self._body_of(item, begin))
-            else:
-                rows.append([line, margin + 1] + self._written(item, begin) + ["", late, False])
+            begin = self.start_of(line)
+            margin = self.margin_of(begin, margin, body)
+            rows += self.rows_of(line, item, begin, margin, late)
             body = begin
         return rows
 
-    def _start_of(self, line):
-        """Where a line begins in the source; imports are in the first lines mostly, so that the rest is not looked at."""
-        starts = self._starts
-        if line - len(starts) > FAR:
-            self._starts = starts = [0, 0]
-            starts += [end + number for number, end in enumerate(accumulate(map(len, self._data.split(b"\n"))), 1)]
-        while len(starts) <= line:
-            starts.append(self._data.index(b"\n", starts[-1]) + 1)
-        return starts[line]
+    def rows_of(self, line, item, begin, margin, late):
+        """The rows of one item of a code object: of an import, or of the code in it."""
+        if type(item) is CODE:
+            return self.read(item, late or bool(item.co_flags & FUNCTION), self.body_of(item, begin))
+        return [[line, margin + 1] + self._written(item, begin) + ["", late, False]]
 
     def _check_order(self, code, items, lines):
         """Nothing ends a module, class or function before an import in it."""
         if not items:
             return
+        if not ENDING.isdisjoint(code.co_names):
+            raise UnclearImportError
         operations = code.co_code[::2]
-        ends = [self._raise]
+        ends = [self.raising]
         if code.co_flags & FUNCTION:
             last = max(map(first_of, items))
             stop = next((start for start, line in lines if line == last), len(code.co_code))
@@ -185,7 +193,7 @@ class PlainReader:
         if any(end in operations for end in ends):
             raise UnclearImportError
 
-    def _margin(self, begin, margin, body):
+    def margin_of(self, begin, margin, body):
         """The width of the margin of a statement that stands directly in the block whose text begins at `body`."""
         width = MARGIN_OF_LINE.match(self._data, begin).end() - begin
         if margin is not None and width != margin:
@@ -196,7 +204,7 @@ class PlainReader:
             raise UnclearImportError
         return width
 
-    def _statements(self, code, lines):
+    def statements(self, code, lines):
         """Each import of a code object: its line, with its module and names."""
         at = 0
         for module, offset in stored(code, self._import, self._extended):
@@ -231,7 +239,7 @@ class PlainReader:
             raise UnclearImportError
         return ["from", module, list(names), len(match.group(2))]
 
-    def _blocks(self, code):
+    def blocks(self, code):
         """The functions and classes with imports in a code object, each with its first line."""
         if not self._is_nested:
             return
@@ -244,7 +252,7 @@ class PlainReader:
             type(item) is CODE and self._holds_imports(item) for item in code.co_consts
         )
 
-    def _body_of(self, code, begin):
+    def body_of(self, code, begin):
         """Where the text after the first line of a function or class begins."""
         header = HEADER.search(self._data, begin)
         is_block = BLOCK_START.match(self._data, MARGIN_OF_LINE.match(self._data, begin).end())

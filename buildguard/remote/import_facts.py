@@ -19,12 +19,17 @@ import re
 import sys
 
 from buildguard.remote.evaluated_types import TypeReader, may_evaluate, typed_bytes
-from buildguard.remote.import_codes import ExportReader, may_change_paths, plain_exports, plain_reader
+from buildguard.remote.import_codes import (
+    UnclearImportError,
+    may_change_paths,
+    plain_exports,
+    plain_reader,
+)
 from buildguard.remote.import_outline import (
     CALLER,
     SPOKEN,
-    CallLines,
     all_codes,
+    all_nodes,
     bare_blocks,
     bound_names,
     imports_in,
@@ -34,30 +39,18 @@ from buildguard.remote.import_outline import (
     store_offsets,
     uses_in,
 )
+from buildguard.remote.import_pieces import ImportPieces, NameOrigins, PieceEvaluator
+from buildguard.remote.import_reader import FactReader
 from buildguard.remote.import_sure import unsure_names
-from buildguard.remote.import_tests import (
-    ENDS,
-    PATH_CALLS,
-    Evaluator,
-    ImportBlock,
-    UnknownValue,
-    is_main_test,
-    is_own_package,
-)
+from buildguard.remote.import_tests import Evaluator
 from buildguard.remote.library_attributes import AttributeReader, does_use, may_use
 
 ENCODER = []  # type: list[object]
 LARGEST = 2 << 20  # bytes of a source that is still read: larger ones are data
 DYNAMIC = frozenset({"globals", "exec", "modules", "meta_path", "path_hooks"})
 DYNAMIC_AT_TOP = frozenset({"vars", "locals", "eval", "__dict__", "setattr"})
-CALLS = ("importlib.import_module", "importlib.__import__", "__import__", "builtins.__import__")
-EXPRESSIONS = (ast.expr, ast.withitem, ast.keyword)
-GLOBAL = re.compile(rb"\bglobal\b([^\n;#]*)")  # what functions change is no constant
+GLOBAL = re.compile(rb"global\b([^\n;#]*)")  # what functions change is no constant
 WORD = re.compile(rb"[\w\x80-\xff]+")
-EXPORT_CALLS = tuple("__all__." + word for word in ("extend", "append", "remove", "insert", "pop", "clear"))
-IMPORTING = (ast.Import, ast.ImportFrom)
-CATCHES_TYPES = frozenset({"TypeError", "Exception", "BaseException"})
-CATCHES_ATTRIBUTES = frozenset({"AttributeError", "Exception", "BaseException"})
 
 
 def facts_here(data, code):
@@ -109,10 +102,10 @@ def read_facts(data, code, version, platform):
     typed = typed_source(data, code, names, version[1])
     if b"import" in data or b"__all__" in data or typed is not None:
         reader = None if typed is not None else plain_reader(data, names, lines)
-        plain = None if reader is None else plain_facts(data, code, bound, reader)
+        how = (names, bound, version, platform, typed)
+        plain = None if reader is None else plain_facts(data, codes, how, reader)
         if plain is None:
-            blocks = {} if reader is None else reader.read_blocks(code)
-            plain = tree_facts(data, codes, (names, bound, version, platform, typed), blocks)
+            plain = tree_facts(data, codes, how, {} if reader is None else reader.read_blocks(code))
         facts.update(plain)
     return facts
 
@@ -140,16 +133,57 @@ def read_attributes(data, names, version, platform):
     return reader.attributes.rows, reader.attributes.patched
 
 
-def plain_facts(data, code, bound, reader):
-    """Imports and exports, where no syntax tree of all of it is needed to read them; None elsewhere."""
-    rows = reader.read_module(code)
-    if rows is None or b"__all__" not in data:
-        return None if rows is None else {"imports": rows}
-    exports = plain_exports(data, bound)
-    if exports is not None:
-        return {"imports": rows, "exports": exports}
-    parts = read_exports(data, code)
-    return None if parts is None else {"imports": rows, "exports": parts.exports.names([code])}
+def plain_facts(data, codes, how, reader):
+    """Imports and exports, where no syntax tree of all of it is needed to read them; None elsewhere.
+
+    `how` is what `read_tree` takes beside texts.
+    """
+    try:
+        split = ImportPieces(reader, codes[0], data)
+        pieces = read_pieces(split, codes, how, reader) if split.pieces else None
+    except (UnclearImportError, SyntaxError, ValueError):
+        return None
+    facts = {"imports": split.rows if pieces is None else sorted(split.rows + pieces.imports, key=line_of)}
+    words = data.count(b"__all__")
+    if not words:
+        return facts
+    if pieces is not None and words == sum(piece[2].count(b"__all__") for piece in split.pieces):
+        facts["exports"] = pieces.exports.names(codes)
+        return facts
+    facts["exports"] = plain_exports(data, how[1])
+    if facts["exports"] is not None:
+        return facts
+    parts = read_exports(data, codes[0])
+    if parts is not None:
+        facts["exports"] = parts.exports.names(codes[:1])
+    return None if parts is None else facts
+
+
+def read_pieces(split, codes, how, reader):
+    """What has read the pieces of a module with its guarded imports; raises UnclearImportError where these do not show all of them."""
+    names, _bound, version, platform, _typed = how
+    values = PieceEvaluator(version, platform, names, NameOrigins(codes[0], reader, split))
+    values.forget(names_declared_global(split.data))
+    facts = FactReader(split.data, names, values)
+    ended = [facts.read_piece(*piece) for piece in split.pieces]
+    if True in ended:
+        raise UnclearImportError
+    # what the compiler made of the whole proves it: as many imports, of the same modules
+    if facts.count + len(split.rows) != imports_in(codes) or not names.issuperset(facts.modules):
+        raise UnclearImportError
+    return facts
+
+
+def names_declared_global(data):
+    """What functions may change, and is no constant therefore."""
+    if b"global" not in data:
+        return []
+    lines = [
+        match.group(1)
+        for match in GLOBAL.finditer(data)
+        if not WORD.match(data, max(0, match.start() - 1), match.start())
+    ]
+    return [name.decode("utf-8", "replace") for line in lines for name in WORD.findall(line)]
 
 
 def read_exports(data, code):
@@ -162,8 +196,9 @@ def read_exports(data, code):
     except (SyntaxError, ValueError):
         return None
     # what the compiler made of the module proves it: as many uses of the name
-    uses = [node for node in ast.walk(tree) if isinstance(node, ast.Name) and node.id == "__all__"]
-    changes = [node for node in ast.walk(tree) if isinstance(node, ast.AugAssign) and node.target in uses]
+    nodes = all_nodes(tree)
+    uses = [node for node in nodes if isinstance(node, ast.Name) and node.id == "__all__"]
+    changes = [node for node in nodes if isinstance(node, ast.AugAssign) and node.target in uses]
     if len(uses) + len(changes) != uses_in(code, "__all__"):
         return None
     reader = FactReader(text, (), Evaluator(sys.version_info, "linux", ()))
@@ -215,234 +250,8 @@ def line_of(row):
 def read_tree(text, data, names, bound, version, platform, typed):
     """What a reader finds in the text of a source, or in the outline of it."""
     reader = FactReader(data, names, Evaluator(version, platform, names))
-    if b"global" in data:
-        reader.values.forget(
-            name.decode("utf-8", "replace") for line in GLOBAL.findall(data) for name in WORD.findall(line)
-        )
+    reader.values.forget(names_declared_global(data))
     if typed is not None:
         reader.types = TypeReader(version[1], bound, reader.values)
     reader.read(ast.parse(text))
     return reader
-
-
-class FactReader:
-    """Reads the imports of a module's tree, with what guards them on one target."""
-
-    def __init__(self, data, names, values):
-        self.imports = []
-        self.paths = []
-        self.exports = ExportReader()
-        self.types = None  # who looks for type expressions that the target cannot evaluate
-        self.attributes = None  # who looks for names that are taken by a dot
-        self.values = values
-        self._data = data
-        self._lines = None
-        self.count = 0
-        self.modules = set()
-        has_calls = "import_module" in names or "__import__" in names
-        self._calls = CallLines(data) if has_calls else None
-        self._has_paths = "path" in names or "addsitedir" in names
-
-    def read(self, tree):
-        """Read a whole module."""
-        self._body(tree.body, ImportBlock())
-
-    def _body(self, body, block):
-        """Read statements in their order; whether they end the module before what follows them."""
-        ended = False
-        for node in body:
-            if ended:
-                block = block.inside("false")
-            ended = self._statement(node, block) or ended
-        return ended
-
-    def _statement(self, node, block):
-        read = READERS.get(type(node))
-        if read is not None:
-            return getattr(self, read)(node, block)
-        self._expressions(node, block)
-        return False
-
-    def _expressions(self, node, block):
-        """Calls that import, and types that cannot be evaluated, in the expressions of a statement itself."""
-        if self.types is not None and block.runs:
-            self.types.read(node, self._place, block.guard, block.model)
-        if self.attributes is not None and not block.absent:
-            self.attributes.read(node, self._place, block)
-        if self._calls is not None and self._calls.are_in(node):
-            children = [item for item in ast.iter_child_nodes(node) if isinstance(item, EXPRESSIONS)]
-            for call in (item for child in children for item in ast.walk(child) if isinstance(item, ast.Call)):
-                self._call(call, block)
-
-    def _import(self, node, block):
-        self.values.see_import(node)
-        self.count += len(node.names)
-        self.modules.update(alias.name for alias in node.names)
-        for alias in node.names:
-            self._add(node, "import", alias.name, [], 0, block)
-
-    def _import_from(self, node, block):
-        self.values.see_import_from(node)
-        if self.types is not None:
-            self.types.see_import_from(node)
-        self.count += 1
-        self.modules.add(node.module or "")
-        self._add(node, "from", node.module or "", [alias.name for alias in node.names], node.level or 0, block)
-
-    def _call(self, node, block):
-        name = self.values.dotted(node.func)
-        if name not in CALLS or not node.args or not isinstance(node.args[0], ast.Constant):
-            return
-        text = node.args[0].value
-        if not isinstance(text, str) or not text:
-            return
-        module = text.lstrip(".")
-        level = len(text) - len(module)
-        if level and not (name == CALLS[0] and len(node.args) + len(node.keywords) > 1 and is_own_package(node)):
-            return
-        self._add(node, "call", module, [], level, block)
-
-    def _add(self, node, form, module, names, level, block):
-        line, column = self._place(node)
-        lazy = bool(getattr(node, "is_lazy", False))
-        self.imports.append([line, column, form, module, names, level, block.guard, block.late, lazy])
-
-    def _place(self, node):
-        column = node.col_offset
-        if column and self._lines is None:
-            self._lines = [] if self._data.isascii() else re.split(rb"\r\n|\r|\n", self._data)
-        if column and node.lineno <= len(self._lines):
-            column = len(self._lines[node.lineno - 1][:column].decode("utf-8", "replace"))
-        return node.lineno, column + 1
-
-    # --- blocks
-
-    def _function(self, node, block):
-        self._expressions(node, block)
-        # what catches errors around the definition catches none of a later call
-        scope = self.values.scope()
-        self._body(node.body, ImportBlock("" if block.guard in ("except", "module-only") else block.guard, late=True))
-        self.values.leave(scope)
-        return False
-
-    def _class(self, node, block):
-        self._expressions(node, block)
-        is_model = self.types is not None and self.types.is_model(node)
-        self._body(node.body, ImportBlock(block.guard, block.late, is_model, block.caught, True, block.absent))
-        return False
-
-    def _if(self, node, block):
-        self._expressions(node, block)
-        if is_main_test(node.test):
-            self._body(node.body, block.inside("main"))
-            self._body(node.orelse, block.inside("conditional"))
-            return False
-        value = self.values.test(node.test)
-        if isinstance(value, UnknownValue):
-            guard = "tested" if value.tested else "conditional"
-            first = self._body(node.body, block.inside(guard))
-            second = self._body(node.orelse, block.inside(guard))
-            return first and second
-        first = self._body(node.body, block if value else block.inside("false"))
-        second = self._body(node.orelse, block.inside("false") if value else block)
-        return first if value else second
-
-    def _loop(self, node, block):
-        self._expressions(node, block)
-        self._body(node.body, block.inside("conditional"))
-        self._body(node.orelse, block.inside("conditional"))
-        return False
-
-    def _with(self, node, block):
-        self._expressions(node, block)
-        for item in node.items:
-            call = item.context_expr
-            if isinstance(call, ast.Call) and self.values.dotted(call.func) in ("contextlib.suppress", "suppress"):
-                block = block.inside(self.values.caught(call.args))
-                block.absent = block.absent or any(self.values.dotted(node) in CATCHES_ATTRIBUTES for node in call.args)
-        self._body(node.body, block)
-        return False
-
-    def _match(self, node, block):
-        for case in node.cases:
-            self._body(case.body, block.inside("conditional"))
-        return False
-
-    def _try(self, node, block):
-        caught = self.values.caught_by(node.handlers)
-        if caught:
-            self.values.see_names(node)
-        body = block.inside(caught)
-        body.caught = block.caught or self.values.catches(node.handlers, CATCHES_TYPES)
-        body.absent = block.absent or self.values.catches(node.handlers, CATCHES_ATTRIBUTES)
-        ended = self._guarded(node, body)
-        for handler in node.handlers:
-            instead = block.inside("handler" if caught else "conditional")
-            instead.absent = body.absent  # what takes the place of a name that is not there
-            self._body(handler.body, instead)
-        self._body(node.orelse, block.inside("handler" if caught else ""))
-        return self._body(node.finalbody, block) or (ended and not node.handlers)
-
-    def _guarded(self, node, body):
-        """Read the statements that a `try` guards: what comes after one that may raise is not reached then."""
-        first = 1 + next((at for at, item in enumerate(node.body) if not isinstance(item, IMPORTING)), len(node.body))
-        ended = self._body(node.body[:first], body)
-        # `long` decides for Python 2
-        return self._body(node.body[first:], body.inside("conditional" if node.handlers else "")) or ended
-
-    # --- other statements
-
-    def _assign(self, node, block):
-        self._expressions(node, block)
-        targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-        for target in targets:
-            if isinstance(target, ast.Name) and target.id == "__all__" and not block.local:
-                self.exports.assign(node, block.guard)
-        if not block.local and node.value is not None and not isinstance(node, ast.AugAssign):
-            self.values.see_assignment(targets, node.value)
-        return False
-
-    def _expression(self, node, block):
-        self._expressions(node, block)
-        if not isinstance(node.value, ast.Call):
-            return False
-        call = node.value
-        name = self.values.dotted(call.func)
-        if self._has_paths and name in PATH_CALLS:
-            argument = call.args[-1] if call.args else None
-            self.paths.append([node.lineno, None if argument is None else self.values.folder(argument)])
-        if name in EXPORT_CALLS:
-            self.exports.call(name, call, block.guard)
-        return name in ENDS
-
-    def _end(self, node, block):
-        self._expressions(node, block)
-        return True
-
-
-READERS = {
-    getattr(ast, kind): read
-    for kind, read in (
-        ("Import", "_import"),
-        ("ImportFrom", "_import_from"),
-        ("FunctionDef", "_function"),
-        ("AsyncFunctionDef", "_function"),
-        ("ClassDef", "_class"),
-        ("If", "_if"),
-        ("For", "_loop"),
-        ("AsyncFor", "_loop"),
-        ("While", "_loop"),
-        ("With", "_with"),
-        ("AsyncWith", "_with"),
-        ("Try", "_try"),
-        ("TryStar", "_try"),
-        ("Match", "_match"),
-        ("Assign", "_assign"),
-        ("AnnAssign", "_assign"),
-        ("AugAssign", "_assign"),
-        ("Expr", "_expression"),
-        ("Raise", "_end"),
-        ("Return", "_end"),
-    )
-    if hasattr(ast, kind)
-}

@@ -5,7 +5,7 @@ A part of the probe: the standard library alone, and no syntax that CPython 3.6 
 
 import re
 
-from buildguard.remote.import_outline import DOUBLE, SINGLE, stored
+from buildguard.remote.import_outline import DOUBLE, SINGLE, SourceLines, stored
 
 # A line that begins a statement which is executed whatever happens: at the left margin, and no block.
 SURE = re.compile(
@@ -32,8 +32,9 @@ def unsure_names(data, code_and_nested, bound, offsets, changing):
     whole = straight_until(code)
     unsure = {name for name, offset in offsets.items() if offset >= whole}
     if unsure:
-        lines = re.split(rb"\r\n|\r|\n", data) if b"\r" in data else data.split(b"\n")
-        unsure = {name for name in unsure if not (0 < bound[name] <= len(lines) and is_sure(lines, bound[name]))}
+        lines = SourceLines(data.replace(b"\r\n", b"\n").replace(b"\r", b"\n") if b"\r" in data else data)
+        # in the order of their lines, as each is looked for from the last one on
+        unsure = {name for name in offsets if name in unsure and not (bound[name] > 0 and is_sure(lines, bound[name]))}
     unsure.update(name for name, _at in stored(code, opcode.opmap["DELETE_NAME"], opcode.EXTENDED_ARG))
     if codes:
         unsure.update(bound.keys() - offsets.keys())
@@ -67,8 +68,11 @@ def jumps_of(opcode):
 
 def is_sure(lines, number):
     """Whether a line begins a statement that a module always executes, and is in no text or brackets of one before it."""
-    line = lines[number - 1]
-    if DOUBLE in line or SINGLE in line or (number > 1 and lines[number - 2][-1:] == b"\\"):
+    try:
+        line, is_continued = lines.text_of(number)
+    except ValueError:  # no such line
+        return False
+    if is_continued or DOUBLE in line or SINGLE in line:
         return False
     if line.startswith(PLAIN):  # in brackets none of them can be
         return True

@@ -5,6 +5,8 @@ A part of the probe: the standard library alone, and no syntax that CPython 3.6 
 
 import ast
 
+from buildguard.remote.import_outline import all_nodes
+
 
 class UnknownValue:
     """The value of an expression that only running it could tell; `tested` where it asks what is there to import."""
@@ -15,6 +17,7 @@ class UnknownValue:
 
 UNKNOWN = UnknownValue()
 TESTED = UnknownValue(tested=True)
+ABSENT = UnknownValue()  # of a name that no statement gave a value
 TESTS = frozenset({"find_spec", "find_loader", "hasattr", "getattr", "iter_modules"})
 PATH_CALLS = ("sys.path.insert", "sys.path.append", "site.addsitedir")
 ENDS = ("sys.exit", "exit", "quit", "os._exit")
@@ -45,12 +48,6 @@ def is_main_test(node: ast.AST) -> bool:
     names = [side.id for side in sides if isinstance(side, ast.Name)]
     texts = [side.value for side in sides if isinstance(side, ast.Constant)]
     return names == ["__name__"] and texts == ["__main__"]
-
-
-def is_own_package(call):
-    """Whether a call of `import_module` names the module's own package as what the import is relative to."""
-    values = call.args[1:] + [keyword.value for keyword in call.keywords if keyword.arg == "package"]
-    return len(values) == 1 and isinstance(values[0], ast.Name) and values[0].id in ("__package__", "__name__")
 
 
 class ImportBlock:
@@ -125,7 +122,7 @@ class Evaluator:
     def see_names(self, node):
         """The names that a `try` around imports binds say what is there: `HAS_X = True`, `x = None`."""
         self._may_ask = True
-        for child in ast.walk(node):
+        for child in all_nodes(node):
             if isinstance(child, ast.Name) and isinstance(child.ctx, ast.Store):
                 self._values[child.id] = TESTED
             elif isinstance(child, ast.alias):
@@ -159,6 +156,14 @@ class Evaluator:
 
     # --- names
 
+    def alias_of(self, name):
+        """What an import calls a name; the name itself without one."""
+        return self._aliases.get(name, name)
+
+    def value_of(self, name):
+        """What is known of a name's value; ABSENT for nothing."""
+        return self._values.get(name, ABSENT)
+
     def dotted(self, node):
         """The full dotted name of a name or attribute, aliases resolved; empty for anything else."""
         parts = []
@@ -167,7 +172,7 @@ class Evaluator:
             node = node.value
         if not isinstance(node, ast.Name):
             return ""
-        parts.append(self._aliases.get(node.id, node.id))
+        parts.append(self.alias_of(node.id))
         return ".".join(reversed(parts))
 
     def exceptions(self, node):
@@ -177,7 +182,7 @@ class Evaluator:
         name = self.dotted(node).rpartition(".")[2]
         if name in CAUGHT:
             return [name]
-        value = self._values.get(node.id) if isinstance(node, ast.Name) else None
+        value = self.value_of(node.id) if isinstance(node, ast.Name) else None
         return [item for item in value if item in CAUGHT] if isinstance(value, tuple) else []
 
     # --- handlers
@@ -220,7 +225,7 @@ class Evaluator:
     def test(self, node: ast.AST) -> object:
         """The value of a test: a value, or an UnknownValue."""
         value = self._value(node)
-        if value is UNKNOWN and self._may_ask and any(self._asks(child) for child in ast.walk(node)):
+        if value is UNKNOWN and self._may_ask and any(self._asks(child) for child in all_nodes(node)):
             return TESTED
         return value
 
@@ -229,7 +234,7 @@ class Evaluator:
         if isinstance(node, ast.Call):
             return self.dotted(node.func).rpartition(".")[2] in TESTS
         if isinstance(node, ast.Name):
-            return self._values.get(node.id) is TESTED
+            return self.value_of(node.id) is TESTED
         return isinstance(node, ast.Attribute) and self.dotted(node) == "sys.modules"
 
     def _value(self, node):
@@ -240,9 +245,10 @@ class Evaluator:
         return node.value
 
     def _name(self, node):
-        if isinstance(node, ast.Name) and node.id in self._values:
-            value = self._values[node.id]
-            return UNKNOWN if isinstance(value, FolderValue) else value
+        if isinstance(node, ast.Name):
+            value = self.value_of(node.id)
+            if value is not ABSENT:
+                return UNKNOWN if isinstance(value, FolderValue) else value
         name = self.dotted(node)
         return self._known.get(name, PYTHON_FLAGS.get(name.rpartition(".")[2], UNKNOWN))
 
@@ -337,7 +343,7 @@ class Evaluator:
     def _folder_of_name(self, node):
         if node.id == "__file__":
             return FOLDER + "/."
-        value = self._values.get(node.id)
+        value = self.value_of(node.id)
         return value.path if isinstance(value, FolderValue) else value if isinstance(value, str) else None
 
     def _folder_above(self, node):

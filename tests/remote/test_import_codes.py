@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 
-from buildguard.remote.import_codes import plain_exports, plain_reader
+from buildguard.remote.import_codes import UnclearImportError, plain_exports, plain_reader
 from buildguard.remote.import_facts import read_facts, read_tree
 from buildguard.remote.import_outline import all_codes, bound_names, line_starts, store_offsets
+from buildguard.remote.import_pieces import ImportPieces
 
 PLAIN = {
     "top": "import os, sys as s\nfrom . import a\nfrom ..b.c import (\n    d,\n    e as f,\n)  # g\nfrom h import *\n",
@@ -169,8 +170,13 @@ def _plain(data: bytes) -> object:
     lines = line_starts(code)
     exports = plain_exports(data, bound_names(store_offsets(code, codes), codes, lines)) if b"__all__" in data else None
     reader = plain_reader(data, _names(codes), lines)
-    rows = None if reader is None else reader.read_module(code)
-    return None if rows is None or (exports is None and b"__all__" in data) else (rows, exports)
+    try:
+        split = None if reader is None else ImportPieces(reader, code, data)
+    except UnclearImportError:
+        return None
+    if split is None or split.pieces or (exports is None and b"__all__" in data):
+        return None
+    return split.rows, exports
 
 
 def _by_tree(data: bytes) -> Any:

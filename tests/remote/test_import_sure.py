@@ -7,6 +7,7 @@ import dis
 
 import pytest
 
+from buildguard.remote.import_outline import SourceLines
 from buildguard.remote.import_sure import is_sure, straight_until
 
 
@@ -34,8 +35,19 @@ from buildguard.remote.import_sure import is_sure, straight_until
     ],
 )
 def test_a_line_at_the_margin_is_executed(line: bytes, *, sure: bool) -> None:
-    assert is_sure([b"before", line], 2) is sure
-    assert not is_sure([b"if a: \\", line], 2)
+    assert is_sure(SourceLines(b"before\n" + line + b"\nafter\n"), 2) is sure
+    assert is_sure(SourceLines(b"before\n" + line), 2) is sure
+    assert not is_sure(SourceLines(b"if a: \\\n" + line), 2)
+
+
+def test_lines_are_found_in_any_order() -> None:
+    texts = [b"x" * (number % 90) for number in range(400)]
+    lines = SourceLines(b"\n".join(texts))
+
+    for number in (1, 400, 2, 3, 35, 399, 36, 1, 220, 221, 250):
+        begin = lines.start_of(number)
+        assert begin == sum(len(text) + 1 for text in texts[: number - 1])
+        assert lines.text_of(number) == (texts[number - 1], False)
 
 
 @pytest.mark.parametrize(

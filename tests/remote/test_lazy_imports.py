@@ -13,7 +13,7 @@ from buildguard.engines.verify_interpreter import probe_text
 from buildguard.imports.execution import runs_at_import
 from buildguard.imports.records import FileReach, extract, facts_from
 from buildguard.imports.standard_imports import severity_of
-from buildguard.remote import import_facts
+from buildguard.remote import import_facts, import_reader
 from tests.wasm import ask_wasm
 
 _LAZY = "lazy import missing\nlazy from other import name\nimport os\n"
@@ -76,6 +76,6 @@ def test_an_import_in_a_statement_that_is_not_known_leaves_the_file_undecided(
 ) -> None:
     monkeypatch.setattr(import_facts, "plain_reader", lambda *_rest: None)
     assert extract(text.encode(), sys.version_info[:2]) is not None
-    monkeypatch.delitem(import_facts.READERS, ast.Import)
+    monkeypatch.delitem(import_reader.READERS, ast.Import)
 
     assert extract(text.encode(), sys.version_info[:2]) is None

@@ -41,8 +41,8 @@ _IMPORTS = (
     "buildguard.imports.records",
     "buildguard.imports.execution",
     "buildguard.imports.finder",
-    "buildguard.remote.import_tests",
     "buildguard.remote.import_outline",
+    "buildguard.remote.import_tests",
     "buildguard.imports.binding_nodes",
     "buildguard.imports.bindings",
     "buildguard.imports.names",
@@ -67,6 +67,8 @@ _IMPORTS = (
     "buildguard.remote.import_sure",
     "buildguard.remote.library_attributes",
     "buildguard.remote.import_codes",
+    "buildguard.remote.import_pieces",
+    "buildguard.remote.import_reader",
     "buildguard.remote.import_facts",
     "buildguard.imports.build_imports",
 )

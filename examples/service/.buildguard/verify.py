@@ -7,7 +7,7 @@ by the manifest in the archive. Nothing that it looks at is imported or run. Fin
 not be looked at with 3.
 
 version: 0.1.0
-digest: sha256:e2450f6e043d5556345c04dce4c4c345ee769ecd27f9f17d305609d64cb6fd69
+digest: sha256:ad4d941dacea5f627e5fa31409d9a59129ec6e6354d71cafe9fc26478a0a03ae
     (SHA-256 of everything below the line of equals signs)
 """
 
@@ -29,6 +29,7 @@ import signal
 import stat
 import sys
 import warnings
+from time import monotonic
 from typing import NamedTuple
 
 
@@ -36,6 +37,7 @@ from typing import NamedTuple
 
 
 AST_ONLY = 0x400  # ast.PyCF_ONLY_AST, without importing ast
+SHORT = 0.1  # seconds
 
 
 def limiter(memory):
@@ -51,7 +53,13 @@ def limiter(memory):
             wanted = hard
         resource.setrlimit(which, (wanted, hard))
 
+    granted = [0, 0.0]  # how many seconds last, and when
+
     def grant(seconds):
+        now = monotonic()
+        if granted[0] == seconds and now - granted[1] < SHORT:
+            return  # a process has used no more time than went by, and the calls below cost a tenth of a small source
+        granted[:] = seconds, now
         used = resource.getrusage(resource.RUSAGE_SELF)
         limit(resource.RLIMIT_CPU, int(used.ru_utime + used.ru_stime) + seconds + 1)
 
@@ -1830,342 +1838,8 @@ class FileTree:
 def _start_of(folder: str) -> str:
     return folder if folder in {"", "/"} else f"{folder}/"
 ''',
-    'buildguard.remote.import_tests': r'''import ast
-class UnknownValue:
-    def __init__(self, tested=False):
-        self.tested = tested
-UNKNOWN = UnknownValue()
-TESTED = UnknownValue(tested=True)
-TESTS = frozenset({"find_spec", "find_loader", "hasattr", "getattr", "iter_modules"})
-PATH_CALLS = ("sys.path.insert", "sys.path.append", "site.addsitedir")
-ENDS = ("sys.exit", "exit", "quit", "os._exit")
-FOLDER = "@"
-SAME_FOLDER = (
-    "os.path.abspath",
-    "os.path.realpath",
-    "os.path.normpath",
-    "os.path.expanduser",
-    "str",
-    "pathlib.Path",
-    "os.fspath",
-)
-SYSTEMS = {"linux": ("posix", "Linux"), "darwin": ("posix", "Darwin"), "win32": ("nt", "Windows")}
-PYTHON_FLAGS = {"PY2": False, "PY3": True, "IS_PY2": False, "IS_PY3": True, "is_py2": False, "is_py3": True}
-CAUGHT = frozenset({"ImportError", "ModuleNotFoundError", "Exception", "BaseException"})
-CATCHES_NAMES = frozenset({"ImportError", "Exception", "BaseException"})
-GUARDS = ("", "conditional", "main", "module-only", "handler", "tested", "except", "false")
-def is_main_test(node: ast.AST) -> bool:
-    if not isinstance(node, ast.Compare) or len(node.ops) != 1 or not isinstance(node.ops[0], ast.Eq):
-        return False
-    sides = [node.left, node.comparators[0]]
-    names = [side.id for side in sides if isinstance(side, ast.Name)]
-    texts = [side.value for side in sides if isinstance(side, ast.Constant)]
-    return names == ["__name__"] and texts == ["__main__"]
-def is_own_package(call):
-    values = call.args[1:] + [keyword.value for keyword in call.keywords if keyword.arg == "package"]
-    return len(values) == 1 and isinstance(values[0], ast.Name) and values[0].id in ("__package__", "__name__")
-class ImportBlock:
-    def __init__(self, guard="", late=False, model=False, caught=False, local=False, absent=False):
-        self.absent = absent
-        self.guard = guard
-        self.late = late
-        self.model = model
-        self.caught = caught
-        self.local = local or late
-    def inside(self, guard):
-        guard = max(self.guard, guard, key=GUARDS.index)
-        return ImportBlock(guard, self.late, self.model, self.caught, self.local, self.absent)
-    @property
-    def runs(self):
-        return not self.late and not self.caught and self.guard in ("", "conditional", "main")
-class Evaluator:
-    def __init__(self, version: "tuple[int, ...]", platform: str, names: "frozenset[str]") -> None:
-        system, name = SYSTEMS.get(platform, ("posix", platform.capitalize()))
-        version = tuple(version)
-        self._aliases = {}
-        self._values = {}
-        self._version = version
-        self._may_ask = not TESTS.isdisjoint(names) or "modules" in names
-        self._known = {
-            "sys.version_info": version,
-            "sys.version_info.major": version[0],
-            "sys.version_info.minor": version[1],
-            "sys.platform": platform,
-            "sys.implementation.name": "cpython",
-            "sys.implementation.version": version,
-            "os.name": system,
-            "typing.TYPE_CHECKING": False,
-            "typing_extensions.TYPE_CHECKING": False,
-            "TYPE_CHECKING": False,
-            "__debug__": True,
-            "platform.system()": name,
-            "platform.python_implementation()": "CPython",
-        }
-        if len(version) > 2:
-            self._known["sys.version_info.micro"] = version[2]
-            self._known["sys.hexversion"] = version[0] << 24 | version[1] << 16 | version[2] << 8 | 0xF0
-    def see_import(self, node: ast.Import) -> None:
-        for alias in node.names:
-            if alias.asname:
-                self._aliases[alias.asname] = alias.name
-    def see_import_from(self, node: ast.ImportFrom) -> None:
-        if node.module and not node.level:
-            for alias in node.names:
-                self._aliases[alias.asname or alias.name] = node.module + "." + alias.name
-    def see_names(self, node):
-        self._may_ask = True
-        for child in ast.walk(node):
-            if isinstance(child, ast.Name) and isinstance(child.ctx, ast.Store):
-                self._values[child.id] = TESTED
-            elif isinstance(child, ast.alias):
-                self._values[child.asname or child.name.partition(".")[0]] = TESTED
-    def scope(self):
-        return dict(self._aliases), dict(self._values)
-    def leave(self, scope):
-        self._aliases, self._values = scope
-    def forget(self, names):
-        self._values.update(dict.fromkeys(names, UNKNOWN))
-    def see_assignment(self, targets, node):
-        for target in targets:
-            if not isinstance(target, ast.Name):
-                continue
-            if target.id in self._values:
-                tested = isinstance(self._values[target.id], UnknownValue) and self._values[target.id].tested
-                self._values[target.id] = TESTED if tested else UNKNOWN
-                continue
-            names = self.exceptions(node) if isinstance(node, ast.Tuple) else ()
-            value = tuple(names) if names and all(isinstance(item, ast.Name) for item in node.elts) else self.test(node)
-            folder = self.folder(node) if isinstance(value, UnknownValue) and not value.tested else None
-            self._values[target.id] = value if folder is None else FolderValue(folder)
-    def dotted(self, node):
-        parts = []
-        while isinstance(node, ast.Attribute):
-            parts.append(node.attr)
-            node = node.value
-        if not isinstance(node, ast.Name):
-            return ""
-        parts.append(self._aliases.get(node.id, node.id))
-        return ".".join(reversed(parts))
-    def exceptions(self, node):
-        if isinstance(node, ast.Tuple):
-            return [name for item in node.elts for name in self.exceptions(item)]
-        name = self.dotted(node).rpartition(".")[2]
-        if name in CAUGHT:
-            return [name]
-        value = self._values.get(node.id) if isinstance(node, ast.Name) else None
-        return [item for item in value if item in CAUGHT] if isinstance(value, tuple) else []
-    def caught_by(self, handlers):
-        caught = ""
-        for handler in filter(self.goes_on, handlers):
-            types = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]
-            caught = max(caught, self.caught(types), key=GUARDS.index)
-        return caught
-    def goes_on(self, handler):
-        last = handler.body[-1]
-        is_exit = isinstance(last, ast.Expr) and isinstance(last.value, ast.Call)
-        return not isinstance(last, ast.Raise) and not (is_exit and self.dotted(last.value.func) in ENDS)
-    def catches(self, handlers, names):
-        for handler in filter(self.goes_on, handlers):
-            types = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]
-            if any(node is None or self.dotted(node) in names for node in types):
-                return True
-        return False
-    def caught(self, types):
-        guard = ""
-        for node in types:
-            names = ["BaseException"] if node is None else self.exceptions(node)
-            if not CATCHES_NAMES.isdisjoint(names):
-                return "except"
-            if "ModuleNotFoundError" in names:
-                guard = "module-only"
-        return guard
-    def test(self, node: ast.AST) -> object:
-        value = self._value(node)
-        if value is UNKNOWN and self._may_ask and any(self._asks(child) for child in ast.walk(node)):
-            return TESTED
-        return value
-    def _asks(self, node):
-        if isinstance(node, ast.Call):
-            return self.dotted(node.func).rpartition(".")[2] in TESTS
-        if isinstance(node, ast.Name):
-            return self._values.get(node.id) is TESTED
-        return isinstance(node, ast.Attribute) and self.dotted(node) == "sys.modules"
-    def _value(self, node):
-        read = VALUES.get(type(node))
-        return getattr(self, read)(node) if read is not None else UNKNOWN
-    def _constant(self, node):
-        return node.value
-    def _name(self, node):
-        if isinstance(node, ast.Name) and node.id in self._values:
-            value = self._values[node.id]
-            return UNKNOWN if isinstance(value, FolderValue) else value
-        name = self.dotted(node)
-        return self._known.get(name, PYTHON_FLAGS.get(name.rpartition(".")[2], UNKNOWN))
-    def _tuple(self, node):
-        values = [self._value(item) for item in node.elts]
-        return UNKNOWN if any(isinstance(value, UnknownValue) for value in values) else tuple(values)
-    def _subscript(self, node):
-        value, part = self._value(node.value), index_of(node)
-        if isinstance(part, ast.Slice):
-            ends = [None if end is None else self._value(end) for end in (part.lower, part.upper, part.step)]
-            if isinstance(value, UnknownValue) or any(isinstance(end, UnknownValue) for end in ends):
-                return UNKNOWN
-            index = slice(*ends)
-            if value == self._version and (index.stop is None or index.stop > len(value)):
-                return UNKNOWN
-        else:
-            index = self._value(part)
-        try:
-            return UNKNOWN if isinstance(value, UnknownValue) else value[index]
-        except (TypeError, IndexError, KeyError):
-            return UNKNOWN
-    def _not(self, node):
-        value = self._value(node.operand)
-        if isinstance(value, UnknownValue):
-            return value
-        return not value if isinstance(node.op, ast.Not) else UNKNOWN
-    def _all_or_any(self, node):
-        values = [self.test(item) for item in node.values]
-        decides = isinstance(node.op, ast.Or)
-        known = [bool(value) for value in values if not isinstance(value, UnknownValue)]
-        if decides in known:
-            return decides
-        unknown = [value for value in values if isinstance(value, UnknownValue)]
-        if not unknown:
-            return not decides
-        return TESTED if any(value.tested for value in unknown) else UNKNOWN
-    def _compare(self, node):
-        left = self._value(node.left)
-        for operator, right in zip(node.ops, map(self._value, node.comparators)):
-            if isinstance(left, UnknownValue) or isinstance(right, UnknownValue) or self._is_too_exact(left, right):
-                return UNKNOWN
-            compare = COMPARISONS.get(type(operator))
-            try:
-                if compare is None or not compare(left, right):
-                    return UNKNOWN if compare is None else False
-            except TypeError:
-                return UNKNOWN
-            left = right
-        return True
-    def _is_too_exact(self, left, right):
-        if len(self._version) > 2 or self._version not in (left, right):
-            return False
-        other = right if left == self._version else left
-        return isinstance(other, tuple) and len(other) > 2 and other[:2] == self._version
-    def _call(self, node):
-        name = self.dotted(node.func)
-        if name + "()" in self._known and not node.args:
-            return self._known[name + "()"]
-        if name in ("bool", "tuple") and len(node.args) == 1:
-            return self._value(node.args[0])
-        if (
-            isinstance(node.func, ast.Attribute)
-            and node.func.attr in ("startswith", "endswith", "lower")
-            and len(node.args) < 2
-        ):
-            text = self._value(node.func.value)
-            arguments = [self._value(argument) for argument in node.args]
-            if isinstance(text, str) and not any(isinstance(argument, UnknownValue) for argument in arguments):
-                try:
-                    return getattr(text, node.func.attr)(*arguments)
-                except TypeError:
-                    return UNKNOWN
-        return UNKNOWN
-    def folder(self, node):
-        read = FOLDERS.get(type(node))
-        return getattr(self, read)(node) if read is not None else None
-    def _folder_text(self, node):
-        return node.value if isinstance(node.value, str) else None
-    def _folder_of_name(self, node):
-        if node.id == "__file__":
-            return FOLDER + "/."
-        value = self._values.get(node.id)
-        return value.path if isinstance(value, FolderValue) else value if isinstance(value, str) else None
-    def _folder_above(self, node):
-        return above(self.folder(node.value)) if node.attr == "parent" else None
-    def _folder_below(self, node):
-        return joined([self.folder(node.left), self.folder(node.right)]) if isinstance(node.op, ast.Div) else None
-    def _parents(self, node):
-        if not isinstance(node.value, ast.Attribute) or node.value.attr != "parents":
-            return None
-        path, index = self.folder(node.value.value), self._value(index_of(node))
-        if not isinstance(index, int) or not 0 <= index < 20:
-            return None
-        for _ in range(index + 1):
-            path = above(path)
-        return path
-    def _folder_of_call(self, node):
-        name = self.dotted(node.func)
-        folders = [self.folder(argument) for argument in node.args]
-        if name == "os.path.dirname" and len(folders) == 1:
-            return above(folders[0])
-        if name == "os.path.join" and folders:
-            return joined(folders)
-        if name in SAME_FOLDER and len(folders) == 1:
-            return folders[0]
-        if (
-            isinstance(node.func, ast.Attribute)
-            and node.func.attr in ("resolve", "absolute", "as_posix")
-            and not folders
-        ):
-            return self.folder(node.func.value)
-        return None
-def index_of(node):
-    return node.slice.value if type(node.slice).__name__ == "Index" else node.slice
-class FolderValue:
-    def __init__(self, path):
-        self.path = path
-def above(path):
-    if path is None:
-        return None
-    if path == FOLDER + "/.":
-        return FOLDER
-    head, _slash, tail = path.rpartition("/")
-    if tail in ("", ".", "..", FOLDER) or not head:
-        return path + "/.." if path.startswith(FOLDER) else None
-    return head
-def joined(paths):
-    if any(path is None for path in paths):
-        return None
-    whole = paths[0]
-    for path in paths[1:]:
-        whole = path if path.startswith(("/", FOLDER)) else whole.rstrip("/") + "/" + path
-    return whole
-VALUES = {
-    ast.Constant: "_constant",
-    ast.Name: "_name",
-    ast.Attribute: "_name",
-    ast.Tuple: "_tuple",
-    ast.List: "_tuple",
-    ast.Set: "_tuple",
-    ast.Subscript: "_subscript",
-    ast.UnaryOp: "_not",
-    ast.BoolOp: "_all_or_any",
-    ast.Compare: "_compare",
-    ast.Call: "_call",
-}
-FOLDERS = {
-    ast.Constant: "_folder_text",
-    ast.Name: "_folder_of_name",
-    ast.Attribute: "_folder_above",
-    ast.BinOp: "_folder_below",
-    ast.Subscript: "_parents",
-    ast.Call: "_folder_of_call",
-}
-COMPARISONS = {
-    ast.Eq: lambda left, right: left == right,
-    ast.NotEq: lambda left, right: left != right,
-    ast.Lt: lambda left, right: left < right,
-    ast.LtE: lambda left, right: left <= right,
-    ast.Gt: lambda left, right: left > right,
-    ast.GtE: lambda left, right: left >= right,
-    ast.In: lambda left, right: left in right,
-    ast.NotIn: lambda left, right: left not in right,
-    ast.Is: lambda left, right: left is right or left == right,
-    ast.IsNot: lambda left, right: left is not right and left != right,
-}
-''',
-    'buildguard.remote.import_outline': r'''import re
+    'buildguard.remote.import_outline': r'''import ast
+import re
 from bisect import bisect_left
 CODE = type((lambda: None).__code__)
 DOUBLE, SINGLE = b'"' * 3, b"'" * 3
@@ -2185,6 +1859,34 @@ KEPT = re.compile(
 CHANGES_OF_NAMES = (("STORE_NAME", 1), ("STORE_GLOBAL", 1 << 20), ("DELETE_NAME", 1 << 20), ("DELETE_GLOBAL", 1 << 20))
 SPOKEN = frozenset(("import_module", "__import__", "__all__"))
 CALLER = re.compile(rb"(?:import_module|__import__)[\s\\]+as[\s\\]+([\w\x80-\xff]+)")
+FIELDS = {}
+LEAVES = frozenset(
+    ("ctx", "op", "ops", "id", "attr", "kind", "lineno", "level", "type_comment", "conversion", "type_ignores")
+)
+FEW = 30
+STEP = 2000
+class SourceLines:
+    def __init__(self, data):
+        self.data = data
+        self._line, self._begin = 1, 0
+    def start_of(self, line):
+        data, number, begin = self.data, self._line, self._begin
+        if line < number:
+            number, begin = 1, 0
+        while line - number > FEW:
+            lines = data.count(b"\n", begin, begin + STEP)
+            if number + lines >= line or begin + STEP >= len(data):
+                break
+            number, begin = number + lines, begin + STEP
+        while number < line:
+            begin = data.index(b"\n", begin) + 1
+            number += 1
+        self._line, self._begin = number, data.rfind(b"\n", 0, begin) + 1
+        return self._begin
+    def text_of(self, line):
+        begin = self.start_of(line)
+        end = self.data.find(b"\n", begin)
+        return self.data[begin : len(self.data) if end < 0 else end], self.data[begin - 2 : begin] == b"\\\n"
 def all_codes(code):
     codes = [code]
     for part in codes:
@@ -2382,6 +2084,359 @@ class CallLines:
         first = min([node.lineno] + [decorator.lineno for decorator in getattr(node, "decorator_list", ())])
         at = bisect_left(self._lines, first)
         return at < len(self._lines) and self._lines[at] <= node.end_lineno
+def all_nodes(tree):
+    nodes = [tree]
+    for node in nodes:
+        kind = type(node)
+        fields = FIELDS.get(kind)
+        if fields is None:
+            fields = FIELDS[kind] = [field for field in kind._fields if field not in LEAVES]
+        for field in fields:
+            value = getattr(node, field, None)
+            if type(value) is list:
+                nodes += [item for item in value if isinstance(item, ast.AST)]
+            elif isinstance(value, ast.AST):
+                nodes.append(value)
+    return nodes
+''',
+    'buildguard.remote.import_tests': r'''import ast
+from buildguard.remote.import_outline import all_nodes
+class UnknownValue:
+    def __init__(self, tested=False):
+        self.tested = tested
+UNKNOWN = UnknownValue()
+TESTED = UnknownValue(tested=True)
+ABSENT = UnknownValue()
+TESTS = frozenset({"find_spec", "find_loader", "hasattr", "getattr", "iter_modules"})
+PATH_CALLS = ("sys.path.insert", "sys.path.append", "site.addsitedir")
+ENDS = ("sys.exit", "exit", "quit", "os._exit")
+FOLDER = "@"
+SAME_FOLDER = (
+    "os.path.abspath",
+    "os.path.realpath",
+    "os.path.normpath",
+    "os.path.expanduser",
+    "str",
+    "pathlib.Path",
+    "os.fspath",
+)
+SYSTEMS = {"linux": ("posix", "Linux"), "darwin": ("posix", "Darwin"), "win32": ("nt", "Windows")}
+PYTHON_FLAGS = {"PY2": False, "PY3": True, "IS_PY2": False, "IS_PY3": True, "is_py2": False, "is_py3": True}
+CAUGHT = frozenset({"ImportError", "ModuleNotFoundError", "Exception", "BaseException"})
+CATCHES_NAMES = frozenset({"ImportError", "Exception", "BaseException"})
+GUARDS = ("", "conditional", "main", "module-only", "handler", "tested", "except", "false")
+def is_main_test(node: ast.AST) -> bool:
+    if not isinstance(node, ast.Compare) or len(node.ops) != 1 or not isinstance(node.ops[0], ast.Eq):
+        return False
+    sides = [node.left, node.comparators[0]]
+    names = [side.id for side in sides if isinstance(side, ast.Name)]
+    texts = [side.value for side in sides if isinstance(side, ast.Constant)]
+    return names == ["__name__"] and texts == ["__main__"]
+class ImportBlock:
+    def __init__(self, guard="", late=False, model=False, caught=False, local=False, absent=False):
+        self.absent = absent
+        self.guard = guard
+        self.late = late
+        self.model = model
+        self.caught = caught
+        self.local = local or late
+    def inside(self, guard):
+        guard = max(self.guard, guard, key=GUARDS.index)
+        return ImportBlock(guard, self.late, self.model, self.caught, self.local, self.absent)
+    @property
+    def runs(self):
+        return not self.late and not self.caught and self.guard in ("", "conditional", "main")
+class Evaluator:
+    def __init__(self, version: "tuple[int, ...]", platform: str, names: "frozenset[str]") -> None:
+        system, name = SYSTEMS.get(platform, ("posix", platform.capitalize()))
+        version = tuple(version)
+        self._aliases = {}
+        self._values = {}
+        self._version = version
+        self._may_ask = not TESTS.isdisjoint(names) or "modules" in names
+        self._known = {
+            "sys.version_info": version,
+            "sys.version_info.major": version[0],
+            "sys.version_info.minor": version[1],
+            "sys.platform": platform,
+            "sys.implementation.name": "cpython",
+            "sys.implementation.version": version,
+            "os.name": system,
+            "typing.TYPE_CHECKING": False,
+            "typing_extensions.TYPE_CHECKING": False,
+            "TYPE_CHECKING": False,
+            "__debug__": True,
+            "platform.system()": name,
+            "platform.python_implementation()": "CPython",
+        }
+        if len(version) > 2:
+            self._known["sys.version_info.micro"] = version[2]
+            self._known["sys.hexversion"] = version[0] << 24 | version[1] << 16 | version[2] << 8 | 0xF0
+    def see_import(self, node: ast.Import) -> None:
+        for alias in node.names:
+            if alias.asname:
+                self._aliases[alias.asname] = alias.name
+    def see_import_from(self, node: ast.ImportFrom) -> None:
+        if node.module and not node.level:
+            for alias in node.names:
+                self._aliases[alias.asname or alias.name] = node.module + "." + alias.name
+    def see_names(self, node):
+        self._may_ask = True
+        for child in all_nodes(node):
+            if isinstance(child, ast.Name) and isinstance(child.ctx, ast.Store):
+                self._values[child.id] = TESTED
+            elif isinstance(child, ast.alias):
+                self._values[child.asname or child.name.partition(".")[0]] = TESTED
+    def scope(self):
+        return dict(self._aliases), dict(self._values)
+    def leave(self, scope):
+        self._aliases, self._values = scope
+    def forget(self, names):
+        self._values.update(dict.fromkeys(names, UNKNOWN))
+    def see_assignment(self, targets, node):
+        for target in targets:
+            if not isinstance(target, ast.Name):
+                continue
+            if target.id in self._values:
+                tested = isinstance(self._values[target.id], UnknownValue) and self._values[target.id].tested
+                self._values[target.id] = TESTED if tested else UNKNOWN
+                continue
+            names = self.exceptions(node) if isinstance(node, ast.Tuple) else ()
+            value = tuple(names) if names and all(isinstance(item, ast.Name) for item in node.elts) else self.test(node)
+            folder = self.folder(node) if isinstance(value, UnknownValue) and not value.tested else None
+            self._values[target.id] = value if folder is None else FolderValue(folder)
+    def alias_of(self, name):
+        return self._aliases.get(name, name)
+    def value_of(self, name):
+        return self._values.get(name, ABSENT)
+    def dotted(self, node):
+        parts = []
+        while isinstance(node, ast.Attribute):
+            parts.append(node.attr)
+            node = node.value
+        if not isinstance(node, ast.Name):
+            return ""
+        parts.append(self.alias_of(node.id))
+        return ".".join(reversed(parts))
+    def exceptions(self, node):
+        if isinstance(node, ast.Tuple):
+            return [name for item in node.elts for name in self.exceptions(item)]
+        name = self.dotted(node).rpartition(".")[2]
+        if name in CAUGHT:
+            return [name]
+        value = self.value_of(node.id) if isinstance(node, ast.Name) else None
+        return [item for item in value if item in CAUGHT] if isinstance(value, tuple) else []
+    def caught_by(self, handlers):
+        caught = ""
+        for handler in filter(self.goes_on, handlers):
+            types = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]
+            caught = max(caught, self.caught(types), key=GUARDS.index)
+        return caught
+    def goes_on(self, handler):
+        last = handler.body[-1]
+        is_exit = isinstance(last, ast.Expr) and isinstance(last.value, ast.Call)
+        return not isinstance(last, ast.Raise) and not (is_exit and self.dotted(last.value.func) in ENDS)
+    def catches(self, handlers, names):
+        for handler in filter(self.goes_on, handlers):
+            types = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]
+            if any(node is None or self.dotted(node) in names for node in types):
+                return True
+        return False
+    def caught(self, types):
+        guard = ""
+        for node in types:
+            names = ["BaseException"] if node is None else self.exceptions(node)
+            if not CATCHES_NAMES.isdisjoint(names):
+                return "except"
+            if "ModuleNotFoundError" in names:
+                guard = "module-only"
+        return guard
+    def test(self, node: ast.AST) -> object:
+        value = self._value(node)
+        if value is UNKNOWN and self._may_ask and any(self._asks(child) for child in all_nodes(node)):
+            return TESTED
+        return value
+    def _asks(self, node):
+        if isinstance(node, ast.Call):
+            return self.dotted(node.func).rpartition(".")[2] in TESTS
+        if isinstance(node, ast.Name):
+            return self.value_of(node.id) is TESTED
+        return isinstance(node, ast.Attribute) and self.dotted(node) == "sys.modules"
+    def _value(self, node):
+        read = VALUES.get(type(node))
+        return getattr(self, read)(node) if read is not None else UNKNOWN
+    def _constant(self, node):
+        return node.value
+    def _name(self, node):
+        if isinstance(node, ast.Name):
+            value = self.value_of(node.id)
+            if value is not ABSENT:
+                return UNKNOWN if isinstance(value, FolderValue) else value
+        name = self.dotted(node)
+        return self._known.get(name, PYTHON_FLAGS.get(name.rpartition(".")[2], UNKNOWN))
+    def _tuple(self, node):
+        values = [self._value(item) for item in node.elts]
+        return UNKNOWN if any(isinstance(value, UnknownValue) for value in values) else tuple(values)
+    def _subscript(self, node):
+        value, part = self._value(node.value), index_of(node)
+        if isinstance(part, ast.Slice):
+            ends = [None if end is None else self._value(end) for end in (part.lower, part.upper, part.step)]
+            if isinstance(value, UnknownValue) or any(isinstance(end, UnknownValue) for end in ends):
+                return UNKNOWN
+            index = slice(*ends)
+            if value == self._version and (index.stop is None or index.stop > len(value)):
+                return UNKNOWN
+        else:
+            index = self._value(part)
+        try:
+            return UNKNOWN if isinstance(value, UnknownValue) else value[index]
+        except (TypeError, IndexError, KeyError):
+            return UNKNOWN
+    def _not(self, node):
+        value = self._value(node.operand)
+        if isinstance(value, UnknownValue):
+            return value
+        return not value if isinstance(node.op, ast.Not) else UNKNOWN
+    def _all_or_any(self, node):
+        values = [self.test(item) for item in node.values]
+        decides = isinstance(node.op, ast.Or)
+        known = [bool(value) for value in values if not isinstance(value, UnknownValue)]
+        if decides in known:
+            return decides
+        unknown = [value for value in values if isinstance(value, UnknownValue)]
+        if not unknown:
+            return not decides
+        return TESTED if any(value.tested for value in unknown) else UNKNOWN
+    def _compare(self, node):
+        left = self._value(node.left)
+        for operator, right in zip(node.ops, map(self._value, node.comparators)):
+            if isinstance(left, UnknownValue) or isinstance(right, UnknownValue) or self._is_too_exact(left, right):
+                return UNKNOWN
+            compare = COMPARISONS.get(type(operator))
+            try:
+                if compare is None or not compare(left, right):
+                    return UNKNOWN if compare is None else False
+            except TypeError:
+                return UNKNOWN
+            left = right
+        return True
+    def _is_too_exact(self, left, right):
+        if len(self._version) > 2 or self._version not in (left, right):
+            return False
+        other = right if left == self._version else left
+        return isinstance(other, tuple) and len(other) > 2 and other[:2] == self._version
+    def _call(self, node):
+        name = self.dotted(node.func)
+        if name + "()" in self._known and not node.args:
+            return self._known[name + "()"]
+        if name in ("bool", "tuple") and len(node.args) == 1:
+            return self._value(node.args[0])
+        if (
+            isinstance(node.func, ast.Attribute)
+            and node.func.attr in ("startswith", "endswith", "lower")
+            and len(node.args) < 2
+        ):
+            text = self._value(node.func.value)
+            arguments = [self._value(argument) for argument in node.args]
+            if isinstance(text, str) and not any(isinstance(argument, UnknownValue) for argument in arguments):
+                try:
+                    return getattr(text, node.func.attr)(*arguments)
+                except TypeError:
+                    return UNKNOWN
+        return UNKNOWN
+    def folder(self, node):
+        read = FOLDERS.get(type(node))
+        return getattr(self, read)(node) if read is not None else None
+    def _folder_text(self, node):
+        return node.value if isinstance(node.value, str) else None
+    def _folder_of_name(self, node):
+        if node.id == "__file__":
+            return FOLDER + "/."
+        value = self.value_of(node.id)
+        return value.path if isinstance(value, FolderValue) else value if isinstance(value, str) else None
+    def _folder_above(self, node):
+        return above(self.folder(node.value)) if node.attr == "parent" else None
+    def _folder_below(self, node):
+        return joined([self.folder(node.left), self.folder(node.right)]) if isinstance(node.op, ast.Div) else None
+    def _parents(self, node):
+        if not isinstance(node.value, ast.Attribute) or node.value.attr != "parents":
+            return None
+        path, index = self.folder(node.value.value), self._value(index_of(node))
+        if not isinstance(index, int) or not 0 <= index < 20:
+            return None
+        for _ in range(index + 1):
+            path = above(path)
+        return path
+    def _folder_of_call(self, node):
+        name = self.dotted(node.func)
+        folders = [self.folder(argument) for argument in node.args]
+        if name == "os.path.dirname" and len(folders) == 1:
+            return above(folders[0])
+        if name == "os.path.join" and folders:
+            return joined(folders)
+        if name in SAME_FOLDER and len(folders) == 1:
+            return folders[0]
+        if (
+            isinstance(node.func, ast.Attribute)
+            and node.func.attr in ("resolve", "absolute", "as_posix")
+            and not folders
+        ):
+            return self.folder(node.func.value)
+        return None
+def index_of(node):
+    return node.slice.value if type(node.slice).__name__ == "Index" else node.slice
+class FolderValue:
+    def __init__(self, path):
+        self.path = path
+def above(path):
+    if path is None:
+        return None
+    if path == FOLDER + "/.":
+        return FOLDER
+    head, _slash, tail = path.rpartition("/")
+    if tail in ("", ".", "..", FOLDER) or not head:
+        return path + "/.." if path.startswith(FOLDER) else None
+    return head
+def joined(paths):
+    if any(path is None for path in paths):
+        return None
+    whole = paths[0]
+    for path in paths[1:]:
+        whole = path if path.startswith(("/", FOLDER)) else whole.rstrip("/") + "/" + path
+    return whole
+VALUES = {
+    ast.Constant: "_constant",
+    ast.Name: "_name",
+    ast.Attribute: "_name",
+    ast.Tuple: "_tuple",
+    ast.List: "_tuple",
+    ast.Set: "_tuple",
+    ast.Subscript: "_subscript",
+    ast.UnaryOp: "_not",
+    ast.BoolOp: "_all_or_any",
+    ast.Compare: "_compare",
+    ast.Call: "_call",
+}
+FOLDERS = {
+    ast.Constant: "_folder_text",
+    ast.Name: "_folder_of_name",
+    ast.Attribute: "_folder_above",
+    ast.BinOp: "_folder_below",
+    ast.Subscript: "_parents",
+    ast.Call: "_folder_of_call",
+}
+COMPARISONS = {
+    ast.Eq: lambda left, right: left == right,
+    ast.NotEq: lambda left, right: left != right,
+    ast.Lt: lambda left, right: left < right,
+    ast.LtE: lambda left, right: left <= right,
+    ast.Gt: lambda left, right: left > right,
+    ast.GtE: lambda left, right: left >= right,
+    ast.In: lambda left, right: left in right,
+    ast.NotIn: lambda left, right: left not in right,
+    ast.Is: lambda left, right: left is right or left == right,
+    ast.IsNot: lambda left, right: left is not right and left != right,
+}
 ''',
     'buildguard.imports.binding_nodes': r'''from __future__ import annotations
 import ast
@@ -3428,6 +3483,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from buildguard.definitions import NamedTuple, lazy_pattern
 from buildguard.imports.finder import FileTree, ModuleKind, ModuleLocation
 from buildguard.imports.names import LoadedModule
+from buildguard.imports.records import ModuleFacts
 from buildguard.imports.resolver import SearchPath
 _TEST = lazy_pattern(
     r"(?:^|/)(?:tests?|[^/]*-tests?(?:\.py)?|testing|e2e|fixtures|conftest\.py|test_[^/]*\.py|[^/]*_tests?\.py|[^/]*\{\{[^/]*)"
@@ -3442,6 +3498,13 @@ class StartedProgram(NamedTuple):
     open_path: str = ""
 def is_test(path: str) -> bool:
     return _TEST.search(path) is not None
+def words_of_imports(facts: Iterable[ModuleFacts | None]) -> set[str]:
+    rows = [row for of_file in facts if of_file is not None for row in of_file.imports]
+    words = {word for row in rows for word in row.module.split(".")}
+    return words.union(*(row.names for row in rows))
+def last_word(path: str) -> str:
+    folder, base = posixpath.split(path)
+    return posixpath.basename(folder) if base == "__init__.py" else removesuffix(base, ".py")
 def started_modules(command: StartCommand, tree: FileTree) -> Iterator[LoadedModule]:
     for before in command.before:
         yield from started_modules(before, tree)
@@ -4704,7 +4767,7 @@ class TypeReader:
         return repr(node.value) if isinstance(node, ast.Constant) else "…"
 ''',
     'buildguard.remote.import_sure': r'''import re
-from buildguard.remote.import_outline import DOUBLE, SINGLE, stored
+from buildguard.remote.import_outline import DOUBLE, SINGLE, SourceLines, stored
 SURE = re.compile(
     rb"(?!(?:if|elif|else|for|while|with|try|except|finally|match|case|async[ \t]+(?:for|with))\b)"
     rb"(?:type\b|[A-Za-z_][\w.,* \t]*(?::[^=]*)?[-+*/%&|^@<>]*=(?!=))"
@@ -4722,8 +4785,8 @@ def unsure_names(data, code_and_nested, bound, offsets, changing):
     whole = straight_until(code)
     unsure = {name for name, offset in offsets.items() if offset >= whole}
     if unsure:
-        lines = re.split(rb"\r\n|\r|\n", data) if b"\r" in data else data.split(b"\n")
-        unsure = {name for name in unsure if not (0 < bound[name] <= len(lines) and is_sure(lines, bound[name]))}
+        lines = SourceLines(data.replace(b"\r\n", b"\n").replace(b"\r", b"\n") if b"\r" in data else data)
+        unsure = {name for name in offsets if name in unsure and not (bound[name] > 0 and is_sure(lines, bound[name]))}
     unsure.update(name for name, _at in stored(code, opcode.opmap["DELETE_NAME"], opcode.EXTENDED_ARG))
     if codes:
         unsure.update(bound.keys() - offsets.keys())
@@ -4747,8 +4810,11 @@ def straight_until(code):
 def jumps_of(opcode):
     return sorted(item for item in set(opcode.hasjrel) | set(opcode.hasjabs) if item < 256)
 def is_sure(lines, number):
-    line = lines[number - 1]
-    if DOUBLE in line or SINGLE in line or (number > 1 and lines[number - 2][-1:] == b"\\"):
+    try:
+        line, is_continued = lines.text_of(number)
+    except ValueError:
+        return False
+    if is_continued or DOUBLE in line or SINGLE in line:
         return False
     if line.startswith(PLAIN):
         return True
@@ -4768,7 +4834,7 @@ def may_remove(codes):
 ''',
     'buildguard.remote.library_attributes': r'''import ast
 import re
-from buildguard.remote.import_outline import stored
+from buildguard.remote.import_outline import all_nodes, stored
 ANNOTATIONS_LATE_FROM = 14
 CHANGED_WORDS = """
 abc: update_abstractmethods
@@ -4861,10 +4927,6 @@ def changed_names(words):
     return names, modules
 CHANGED, MODULES_WITH = changed_names(CHANGED_WORDS)
 NAMES = frozenset(MODULES_WITH)
-FIELDS = {}
-LEAVES = frozenset(
-    ("ctx", "op", "ops", "id", "attr", "kind", "lineno", "level", "type_comment", "conversion", "type_ignores")
-)
 PARTS = frozenset(part.encode("ascii") for module in CHANGED for part in module.split("."))
 WORDS = rb"[\w\x80-\xff]+"
 SETS_BY_NAME = re.compile(rb"setattr\(\s*(%s)[\w.\x80-\xff]*\s*,\s*[\"']" % WORDS)
@@ -4985,20 +5047,6 @@ class AttributeReader:
             parent = self._module_of(node.value)
             return parent + "." + node.attr if parent else ""
         return ""
-def all_nodes(tree):
-    nodes = [tree]
-    for node in nodes:
-        kind = type(node)
-        fields = FIELDS.get(kind)
-        if fields is None:
-            fields = FIELDS[kind] = [field for field in kind._fields if field not in LEAVES]
-        for field in fields:
-            value = getattr(node, field, None)
-            if type(value) is list:
-                nodes += [item for item in value if isinstance(item, ast.AST)]
-            elif isinstance(value, ast.AST):
-                nodes.append(value)
-    return nodes
 def annotations_of(arguments):
     listed = getattr(arguments, "posonlyargs", []) + arguments.args + arguments.kwonlyargs
     return [item.annotation for item in listed + [arguments.vararg, arguments.kwarg] if item is not None]
@@ -5046,31 +5094,41 @@ def names_bound(node):
     'buildguard.remote.import_codes': r'''import ast
 import re
 import sys
-from itertools import accumulate
-from buildguard.remote.import_outline import BLOCK_START, CODE, changes_in, line_starts, stored
+from buildguard.remote.import_outline import BLOCK_START, CODE, SourceLines, changes_in, line_starts, stored
 IMPORT_LINE = re.compile(
     rb"[ \t]*(?:import[ \t]+|(from)[ \t]+(\.*)[ \t]*)([A-Za-z0-9_.]*)[^;#\n]*(?:#[^\n]*)?(?:\n|\Z)"
 )
 MARGIN_OF_LINE = re.compile(rb"[ \t]*")
 HEADER = re.compile(rb"^[ \t]*(?:async[ \t]+)?(?:def|class)[ \t]+([A-Za-z0-9_]+)[^\n]*\n", re.MULTILINE)
 EXPORTS = re.compile(rb"^__all__[ \t]*=[ \t]*([\[(])([^\])#]*)[\])][ \t]*$", re.MULTILINE)
-SYS_PATH = re.compile(rb"(?<!\w)sys(?!\w)(?!\.(?!path\b)\w|[ \t]*[\n,#])|^[ \t\f]*\.[ \t]*path\b", re.MULTILINE)
+SYS_USE = re.compile(rb"sys(?!\w)(?!\.(?!path\b)\w|[ \t]*[\n,#])")
+PATH_BELOW = re.compile(rb"\n[ \t\f]*\.[ \t]*path\b")
+IN_WORD = re.compile(rb"\w")
 QUOTED = re.compile(rb"([\"'])([A-Za-z0-9_.]+)\1\Z")
-NOT_PLAIN = frozenset(("exit", "quit", "_exit", "import_module", "__import__", "addsitedir"))
+NOT_PLAIN = frozenset(("import_module", "__import__", "addsitedir"))
+ENDING = frozenset(("exit", "quit", "_exit"))
+ENDING_WORD = re.compile(rb"(?:exit|quit)\b([\s\\]+as\b)?")
 CHANGES = frozenset(("insert", "append"))
 RETURNS = ("RETURN_VALUE", "RETURN_CONST")
+OPERATIONS = []
 NEWEST = (3, 15)
-FAR = 100
 FUNCTION = 1
 def plain_reader(data, names, lines):
     if not NOT_PLAIN.isdisjoint(names) or b"\r" in data or sys.version_info >= NEWEST:
+        return None
+    if not ENDING.isdisjoint(names) and any(match.group(1) for match in ENDING_WORD.finditer(data)):
         return None
     return None if may_change_paths(data, names) else PlainReader(data, lines)
 def may_change_paths(data, names):
     if "addsitedir" in names:
         return True
     is_named = "path" in names and "sys" in names and not CHANGES.isdisjoint(names)
-    return is_named and SYS_PATH.search(data) is not None
+    return is_named and (
+        PATH_BELOW.search(data) is not None
+        or any(not at or not IN_WORD.match(data, at - 1) for at in map(start_of_match, SYS_USE.finditer(data)))
+    )
+def start_of_match(match):
+    return match.start()
 def plain_exports(data, bound):
     match = EXPORTS.search(data)
     if match is None or data.count(b"__all__") > 1 or data.count(b"\n", 0, match.start()) + 1 != bound.get("__all__"):
@@ -5110,65 +5168,58 @@ class ExportReader:
     def _set(self, names, adds):
         self._is_known = names is not None
         self._names = self._names + names if adds and names is not None else names or []
+def operations():
+    if not OPERATIONS:
+        import opcode
+        OPERATIONS.append(
+            tuple(opcode.opmap[name] for name in ("IMPORT_NAME", "LOAD_CONST", "EXTENDED_ARG", "RAISE_VARARGS"))
+        )
+        OPERATIONS.append([opcode.opmap[name] for name in RETURNS if name in opcode.opmap])
+    return OPERATIONS[0] + (OPERATIONS[1],)
 class UnclearImportError(Exception):
     pass
 class PlainReader:
     def __init__(self, data, lines):
-        import opcode
         self._data = data
-        self._lines = lines
-        self._starts = [0, 0]
+        self.lines = lines
+        self.start_of = SourceLines(data).start_of
         self._is_nested = may_nest_imports(data)
-        self._import = opcode.opmap["IMPORT_NAME"]
-        self._constant = opcode.opmap["LOAD_CONST"]
-        self._extended = opcode.EXTENDED_ARG
-        self._raise = opcode.opmap["RAISE_VARARGS"]
-        self._returns = [opcode.opmap[name] for name in RETURNS if name in opcode.opmap]
-    def read_module(self, code):
-        try:
-            return self.read(code)
-        except UnclearImportError:
-            return None
+        self._import, self._constant, self._extended, self.raising, self._returns = operations()
     def read_blocks(self, code):
         blocks = {}
-        if self._raise in code.co_code[::2]:
+        if self.raising in code.co_code[::2]:
             return blocks
-        for line, item in self._blocks(code):
-            begin = self._start_of(line)
+        for line, item in self.blocks(code):
+            begin = self.start_of(line)
             try:
-                self._margin(begin, 0, None)
-                blocks[line] = self.read(item, bool(item.co_flags & FUNCTION), self._body_of(item, begin))
+                self.margin_of(begin, 0, None)
+                blocks[line] = self.read(item, bool(item.co_flags & FUNCTION), self.body_of(item, begin))
             except UnclearImportError:
                 continue
         return blocks
     def read(self, code, late=False, body=None):
-        lines = self._lines if body is None else line_starts(code)
-        items = list(self._statements(code, lines)) + list(self._blocks(code))
+        lines = self.lines if body is None else line_starts(code)
+        items = list(self.statements(code, lines)) + list(self.blocks(code))
         self._check_order(code, items, lines)
         rows = []
         margin = 0 if body is None else None
         for line, item in sorted(items, key=first_of):
-            begin = self._start_of(line)
-            margin = self._margin(begin, margin, body)
-            if type(item) is CODE:
-                rows += self.read(item, late or bool(item.co_flags & FUNCTION), self._body_of(item, begin))
-            else:
-                rows.append([line, margin + 1] + self._written(item, begin) + ["", late, False])
+            begin = self.start_of(line)
+            margin = self.margin_of(begin, margin, body)
+            rows += self.rows_of(line, item, begin, margin, late)
             body = begin
         return rows
-    def _start_of(self, line):
-        starts = self._starts
-        if line - len(starts) > FAR:
-            self._starts = starts = [0, 0]
-            starts += [end + number for number, end in enumerate(accumulate(map(len, self._data.split(b"\n"))), 1)]
-        while len(starts) <= line:
-            starts.append(self._data.index(b"\n", starts[-1]) + 1)
-        return starts[line]
+    def rows_of(self, line, item, begin, margin, late):
+        if type(item) is CODE:
+            return self.read(item, late or bool(item.co_flags & FUNCTION), self.body_of(item, begin))
+        return [[line, margin + 1] + self._written(item, begin) + ["", late, False]]
     def _check_order(self, code, items, lines):
         if not items:
             return
+        if not ENDING.isdisjoint(code.co_names):
+            raise UnclearImportError
         operations = code.co_code[::2]
-        ends = [self._raise]
+        ends = [self.raising]
         if code.co_flags & FUNCTION:
             last = max(map(first_of, items))
             stop = next((start for start, line in lines if line == last), len(code.co_code))
@@ -5176,7 +5227,7 @@ class PlainReader:
             ends += self._returns
         if any(end in operations for end in ends):
             raise UnclearImportError
-    def _margin(self, begin, margin, body):
+    def margin_of(self, begin, margin, body):
         width = MARGIN_OF_LINE.match(self._data, begin).end() - begin
         if margin is not None and width != margin:
             raise UnclearImportError
@@ -5185,7 +5236,7 @@ class PlainReader:
         if self._data[begin - 2 : begin] == b"\\\n":
             raise UnclearImportError
         return width
-    def _statements(self, code, lines):
+    def statements(self, code, lines):
         at = 0
         for module, offset in stored(code, self._import, self._extended):
             while at + 1 < len(lines) and lines[at + 1][0] <= offset:
@@ -5214,7 +5265,7 @@ class PlainReader:
         if text != (module or "import"):
             raise UnclearImportError
         return ["from", module, list(names), len(match.group(2))]
-    def _blocks(self, code):
+    def blocks(self, code):
         if not self._is_nested:
             return
         for item in code.co_consts:
@@ -5224,7 +5275,7 @@ class PlainReader:
         return self._import in code.co_code[::2] or any(
             type(item) is CODE and self._holds_imports(item) for item in code.co_consts
         )
-    def _body_of(self, code, begin):
+    def body_of(self, code, begin):
         header = HEADER.search(self._data, begin)
         is_block = BLOCK_START.match(self._data, MARGIN_OF_LINE.match(self._data, begin).end())
         if header is None or not is_block or header.group(1) != code.co_name.encode():
@@ -5246,164 +5297,206 @@ def first_of(pair):
 def lesser(width):
     return re.compile(rb"\n[ \t]{0,%d}[^\s#)\]}]" % (width - 1))
 ''',
-    'buildguard.remote.import_facts': r'''import ast
+    'buildguard.remote.import_pieces': r'''import ast
+from bisect import bisect_right
+from itertools import chain
+from buildguard.remote.import_codes import ENDING, ENDING_WORD, FUNCTION, UnclearImportError, first_of
+from buildguard.remote.import_outline import BLOCK_START, CODE, CONTINUED, block_end, line_starts, stored
+from buildguard.remote.import_tests import ABSENT, TESTED, Evaluator, UnknownValue
+AT_MARGIN = b" \t#)]}\n"
+BLOCKS = (b"def", b"class", b"async")
+CODING = b"coding"
+UNCLEAR = UnknownValue()
+INNER = b"if 1:\n"
+class ImportPieces:
+    def __init__(self, reader, code, data):
+        self.rows = []
+        self.pieces = []
+        self._reader = reader
+        self.data = data
+        self._lines = None
+        self._split(code)
+    def covers(self, line):
+        return any(start <= line < stop for start, stop, _text, _is_inner in self.pieces)
+    def _split(self, code):
+        reader = self._reader
+        lines = reader.lines
+        items = sorted(chain(reader.statements(code, lines), reader.blocks(code)), key=first_of)
+        after = 0
+        for line, item in items:
+            if line < after:
+                continue
+            begin = reader.start_of(line)
+            try:
+                self.rows += reader.rows_of(line, item, begin, reader.margin_of(begin, 0, None), False)
+            except UnclearImportError:
+                if not self._split_class(item, begin):
+                    after = self._add_statement(line)
+        if items:
+            self._check_order(code, items[-1][0])
+    def _check_order(self, code, last):
+        ends = list(lines_of(code, self._reader.raising, self._reader.lines))
+        if not ENDING.isdisjoint(code.co_names):
+            stop = self._reader.start_of(last)
+            words = ENDING_WORD.finditer(self.data, 0, stop)
+            ends += [self.data.count(b"\n", 0, match.start()) + 1 for match in words]
+        if any(line < last and not self.covers(line) for line in ends):
+            raise UnclearImportError
+    def _add_statement(self, line):
+        if self._lines is None:
+            self._lines = sorted({item for _offset, item in self._reader.lines})
+        at = bisect_right(self._lines, line) - 1
+        while at >= 0 and not self._begins_statement(self._lines[at]):
+            at -= 1
+        if at < 0:
+            raise UnclearImportError
+        end = bisect_right(self._lines, line)
+        is_decorated = self._begins_with(self._lines[at], b"@")
+        while end < len(self._lines) and (is_decorated or not self._begins_statement(self._lines[end])):
+            is_decorated = is_decorated and not self._begins_with(self._lines[end], BLOCKS)
+            end += 1
+        start, stop = self._lines[at], self._lines[end] if end < len(self._lines) else 0
+        last = self._reader.start_of(stop) if stop else len(self.data)
+        stop = stop or start + self.data.count(b"\n", self._reader.start_of(start)) + 1
+        self._add(start, stop, self.data[self._reader.start_of(start) : last], False)
+        return stop
+    def _begins_with(self, line, words):
+        return self.data.startswith(words, self._reader.start_of(line))
+    def _begins_statement(self, line):
+        begin = self._reader.start_of(line)
+        return self.data[begin : begin + 1] not in AT_MARGIN and not CONTINUED.match(self.data, begin)
+    def _add(self, start, stop, text, is_inner):
+        if not text.isascii() and CODING in b"".join(self.data.split(b"\n", 2)[:2]):
+            raise UnclearImportError
+        self.pieces.append((start, stop, text, is_inner))
+    def _split_class(self, item, begin):
+        if type(item) is not CODE or item.co_flags & FUNCTION:
+            return False
+        rows, pieces = len(self.rows), len(self.pieces)
+        try:
+            if self._reader.margin_of(begin, 0, None) == 0:
+                self._read_class(item, self._reader.body_of(item, begin))
+                return True
+        except UnclearImportError:
+            del self.rows[rows:], self.pieces[pieces:]
+        return False
+    def _read_class(self, code, body):
+        reader = self._reader
+        lines = line_starts(code)
+        functions = sorted(reader.blocks(code), key=first_of)
+        if list(reader.statements(code, lines)) or list(lines_of(code, reader.raising, lines)):
+            raise UnclearImportError
+        margin = None
+        for line, item in functions:
+            begin = reader.start_of(line)
+            margin = reader.margin_of(begin, margin, body)
+            try:
+                self.rows += reader.rows_of(line, item, begin, margin, False)
+            except UnclearImportError:
+                self._add_function(item, line, begin, margin)
+            body = begin
+    def _add_function(self, item, line, begin, margin):
+        if not item.co_flags & FUNCTION:
+            raise UnclearImportError
+        header = self._reader.body_of(item, begin)
+        end = block_end(self.data, header - 1, margin)
+        text = self.data[begin:end]
+        self._add(line, line + text.count(b"\n") + 1, INNER + text + b"\n", True)
+class PieceEvaluator(Evaluator):
+    def __init__(self, version, platform, names, module):
+        Evaluator.__init__(self, version, platform, names)
+        self._module = module
+        self._origins = {}
+    def alias_of(self, name):
+        alias = self._aliases.get(name)
+        if alias is None:
+            alias = self._origins.get(name)
+            if alias is None:
+                alias = self._origins[name] = self._module.origin_of(name)
+        return alias
+    def value_of(self, name):
+        value = self._values.get(name, ABSENT)
+        if value is UNCLEAR or (value is not TESTED and self._module.may_assign(name)):
+            raise UnclearImportError
+        return value
+    def see_assignment(self, targets, node):
+        try:
+            Evaluator.see_assignment(self, targets, node)
+        except UnclearImportError:
+            self._values.update({target.id: UNCLEAR for target in targets if isinstance(target, ast.Name)})
+class NameOrigins:
+    def __init__(self, code, reader, split):
+        import opcode
+        self._lines = reader.lines
+        self._starts = [start for start, _line in reader.lines]
+        self._reader = reader
+        self._split = split
+        self._rows = {row[0]: row for row in split.rows}
+        self._fills = {}
+        operations = code.co_code[::2]
+        for name, offset in stored(code, opcode.opmap["STORE_NAME"], opcode.EXTENDED_ARG):
+            before = offset - 2
+            while operations[before // 2] == opcode.EXTENDED_ARG:
+                before -= 2
+            self._fills.setdefault(name, []).append(before)
+        self._modules = list(stored(code, opcode.opmap["IMPORT_NAME"], opcode.EXTENDED_ARG))
+        self._imports = {at: name for name, at in stored(code, opcode.opmap["IMPORT_FROM"], opcode.EXTENDED_ARG)}
+        self._imports.update((at, "") for _name, at in self._modules)
+    def may_assign(self, name):
+        return any(at not in self._imports and not self._is_block(at) for at in self._outside(name))
+    def origin_of(self, name):
+        outside = self._outside(name)
+        if self._imports.keys().isdisjoint(outside):
+            return name
+        if len(self._fills[name]) > 1:
+            raise UnclearImportError
+        return self._imported(name, outside[0])
+    def _outside(self, name):
+        return [at for at in self._fills.get(name, ()) if not self._split.covers(self._line_of(at))]
+    def _line_of(self, offset):
+        return self._lines[max(0, bisect_right(self._starts, offset) - 1)][1]
+    def _is_block(self, offset):
+        return BLOCK_START.match(self._split.data, self._reader.start_of(self._line_of(offset))) is not None
+    def _imported(self, name, at):
+        number = bisect_right([offset for _module, offset in self._modules], at) - 1
+        module, offset = self._modules[number]
+        part = self._imports[at]
+        row = self._rows.get(self._line_of(offset))
+        if row is None:
+            raise UnclearImportError
+        if row[2] == "from":
+            return module + "." + part if module and not row[5] else name
+        return name if not part and name == module.partition(".")[0] else module
+def lines_of(code, operation, lines):
+    operations = code.co_code[::2]
+    starts = None
+    at = operations.find(operation)
+    while at >= 0:
+        if starts is None:
+            starts = [start for start, _line in lines]
+        yield lines[max(0, bisect_right(starts, 2 * at) - 1)][1]
+        at = operations.find(operation, at + 1)
+''',
+    'buildguard.remote.import_reader': r'''import ast
 import re
-import sys
-from buildguard.remote.evaluated_types import TypeReader, may_evaluate, typed_bytes
-from buildguard.remote.import_codes import ExportReader, may_change_paths, plain_exports, plain_reader
-from buildguard.remote.import_outline import (
-    CALLER,
-    SPOKEN,
-    CallLines,
-    all_codes,
-    bare_blocks,
-    bound_names,
-    imports_in,
-    line_starts,
-    outline_of,
-    statements_with,
-    store_offsets,
-    uses_in,
-)
-from buildguard.remote.import_sure import unsure_names
+from buildguard.remote.import_codes import ExportReader
+from buildguard.remote.import_outline import CallLines, all_nodes
 from buildguard.remote.import_tests import (
     ENDS,
     PATH_CALLS,
-    Evaluator,
     ImportBlock,
     UnknownValue,
     is_main_test,
-    is_own_package,
 )
-from buildguard.remote.library_attributes import AttributeReader, does_use, may_use
-ENCODER = []
-LARGEST = 2 << 20
-DYNAMIC = frozenset({"globals", "exec", "modules", "meta_path", "path_hooks"})
-DYNAMIC_AT_TOP = frozenset({"vars", "locals", "eval", "__dict__", "setattr"})
 CALLS = ("importlib.import_module", "importlib.__import__", "__import__", "builtins.__import__")
 EXPRESSIONS = (ast.expr, ast.withitem, ast.keyword)
-GLOBAL = re.compile(rb"\bglobal\b([^\n;#]*)")
-WORD = re.compile(rb"[\w\x80-\xff]+")
 EXPORT_CALLS = tuple("__all__." + word for word in ("extend", "append", "remove", "insert", "pop", "clear"))
 IMPORTING = (ast.Import, ast.ImportFrom)
 CATCHES_TYPES = frozenset({"TypeError", "Exception", "BaseException"})
 CATCHES_ATTRIBUTES = frozenset({"AttributeError", "Exception", "BaseException"})
-def facts_here(data, code):
-    return import_facts(data, code, sys.version_info, "linux")
-def facts_for(version):
-    wanted = tuple(int(part) for part in version.split("."))
-    return lambda data, code: import_facts(data, code, wanted, "linux")
-def import_facts(data: bytes, code: object, version: object, platform: str) -> bytes:
-    try:
-        if len(data) > LARGEST or sys.version_info < (3, 8):
-            return b""
-        text = encoder().encode(read_facts(data, code, version, platform))
-        return text.encode("ascii")
-    except Exception:
-        return b""
-def encoder():
-    if not ENCODER:
-        import json
-        ENCODER.append(json.JSONEncoder(separators=(",", ":"), check_circular=False))
-    return ENCODER[0]
-def read_facts(data, code, version, platform):
-    codes = all_codes(code)
-    names = set().union(*[part.co_names for part in codes])
-    lines = line_starts(code)
-    nested = codes if b"global" in data or b":=" in data else ()
-    offsets = store_offsets(code, nested)
-    bound = bound_names(offsets, nested, lines)
-    dynamic = is_dynamic(code, names, bound)
-    facts = {"imports": [], "bound": bound, "exports": None, "dynamic": dynamic, "paths": [], "evaluated": []}
-    facts["attributes"], facts["patched"] = [], []
-    facts["unsure"] = unsure_names(data, (code, nested), bound, offsets, codes if dynamic else ())
-    facts["version"] = list(version[:3])
-    if may_use(data, names) and does_use(data, codes, names):
-        facts["attributes"], facts["patched"] = read_attributes(data, names, version, platform)
-    typed = typed_source(data, code, names, version[1])
-    if b"import" in data or b"__all__" in data or typed is not None:
-        reader = None if typed is not None else plain_reader(data, names, lines)
-        plain = None if reader is None else plain_facts(data, code, bound, reader)
-        if plain is None:
-            blocks = {} if reader is None else reader.read_blocks(code)
-            plain = tree_facts(data, codes, (names, bound, version, platform, typed), blocks)
-        facts.update(plain)
-    return facts
-def is_dynamic(code, names, bound):
-    return bool(DYNAMIC_AT_TOP.intersection(code.co_names) or not DYNAMIC.isdisjoint(names) or "__getattr__" in bound)
-def typed_source(data, code, names, minor):
-    typed = typed_bytes(minor)
-    if typed is None or not typed.search(data):
-        return None
-    return typed if may_evaluate(code, names, minor) or may_change_paths(data, names) else None
-def read_attributes(data, names, version, platform):
-    tree = ast.parse(data)
-    reader = FactReader(data, names, Evaluator(version, platform, names))
-    reader.attributes = AttributeReader(tree, version[1])
-    if reader.attributes.is_needed:
-        reader.read(tree)
-    return reader.attributes.rows, reader.attributes.patched
-def plain_facts(data, code, bound, reader):
-    rows = reader.read_module(code)
-    if rows is None or b"__all__" not in data:
-        return None if rows is None else {"imports": rows}
-    exports = plain_exports(data, bound)
-    if exports is not None:
-        return {"imports": rows, "exports": exports}
-    parts = read_exports(data, code)
-    return None if parts is None else {"imports": rows, "exports": parts.exports.names([code])}
-def read_exports(data, code):
-    text = statements_with(data, b"__all__")
-    if b"__all__ as" in text or b"\r" in data or b"\f" in data or not text.isascii():
-        return None
-    try:
-        tree = ast.parse(text)
-    except (SyntaxError, ValueError):
-        return None
-    uses = [node for node in ast.walk(tree) if isinstance(node, ast.Name) and node.id == "__all__"]
-    changes = [node for node in ast.walk(tree) if isinstance(node, ast.AugAssign) and node.target in uses]
-    if len(uses) + len(changes) != uses_in(code, "__all__"):
-        return None
-    reader = FactReader(text, (), Evaluator(sys.version_info, "linux", ()))
-    reader.read(tree)
-    return reader
-def tree_facts(data, codes, how, blocks):
-    blocks, outline, left_out = outline_beside(data, codes, how, blocks)
-    rows = [row for line in left_out for row in blocks[line]]
-    try:
-        reader = None if outline is None else read_tree(outline, data, *how)
-    except (SyntaxError, ValueError):
-        reader = None
-    compiled = imports_in(codes)
-    if reader is None or reader.count + len(rows) != compiled or not how[0].issuperset(reader.modules):
-        reader, rows = read_tree(data, data, *how), []
-        if compiled > reader.count and (b"finally" not in data or not reader.count):
-            raise ValueError("an import is in a statement that is not known here")
-    return {
-        "imports": sorted(reader.imports + rows, key=line_of) if rows else reader.imports,
-        "paths": reader.paths,
-        "exports": reader.exports.names(codes),
-        "evaluated": reader.types.rows if reader.types is not None else [],
-    }
-def outline_beside(data, codes, how, blocks):
-    if not SPOKEN.isdisjoint(how[0]) and CALLER.search(data):
-        return blocks, None, []
-    is_whole = may_change_paths(data, how[0])
-    if how[-1] is None and not is_whole:
-        blocks = {**dict.fromkeys(bare_blocks(codes[0]), ()), **blocks}
-    return (blocks,) + outline_of(data, how[-1], blocks, is_whole=is_whole)
-def line_of(row):
-    return row[0]
-def read_tree(text, data, names, bound, version, platform, typed):
-    reader = FactReader(data, names, Evaluator(version, platform, names))
-    if b"global" in data:
-        reader.values.forget(
-            name.decode("utf-8", "replace") for line in GLOBAL.findall(data) for name in WORD.findall(line)
-        )
-    if typed is not None:
-        reader.types = TypeReader(version[1], bound, reader.values)
-    reader.read(ast.parse(text))
-    return reader
+def is_own_package(call):
+    values = call.args[1:] + [keyword.value for keyword in call.keywords if keyword.arg == "package"]
+    return len(values) == 1 and isinstance(values[0], ast.Name) and values[0].id in ("__package__", "__name__")
 class FactReader:
     def __init__(self, data, names, values):
         self.imports = []
@@ -5414,6 +5507,7 @@ class FactReader:
         self.values = values
         self._data = data
         self._lines = None
+        self._before = 0
         self.count = 0
         self.modules = set()
         has_calls = "import_module" in names or "__import__" in names
@@ -5421,6 +5515,14 @@ class FactReader:
         self._has_paths = "path" in names or "addsitedir" in names
     def read(self, tree):
         self._body(tree.body, ImportBlock())
+    def read_piece(self, line, _stop, text, is_inner):
+        self._data, self._lines = text, None
+        self._before = line - 1
+        tree = ast.parse(text)
+        if is_inner:
+            self._before -= 1
+            return self._body(tree.body[0].body, ImportBlock(local=True))
+        return self._body(tree.body, ImportBlock())
     def _body(self, body, block):
         ended = False
         for node in body:
@@ -5441,7 +5543,7 @@ class FactReader:
             self.attributes.read(node, self._place, block)
         if self._calls is not None and self._calls.are_in(node):
             children = [item for item in ast.iter_child_nodes(node) if isinstance(item, EXPRESSIONS)]
-            for call in (item for child in children for item in ast.walk(child) if isinstance(item, ast.Call)):
+            for call in (item for child in children for item in all_nodes(child) if isinstance(item, ast.Call)):
                 self._call(call, block)
     def _import(self, node, block):
         self.values.see_import(node)
@@ -5478,7 +5580,7 @@ class FactReader:
             self._lines = [] if self._data.isascii() else re.split(rb"\r\n|\r|\n", self._data)
         if column and node.lineno <= len(self._lines):
             column = len(self._lines[node.lineno - 1][:column].decode("utf-8", "replace"))
-        return node.lineno, column + 1
+        return node.lineno + self._before, column + 1
     def _function(self, node, block):
         self._expressions(node, block)
         scope = self.values.scope()
@@ -5591,6 +5693,187 @@ READERS = {
     )
     if hasattr(ast, kind)
 }
+''',
+    'buildguard.remote.import_facts': r'''import ast
+import re
+import sys
+from buildguard.remote.evaluated_types import TypeReader, may_evaluate, typed_bytes
+from buildguard.remote.import_codes import (
+    UnclearImportError,
+    may_change_paths,
+    plain_exports,
+    plain_reader,
+)
+from buildguard.remote.import_outline import (
+    CALLER,
+    SPOKEN,
+    all_codes,
+    all_nodes,
+    bare_blocks,
+    bound_names,
+    imports_in,
+    line_starts,
+    outline_of,
+    statements_with,
+    store_offsets,
+    uses_in,
+)
+from buildguard.remote.import_pieces import ImportPieces, NameOrigins, PieceEvaluator
+from buildguard.remote.import_reader import FactReader
+from buildguard.remote.import_sure import unsure_names
+from buildguard.remote.import_tests import Evaluator
+from buildguard.remote.library_attributes import AttributeReader, does_use, may_use
+ENCODER = []
+LARGEST = 2 << 20
+DYNAMIC = frozenset({"globals", "exec", "modules", "meta_path", "path_hooks"})
+DYNAMIC_AT_TOP = frozenset({"vars", "locals", "eval", "__dict__", "setattr"})
+GLOBAL = re.compile(rb"global\b([^\n;#]*)")
+WORD = re.compile(rb"[\w\x80-\xff]+")
+def facts_here(data, code):
+    return import_facts(data, code, sys.version_info, "linux")
+def facts_for(version):
+    wanted = tuple(int(part) for part in version.split("."))
+    return lambda data, code: import_facts(data, code, wanted, "linux")
+def import_facts(data: bytes, code: object, version: object, platform: str) -> bytes:
+    try:
+        if len(data) > LARGEST or sys.version_info < (3, 8):
+            return b""
+        text = encoder().encode(read_facts(data, code, version, platform))
+        return text.encode("ascii")
+    except Exception:
+        return b""
+def encoder():
+    if not ENCODER:
+        import json
+        ENCODER.append(json.JSONEncoder(separators=(",", ":"), check_circular=False))
+    return ENCODER[0]
+def read_facts(data, code, version, platform):
+    codes = all_codes(code)
+    names = set().union(*[part.co_names for part in codes])
+    lines = line_starts(code)
+    nested = codes if b"global" in data or b":=" in data else ()
+    offsets = store_offsets(code, nested)
+    bound = bound_names(offsets, nested, lines)
+    dynamic = is_dynamic(code, names, bound)
+    facts = {"imports": [], "bound": bound, "exports": None, "dynamic": dynamic, "paths": [], "evaluated": []}
+    facts["attributes"], facts["patched"] = [], []
+    facts["unsure"] = unsure_names(data, (code, nested), bound, offsets, codes if dynamic else ())
+    facts["version"] = list(version[:3])
+    if may_use(data, names) and does_use(data, codes, names):
+        facts["attributes"], facts["patched"] = read_attributes(data, names, version, platform)
+    typed = typed_source(data, code, names, version[1])
+    if b"import" in data or b"__all__" in data or typed is not None:
+        reader = None if typed is not None else plain_reader(data, names, lines)
+        how = (names, bound, version, platform, typed)
+        plain = None if reader is None else plain_facts(data, codes, how, reader)
+        if plain is None:
+            plain = tree_facts(data, codes, how, {} if reader is None else reader.read_blocks(code))
+        facts.update(plain)
+    return facts
+def is_dynamic(code, names, bound):
+    return bool(DYNAMIC_AT_TOP.intersection(code.co_names) or not DYNAMIC.isdisjoint(names) or "__getattr__" in bound)
+def typed_source(data, code, names, minor):
+    typed = typed_bytes(minor)
+    if typed is None or not typed.search(data):
+        return None
+    return typed if may_evaluate(code, names, minor) or may_change_paths(data, names) else None
+def read_attributes(data, names, version, platform):
+    tree = ast.parse(data)
+    reader = FactReader(data, names, Evaluator(version, platform, names))
+    reader.attributes = AttributeReader(tree, version[1])
+    if reader.attributes.is_needed:
+        reader.read(tree)
+    return reader.attributes.rows, reader.attributes.patched
+def plain_facts(data, codes, how, reader):
+    try:
+        split = ImportPieces(reader, codes[0], data)
+        pieces = read_pieces(split, codes, how, reader) if split.pieces else None
+    except (UnclearImportError, SyntaxError, ValueError):
+        return None
+    facts = {"imports": split.rows if pieces is None else sorted(split.rows + pieces.imports, key=line_of)}
+    words = data.count(b"__all__")
+    if not words:
+        return facts
+    if pieces is not None and words == sum(piece[2].count(b"__all__") for piece in split.pieces):
+        facts["exports"] = pieces.exports.names(codes)
+        return facts
+    facts["exports"] = plain_exports(data, how[1])
+    if facts["exports"] is not None:
+        return facts
+    parts = read_exports(data, codes[0])
+    if parts is not None:
+        facts["exports"] = parts.exports.names(codes[:1])
+    return None if parts is None else facts
+def read_pieces(split, codes, how, reader):
+    names, _bound, version, platform, _typed = how
+    values = PieceEvaluator(version, platform, names, NameOrigins(codes[0], reader, split))
+    values.forget(names_declared_global(split.data))
+    facts = FactReader(split.data, names, values)
+    ended = [facts.read_piece(*piece) for piece in split.pieces]
+    if True in ended:
+        raise UnclearImportError
+    if facts.count + len(split.rows) != imports_in(codes) or not names.issuperset(facts.modules):
+        raise UnclearImportError
+    return facts
+def names_declared_global(data):
+    if b"global" not in data:
+        return []
+    lines = [
+        match.group(1)
+        for match in GLOBAL.finditer(data)
+        if not WORD.match(data, max(0, match.start() - 1), match.start())
+    ]
+    return [name.decode("utf-8", "replace") for line in lines for name in WORD.findall(line)]
+def read_exports(data, code):
+    text = statements_with(data, b"__all__")
+    if b"__all__ as" in text or b"\r" in data or b"\f" in data or not text.isascii():
+        return None
+    try:
+        tree = ast.parse(text)
+    except (SyntaxError, ValueError):
+        return None
+    nodes = all_nodes(tree)
+    uses = [node for node in nodes if isinstance(node, ast.Name) and node.id == "__all__"]
+    changes = [node for node in nodes if isinstance(node, ast.AugAssign) and node.target in uses]
+    if len(uses) + len(changes) != uses_in(code, "__all__"):
+        return None
+    reader = FactReader(text, (), Evaluator(sys.version_info, "linux", ()))
+    reader.read(tree)
+    return reader
+def tree_facts(data, codes, how, blocks):
+    blocks, outline, left_out = outline_beside(data, codes, how, blocks)
+    rows = [row for line in left_out for row in blocks[line]]
+    try:
+        reader = None if outline is None else read_tree(outline, data, *how)
+    except (SyntaxError, ValueError):
+        reader = None
+    compiled = imports_in(codes)
+    if reader is None or reader.count + len(rows) != compiled or not how[0].issuperset(reader.modules):
+        reader, rows = read_tree(data, data, *how), []
+        if compiled > reader.count and (b"finally" not in data or not reader.count):
+            raise ValueError("an import is in a statement that is not known here")
+    return {
+        "imports": sorted(reader.imports + rows, key=line_of) if rows else reader.imports,
+        "paths": reader.paths,
+        "exports": reader.exports.names(codes),
+        "evaluated": reader.types.rows if reader.types is not None else [],
+    }
+def outline_beside(data, codes, how, blocks):
+    if not SPOKEN.isdisjoint(how[0]) and CALLER.search(data):
+        return blocks, None, []
+    is_whole = may_change_paths(data, how[0])
+    if how[-1] is None and not is_whole:
+        blocks = {**dict.fromkeys(bare_blocks(codes[0]), ()), **blocks}
+    return (blocks,) + outline_of(data, how[-1], blocks, is_whole=is_whole)
+def line_of(row):
+    return row[0]
+def read_tree(text, data, names, bound, version, platform, typed):
+    reader = FactReader(data, names, Evaluator(version, platform, names))
+    reader.values.forget(names_declared_global(data))
+    if typed is not None:
+        reader.types = TypeReader(version[1], bound, reader.values)
+    reader.read(ast.parse(text))
+    return reader
 ''',
     'buildguard.imports.build_imports': r'''from __future__ import annotations
 import fnmatch

@@ -1,0 +1,264 @@
+"""Reads the imports of a syntax tree, with what guards each of them on one target; nothing is run.
+
+A part of the probe: the standard library alone, and no syntax that CPython 3.6 lacks.
+"""
+
+import ast
+import re
+
+from buildguard.remote.import_codes import ExportReader
+from buildguard.remote.import_outline import CallLines, all_nodes
+from buildguard.remote.import_tests import (
+    ENDS,
+    PATH_CALLS,
+    ImportBlock,
+    UnknownValue,
+    is_main_test,
+)
+
+CALLS = ("importlib.import_module", "importlib.__import__", "__import__", "builtins.__import__")
+EXPRESSIONS = (ast.expr, ast.withitem, ast.keyword)
+EXPORT_CALLS = tuple("__all__." + word for word in ("extend", "append", "remove", "insert", "pop", "clear"))
+IMPORTING = (ast.Import, ast.ImportFrom)
+CATCHES_TYPES = frozenset({"TypeError", "Exception", "BaseException"})
+CATCHES_ATTRIBUTES = frozenset({"AttributeError", "Exception", "BaseException"})
+
+
+def is_own_package(call):
+    """Whether a call of `import_module` names the module's own package as what the import is relative to."""
+    values = call.args[1:] + [keyword.value for keyword in call.keywords if keyword.arg == "package"]
+    return len(values) == 1 and isinstance(values[0], ast.Name) and values[0].id in ("__package__", "__name__")
+
+
+class FactReader:
+    """Reads the imports of a module's tree, with what guards them on one target."""
+
+    def __init__(self, data, names, values):
+        self.imports = []
+        self.paths = []
+        self.exports = ExportReader()
+        self.types = None  # who looks for type expressions that the target cannot evaluate
+        self.attributes = None  # who looks for names that are taken by a dot
+        self.values = values
+        self._data = data
+        self._lines = None
+        self._before = 0  # how many lines of the module stand before the text
+        self.count = 0
+        self.modules = set()
+        has_calls = "import_module" in names or "__import__" in names
+        self._calls = CallLines(data) if has_calls else None
+        self._has_paths = "path" in names or "addsitedir" in names
+
+    def read(self, tree):
+        """Read a whole module."""
+        self._body(tree.body, ImportBlock())
+
+    def read_piece(self, line, _stop, text, is_inner):
+        """Read the text of one statement that begins at a line of the module; whether it ends the module."""
+        self._data, self._lines = text, None
+        self._before = line - 1
+        tree = ast.parse(text)
+        if is_inner:
+            self._before -= 1
+            return self._body(tree.body[0].body, ImportBlock(local=True))
+        return self._body(tree.body, ImportBlock())
+
+    def _body(self, body, block):
+        """Read statements in their order; whether they end the module before what follows them."""
+        ended = False
+        for node in body:
+            if ended:
+                block = block.inside("false")
+            ended = self._statement(node, block) or ended
+        return ended
+
+    def _statement(self, node, block):
+        read = READERS.get(type(node))
+        if read is not None:
+            return getattr(self, read)(node, block)
+        self._expressions(node, block)
+        return False
+
+    def _expressions(self, node, block):
+        """Calls that import, and types that cannot be evaluated, in the expressions of a statement itself."""
+        if self.types is not None and block.runs:
+            self.types.read(node, self._place, block.guard, block.model)
+        if self.attributes is not None and not block.absent:
+            self.attributes.read(node, self._place, block)
+        if self._calls is not None and self._calls.are_in(node):
+            children = [item for item in ast.iter_child_nodes(node) if isinstance(item, EXPRESSIONS)]
+            for call in (item for child in children for item in all_nodes(child) if isinstance(item, ast.Call)):
+                self._call(call, block)
+
+    def _import(self, node, block):
+        self.values.see_import(node)
+        self.count += len(node.names)
+        self.modules.update(alias.name for alias in node.names)
+        for alias in node.names:
+            self._add(node, "import", alias.name, [], 0, block)
+
+    def _import_from(self, node, block):
+        self.values.see_import_from(node)
+        if self.types is not None:
+            self.types.see_import_from(node)
+        self.count += 1
+        self.modules.add(node.module or "")
+        self._add(node, "from", node.module or "", [alias.name for alias in node.names], node.level or 0, block)
+
+    def _call(self, node, block):
+        name = self.values.dotted(node.func)
+        if name not in CALLS or not node.args or not isinstance(node.args[0], ast.Constant):
+            return
+        text = node.args[0].value
+        if not isinstance(text, str) or not text:
+            return
+        module = text.lstrip(".")
+        level = len(text) - len(module)
+        if level and not (name == CALLS[0] and len(node.args) + len(node.keywords) > 1 and is_own_package(node)):
+            return
+        self._add(node, "call", module, [], level, block)
+
+    def _add(self, node, form, module, names, level, block):
+        line, column = self._place(node)
+        lazy = bool(getattr(node, "is_lazy", False))
+        self.imports.append([line, column, form, module, names, level, block.guard, block.late, lazy])
+
+    def _place(self, node):
+        column = node.col_offset
+        if column and self._lines is None:
+            self._lines = [] if self._data.isascii() else re.split(rb"\r\n|\r|\n", self._data)
+        if column and node.lineno <= len(self._lines):
+            column = len(self._lines[node.lineno - 1][:column].decode("utf-8", "replace"))
+        return node.lineno + self._before, column + 1
+
+    # --- blocks
+
+    def _function(self, node, block):
+        self._expressions(node, block)
+        # what catches errors around the definition catches none of a later call
+        scope = self.values.scope()
+        self._body(node.body, ImportBlock("" if block.guard in ("except", "module-only") else block.guard, late=True))
+        self.values.leave(scope)
+        return False
+
+    def _class(self, node, block):
+        self._expressions(node, block)
+        is_model = self.types is not None and self.types.is_model(node)
+        self._body(node.body, ImportBlock(block.guard, block.late, is_model, block.caught, True, block.absent))
+        return False
+
+    def _if(self, node, block):
+        self._expressions(node, block)
+        if is_main_test(node.test):
+            self._body(node.body, block.inside("main"))
+            self._body(node.orelse, block.inside("conditional"))
+            return False
+        value = self.values.test(node.test)
+        if isinstance(value, UnknownValue):
+            guard = "tested" if value.tested else "conditional"
+            first = self._body(node.body, block.inside(guard))
+            second = self._body(node.orelse, block.inside(guard))
+            return first and second
+        first = self._body(node.body, block if value else block.inside("false"))
+        second = self._body(node.orelse, block.inside("false") if value else block)
+        return first if value else second
+
+    def _loop(self, node, block):
+        self._expressions(node, block)
+        self._body(node.body, block.inside("conditional"))
+        self._body(node.orelse, block.inside("conditional"))
+        return False
+
+    def _with(self, node, block):
+        self._expressions(node, block)
+        for item in node.items:
+            call = item.context_expr
+            if isinstance(call, ast.Call) and self.values.dotted(call.func) in ("contextlib.suppress", "suppress"):
+                block = block.inside(self.values.caught(call.args))
+                block.absent = block.absent or any(self.values.dotted(node) in CATCHES_ATTRIBUTES for node in call.args)
+        self._body(node.body, block)
+        return False
+
+    def _match(self, node, block):
+        for case in node.cases:
+            self._body(case.body, block.inside("conditional"))
+        return False
+
+    def _try(self, node, block):
+        caught = self.values.caught_by(node.handlers)
+        if caught:
+            self.values.see_names(node)
+        body = block.inside(caught)
+        body.caught = block.caught or self.values.catches(node.handlers, CATCHES_TYPES)
+        body.absent = block.absent or self.values.catches(node.handlers, CATCHES_ATTRIBUTES)
+        ended = self._guarded(node, body)
+        for handler in node.handlers:
+            instead = block.inside("handler" if caught else "conditional")
+            instead.absent = body.absent  # what takes the place of a name that is not there
+            self._body(handler.body, instead)
+        self._body(node.orelse, block.inside("handler" if caught else ""))
+        return self._body(node.finalbody, block) or (ended and not node.handlers)
+
+    def _guarded(self, node, body):
+        """Read the statements that a `try` guards: what comes after one that may raise is not reached then."""
+        first = 1 + next((at for at, item in enumerate(node.body) if not isinstance(item, IMPORTING)), len(node.body))
+        ended = self._body(node.body[:first], body)
+        # `long` decides for Python 2
+        return self._body(node.body[first:], body.inside("conditional" if node.handlers else "")) or ended
+
+    # --- other statements
+
+    def _assign(self, node, block):
+        self._expressions(node, block)
+        targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+        for target in targets:
+            if isinstance(target, ast.Name) and target.id == "__all__" and not block.local:
+                self.exports.assign(node, block.guard)
+        if not block.local and node.value is not None and not isinstance(node, ast.AugAssign):
+            self.values.see_assignment(targets, node.value)
+        return False
+
+    def _expression(self, node, block):
+        self._expressions(node, block)
+        if not isinstance(node.value, ast.Call):
+            return False
+        call = node.value
+        name = self.values.dotted(call.func)
+        if self._has_paths and name in PATH_CALLS:
+            argument = call.args[-1] if call.args else None
+            self.paths.append([node.lineno, None if argument is None else self.values.folder(argument)])
+        if name in EXPORT_CALLS:
+            self.exports.call(name, call, block.guard)
+        return name in ENDS
+
+    def _end(self, node, block):
+        self._expressions(node, block)
+        return True
+
+
+READERS = {
+    getattr(ast, kind): read
+    for kind, read in (
+        ("Import", "_import"),
+        ("ImportFrom", "_import_from"),
+        ("FunctionDef", "_function"),
+        ("AsyncFunctionDef", "_function"),
+        ("ClassDef", "_class"),
+        ("If", "_if"),
+        ("For", "_loop"),
+        ("AsyncFor", "_loop"),
+        ("While", "_loop"),
+        ("With", "_with"),
+        ("AsyncWith", "_with"),
+        ("Try", "_try"),
+        ("TryStar", "_try"),
+        ("Match", "_match"),
+        ("Assign", "_assign"),
+        ("AnnAssign", "_assign"),
+        ("AugAssign", "_assign"),
+        ("Expr", "_expression"),
+        ("Raise", "_end"),
+        ("Return", "_end"),
+    )
+    if hasattr(ast, kind)
+}

@@ -1,0 +1,163 @@
+"""Guarded imports are read from the statements around them alone, and as a tree of the whole source shows them."""
+
+# mypy: disable-error-code="no-untyped-call"
+from __future__ import annotations
+
+import ast
+import sys
+import warnings
+from typing import Any
+
+import pytest
+
+from buildguard.remote import import_facts, import_outline, import_reader
+from buildguard.remote.import_codes import UnclearImportError, plain_reader
+from buildguard.remote.import_facts import read_facts, read_pieces, tree_facts
+from buildguard.remote.import_outline import all_codes, bound_names, line_starts, store_offsets
+from buildguard.remote.import_pieces import ImportPieces
+
+_READER: Any = import_reader  # written for old Pythons, without annotations
+
+PIECES = {
+    "type checking": "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from a import b\nimport c\n",
+    "type checking by another name": "from typing import TYPE_CHECKING as T\nif T:\n    from a import b\nimport c\n",
+    "type checking of a module": "import typing as t\n\nif t.TYPE_CHECKING:\n    import a\nelse:\n    import b\n",
+    "type checking of the project": "from .compat import TYPE_CHECKING\nif TYPE_CHECKING:\n    import a\n",
+    "try": "import os\ntry:\n    import a\nexcept ImportError:\n    a = None\nelse:\n    import b\nif a:\n    import c\n",
+    "a caught name": "try:\n    import a\n    HAS_A = True\nexcept ImportError:\n    HAS_A = False\n\n\ndef f():\n    if HAS_A:\n        import b\n",
+    "version": "import sys\nif sys.version_info >= (3, 5):\n    import a\nelse:\n    import b\n",
+    "platform": "import sys as s\nx = 1\nif s.platform == 'win32':\n    import winreg\n",
+    "main": "import a\n\n\ndef f():\n    return 1\n\n\nif __name__ == '__main__':\n    import b\n    b.run(f)\n",
+    "suppress": "from contextlib import suppress\nwith suppress(ImportError):\n    import a\n",
+    "suppress of a module": "import contextlib\n\nwith contextlib.suppress(ImportError):\n    import a\n",
+    "a function": "import sys\n\n\n@wraps(f)\ndef g(a,\n      b=1):\n    '''text\nat the margin'''\n    if a:\n        from x import y\n    return y\n",
+    "a method": "class A:\n    '''It's.'''\n    x = 1\n\n    @property\n    def f(self):\n        try:\n            import a\n        except ImportError:\n            return None\n        return a\n\n    async def g(self):\n        import b\n        return b\n",
+    "a method of another indent": "class A:\n  def f(self):\n      if self.x:\n          import a\n      return a\n  def g(self): pass\nx = 1\n",
+    "a class under a test": "if x():\n    class A:\n        import a\n",
+    "an import in a class": "class A:\n    import a\n    def f(self):\n        if x:\n            import b\n",
+    "a nested class": "class A:\n    class B:\n        def f(self):\n            if x:\n                import a\n",
+    "comments and continued lines": "if (x and\n        y):  # why\n# at the margin\n    import a\n\nelif z: import b\nelse:\n    pass\nimport c\n",
+    "other characters": "# ü\nif x:\n    'äöü'; import a; 'ä'; import b\nimport ä\n",
+    "after a return": "def f():\n    if x:\n        return\n    import winreg\n    return winreg\n",
+    "after an exit in a function": "import sys\n\n\ndef f():\n    sys.exit(1)\n    import a\n",
+    "an exit at the end": "import sys\nif x:\n    import a\nif __name__ == '__main__':\n    sys.exit(main())\n",
+    "a raise in a handler": "try:\n    import a\nexcept ImportError as e:\n    raise RuntimeError from e\nimport b\n",
+    "a constant of the statement": "import sys\nif x:\n    import a\n    if sys.version_info > (2,):\n        NEW = True\nelse:\n    import b\n",
+    "exports in a guard": "import sys\nif sys.version_info >= (3, 5):\n    from a import b\n    __all__ = ['b']\nelse:\n    __all__ = []\n",
+    "a global": "def f():\n    global X\n    X = 1\nif X:\n    import a\n",
+    "an import twice": "import a.b as c\ntry:\n    from d import c\nexcept ImportError:\n    pass\nif c:\n    import e\n",
+    "two ifs": "if a:\n    import b\nif c:\n    import d\nelse:\n    import e\n",
+}
+# A name of the test means what only the rest of the source shows.
+WHOLE = {
+    "a constant": "DEBUG = False\nif DEBUG:\n    import a\n",
+    "a constant of an import": "import sys\nPY2 = sys.version_info[0] == 2\nif PY2:\n    import a\n",
+    "a name that is bound twice": "from typing import TYPE_CHECKING\nTYPE_CHECKING = x()\nif TYPE_CHECKING:\n    import a\n",
+    "imported twice": "from a import sys\nimport sys\nif sys.version_info < (3,):\n    import a\n",
+    "a try without an import": "try:\n    x = f()\nexcept ImportError:\n    x = None\nif x:\n    import a\n",
+    "after a raise": "if x:\n    raise SystemExit\nif y:\n    import a\n",
+    "after an exit": "import sys\nif x:\n    sys.exit()\nif y:\n    import a\n",
+    "a constant for two": "PARTS = (ImportError, OSError)\ntry:\n    import a\nexcept PARTS:\n    pass\n",
+}
+
+
+@pytest.mark.parametrize("case", PIECES)
+def test_what_surrounds_an_import_is_enough(case: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = PIECES[case].encode()
+    expected = _by_tree(data)
+    monkeypatch.setattr(import_facts, "tree_facts", _fail)
+
+    assert _facts(data) == expected
+
+
+@pytest.mark.parametrize("case", WHOLE)
+def test_what_the_rest_of_the_source_decides_is_left_to_its_tree(case: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = WHOLE[case].encode()
+    asked: list[object] = []
+
+    def note(*rest: object) -> object:
+        asked.append(rest)
+        return tree_facts(*rest)
+
+    monkeypatch.setattr(import_facts, "tree_facts", note)
+
+    assert _facts(data) == _by_tree(data)
+    assert asked
+
+
+def test_a_piece_is_no_more_than_the_statement() -> None:
+    data = b"import a\n\n\nclass A:\n    def f(self):\n        if x:\n            import b\n\n    def g(self):\n        return 1\n\n\nif y:\n    import c\nz = 1\n"
+    code = compile(data, "<source>", "exec", dont_inherit=True)
+    names = {name for part in all_codes(code) for name in part.co_names}
+
+    split = ImportPieces(plain_reader(data, names, line_starts(code)), code, data)
+
+    assert [row[3] for row in split.rows] == ["a"]
+    assert [(line, stop, is_inner) for line, stop, _text, is_inner in split.pieces] == [(5, 9, True), (13, 15, False)]
+    assert split.pieces[1][2] == b"if y:\n    import c\n"
+    assert ast.parse(split.pieces[0][2])
+    assert split.covers(13)
+    assert not split.covers(15)
+
+
+def test_more_imports_than_were_read_leave_the_source_to_its_tree() -> None:
+    data = b"if x:\n    import a\n"
+    code = compile(data, "<source>", "exec", dont_inherit=True)
+    names = {"a", "x"}
+    reader = plain_reader(data, names, line_starts(code))
+    split = ImportPieces(reader, code, data)
+    how: Any = (names, {}, sys.version_info, "linux", None)
+    assert [row[3] for row in read_pieces(split, [code], how, reader).imports] == ["a"]
+
+    split.pieces = [(1, 2, b"if x:\n    pass\n", False)]
+
+    with pytest.raises(UnclearImportError):
+        read_pieces(split, [code], how, reader)
+
+
+def test_every_node_is_there() -> None:
+    tree = ast.parse(
+        "import a as b\nx = [y for y in z if y.a < -1]\nasync def f(a: int, *b, **c) -> None:\n    await g(a=1)\n"
+    )
+    skipped = (ast.expr_context, ast.operator, ast.unaryop, ast.cmpop)
+
+    assert import_outline.all_nodes(tree) == [node for node in ast.walk(tree) if not isinstance(node, skipped)]
+
+
+def test_a_column_counts_characters() -> None:
+    tree = ast.parse("'ä'; import b\n")
+    reader = _READER.FactReader("'ä'; import b\n".encode(), (), _Values())
+
+    reader.read(tree)
+
+    assert [row[:4] for row in reader.imports] == [[1, 6, "import", "b"]]
+
+
+class _Values:
+    def see_import(self, node: ast.Import) -> None:
+        assert node.names
+
+    def dotted(self, _node: ast.AST) -> str:
+        return ""
+
+
+def _fail(*_rest: object) -> None:
+    pytest.fail("a tree of all of it was asked for")
+
+
+def _facts(data: bytes) -> object:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        facts: Any = read_facts(data, compile(data, "<source>", "exec", dont_inherit=True), sys.version_info, "linux")
+    return [row for row in facts["imports"] if row[6] != "false"], facts["exports"]
+
+
+def _by_tree(data: bytes) -> object:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        code = compile(data, "<source>", "exec", dont_inherit=True)
+        codes = all_codes(code)
+        names = {name for part in codes for name in part.co_names}
+        bound = bound_names(store_offsets(code, codes), codes, line_starts(code))
+        reader: Any = import_facts.read_tree(data, data, names, bound, sys.version_info, "linux", None)
+    return [row for row in reader.imports if row[6] != "false"], reader.exports.names(codes)
