@@ -13,7 +13,7 @@ from buildguard.check.fact_store import FactStore
 from buildguard.check.merge import MARK
 from buildguard.codes import Code, SourceMark
 from buildguard.definitions import NamedTuple
-from buildguard.diagnostic import Edit, Finding, Range, Severity, UnreadableFile
+from buildguard.diagnostic import Edit, Finding, Range, Severity, UnreadableFile, display_path
 from buildguard.engines.engine import CompilerDeath, Engine, Outcome, ReadyEngine, Source
 from buildguard.errors import UnprovenError
 from buildguard.project.proof_grade import ProofGrade
@@ -84,6 +84,7 @@ class Judge:
         self._new: dict[bytes, bytes] = {}
         self.facts = FactStore(cache, ready)
         self._refused: list[_RefusedSource] = []
+        self._without_facts: set[bytes] = set()
 
     def run(
         self, entries: Sequence[Entry], digests: Sequence[SourceDigest], progress: Callable[[int], None]
@@ -110,6 +111,7 @@ class Judge:
     def _fresh(self, entries: Sequence[Entry]) -> Iterator[FileVerdict]:
         """Compile what the cache did not know; equal bytes are compiled once."""
         questions = _SourceQueue(self._minor)
+        self._without_facts = questions.without_facts
         held: dict[SourceDigest, tuple[str, tuple[Finding, ...]]] = {}
         for outcome in self._outcomes(questions.sources(self._stage.contents(entries))):
             asked = questions.take(outcome)
@@ -157,7 +159,7 @@ class Judge:
     def _settled(
         self, digest: SourceDigest, outcome: Outcome, findings: tuple[Finding, ...], *, whole: bool = True
     ) -> tuple[str, tuple[Finding, ...]]:
-        if not outcome.unproven:
+        if not outcome.unproven and (outcome.facts or digest not in self._without_facts):
             self.facts.note(digest, outcome.facts)
         if (
             whole
@@ -233,13 +235,22 @@ class _PendingSource:
         self.as_script: Outcome | None = None
 
 
+def _may_be_judged(entry: Entry) -> bool:
+    """Whether imports of an entry are judged however it is reached; those of a test only where another module runs it."""
+    from buildguard.imports.program import is_test  # a warm run needs none of it
+
+    return not is_test(display_path(entry.path))
+
+
 class _SourceQueue:
     """The sources of one pass: read, numbered, asked once for equal bytes, and matched with their answers.
 
-    A source has an even number; the odd one after it is what a script start makes of its NUL bytes.
+    A source has an even number; the odd one after it is what a script start makes of its NUL bytes. `without_facts` are those whose
+    imports are read only when another module may run them: tests.
     """
 
     def __init__(self, minor: int) -> None:
+        self.without_facts: set[bytes] = set()
         self._minor = minor
         self._pending: dict[int, _PendingSource] = {}
         self._waiting: dict[SourceDigest, list[Entry]] = {}
@@ -258,7 +269,10 @@ class _SourceQueue:
             number = 2 * len(self._waiting)
             twice = self._minor <= _LAST_TO_CUT_AT_NUL and b"\0" in content
             self._pending[number] = _PendingSource(content, digest, twice=twice)
-            yield Source(number, content, digest)
+            reads_facts = _may_be_judged(entry)
+            if not reads_facts:
+                self.without_facts.add(digest)
+            yield Source(number, content, digest, reads_facts=reads_facts)
             if twice:
                 from buildguard.check.text_rules import as_old_scripts_read_it
 

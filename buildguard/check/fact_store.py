@@ -37,7 +37,10 @@ class FactStore:
         contents: Callable[[set[bytes]], Iterable[bytes]],
         compile_sources: Callable[[Iterator[Source]], Iterator[Outcome]],
     ) -> dict[bytes, bytes]:
-        """The facts of sources that compile; what no run kept is read again, with the `contents` of those digests."""
+        """The facts of sources that compile; what no run kept is read again, with the `contents` of those digests.
+
+        They are handed over, and no longer held here: those of a large project take as much memory as what is read from them.
+        """
         wanted = set(digests)
         self._facts.update(self._cache.known(self._context, list(wanted - self._facts.keys())))
         missing = wanted - self._facts.keys()
@@ -48,4 +51,4 @@ class FactStore:
             for outcome in compile_sources(sources):
                 self.note(outcome.digest, outcome.facts)
             self.store()
-        return {digest: self._facts.get(digest, b"") for digest in wanted}
+        return {digest: self._facts.pop(digest, b"") for digest in wanted}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 
 from buildguard.check.compile_files import FileVerdict
 from buildguard.check.context import Job
@@ -13,6 +14,8 @@ from buildguard.diagnostic import Diagnostic, DisplayPath, Finding, display_path
 from buildguard.errors import UnprovenError
 from buildguard.imports.declared import DECLARES, ProvidedModules
 from buildguard.imports.library import StandardLibrary
+from buildguard.imports.library_answers import LibraryAnswer
+from buildguard.imports.program import is_test, last_word, words_of_imports
 from buildguard.imports.records import (
     FileReach,
     ModuleFacts,
@@ -23,6 +26,7 @@ from buildguard.imports.records import (
 )
 from buildguard.imports.standard_imports import ImportJudge, questions_of
 
+_MANY = 500  # files: with fewer, the interpreter answers sooner than a thread starts
 _UNREAD = "the imports of the file could not be read"
 
 
@@ -40,10 +44,40 @@ class ImportCheck:
         """Judge the imports of every source that compiles. Raises UnprovenError where an answer cannot be read."""
         read = self._subject.sources
         try:
-            facts = self._facts(read)
-            return self._judge(read, facts, self._of_project(facts))
+            facts = self._first_facts(read)
+            project, answers = self._project_and_answers(facts)
+            while tests := {path: read[path] for path in project.reach if path in read and path not in facts}:
+                facts.update(self._facts(tests))
+                project, answers = self._project_and_answers(facts)
+            return self._judge(read, facts, project, answers)
         except ValueError as error:
             raise UnprovenError(f"the imports could not be read: {error}") from error
+
+    def _first_facts(self, read: Mapping[str, FileVerdict]) -> dict[str, ModuleFacts | None]:
+        """The facts of all sources but tests, and of those tests that another module may import."""
+        facts = self._facts({path: verdict for path, verdict in read.items() if not is_test(path)})
+        tests = {path: last_word(path) for path in read.keys() - facts.keys()}
+        words: set[str] = set()
+        latest = facts
+        while latest and tests:
+            words |= words_of_imports(latest.values())
+            wanted = [path for path, word in tests.items() if word in words]
+            latest = self._facts({path: read[path] for path in wanted}) if wanted else {}
+            facts.update(latest)
+            tests = {path: word for path, word in tests.items() if path not in facts}
+        return facts
+
+    def _project_and_answers(
+        self, facts: Mapping[str, ModuleFacts | None]
+    ) -> tuple[ProjectImports, Mapping[str, LibraryAnswer]]:
+        """What the project's own files show, and what the interpreter says of its library; of many files at the same time."""
+        uses = (row for rows in facts.values() if rows is not None for row in rows.library_uses)
+        questions = questions_of(uses)
+        if len(facts) < _MANY:
+            return self._of_project(facts), self._library.ask(questions)
+        from buildguard.system import threads
+
+        return threads.run_both(partial(self._of_project, facts), partial(self._library.ask, questions))
 
     def _of_project(self, facts: Mapping[str, ModuleFacts | None]) -> ProjectImports:
         shared = self._job.project_imports or SharedProjectImports()
@@ -61,12 +95,15 @@ class ImportCheck:
         return {path: facts_from(rows[verdict.digest]) for path, verdict in read.items()}
 
     def _judge(
-        self, read: Mapping[str, FileVerdict], facts: Mapping[str, ModuleFacts | None], project: ProjectImports
+        self,
+        read: Mapping[str, FileVerdict],
+        facts: Mapping[str, ModuleFacts | None],
+        project: ProjectImports,
+        answers: Mapping[str, LibraryAnswer],
     ) -> TargetImports:
         reach = {path: how for path, how in project.reach.items() if path in facts}
         known = {path: rows for path, rows in facts.items() if path in reach and rows is not None}
-        answers = self._library.ask(questions_of(row for rows in known.values() for row in rows.library_uses))
-        provided = ProvidedModules(self._declarations, facts)
+        provided = ProvidedModules(self._declarations, read)
         judge = ImportJudge(answers, f"3.{self._library.minor}", provided.brings, patched_names(facts.values()))
         diagnostics = list(self._of_project_files(project, read))
         undecided = [UndecidedImport(path, 1, _UNREAD, how.certain) for path, how in reach.items() if path not in known]

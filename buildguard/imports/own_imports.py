@@ -106,6 +106,7 @@ class OwnImportJudge:
         self._graph = graph
         self._facts = context.facts
         self._knows_path = knows_path
+        self._other_cases: dict[str, str] = {}
         self._faults: list[ImportFault] = []
         self._outside: list[OutsideImport] = []
         self._undecided: list[OpenImport] = []
@@ -130,13 +131,21 @@ class OwnImportJudge:
         top = edge.row.module.partition(".")[0]
         is_own = not is_guarded(edge.row) and edge.row.guard is not Guard.MODULE_ONLY
         if is_own and not edge.row.level and not resolver.may_be_installed(top):
-            other = next(resolver.tree.other_cases(top, resolver.path.folders), "")
+            other = self._other_case(top)
             elsewhere = self._elsewhere(edge.row.module) if self._knows_path else ""
             if other or elsewhere:
                 kind = FaultKind.OTHER_CASE if other else FaultKind.NOT_ON_PATH
                 self._add(kind, item, edge, top, other or elsewhere)
                 return
         self._outside.append(OutsideImport(item.module, edge.row, item.certain and edge.certain, item.chain))
+
+    def _other_case(self, top: str) -> str:
+        """A module on the path whose name differs in case alone; empty without one."""
+        known = self._other_cases.get(top)
+        if known is None:
+            resolver = self._graph.resolver
+            known = self._other_cases[top] = next(resolver.tree.other_cases(top, resolver.path.folders), "")
+        return known
 
     def _elsewhere(self, dotted: str) -> str:
         """A folder of the program that holds a module, and that is not on the path."""

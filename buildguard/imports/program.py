@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from buildguard.definitions import NamedTuple, lazy_pattern
 from buildguard.imports.finder import FileTree, ModuleKind, ModuleLocation
 from buildguard.imports.names import LoadedModule
+from buildguard.imports.records import ModuleFacts
 from buildguard.imports.resolver import SearchPath
 from buildguard.project.start_command import StartCommand
 
@@ -35,6 +36,19 @@ class StartedProgram(NamedTuple):
 def is_test(path: str) -> bool:
     """Whether a path of the project is a test's, or in a folder whose name is a template (`{{name}}`): no module is."""
     return _TEST.search(path) is not None
+
+
+def words_of_imports(facts: Iterable[ModuleFacts | None]) -> set[str]:
+    """Every word in the modules and names that some sources import: what they run has the last part of its name among them."""
+    rows = [row for of_file in facts if of_file is not None for row in of_file.imports]
+    words = {word for row in rows for word in row.module.split(".")}
+    return words.union(*(row.names for row in rows))
+
+
+def last_word(path: str) -> str:
+    """The last part of the dotted name of a file's module."""
+    folder, base = posixpath.split(path)
+    return posixpath.basename(folder) if base == "__init__.py" else base.removesuffix(".py")
 
 
 def started_modules(command: StartCommand, tree: FileTree) -> Iterator[LoadedModule]:

@@ -114,10 +114,13 @@ class ModuleResolver:
 
     def _means_installed(self, module: LoadedModule, top: str) -> bool:
         """Whether an import means an installed package: so does a file that imports its own name."""
+        is_installed = self.may_be_installed(top)
+        if module.home is None and not module.name.startswith(top):
+            return is_installed  # nor is it in a package of that name
         package = module.package
         if not package:
-            return top == module.name or self.may_be_installed(top)
-        return self.may_be_installed(top) and top != package.partition(".")[0]
+            return top == module.name or is_installed
+        return is_installed and top != package.partition(".")[0]
 
     def find(self, dotted: str) -> Resolution:
         """The modules that an absolute import runs."""

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from typing import TypeVar
 
+_First = TypeVar("_First")
+_Second = TypeVar("_Second")
 _LAST_MOMENT = 10.0  # seconds for a thread to remove its containers
 
 
@@ -45,6 +48,14 @@ def run_tasks(tasks: Sequence[Callable[[], None]], together: int) -> None:
             worker.stopping = True
         for worker in workers:
             worker.join(_LAST_MOMENT)
+
+
+def run_both(first: Callable[[], _First], second: Callable[[], _Second]) -> tuple[_First, _Second]:
+    """The results of two tasks that run at the same time; the first error of either is raised here."""
+    firsts: list[_First] = []
+    seconds: list[_Second] = []
+    run_tasks([lambda: firsts.append(first()), lambda: seconds.append(second())], 2)
+    return firsts[0], seconds[0]
 
 
 def raise_if_stopping() -> None:

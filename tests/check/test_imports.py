@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from buildguard import api
 from buildguard.check.fact_store import FactStore
 from buildguard.check.import_results import KeptResult, TargetImports, _text_of
 from buildguard.check.recording_stage import RecordingStage
@@ -59,6 +60,82 @@ def test_what_the_target_does_not_have_is_reported_cold_and_warm(repository: Cal
         ]
     assert project.check().code == 1
     assert project.check("--ignore", "BG6").code == 0
+
+
+def test_a_test_that_the_program_runs_is_judged_as_any_module(repository: Callable[..., Project]) -> None:
+    project = repository(
+        {
+            "Dockerfile": 'FROM python:3.12-slim\nCOPY . .\nCMD ["python", "tests/run.py"]\n',
+            "tests/run.py": "import imp\nimport helpers\n",
+            "tests/helpers/__init__.py": "from .data_test import x\nfrom . import fixtures\n",
+            "tests/helpers/data_test.py": "import asynchat\ny = 1\n",
+            "tests/helpers/fixtures.py": "import smtpd\n",
+            "tests/test_x.py": "import imp\n",
+        }
+    )
+
+    for _ in range(2):
+        assert sorted(_found(project)) == [
+            ("BG601", "tests/helpers/data_test.py", 1, "error"),
+            ("BG601", "tests/helpers/fixtures.py", 1, "error"),
+            ("BG601", "tests/run.py", 1, "error"),
+            ("BG604", "tests/helpers/__init__.py", 1, "error"),
+        ]
+    project.write({"tests/helpers/data_test.py": "x = 1\n"})
+    assert sorted(row[:2] for row in _found(project)) == [
+        ("BG601", "tests/helpers/fixtures.py"),
+        ("BG601", "tests/run.py"),
+    ]
+
+
+def test_a_test_without_a_start_counts_where_a_module_imports_it(repository: Callable[..., Project]) -> None:
+    project = repository(
+        {
+            "pkg/__init__.py": "",
+            "pkg/main.py": "from pkg.testing import a, b\nfrom pkg.testing.more import c, d\n",
+            "pkg/testing/__init__.py": "from pkg.testing.more import c as a\n",
+            "pkg/testing/more.py": "c = 1\n",
+        }
+    )
+
+    assert _found(project, "--target", "3.12") == [
+        ("BG604", "pkg/main.py", 1, "error"),
+        ("BG604", "pkg/main.py", 2, "error"),
+    ]
+
+
+def test_the_imports_of_tests_are_read_where_a_module_may_import_them(
+    repository: Callable[..., Project], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    noted: list[str] = []
+    original = FactStore.note
+
+    def note(store: FactStore, digest: bytes, facts: bytes) -> None:
+        noted.append(names[digest])
+        original(store, digest, facts)
+
+    monkeypatch.setattr(FactStore, "note", note)
+    files = {
+        "main.py": "import tools\nimport conftest\n",
+        "tools.py": "x = 1\n",
+        "conftest.py": "from tests import common\n",
+        "tests/__init__.py": "# tests\n",
+        "tests/common.py": "x = 2\n",
+        "tests/test_a.py": "import imp\n",
+        "tests/test_b.py": "import imp  # again\n",
+    }
+    names = {hashlib.sha256(text.encode()).digest(): path for path, text in files.items()}
+    project = repository(files)
+
+    api.check(target="3.12", root=project.path, use_cache=False)
+
+    assert sorted(noted) == [
+        "conftest.py",
+        "main.py",
+        "tests/__init__.py",
+        "tests/common.py",
+        "tools.py",
+    ]
 
 
 def test_another_target_has_what_one_lacks(repository: Callable[..., Project]) -> None:
