@@ -6,6 +6,7 @@ import threading
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
+from importlib import import_module
 from typing import TYPE_CHECKING, Protocol
 
 from buildguard.check import diff_base
@@ -43,6 +44,7 @@ _MUSL = (
 
 
 _WITH_IMAGES = frozenset({EngineName.CONTAINER, EngineName.CLOUD})  # the engines that look into images
+_JUDGES = ("findings", "import_results", "imports", "project_imports")  # of a source that was never seen before
 _output_lock = threading.Lock()
 
 
@@ -168,6 +170,8 @@ def _run_targets(job: Job, groups: Sequence[RunnerGroup]) -> None:
     together = min(len(groups), max(2, process.cores()))
     for group in groups[:together]:
         group.begin()
+    if job.request.staged:
+        _load_judges()
     several = sum(len(group.desks) for group in groups) > 1
     # with an empty cache the judge of an only target does all the reading itself
     read = [] if job.cache.is_empty() and not several else job.chosen.sources
@@ -177,6 +181,12 @@ def _run_targets(job: Job, groups: Sequence[RunnerGroup]) -> None:
         groups[0].judge(digests)
     else:
         threads.run_tasks([partial(group.judge, digests) for group in groups], together)
+
+
+def _load_judges() -> None:
+    """Load what judges one source while its interpreter starts; in a whole project most verdicts are cached."""
+    for name in _JUDGES:
+        import_module(f"buildguard.check.{name}")
 
 
 class TargetRunner:

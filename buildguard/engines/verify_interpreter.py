@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Callable, Iterator
 from functools import cache
+from pathlib import Path
 
 from buildguard.definitions import lazy_pattern
 from buildguard.engines.engine import Outcome, Source
@@ -15,6 +15,7 @@ from buildguard.errors import UnprovenError
 from buildguard.project.image_reference import why_not_cpython
 from buildguard.project.target import PythonVersion
 from buildguard.remote import program
+from buildguard.system.cache import digest_of_files
 
 # What the probe starts when the first source is to be read, or the first question answered: it takes time to compile.
 _FACTS = (
@@ -27,6 +28,7 @@ _FACTS = (
     "import_facts.py",
     "library_query.py",
 )
+_MADE_OF = ("remote/probe.py", *(f"remote/{name}" for name in _FACTS), "engines/verify_interpreter.py")
 # For a source that a hook stages, the import of `ast` and forty patterns are half of what reads its imports, and few are used.
 _LAZY = """\
 import re
@@ -67,9 +69,10 @@ _BETWEEN = lazy_pattern(r"^from buildguard\.\S+ import (?:\([^)]*\)|.*)\n", re.M
 _START = "main(int(sys.argv[1]))"
 _START_WITH_FACTS = """\
 program = {}
+    texts = [FACTS]
 
     def compiled():
-        return compile(FACTS, "<facts>", "exec")
+        return compile(texts[-1], "<facts>", "exec")
 
     def of(name):
         if not program:
@@ -85,7 +88,10 @@ program = {}
         import marshal
         return marshal.dumps(compiled())
 
-    def load(data):
+    def load(data, is_text):
+        if is_text:
+            texts.append(data)
+            return
         import marshal
         exec(marshal.loads(data), program)
 
@@ -109,12 +115,27 @@ _FEATURES = (
 @cache
 def probe_text() -> str:
     """The probe's source, with what reads imports beside it."""
+    return _probe(facts_text())
+
+
+@cache
+def short_probe_text() -> str:
+    """The same without what reads imports, which is sent when it is needed: to read it takes half as long as the start."""
+    return _probe(b"")
+
+
+@cache
+def facts_text() -> bytes:
+    """The source of what reads imports."""
     facts = "".join(_BETWEEN.sub("", program(name).read_text("utf-8")) for name in _FACTS)
-    facts = _LAZY + _PATTERN.sub(r"\1 = lazy_pattern(", _IMPORTED.sub("", facts))
+    return (_LAZY + _PATTERN.sub(r"\1 = lazy_pattern(", _IMPORTED.sub("", facts))).encode()
+
+
+def _probe(facts: bytes) -> str:
     probe = program("probe.py").read_text("utf-8")
     main = probe.index("\n\nif __name__")
     start = probe[main:].replace(_START, _START_WITH_FACTS)
-    return f"{probe[:main]}\nFACTS = {facts.encode()!r}\n{start}"
+    return f"{probe[:main]}\nFACTS = {facts!r}\n{start}"
 
 
 def full_name(greeting: Greeting) -> str:
@@ -132,9 +153,10 @@ def identity_of(greeting: Greeting) -> str:
     return f"{greeting.implementation}\n{greeting.version}\n{greeting.banner}\n{greeting.abi}\n{digest_of_probe()}"
 
 
+@cache
 def digest_of_probe() -> str:
-    """The SHA-256 of the probe's source."""
-    return hashlib.sha256(probe_text().encode()).hexdigest()
+    """The SHA-256 of everything that the probe's source is made of, this file among it: making it takes longer than to read that."""
+    return digest_of_files(Path(__file__).parents[1], _MADE_OF)
 
 
 def version_of(greeting: Greeting) -> PythonVersion:
