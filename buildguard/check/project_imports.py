@@ -72,9 +72,8 @@ class ProjectImportCheck:
         from buildguard.imports.doubts import ProjectTexts
 
         context = self._context(program, facts)
-        return ProgramSubject(
-            program, context, ProjectTexts(context.read, self._is_ignored, context.facts, self._build_texts)
-        )
+        texts = ProjectTexts(context.read, self._is_ignored, context.facts, lambda: self._build_texts)
+        return ProgramSubject(program, context, texts)
 
     def _has_time(self, known: Mapping[str, ModuleFacts | None]) -> bool:
         """Whether every module that the project starts can be read: a hook has no time for it in a large project."""

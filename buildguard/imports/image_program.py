@@ -140,7 +140,9 @@ def _of_project(sources: ProjectSources, context: str, entry: Sequence[str]) -> 
     """The program of a folder that a buildpack would build, or that is built by what cannot be seen."""
     start = f"{context}/" if context else ""
     paths = [path for path in sources.paths if path.startswith(start)] if start else sources.paths
-    tree = _tree(sources, {f"{_WORKSPACE}/{path[len(start) :]}": path for path in paths})
+    inside = "\0".join([path[len(start) :] for path in paths] if start else paths)
+    places = f"{_WORKSPACE}/{inside}".replace("\0", f"\0{_WORKSPACE}/").split("\0")  # as fast as it gets
+    tree = _tree(sources, dict(zip(places, paths, strict=True)) if paths else {})
     scripts = read_scripts(sources.read(f"{start}pyproject.toml") or b"", "pyproject.toml")
     declared = _buildpack_command(sources, start)
     command = None
