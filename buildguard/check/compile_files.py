@@ -84,6 +84,7 @@ class Judge:
         self._new: dict[bytes, bytes] = {}
         self.facts = FactStore(cache, ready)
         self._refused: list[_RefusedSource] = []
+        self.when_sent: Callable[[], object] = lambda: None  # what is done while the engine has all it was asked
 
     def run(
         self, entries: Sequence[Entry], digests: Sequence[SourceDigest], progress: Callable[[int], None]
@@ -111,7 +112,7 @@ class Judge:
         """Compile what the cache did not know; equal bytes are compiled once."""
         questions = _SourceQueue(self._minor)
         held: dict[SourceDigest, tuple[str, tuple[Finding, ...]]] = {}
-        for outcome in self._outcomes(questions.sources(self._stage.contents(entries))):
+        for outcome in self._outcomes(self._sent(questions.sources(self._stage.contents(entries)))):
             asked = questions.take(outcome)
             if asked is None:
                 continue
@@ -127,6 +128,10 @@ class Judge:
             for entry in waiting:
                 yield FileVerdict(entry, findings, unproven, digest=digest)
         yield from questions.unreadable
+
+    def _sent(self, sources: Iterator[Source]) -> Iterator[Source]:
+        yield from sources
+        self.when_sent()
 
     def _outcomes(self, sources: Iterator[Source]) -> Iterator[Outcome]:
         """The engine's outcomes; when it is lost on the way, what it had not answered stays unproven."""

@@ -18,10 +18,9 @@ from buildguard.project import dockerfile
 from buildguard.project.discovery import ImageRecipe
 from buildguard.project.ignore import docker
 from buildguard.project.image_build import BuildInput, build_model
-from buildguard.project.image_match import is_installed
+from buildguard.project.image_match import list_installed
 from buildguard.project.start_command import CommandText, StartCommand, StartContext
 from buildguard.project.start_declarations import read_app_yaml, read_dockerfile, read_procfile, read_scripts
-from buildguard.project.start_parser import parse_start
 from buildguard.stages.stage import Entry, Listing
 
 _WORKSPACE = "/workspace"
@@ -75,7 +74,9 @@ def _of_image(sources: ProjectSources, recipe: ImageRecipe, entry: Sequence[str]
         return None
     sent = _sent_paths(sources, service.context, service.dockerfile)
     model = build_model(BuildInput(recipe.dockerfile, sent, service.context, arguments, service.stage))
-    twins = {place: path for place, path in model.twins.items() if not is_installed(place)}
+    twins = model.twins
+    for place in list_installed(twins):
+        del twins[place]
     if not any(path.endswith(".py") for path in twins.values()):
         return _of_project(sources, service.context, entry)
     tree = _tree(sources, twins)
@@ -86,8 +87,11 @@ def _of_image(sources: ProjectSources, recipe: ImageRecipe, entry: Sequence[str]
         if step.name == "RUN"
     )
     scripts = read_scripts(sources.read(posixpath.join(service.context, "pyproject.toml")) or b"", "pyproject.toml")
-    context = StartContext(declared.folder, declared.env, _reader(tree, sources), scripts)
-    command = None if declared.command is None else parse_start(declared.command, context)
+    command = None
+    if declared.command is not None:
+        command = _parsed(
+            declared.command, StartContext(declared.folder, declared.env, _reader(tree, sources), scripts)
+        )
     layers = _ImageFolders(tree, sources, _INSTALLS.search(runs) is not None)
     return layers.program(command, entry, (declared.folder, *_python_path(declared.env)), scripts)
 
@@ -147,9 +151,15 @@ def _of_project(sources: ProjectSources, context: str, entry: Sequence[str]) -> 
     declared = _buildpack_command(sources, start)
     command = None
     if declared is not None:
-        command = parse_start(declared, StartContext(_WORKSPACE, {}, _reader(tree, sources), scripts))
+        command = _parsed(declared, StartContext(_WORKSPACE, {}, _reader(tree, sources), scripts))
     folders = _ImageFolders(tree, sources, is_installed=False)
     return folders.program(command, entry, (_WORKSPACE,), scripts)
+
+
+def _parsed(command: CommandText, context: StartContext) -> StartCommand:
+    from buildguard.project.start_parser import parse_start  # with the tables of all servers
+
+    return parse_start(command, context)
 
 
 def _buildpack_command(sources: ProjectSources, start: str) -> CommandText | None:

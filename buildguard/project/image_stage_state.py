@@ -15,7 +15,6 @@ from buildguard.project.image_model import (
     MissingSource,
     PlacedFile,
     UnknownArea,
-    folders_above,
     is_below,
 )
 
@@ -84,8 +83,10 @@ class StageState:
 
     def make_folder(self, path: str) -> None:
         """A folder exists from now on, and those above it."""
-        if path not in self.folders:  # or those above it are there, too
-            self.folders.update((path, *folders_above(path)))
+        while path and path not in self.folders:  # above one that is there, all are
+            self.folders.add(path)
+            above, slash, _name = path.rpartition("/")
+            path = above or slash
 
     def place(self, file: PlacedFile) -> None:
         """A file arrives, over whatever was there."""
@@ -102,16 +103,15 @@ class StageState:
         where = self.at(destination)
         into = several or destination.endswith(("/", "/.")) or destination in {".", "./"} or where in self.folders
         start = where if where.endswith("/") else f"{where}/"
-        paths = []
-        for file, rest in files:
-            below = rest or (posixpath.basename(file.path) if into else "")
-            path = start + below if below else where
+        paths = [start + rest for _file, rest in files]
+        inside = [path for path, (_file, rest) in zip(paths, files, strict=True) if rest]
+        for number, (file, rest) in enumerate(files if len(inside) < len(files) else ()):
             if not rest:
-                self.roots.add(_root_of_file(path))
-            elif where in _NO_ROOTS:
-                self.roots.add(_root_of(path, where))
-            paths.append(path)
-        if where not in _NO_ROOTS and any(rest for _file, rest in files):
+                paths[number] = start + posixpath.basename(file.path) if into else where
+                self.roots.add(_root_of_file(paths[number]))
+        if where in _NO_ROOTS:
+            self.roots.update(_root_of(path, where) for path in inside)
+        elif inside:
             self.roots.add(where)
         self._place_all(paths, _moved([file for file, _rest in files], paths, placement))
 

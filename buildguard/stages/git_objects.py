@@ -69,15 +69,22 @@ class GitStage:
         self.damaged: dict[bytes, str] = {}
         self._kept: ContentCache | None = None
         self._idle: dict[git.Repository, list[ObjectReader]] | None = None
+        self._begun: ObjectReader | None = None
 
     def keep_contents(self) -> None:
         """Read each small blob once from here on; for a run that asks for the same ones again and again."""
         self._kept = self._kept or ContentCache()
 
+    def begin_reading(self) -> None:
+        """Start the process that reads inside of `keeping_readers`, which ends it."""
+        self._begun = self.repository.reader()
+        self._begun.begin()
+
     @contextmanager
     def keeping_readers(self) -> Iterator[None]:
         """Have git read all objects in one process, as long as no two threads read at once."""
-        idle: dict[git.Repository, list[ObjectReader]] = {}
+        begun, self._begun = self._begun, None
+        idle: dict[git.Repository, list[ObjectReader]] = {self.repository: [begun]} if begun is not None else {}
         self._idle = idle
         try:
             yield
