@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
+from importlib import import_module
 from pathlib import Path
 from typing import NewType
 
@@ -84,7 +85,6 @@ class Judge:
         self._new: dict[bytes, bytes] = {}
         self.facts = FactStore(cache, ready)
         self._refused: list[_RefusedSource] = []
-        self.when_sent: Callable[[], object] = lambda: None  # what is done while the engine has all it was asked
 
     def run(
         self, entries: Sequence[Entry], digests: Sequence[SourceDigest], progress: Callable[[int], None]
@@ -112,7 +112,8 @@ class Judge:
         """Compile what the cache did not know; equal bytes are compiled once."""
         questions = _SourceQueue(self._minor)
         held: dict[SourceDigest, tuple[str, tuple[Finding, ...]]] = {}
-        for outcome in self._outcomes(self._sent(questions.sources(self._stage.contents(entries)))):
+        sources = questions.sources(self._stage.contents(entries))
+        for outcome in self._outcomes(_then_load(sources) if entries else sources):
             asked = questions.take(outcome)
             if asked is None:
                 continue
@@ -128,10 +129,6 @@ class Judge:
             for entry in waiting:
                 yield FileVerdict(entry, findings, unproven, digest=digest)
         yield from questions.unreadable
-
-    def _sent(self, sources: Iterator[Source]) -> Iterator[Source]:
-        yield from sources
-        self.when_sent()
 
     def _outcomes(self, sources: Iterator[Source]) -> Iterator[Outcome]:
         """The engine's outcomes; when it is lost on the way, what it had not answered stays unproven."""
@@ -210,6 +207,12 @@ class Judge:
                 refused.digest, refused.outcome, (*refused.findings, *ruled), whole=whole
             )
         return settled
+
+
+def _then_load(sources: Iterator[Source]) -> Iterator[Source]:
+    """Some sources; while the last ones are compiled, what judges their imports is loaded."""
+    yield from sources
+    import_module("buildguard.check.project_imports")
 
 
 class _RefusedSource(NamedTuple):

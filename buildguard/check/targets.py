@@ -6,7 +6,6 @@ import threading
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
-from importlib import import_module
 from typing import TYPE_CHECKING, Protocol
 
 from buildguard.check import diff_base
@@ -44,9 +43,6 @@ _MUSL = (
 
 
 _WITH_IMAGES = frozenset({EngineName.CONTAINER, EngineName.CLOUD})  # the engines that look into images
-# What judges a source that was never seen before: loaded while its interpreter starts, and while it compiles.
-_FIRST_JUDGES = ("findings", "import_results", "imports")
-_LAST_JUDGES = ("project_imports",)
 _output_lock = threading.Lock()
 
 
@@ -172,8 +168,6 @@ def _run_targets(job: Job, groups: Sequence[RunnerGroup]) -> None:
     together = min(len(groups), max(2, process.cores()))
     for group in groups[:together]:
         group.begin()
-    if job.request.staged:
-        _load(_FIRST_JUDGES)
     several = sum(len(group.desks) for group in groups) > 1
     # with an empty cache the judge of an only target does all the reading itself
     read = [] if job.cache.is_empty() and not several else job.chosen.sources
@@ -183,12 +177,6 @@ def _run_targets(job: Job, groups: Sequence[RunnerGroup]) -> None:
         groups[0].judge(digests)
     else:
         threads.run_tasks([partial(group.judge, digests) for group in groups], together)
-
-
-def _load(modules: Iterable[str]) -> None:
-    """Load what judges one source while its interpreter is busy; in a whole project most verdicts are cached."""
-    for name in modules:
-        import_module(f"buildguard.check.{name}")
 
 
 class TargetRunner:
@@ -312,8 +300,6 @@ class TargetRunner:
         """One engine's verdicts: reported, and returned for comparison."""
         engine, ready = answering
         judge = self._judge_with(target, engine, ready)
-        if self.job.request.staged:
-            judge.when_sent = partial(_load, _LAST_JUDGES)
         entries = self._share.entries
         verdicts = judge.run(entries, [digests.get(entry.path, UNREAD) for entry in entries], self._progress)
         self.state.deleted.update(verdict.entry.path for verdict in verdicts if verdict.is_deleted)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Callable, Iterator
 from functools import cache
@@ -15,7 +16,6 @@ from buildguard.errors import UnprovenError
 from buildguard.project.image_reference import why_not_cpython
 from buildguard.project.target import PythonVersion
 from buildguard.remote import program
-from buildguard.system.cache import digest_of_files
 
 # What the probe starts when the first source is to be read, or the first question answered: it takes time to compile.
 _FACTS = (
@@ -28,7 +28,6 @@ _FACTS = (
     "import_facts.py",
     "library_query.py",
 )
-_MADE_OF = ("remote/probe.py", *(f"remote/{name}" for name in _FACTS), "engines/verify_interpreter.py")
 # For a source that a hook stages, the import of `ast` and forty patterns are half of what reads its imports, and few are used.
 _LAZY = """\
 import re
@@ -127,12 +126,17 @@ def short_probe_text() -> str:
 @cache
 def facts_text() -> bytes:
     """The source of what reads imports."""
-    facts = "".join(_BETWEEN.sub("", program(name).read_text("utf-8")) for name in _FACTS)
+    facts = "".join(_BETWEEN.sub("", _program(name).decode()) for name in _FACTS)
     return (_LAZY + _PATTERN.sub(r"\1 = lazy_pattern(", _IMPORTED.sub("", facts))).encode()
 
 
+@cache
+def _program(name: str) -> bytes:
+    return program(name).read_bytes()
+
+
 def _probe(facts: bytes) -> str:
-    probe = program("probe.py").read_text("utf-8")
+    probe = _program("probe.py").decode()
     main = probe.index("\n\nif __name__")
     start = probe[main:].replace(_START, _START_WITH_FACTS)
     return f"{probe[:main]}\nFACTS = {facts!r}\n{start}"
@@ -156,7 +160,8 @@ def identity_of(greeting: Greeting) -> str:
 @cache
 def digest_of_probe() -> str:
     """The SHA-256 of everything that the probe's source is made of, this file among it: making it takes longer than to read that."""
-    return digest_of_files(Path(__file__).parents[1], _MADE_OF)
+    parts = [Path(__file__).read_bytes(), *map(_program, ("probe.py", *_FACTS))]
+    return hashlib.sha256(b"\0".join(parts)).hexdigest()
 
 
 def version_of(greeting: Greeting) -> PythonVersion:

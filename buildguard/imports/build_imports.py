@@ -90,7 +90,9 @@ class _BuildJudge:
         context = ImportContext(
             self._facts_at, self._read_at, LibraryModules(sys.version_info[1]), lambda _dotted: True
         )
-        texts = ProjectTexts(self._read_at, self._may_be_ignored, self._facts_at, functools.cache(self._build_texts))
+        texts = ProjectTexts(
+            self._read_at, self._may_be_ignored, self._facts_at, functools.lru_cache(maxsize=None)(self._build_texts)
+        )
         return read_imports([ProgramSubject(program, context, texts)], None)
 
     def _program(self) -> StartedProgram:

@@ -102,13 +102,10 @@ class StageState:
         """Some files arrive, each with its path below what is copied ("" for a file itself): in a folder, or under a new name."""
         where = self.at(destination)
         into = several or destination.endswith(("/", "/.")) or destination in {".", "./"} or where in self.folders
-        start = where if where.endswith("/") else f"{where}/"
-        paths = [start + rest for _file, rest in files]
+        paths = _places(files, where, into=into)
         inside = [path for path, (_file, rest) in zip(paths, files, strict=True) if rest]
-        for number, (file, rest) in enumerate(files if len(inside) < len(files) else ()):
-            if not rest:
-                paths[number] = start + posixpath.basename(file.path) if into else where
-                self.roots.add(_root_of_file(paths[number]))
+        if len(inside) < len(files):
+            self.roots.update(_root_of_file(path) for path, (_file, rest) in zip(paths, files, strict=True) if not rest)
         if where in _NO_ROOTS:
             self.roots.update(_root_of(path, where) for path in inside)
         elif inside:
@@ -188,6 +185,15 @@ class StageState:
         """Place a symbolic link."""
         place = posixpath.join(path, posixpath.basename(target)) if path in self.folders else path
         self.place(PlacedFile(place, "", line, FileOrigin.LINK, link=target))
+
+
+def _places(files: Sequence[tuple[PlacedFile, str]], where: str, *, into: bool) -> list[str]:
+    """Where some files arrive, each with its path below what is copied; a file itself, `into` a folder or under a new name."""
+    start = where if where.endswith("/") else f"{where}/"
+    if all([rest for _file, rest in files]):
+        return [start + rest for _file, rest in files]
+    belows = (rest or (posixpath.basename(file.path) if into else "") for file, rest in files)
+    return [start + below if below else where for below in belows]
 
 
 def _moved(files: Sequence[PlacedFile], paths: Sequence[str], placement: Placement) -> list[PlacedFile]:

@@ -85,7 +85,7 @@ class Listing(Sequence[Entry]):
     @cached_property
     def sorted_texts(self) -> list[str]:
         """Their paths as text, sorted as text is."""
-        return self.texts if self._is_sorted and self._folded.isascii() else sorted(self.texts)
+        return self.texts if self.is_plain else sorted(self.texts)
 
     @cached_property
     def sources(self) -> list[Entry]:
@@ -102,6 +102,11 @@ class Listing(Sequence[Entry]):
         """The paths that may be anything: links, folders that cannot be opened."""
         file, executable = EntryKind.FILE, EntryKind.EXECUTABLE
         return [entry.path for entry in self.every if entry.kind is not file and entry.kind is not executable]
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether the paths are sorted, and of ASCII: as text they are sorted, too."""
+        return self._is_sorted and self._folded.isascii()
 
     def find(self, path: bytes) -> Entry | None:
         """The entry of a path; None where it is not listed."""

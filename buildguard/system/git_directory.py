@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -201,7 +202,7 @@ def find_parts(folder: Path, *, inherited: bool) -> tuple[GitParts, str] | None:
     separator = "--show-object-format"
     words = [word for part in _PARTS for word in (separator, *part.split())]
     argv = [program(folder), *_OPTIONS, *_HERE, "rev-parse", "--path-format=absolute", *words, separator, "HEAD"]
-    done = git_wait.run(argv, cwd=folder, env=environment(inherited=inherited))
+    done = git_wait.run(argv, cwd=folder, env=environment(inherited=inherited), meanwhile=_load)
     object_format, _, rest = done.stdout.partition(b"\n")
     # a folder's name may hold a line break, but then the number of fields is another one
     fields = rest.removesuffix(b"\n").split(b"\n" + object_format + b"\n")
@@ -221,6 +222,11 @@ def find_parts(folder: Path, *, inherited: bool) -> tuple[GitParts, str] | None:
         else "its object format or its paths cannot be read (git 2.31 or newer is needed)"
     )
     raise UnprovenError(f"git cannot read this repository: {why}")
+
+
+def _load() -> None:
+    """Load what makes the folder of our own, which is next."""
+    import_module("buildguard.system.temporary")
 
 
 def environment(*, inherited: bool) -> dict[str, str]:
