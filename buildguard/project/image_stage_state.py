@@ -190,7 +190,7 @@ class StageState:
 def _places(files: Sequence[tuple[PlacedFile, str]], where: str, *, into: bool) -> list[str]:
     """Where some files arrive, each with its path below what is copied; a file itself, `into` a folder or under a new name."""
     start = where if where.endswith("/") else f"{where}/"
-    if all([rest for _file, rest in files]):
+    if all(rest for _file, rest in files):
         return [start + rest for _file, rest in files]
     belows = (rest or (posixpath.basename(file.path) if into else "") for file, rest in files)
     return [start + below if below else where for below in belows]

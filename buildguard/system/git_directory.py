@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from functools import cached_property
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -128,13 +129,13 @@ class GitDir:
 
     def ask_here(self, *args: str) -> process.ProcessResult:
         """Run a command that only reads names and values in the repository itself."""
-        argv = [program(self.parts.top), *_OPTIONS, *_HERE, *args]
+        argv = [self._program, *_OPTIONS, *_HERE, *args]
         return git_wait.run(argv, cwd=self.parts.top, env=environment(inherited=self.parts.inherited))
 
     def path_of(self, name: str) -> str:
         """The path of `name` inside the repository's git folder, as git has it; relative to the top where git says so."""
         words = ("rev-parse", "--git-path", name)
-        argv = [program(self.parts.top), *_OPTIONS, *words]  # core.hooksPath is in force: it is what is asked for
+        argv = [self._program, *_OPTIONS, *words]  # core.hooksPath is in force: it is what is asked for
         done = git_wait.run(argv, cwd=self.parts.top, env=environment(inherited=self.parts.inherited))
         return os.fsdecode(_stdout(done, words).removesuffix(b"\n"))
 
@@ -161,7 +162,11 @@ class GitDir:
         return self._settings
 
     def _argv(self, args: Sequence[str]) -> list[str]:
-        return [program(self.parts.top), *_OPTIONS, *args]
+        return [self._program, *_OPTIONS, *args]
+
+    @cached_property
+    def _program(self) -> str:
+        return program(self.parts.top)
 
     def _environment(self) -> dict[str, str]:
         if self._folder is None:
