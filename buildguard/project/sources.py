@@ -133,9 +133,9 @@ def _excluded(exclude: Callable[[str], bool], path: bytes) -> bool:
 def _matcher(patterns: tuple[str, ...]) -> Callable[[str], bool] | None:
     if not patterns:
         return None
-    from buildguard.project.ignore.rules import spec_of
+    from buildguard.project.ignore.rules import matcher_of
 
-    return spec_of(patterns).match_file
+    return matcher_of(patterns)
 
 
 def matches(patterns: Iterable[str], path: str) -> bool:
