@@ -84,8 +84,10 @@ def check_step_file(data: bytes, files: Mapping[str, bytes], config: Config) -> 
     written = step.read(data)
     if written is None:
         return
+    from buildguard.project.ignore.rules import without_comments
+
     for key, in_step in (("include", written.include), ("exclude", written.exclude)):
-        here = tuple(pattern for pattern, _regex in step.rules(getattr(config, key)))
+        here = tuple(without_comments(getattr(config, key)))
         if here != in_step:
             message = f"the build step's {key} is {_listed(in_step)}, and the configuration's is {_listed(here)}"
             place = Range(written.line, 1)

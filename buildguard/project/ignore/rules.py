@@ -59,6 +59,15 @@ def matcher_of(patterns: Sequence[str]) -> Callable[[str], bool]:
     return matches
 
 
+def without_comments(patterns: Iterable[str]) -> list[str]:
+    """The patterns that mean something: no comment, and no blank line."""
+    return [
+        pattern
+        for pattern in patterns
+        if _PLAIN.fullmatch(pattern) or any(each.include is not None for each in spec_of([pattern]).patterns)
+    ]
+
+
 class _PlainRule(NamedTuple):
     """A pattern that is a path: from the root or at any depth, of a folder alone or of a file as well."""
 

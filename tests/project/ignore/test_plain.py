@@ -8,7 +8,8 @@ import sys
 
 import pytest
 
-from buildguard.project.ignore.rules import matcher_of, spec_of
+from buildguard.project.cloudbuild import guard_step
+from buildguard.project.ignore.rules import matcher_of, spec_of, without_comments
 
 _NAMES = ("a", "b", "ab", "a.py", ".a", "a-b", "...", "..a")
 _STARTS = ("", "", "/", "**/")
@@ -60,3 +61,8 @@ def test_they_load_no_pathspec() -> None:
     code = "import sys; from buildguard.project.sources import matches; assert matches(['tests/', 'a/**'], 'x/tests/y.py'); assert 'pathspec' not in sys.modules"
 
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("pattern", ["a/", "*.py", "", "#x", " ", "\\#x", "!a", "/", "**", "a b", "\t", "[a", "/a/**"])
+def test_a_comment_is_what_the_build_step_leaves_out(pattern: str) -> None:
+    assert without_comments([pattern]) == [kept for kept, _regex in guard_step.rules([pattern])]
