@@ -7,7 +7,7 @@ by the manifest in the archive. Nothing that it looks at is imported or run. Fin
 not be looked at with 3.
 
 version: 0.1.0
-digest: sha256:ad4d941dacea5f627e5fa31409d9a59129ec6e6354d71cafe9fc26478a0a03ae
+digest: sha256:10071fe6e1f264f5230d92ce102790b1d76a0e533829ed8f67a795220cbb478e
     (SHA-256 of everything below the line of equals signs)
 """
 
@@ -1680,10 +1680,10 @@ import functools
 import itertools
 import posixpath
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from buildguard.definitions import NamedTuple, lazy_pattern
 _COMPILED = lazy_pattern(r"\.(?:(?:cpython|pypy)-?\d+[\w-]*\.|abi3\.)?(?:so|pyd)\Z")
-_COMPILED_ENDINGS = ("so", "pyd")
+COMPILED_ENDINGS = ("so", "pyd")
 _MODULE_SUFFIXES = (".py", ".pyc")
 class ModuleKind(StrEnum):
     PACKAGE = "package"
@@ -1714,22 +1714,26 @@ class FileTree:
         self._stems: dict[str, dict[str, list[str]]] = {}
         self._children: dict[str, frozenset[str]] = {}
     @functools.cached_property
-    def _paths(self) -> list[str]:
+    def _paths(self) -> Sequence[str]:
         return sorted((*self.origins, *self._unclear))
     @functools.cached_property
     def _compiled(self) -> frozenset[str]:
-        joined = "\0".join(self._paths)
-        if not any(f".{ending}" in joined for ending in _COMPILED_ENDINGS):
+        if not self._may_hold_compiled():
             return frozenset()
         compiled = set()
         for path in self._paths:
             folder, slash, name = path.rpartition("/")
             while name:
-                match = _COMPILED.search(name) if name.endswith(_COMPILED_ENDINGS) else None
+                match = _COMPILED.search(name) if name.endswith(COMPILED_ENDINGS) else None
                 if match is not None:
                     compiled.add(posixpath.join(folder or slash, name[: match.start()]))
                 folder, slash, name = folder.rpartition("/")
         return frozenset(compiled)
+    def _may_hold_compiled(self) -> bool:
+        joined = "\0".join(self._paths)
+        return any(f".{ending}" in joined for ending in COMPILED_ENDINGS)
+    def from_project(self, origins: Collection[str]) -> list[str]:
+        return [path for path, origin in self.origins.items() if origin in origins]
     @functools.cached_property
     def _folders(self) -> dict[str, set[str]]:
         folders: dict[str, set[str]] = {}
@@ -1755,7 +1759,7 @@ class FileTree:
         inside = itertools.takewhile(lambda path: path.startswith(start), self._from(start))
         return any(path.endswith(".py") and path in self.origins for path in inside)
     def _from(self, start: str) -> Iterator[str]:
-        return itertools.islice(self._paths, bisect_left(self._paths, start), None)
+        return map(self._paths.__getitem__, range(bisect_left(self._paths, start), len(self._paths)))
     def children(self, folder: str) -> frozenset[str]:
         known = self._children.get(folder)
         if known is None:
@@ -3126,10 +3130,13 @@ class ModuleResolver:
             return _OUTSIDE
         return self.find(row.module)
     def _means_installed(self, module: LoadedModule, top: str) -> bool:
+        is_installed = self.may_be_installed(top)
+        if module.home is None and not module.name.startswith(top):
+            return is_installed
         package = module.package
         if not package:
-            return top == module.name or self.may_be_installed(top)
-        return self.may_be_installed(top) and top != package.partition(".")[0]
+            return top == module.name or is_installed
+        return is_installed and top != package.partition(".")[0]
     def find(self, dotted: str) -> Resolution:
         known = self._found.get(dotted)
         if known is None:
@@ -3561,9 +3568,9 @@ def folders_above(folder: str, roots: Sequence[str]) -> tuple[str, ...]:
         folders.append(folder)
     return tuple(folders)
 def sources_of(tree: FileTree, is_wanted: Callable[[str], bool], among: Collection[str] | None = None) -> list[str]:
-    files = tree.origins.items()
-    candidates = files if among is None else [(path, origin) for path, origin in files if origin in among]
-    return sorted(path for path, origin in candidates if path.endswith(".py") and origin and is_wanted(origin))
+    candidates = tree.origins if among is None else tree.from_project(among)
+    sources = ((path, tree.origins[path]) for path in candidates if path.endswith(".py"))
+    return sorted(path for path, origin in sources if origin and is_wanted(origin))
 ''',
     'buildguard.imports.shadows': r'''from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -3691,6 +3698,7 @@ class OwnImportJudge:
         self._graph = graph
         self._facts = context.facts
         self._knows_path = knows_path
+        self._other_cases: dict[str, str] = {}
         self._faults: list[ImportFault] = []
         self._outside: list[OutsideImport] = []
         self._undecided: list[OpenImport] = []
@@ -3709,13 +3717,19 @@ class OwnImportJudge:
         top = edge.row.module.partition(".")[0]
         is_own = not is_guarded(edge.row) and edge.row.guard is not Guard.MODULE_ONLY
         if is_own and not edge.row.level and not resolver.may_be_installed(top):
-            other = next(resolver.tree.other_cases(top, resolver.path.folders), "")
+            other = self._other_case(top)
             elsewhere = self._elsewhere(edge.row.module) if self._knows_path else ""
             if other or elsewhere:
                 kind = FaultKind.OTHER_CASE if other else FaultKind.NOT_ON_PATH
                 self._add(kind, item, edge, top, other or elsewhere)
                 return
         self._outside.append(OutsideImport(item.module, edge.row, item.certain and edge.certain, item.chain))
+    def _other_case(self, top: str) -> str:
+        known = self._other_cases.get(top)
+        if known is None:
+            resolver = self._graph.resolver
+            known = self._other_cases[top] = next(resolver.tree.other_cases(top, resolver.path.folders), "")
+        return known
     def _elsewhere(self, dotted: str) -> str:
         tree = self._graph.resolver.tree
         folders = tree.holders(dotted.partition(".")[0])
@@ -3927,7 +3941,7 @@ class ProjectTexts(NamedTuple):
     read: Callable[[str], bytes | None]
     is_ignored: Callable[[str], bool]
     facts: Callable[[str], ModuleFacts | None]
-    build_files: bytes = b""
+    build_files: Callable[[], bytes] = bytes
 class DoubtFinder:
     def __init__(self, program: StartedProgram, texts: ProjectTexts) -> None:
         self._program = program
@@ -3955,9 +3969,8 @@ class DoubtFinder:
             yield f"the project puts {fault.name} into sys.modules"
     def _is_named_by_build(self, name: str) -> bool:
         file = name.encode() + b".py"
-        return file in self._texts.build_files and (
-            re.search(rb"\b%s\b" % re.escape(file), self._texts.build_files) is not None
-        )
+        texts = self._texts.build_files()
+        return file in texts and re.search(rb"\b%s\b" % re.escape(file), texts) is not None
     def _of_folder(self, folder: str, name: str) -> Iterator[str]:
         stem = posixpath.join(folder, name)
         yield from filter(None, map(self._program.why_unknown, (f"{stem}.py", f"{stem}/__init__.py")))
@@ -5880,6 +5893,7 @@ def read_tree(text, data, names, bound, version, platform, typed):
 ''',
     'buildguard.imports.build_imports': r'''from __future__ import annotations
 import fnmatch
+import functools
 import posixpath
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -5940,7 +5954,9 @@ class _BuildJudge:
         context = ImportContext(
             self._facts_at, self._read_at, LibraryModules(sys.version_info[1]), lambda _dotted: True
         )
-        texts = ProjectTexts(self._read_at, self._may_be_ignored, self._facts_at, self._build_texts())
+        texts = ProjectTexts(
+            self._read_at, self._may_be_ignored, self._facts_at, functools.lru_cache(maxsize=None)(self._build_texts)
+        )
         return read_imports([ProgramSubject(program, context, texts)], None)
     def _program(self) -> StartedProgram:
         front, back = (self._folders(kind) for kind in (FRONT, BACK))

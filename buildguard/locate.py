@@ -85,7 +85,9 @@ def _in_index(repository: git.Repository | None, paths: list[Path]) -> WorkScope
         raise UsageError("--staged needs a git repository", hint="run it inside one")
     relative = _relative(paths, resolve_path(repository.top))
     repository.begin_staged()
-    return WorkScope(repository.top, repository, index_of(repository), relative)
+    stage = index_of(repository)
+    stage.begin_reading()
+    return WorkScope(repository.top, repository, stage, relative)
 
 
 def resolved_parent(cwd: Path, text: str) -> Path:

@@ -31,17 +31,14 @@ def check_build_files(job: Job) -> list[Diagnostic]:
     return diagnostics
 
 
-_OURS = b".buildguard/"  # where the step file is
+_OURS = b".buildguard"  # where the step file is
 
 
 def build_files(stage: Stage, config: Config) -> Iterator[tuple[str, bytes]]:
     """The readable build files of a stage and their content, less what the configuration excludes."""
     listing, configured = listing_of(stage), config.build_file.encode()
-    named = [
-        candidate
-        for candidate in (listing if configured.endswith(b".py") else listing.others)
-        if candidate.path == configured or is_build_file_name(candidate.path)
-    ]
+    by_name = [entry.path for entry in listing.holding((), [b"cloudbuild"]) if is_build_file_name(entry.path)]
+    named = listing.at([configured, *by_name])
     if not named:
         return
     from buildguard.project.sources import matches
@@ -55,7 +52,7 @@ def build_files(stage: Stage, config: Config) -> Iterator[tuple[str, bytes]]:
 
 def step_file(stage: Stage) -> bytes | None:
     """The content of the step file, None where it is missing or cannot be read."""
-    entries = [candidate for candidate in listing_of(stage) if candidate.path.startswith(_OURS)]
+    entries = listing_of(stage).below([_OURS])
     if not entries:
         return None
     from buildguard.remote.manifest_rows import VERIFIER
@@ -87,8 +84,10 @@ def check_step_file(data: bytes, files: Mapping[str, bytes], config: Config) -> 
     written = step.read(data)
     if written is None:
         return
+    from buildguard.project.ignore.rules import without_comments
+
     for key, in_step in (("include", written.include), ("exclude", written.exclude)):
-        here = tuple(pattern for pattern, _regex in step.rules(getattr(config, key)))
+        here = tuple(without_comments(getattr(config, key)))
         if here != in_step:
             message = f"the build step's {key} is {_listed(in_step)}, and the configuration's is {_listed(here)}"
             place = Range(written.line, 1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
+from importlib import import_module
 from pathlib import Path
 from typing import NewType
 
@@ -113,7 +114,8 @@ class Judge:
         questions = _SourceQueue(self._minor)
         self._without_facts = questions.without_facts
         held: dict[SourceDigest, tuple[str, tuple[Finding, ...]]] = {}
-        for outcome in self._outcomes(questions.sources(self._stage.contents(entries))):
+        sources = questions.sources(self._stage.contents(entries))
+        for outcome in self._outcomes(_then_load(sources) if entries else sources):
             asked = questions.take(outcome)
             if asked is None:
                 continue
@@ -207,6 +209,12 @@ class Judge:
                 refused.digest, refused.outcome, (*refused.findings, *ruled), whole=whole
             )
         return settled
+
+
+def _then_load(sources: Iterator[Source]) -> Iterator[Source]:
+    """Some sources; while the last ones are compiled, what judges their imports is loaded."""
+    yield from sources
+    import_module("buildguard.check.project_imports")
 
 
 class _RefusedSource(NamedTuple):

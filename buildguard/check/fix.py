@@ -369,7 +369,7 @@ def _compare_meaning(
 # ------------------------------------------------------------------------------------------ writing
 
 
-def _finish_case(stage: DiskStage, case: _FixCandidate, entries: list[Entry], *, write: bool) -> FixedFile:
+def _finish_case(stage: DiskStage, case: _FixCandidate, entries: Sequence[Entry], *, write: bool) -> FixedFile:
     mended = FixedFile(display_path(case.entry.path), case.data, case.after, case.fixed, case.unfixed, case.proven)
     if not case.after or not case.proven or not write:
         return mended
@@ -379,7 +379,7 @@ def _finish_case(stage: DiskStage, case: _FixCandidate, entries: list[Entry], *,
     return mended._replace(written=True, note=note)
 
 
-def _write(stage: DiskStage, case: _FixCandidate, entries: list[Entry]) -> tuple[str, str]:
+def _write(stage: DiskStage, case: _FixCandidate, entries: Sequence[Entry]) -> tuple[str, str]:
     """Write a repaired file under all its names: why not, and a note on names that keep the old content."""
     twins, elsewhere = other_names(stage, case.entry, entries)
     if twins and _is_written(stage, case):

@@ -54,7 +54,6 @@ class ProjectImportCheck:
         self._images: dict[ImageService, ImageStart | None] = {}
         self._foreign: dict[str, bool] = {}  # whether packages may bring a module, by its top-level name
         self._listing = listing_of(self._stage)
-        self._paths = self._listing.texts
 
     def judge(self, target: Target, known: Mapping[str, ModuleFacts | None]) -> ProjectImports:
         """The findings in the imports that one target runs; `known` are the facts that its engine extracted, by path."""
@@ -72,15 +71,15 @@ class ProjectImportCheck:
         from buildguard.imports.doubts import ProjectTexts
 
         context = self._context(program, facts)
-        return ProgramSubject(
-            program, context, ProjectTexts(context.read, self._is_ignored, context.facts, self._build_texts)
-        )
+        texts = ProjectTexts(context.read, self._is_ignored, context.facts, lambda: self._build_texts)
+        return ProgramSubject(program, context, texts)
 
     def _has_time(self, known: Mapping[str, ModuleFacts | None]) -> bool:
         """Whether every module that the project starts can be read: a hook has no time for it in a large project."""
         if not self._job.request.staged:
             return True
-        others = (path for path in self._paths if path.endswith(".py") and path not in known)
+        sources = (os.fsdecode(path) for path in self._listing.paths if path.endswith(b".py"))
+        others = (path for path in sources if path not in known)
         first = list(itertools.islice(others, _MOST_HOOKED + 1))
         if len(first) > _MOST_HOOKED:
             return False
@@ -110,7 +109,7 @@ class ProjectImportCheck:
     @functools.cached_property
     def _build_texts(self) -> bytes:
         """The text of every file that may name what a build makes."""
-        named = [path for path in self._paths if path.endswith(_BUILD_ENDINGS)]
+        named = [path for path in self._listing.texts if path.endswith(_BUILD_ENDINGS)]
         wanted = [path for path in named if posixpath.basename(path) in _BUILD_FILES or path.endswith(_BUILD_SUFFIXES)]
         self._files.load(wanted)
         texts = (self._files.read(path) or b"" for path in wanted)
@@ -161,7 +160,7 @@ class ProjectImportCheck:
     def _requirements(self) -> Requirements:
         from buildguard.imports.requirements import read_requirements
 
-        return read_requirements(self._paths, self._files.read)
+        return read_requirements(self._listing.texts, self._files.read)
 
     def _may_be_foreign(self, dotted: str) -> bool:
         top = dotted.partition(".")[0]

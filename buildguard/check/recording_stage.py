@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from buildguard.diagnostic import UnreadableFile
 from buildguard.stages.stage import Entry, Stage
@@ -18,7 +18,7 @@ class RecordingStage:
         self.digests: dict[bytes, bytes] = {}
         self._stage = stage
 
-    def entries(self) -> list[Entry]:
+    def entries(self) -> Sequence[Entry]:
         """Every path there is."""
         return self._stage.entries()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 from buildguard.check.compile_files import SourceDigest
@@ -11,6 +12,9 @@ from buildguard.system.cache import Cache
 
 if TYPE_CHECKING:
     from buildguard.check.targets import TargetRunner
+
+
+_JUDGES = ("findings", "import_results", "imports")
 
 
 class RunnerGroup:
@@ -25,6 +29,10 @@ class RunnerGroup:
     def begin(self) -> None:
         """Let the engine that will be asked first get ready."""
         self.desks[0].begin()
+        if self.desks[0].job.request.staged:
+            # what judges a new source is loaded meanwhile; in a whole project most verdicts are cached
+            for name in _JUDGES:
+                import_module(f"buildguard.check.{name}")
 
     def judge(self, digests: Mapping[bytes, SourceDigest]) -> None:
         """Judge them all; engines that left something unproven are not asked again."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from buildguard.engines.verify_interpreter import facts_text
+from buildguard.engines.worker import FactsProgram
 from buildguard.errors import UnprovenError
 from buildguard.system.cache import Cache, context_of
 
@@ -21,6 +23,11 @@ class CompiledProgram:
         self._cache = cache
         self._context = context_of("compiled program", identity)
         self._code: bytes | None = None  # not asked for yet
+
+    def program(self) -> FactsProgram:
+        """The code where a run has kept it, else the source."""
+        code = self.code()
+        return FactsProgram(code or facts_text(), is_compiled=bool(code))
 
     def code(self) -> bytes:
         """The code as `marshal` writes it; empty where no run has kept it."""

@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 from buildguard.engines.compiled_program import CompiledProgram
 from buildguard.engines.engine import EngineName, Outcome, ReadyEngine, Source, UnavailableEngine
 from buildguard.engines.pool import Pool
-from buildguard.engines.verify_interpreter import CPYTHON, full_name, identity_of, probe_text, verify_interpreter
+from buildguard.engines.verify_interpreter import (
+    CPYTHON,
+    full_name,
+    identity_of,
+    probe_text,
+    short_probe_text,
+    verify_interpreter,
+)
 from buildguard.engines.worker import Greeting, ProbeLimits
 from buildguard.errors import UnprovenError
 from buildguard.project.proof_grade import ProofGrade
@@ -26,8 +34,17 @@ def local_probe(executable: Path, memory: int, facts_for: str = "") -> list[str]
 
     `facts_for` is the version that imports are read for, where it is not the interpreter's own.
     """
-    probe = [str(executable), "-I", "-S", "-B", "-c", probe_text(), str(memory)]
+    probe = _command(executable, probe_text(), memory)
     return [*probe, facts_for] if facts_for else probe
+
+
+def _short_probe(executable: Path, memory: int) -> list[str]:
+    """The same without what reads imports: `CompiledProgram` has it."""
+    return _command(executable, short_probe_text(), memory)
+
+
+def _command(executable: Path, text: str, memory: int) -> list[str]:
+    return [str(executable), "-I", "-S", "-B", "-c", text, str(memory)]
 
 
 class InterpreterEngine:
@@ -139,11 +156,11 @@ class InterpreterEngine:
 
     def _with_program(self, pool: Pool, identity: str) -> Pool:
         program = self._programs[pool] = CompiledProgram(self._cache, identity)
-        pool.program = program.code
+        pool.program = program.program
         return pool
 
     def _new_pool(self, path: Path) -> Pool:
-        return Pool(LocalSite(lambda memory: local_probe(path, memory)), self._jobs, ProbeLimits())
+        return Pool(LocalSite(partial(_short_probe, path)), self._jobs, ProbeLimits())
 
     def _believe(self, pool: Pool, greeting: Greeting) -> None:
         """Refuse another implementation or version, and one that is not what it says."""

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 
 from buildguard.engines.engine import CompilerDeath, Outcome, Source
 from buildguard.engines.worker import (
+    FactsProgram,
     Greeting,
     ProbeLimits,
     Worker,
@@ -38,8 +39,9 @@ class Pool:
 
     def __init__(self, site: Site, jobs: int, limits: ProbeLimits) -> None:
         self._site = site
-        # what reads imports, as the same interpreter compiled it once; empty where that is not known
-        self.program: Callable[[], bytes] = bytes
+        self.program: Callable[[], FactsProgram | None] = lambda: (
+            None
+        )  # what reads imports; None where the probes have it
         self._jobs = jobs
         self._limits = limits
         self._workers: list[Worker] = []
@@ -92,11 +94,11 @@ class Pool:
         self._site.close()
 
     def _add(self) -> Worker:
-        worker = Worker(self._site.start(self._limits.memory), self._limits, self._code)
+        worker = Worker(self._site.start(self._limits.memory), self._limits, self._current_program)
         self._workers.append(worker)
         return worker
 
-    def _code(self) -> bytes:
+    def _current_program(self) -> FactsProgram | None:
         return self.program()
 
     def _drop(self, worker: Worker) -> None:
@@ -191,6 +193,7 @@ class Pool:
         if first.rejected is not None and first.rejected.kind == CompilerDeath.TIME:
             return timeout_outcome(source, self._limits)
         wide = Pool(self._site, 1, self._limits.wider())
+        wide.program = self.program
         try:
             outcome = wide._alone(source)
         except UnprovenError as error:

@@ -6,6 +6,7 @@ import hashlib
 import re
 from collections.abc import Callable, Iterator
 from functools import cache
+from pathlib import Path
 
 from buildguard.definitions import lazy_pattern
 from buildguard.engines.engine import Outcome, Source
@@ -69,9 +70,10 @@ _BETWEEN = lazy_pattern(r"^from buildguard\.\S+ import (?:\([^)]*\)|.*)\n", re.M
 _START = "main(int(sys.argv[1]))"
 _START_WITH_FACTS = """\
 program = {}
+    texts = [FACTS]
 
     def compiled():
-        return compile(FACTS, "<facts>", "exec")
+        return compile(texts[-1], "<facts>", "exec")
 
     def of(name):
         if not program:
@@ -87,7 +89,10 @@ program = {}
         import marshal
         return marshal.dumps(compiled())
 
-    def load(data):
+    def load(data, is_text):
+        if is_text:
+            texts.append(data)
+            return
         import marshal
         exec(marshal.loads(data), program)
 
@@ -111,12 +116,32 @@ _FEATURES = (
 @cache
 def probe_text() -> str:
     """The probe's source, with what reads imports beside it."""
-    facts = "".join(_BETWEEN.sub("", program(name).read_text("utf-8")) for name in _FACTS)
-    facts = _LAZY + _PATTERN.sub(r"\1 = lazy_pattern(", _IMPORTED.sub("", facts))
-    probe = program("probe.py").read_text("utf-8")
+    return _probe(facts_text())
+
+
+@cache
+def short_probe_text() -> str:
+    """The same without what reads imports, which is sent when it is needed: to read it takes half as long as the start."""
+    return _probe(b"")
+
+
+@cache
+def facts_text() -> bytes:
+    """The source of what reads imports."""
+    facts = "".join(_BETWEEN.sub("", _program(name).decode()) for name in _FACTS)
+    return (_LAZY + _PATTERN.sub(r"\1 = lazy_pattern(", _IMPORTED.sub("", facts))).encode()
+
+
+@cache
+def _program(name: str) -> bytes:
+    return program(name).read_bytes()
+
+
+def _probe(facts: bytes) -> str:
+    probe = _program("probe.py").decode()
     main = probe.index("\n\nif __name__")
     start = probe[main:].replace(_START, _START_WITH_FACTS)
-    return f"{probe[:main]}\nFACTS = {facts.encode()!r}\n{start}"
+    return f"{probe[:main]}\nFACTS = {facts!r}\n{start}"
 
 
 def full_name(greeting: Greeting) -> str:
@@ -134,9 +159,11 @@ def identity_of(greeting: Greeting) -> str:
     return f"{greeting.implementation}\n{greeting.version}\n{greeting.banner}\n{greeting.abi}\n{digest_of_probe()}"
 
 
+@cache
 def digest_of_probe() -> str:
-    """The SHA-256 of the probe's source."""
-    return hashlib.sha256(probe_text().encode()).hexdigest()
+    """The SHA-256 of everything that the probe's source is made of, this file among it: making it takes longer than to read that."""
+    parts = [Path(__file__).read_bytes(), *map(_program, ("probe.py", *_FACTS))]
+    return hashlib.sha256(b"\0".join(parts)).hexdigest()
 
 
 def version_of(greeting: Greeting) -> PythonVersion:

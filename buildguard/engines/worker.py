@@ -54,14 +54,21 @@ class Greeting(NamedTuple):
     magic: str = ""
 
 
+class FactsProgram(NamedTuple):
+    """What reads imports: as `marshal` writes what the same interpreter compiled, for that takes longer than two starts; or its source."""
+
+    data: bytes
+    is_compiled: bool
+
+
 class Worker:
     """One probe at work: what it was asked and has not answered, and the limits that it lives under."""
 
-    def __init__(self, channel: Channel, limits: ProbeLimits, program: Callable[[], bytes] = bytes) -> None:
-        """`program` gives what reads imports, as the same interpreter compiled it once; empty where that is not known."""
+    def __init__(self, channel: Channel, limits: ProbeLimits, program: Callable[[], FactsProgram | None]) -> None:
+        """`program` gives what reads imports, None where the probe has it."""
         self.channel = channel
         self.limits = limits
-        self._program: Callable[[], bytes] | None = program
+        self._program: Callable[[], FactsProgram | None] | None = program
         self.greeting: Greeting | None = None
         self.waiting: deque[Source] = deque()
         self.bytes_waiting = 0
@@ -102,11 +109,12 @@ class Worker:
         return b"%d %d %d" % (number, len(data), self.limits.seconds_for(len(data)))
 
     def _send_program(self) -> None:
-        """Send what reads imports before it is needed first: to compile it takes as long as the start of two interpreters."""
-        program, self._program = self._program, None
-        data = program() if program is not None else b""
-        if data:
-            self.channel.send(self._head(0, data) + b" !\n", data)
+        """Send what reads imports before it is needed first."""
+        ask, self._program = self._program, None
+        program = ask() if ask is not None else None
+        if program is not None:
+            mark = b" !\n" if program.is_compiled else b" =\n"
+            self.channel.send(self._head(0, program.data) + mark, program.data)
 
     def deadline(self) -> float:
         """When the source at work has had its time; twice its CPU seconds, as the machine may be shared."""

@@ -7,6 +7,7 @@ machine of a developer shows (git-ignored files, installed packages) leaves an i
 from __future__ import annotations
 
 import fnmatch
+import functools
 import posixpath
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -89,7 +90,9 @@ class _BuildJudge:
         context = ImportContext(
             self._facts_at, self._read_at, LibraryModules(sys.version_info[1]), lambda _dotted: True
         )
-        texts = ProjectTexts(self._read_at, self._may_be_ignored, self._facts_at, self._build_texts())
+        texts = ProjectTexts(
+            self._read_at, self._may_be_ignored, self._facts_at, functools.lru_cache(maxsize=None)(self._build_texts)
+        )
         return read_imports([ProgramSubject(program, context, texts)], None)
 
     def _program(self) -> StartedProgram:

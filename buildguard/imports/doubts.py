@@ -21,12 +21,15 @@ _UNBOUND = frozenset({FaultKind.UNBOUND, FaultKind.CIRCULAR, FaultKind.SHADOWS})
 
 
 class ProjectTexts(NamedTuple):
-    """What decides doubts: a file's content and facts, whether git ignores a path of the project, and the build's texts."""
+    """What decides doubts: a file's content and facts, whether git ignores a path of the project, and the build's texts.
+
+    The last are every build file of a project, and few projects give rise to a doubt that asks for them.
+    """
 
     read: Callable[[str], bytes | None]
     is_ignored: Callable[[str], bool]
     facts: Callable[[str], ModuleFacts | None]
-    build_files: bytes = b""
+    build_files: Callable[[], bytes] = bytes
 
 
 class DoubtFinder:
@@ -62,9 +65,8 @@ class DoubtFinder:
 
     def _is_named_by_build(self, name: str) -> bool:
         file = name.encode() + b".py"  # a search for the bytes alone is fast, and hardly ever finds them
-        return file in self._texts.build_files and (
-            re.search(rb"\b%s\b" % re.escape(file), self._texts.build_files) is not None
-        )
+        texts = self._texts.build_files()
+        return file in texts and re.search(rb"\b%s\b" % re.escape(file), texts) is not None
 
     def _of_folder(self, folder: str, name: str) -> Iterator[str]:
         stem = posixpath.join(folder, name)

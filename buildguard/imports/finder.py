@@ -6,13 +6,13 @@ import functools
 import itertools
 import posixpath
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from enum import StrEnum
 
 from buildguard.definitions import NamedTuple, lazy_pattern
 
 _COMPILED = lazy_pattern(r"\.(?:(?:cpython|pypy)-?\d+[\w-]*\.|abi3\.)?(?:so|pyd)\Z")
-_COMPILED_ENDINGS = ("so", "pyd")
+COMPILED_ENDINGS = ("so", "pyd")
 _MODULE_SUFFIXES = (".py", ".pyc")
 
 
@@ -68,24 +68,31 @@ class FileTree:
 
     # A commit hook looks a few names up among the files of an image of any size: nothing is made for each of them.
     @functools.cached_property
-    def _paths(self) -> list[str]:
+    def _paths(self) -> Sequence[str]:
         return sorted((*self.origins, *self._unclear))
 
     @functools.cached_property
     def _compiled(self) -> frozenset[str]:
         """The paths of compiled modules, without what makes their names endings; a folder may have such a name."""
-        joined = "\0".join(self._paths)
-        if not any(f".{ending}" in joined for ending in _COMPILED_ENDINGS):
+        if not self._may_hold_compiled():
             return frozenset()
         compiled = set()
         for path in self._paths:
             folder, slash, name = path.rpartition("/")
             while name:
-                match = _COMPILED.search(name) if name.endswith(_COMPILED_ENDINGS) else None
+                match = _COMPILED.search(name) if name.endswith(COMPILED_ENDINGS) else None
                 if match is not None:
                     compiled.add(posixpath.join(folder or slash, name[: match.start()]))
                 folder, slash, name = folder.rpartition("/")
         return frozenset(compiled)
+
+    def _may_hold_compiled(self) -> bool:
+        joined = "\0".join(self._paths)
+        return any(f".{ending}" in joined for ending in COMPILED_ENDINGS)
+
+    def from_project(self, origins: Collection[str]) -> list[str]:
+        """The files that come from some paths of the project."""
+        return [path for path, origin in self.origins.items() if origin in origins]
 
     @functools.cached_property
     def _folders(self) -> dict[str, set[str]]:
@@ -118,7 +125,7 @@ class FileTree:
         return any(path.endswith(".py") and path in self.origins for path in inside)
 
     def _from(self, start: str) -> Iterator[str]:
-        return itertools.islice(self._paths, bisect_left(self._paths, start), None)
+        return map(self._paths.__getitem__, range(bisect_left(self._paths, start), len(self._paths)))
 
     def children(self, folder: str) -> frozenset[str]:
         """The names in a folder."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import posixpath
+from bisect import bisect_left
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
 from buildguard.definitions import NamedTuple, lazy_pattern
@@ -17,11 +18,10 @@ from buildguard.imports.resolver import SearchPath
 from buildguard.project import dockerfile
 from buildguard.project.discovery import ImageRecipe
 from buildguard.project.ignore import docker
-from buildguard.project.image_build import BuildInput, build_model
-from buildguard.project.image_match import is_installed
+from buildguard.project.image_build import BuildInput, build_model, takes_context
+from buildguard.project.image_match import list_installed
 from buildguard.project.start_command import CommandText, StartCommand, StartContext
 from buildguard.project.start_declarations import read_app_yaml, read_dockerfile, read_procfile, read_scripts
-from buildguard.project.start_parser import parse_start
 from buildguard.stages.stage import Entry, Listing
 
 _WORKSPACE = "/workspace"
@@ -73,9 +73,13 @@ def _of_image(sources: ProjectSources, recipe: ImageRecipe, entry: Sequence[str]
     declared = read_dockerfile(recipe.dockerfile, service.dockerfile, arguments, service.stage)
     if final is None or declared is None:
         return None
+    if not takes_context(recipe.dockerfile, arguments):
+        return _of_project(sources, service.context, entry)
     sent = _sent_paths(sources, service.context, service.dockerfile)
     model = build_model(BuildInput(recipe.dockerfile, sent, service.context, arguments, service.stage))
-    twins = {place: path for place, path in model.twins.items() if not is_installed(place)}
+    twins = model.twins
+    for place in list_installed(twins):
+        del twins[place]
     if not any(path.endswith(".py") for path in twins.values()):
         return _of_project(sources, service.context, entry)
     tree = _tree(sources, twins)
@@ -86,8 +90,11 @@ def _of_image(sources: ProjectSources, recipe: ImageRecipe, entry: Sequence[str]
         if step.name == "RUN"
     )
     scripts = read_scripts(sources.read(posixpath.join(service.context, "pyproject.toml")) or b"", "pyproject.toml")
-    context = StartContext(declared.folder, declared.env, _reader(tree, sources), scripts)
-    command = None if declared.command is None else parse_start(declared.command, context)
+    command = None
+    if declared.command is not None:
+        command = _parsed(
+            declared.command, StartContext(declared.folder, declared.env, _reader(tree, sources), scripts)
+        )
     layers = _ImageFolders(tree, sources, _INSTALLS.search(runs) is not None)
     return layers.program(command, entry, (declared.folder, *_python_path(declared.env)), scripts)
 
@@ -139,15 +146,20 @@ class _ImageFolders:
 def _of_project(sources: ProjectSources, context: str, entry: Sequence[str]) -> StartedProgram:
     """The program of a folder that a buildpack would build, or that is built by what cannot be seen."""
     start = f"{context}/" if context else ""
-    paths = [path for path in sources.paths if path.startswith(start)] if start else sources.paths
-    tree = _tree(sources, {f"{_WORKSPACE}/{path[len(start) :]}": path for path in paths})
+    tree = _tree_of_project(sources, start)
     scripts = read_scripts(sources.read(f"{start}pyproject.toml") or b"", "pyproject.toml")
     declared = _buildpack_command(sources, start)
     command = None
     if declared is not None:
-        command = parse_start(declared, StartContext(_WORKSPACE, {}, _reader(tree, sources), scripts))
+        command = _parsed(declared, StartContext(_WORKSPACE, {}, _reader(tree, sources), scripts))
     folders = _ImageFolders(tree, sources, is_installed=False)
     return folders.program(command, entry, (_WORKSPACE,), scripts)
+
+
+def _parsed(command: CommandText, context: StartContext) -> StartCommand:
+    from buildguard.project.start_parser import parse_start  # with the tables of all servers
+
+    return parse_start(command, context)
 
 
 def _buildpack_command(sources: ProjectSources, start: str) -> CommandText | None:
@@ -165,6 +177,20 @@ def _sent_paths(sources: ProjectSources, context: str, file: str) -> list[str]:
     except UnprovenError:
         return sources.paths
     return [path for path in sources.paths if rules.drops(path) is None] if rules.has_any else sources.paths
+
+
+def _tree_of_project(sources: ProjectSources, start: str) -> FileTree:
+    """The files whose path begins with `start`, below the folder of a buildpack."""
+    listing, place = sources.listing, f"{_WORKSPACE}/"
+    if listing.is_plain and start.isascii() and not listing.unclear:
+        from buildguard.imports.placed_tree import PlacedFiles, PlacedTree
+
+        raw = start.encode("ascii")
+        first = bisect_left(listing.paths, raw)
+        last = bisect_left(listing.paths, raw[:-1] + b"0", first) if raw else len(listing.paths)  # "0" comes after "/"
+        return PlacedTree(PlacedFiles(listing.paths[first:last], start, place))
+    paths = [path for path in sources.paths if path.startswith(start)]
+    return _tree(sources, {f"{place}{path[len(start) :]}": path for path in paths})
 
 
 def _tree(sources: ProjectSources, twins: Mapping[str, str]) -> FileTree:

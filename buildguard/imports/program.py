@@ -126,6 +126,6 @@ def folders_above(folder: str, roots: Sequence[str]) -> tuple[str, ...]:
 
 def sources_of(tree: FileTree, is_wanted: Callable[[str], bool], among: Collection[str] | None = None) -> list[str]:
     """The Python files of a tree whose path in the project is wanted, sorted; with `among`, no others are asked about."""
-    files = tree.origins.items()
-    candidates = files if among is None else [(path, origin) for path, origin in files if origin in among]
-    return sorted(path for path, origin in candidates if path.endswith(".py") and origin and is_wanted(origin))
+    candidates = tree.origins if among is None else tree.from_project(among)
+    sources = ((path, tree.origins[path]) for path in candidates if path.endswith(".py"))
+    return sorted(path for path, origin in sources if origin and is_wanted(origin))

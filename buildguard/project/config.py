@@ -295,9 +295,8 @@ def read_stage(stage: Stage) -> Config:
 
 def config_files(stage: Stage) -> dict[bytes, bytes]:
     """The files at a stage's root that may hold configuration; raises UnprovenError where one cannot be read."""
-    entries = [entry for entry in listing_of(stage).others if entry.path in FILES]
     contents: dict[bytes, bytes] = {}
-    for entry, content in stage.contents(entries):
+    for entry, content in stage.contents(listing_of(stage).at(FILES)):
         if isinstance(content, bytes):
             contents[entry.path] = content
         elif not content.is_missing:

@@ -139,7 +139,7 @@ def _ignored(files: ProjectFiles, config: Config) -> list[str]:
     """The configuration files below the root that nothing reads."""
     own = (path for path in files.pins if "/" in path and posixpath.basename(path) == "pyproject.toml")
     tables = [path for path in own if _TABLE.search(files.pins[path])]
-    plain = (path.decode("utf-8", "replace") for path in files.paths if path.endswith(b"/buildguard.toml"))
+    plain = (path.decode("utf-8", "replace") for path in files.ending(b"/buildguard.toml"))
     unread = {*tables, *plain} - {folder.file for folder in config.folders}
     return sorted(path for path in unread if not matches(config.exclude, path))
 

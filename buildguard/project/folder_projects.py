@@ -76,7 +76,7 @@ def _by_procfile(files: ProjectFiles, taken: Collection[str], contexts: Collecti
 
     A `runtime.txt` is another platform's, and `app.yaml` App Engine's: they decide where they are.
     """
-    for path in [path for path in files.paths if path.endswith(b"Procfile")]:
+    for path in files.ending(b"Procfile"):
         if path.rpartition(b"/")[2] != b"Procfile":
             continue
         from buildguard.project.buildpacks import BuildpackService

@@ -76,6 +76,12 @@ def sent_sources(build: BuildInput) -> frozenset[str]:
     return frozenset(sources)
 
 
+def takes_context(data: bytes, arguments: Mapping[str, str]) -> bool:
+    """Whether any instruction of a Dockerfile may take a file of the project from the context."""
+    steps = (step for stage in dockerfile.stages(data, arguments) for step in stage.instructions)
+    return any(step.name == "ONBUILD" or any(True for _source in _taken(step)) for step in steps)
+
+
 def _taken(step: Instruction) -> Iterator[str]:
     """The sources of an instruction in the context, variables as they stand."""
     if step.name in {"COPY", "ADD"} and not any(flag.startswith("--from=") for flag in step.flags):

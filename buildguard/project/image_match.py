@@ -23,7 +23,12 @@ class LayoutMatch(NamedTuple):
 
 def is_installed(path: str) -> bool:
     """Whether a path is in a folder for installed packages, or in an interpreter's own library."""
-    return ("lib" in path or "-packages" in path) and _INSTALLED.search(path) is not None
+    return bool(list_installed([path]))
+
+
+def list_installed(paths: Iterable[str]) -> list[str]:
+    """Those of some paths, of which an image has as many as the repository."""
+    return [path for path in paths if ("lib" in path or "-packages" in path) and _INSTALLED.search(path)]
 
 
 def find_best_match(

@@ -15,7 +15,6 @@ from buildguard.project.image_model import (
     MissingSource,
     PlacedFile,
     UnknownArea,
-    folders_above,
     is_below,
 )
 
@@ -84,8 +83,10 @@ class StageState:
 
     def make_folder(self, path: str) -> None:
         """A folder exists from now on, and those above it."""
-        if path not in self.folders:  # or those above it are there, too
-            self.folders.update((path, *folders_above(path)))
+        while path and path not in self.folders:  # above one that is there, all are
+            self.folders.add(path)
+            above, slash, _name = path.rpartition("/")
+            path = above or slash
 
     def place(self, file: PlacedFile) -> None:
         """A file arrives, over whatever was there."""
@@ -101,17 +102,13 @@ class StageState:
         """Some files arrive, each with its path below what is copied ("" for a file itself): in a folder, or under a new name."""
         where = self.at(destination)
         into = several or destination.endswith(("/", "/.")) or destination in {".", "./"} or where in self.folders
-        start = where if where.endswith("/") else f"{where}/"
-        paths = []
-        for file, rest in files:
-            below = rest or (posixpath.basename(file.path) if into else "")
-            path = start + below if below else where
-            if not rest:
-                self.roots.add(_root_of_file(path))
-            elif where in _NO_ROOTS:
-                self.roots.add(_root_of(path, where))
-            paths.append(path)
-        if where not in _NO_ROOTS and any(rest for _file, rest in files):
+        paths = _places(files, where, into=into)
+        inside = [path for path, (_file, rest) in zip(paths, files, strict=True) if rest]
+        if len(inside) < len(files):
+            self.roots.update(_root_of_file(path) for path, (_file, rest) in zip(paths, files, strict=True) if not rest)
+        if where in _NO_ROOTS:
+            self.roots.update(_root_of(path, where) for path in inside)
+        elif inside:
             self.roots.add(where)
         self._place_all(paths, _moved([file for file, _rest in files], paths, placement))
 
@@ -188,6 +185,15 @@ class StageState:
         """Place a symbolic link."""
         place = posixpath.join(path, posixpath.basename(target)) if path in self.folders else path
         self.place(PlacedFile(place, "", line, FileOrigin.LINK, link=target))
+
+
+def _places(files: Sequence[tuple[PlacedFile, str]], where: str, *, into: bool) -> list[str]:
+    """Where some files arrive, each with its path below what is copied; a file itself, `into` a folder or under a new name."""
+    start = where if where.endswith("/") else f"{where}/"
+    if all(rest for _file, rest in files):
+        return [start + rest for _file, rest in files]
+    belows = (rest or (posixpath.basename(file.path) if into else "") for file, rest in files)
+    return [start + below if below else where for below in belows]
 
 
 def _moved(files: Sequence[PlacedFile], paths: Sequence[str], placement: Placement) -> list[PlacedFile]:

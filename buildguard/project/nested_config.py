@@ -28,7 +28,8 @@ def _nested(stage: Stage, root: Config) -> Iterator[Config]:
     """The configuration of each folder that has one, in order; `file` is its path."""
     by_folder: dict[str, dict[bytes, bytes]] = {}
     endings = tuple(b"/" + name for name in FILES)
-    entries = [entry for entry in listing_of(stage).others if entry.path.endswith(endings)]
+    named = listing_of(stage).holding((), [name + b"\0" for name in endings])
+    entries = [entry for entry in named if entry.path.endswith(endings)]
     wanted = [entry for entry in entries if not _is_left_out(display_path(entry.path), root)]
     for entry, content in stage.contents(wanted):
         if isinstance(content, bytes):

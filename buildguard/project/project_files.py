@@ -16,7 +16,7 @@ from buildguard.errors import DamagedFileError, UnprovenError
 from buildguard.project import compose, skaffold, workflows
 from buildguard.project.config import Config
 from buildguard.project.sources import decides_target, deciding
-from buildguard.stages.stage import Entry, Stage, listing_of
+from buildguard.stages.stage import Entry, Listing, Stage, listing_of
 
 if TYPE_CHECKING:
     from buildguard.project.buildpacks import BuildpackService
@@ -56,6 +56,10 @@ class ProjectFiles(NamedTuple):
     buildpacks: tuple[BuildpackService, ...] = ()
     variables: Mapping[str, bytes] = MappingProxyType({})
 
+    def ending(self, name: bytes) -> list[bytes]:
+        """The paths that end with a name, which few projects have."""
+        return [path for path in self.paths if path.endswith(name)] if name in b"\0".join(self.paths) else []
+
 
 class _FileCollector:
     """The files of a stage while they are read; `composed`, `skaffold` and `workflows` are those that say how images are built."""
@@ -90,13 +94,12 @@ def _read(stage: Stage, config: Config) -> ProjectFiles:
     entries = listing_of(stage)
     files = _FileCollector()
     configured = {*map(os.fsencode, configured_dockerfiles(config)), os.fsencode(config.build_file)} - {b""}
-    candidates = entries if configured else deciding(entries)
-    wanted = [entry for entry in candidates if entry.path in configured or _is_read(entry.path)]
-    for entry, content in _contents(stage, wanted, files.notes):
+    wanted = {entry.path for entry in deciding(entries) if _is_read(entry.path)} | configured
+    for entry, content in _contents(stage, entries.at(wanted), files.notes):
         _sort_in(entry.path, content, config, files)
     declared = _declared_builds(stage, entries, files)
     names = _named_dockerfiles(files, declared.images)
-    named = [entry for entry in entries if entry.path in names and not _is_tooling(entry.path)] if names else []
+    named = [entry for entry in entries.at(names) if not _is_tooling(entry.path)]
     files.dockerfiles.update((display_path(entry.path), data) for entry, data in _contents(stage, named, files.notes))
     variables = dict(_variable_files(stage, entries, files))
     return ProjectFiles(
@@ -113,7 +116,7 @@ def _read(stage: Stage, config: Config) -> ProjectFiles:
     )
 
 
-def _variable_files(stage: Stage, entries: Iterable[Entry], files: _FileCollector) -> Iterator[tuple[str, bytes]]:
+def _variable_files(stage: Stage, entries: Listing, files: _FileCollector) -> Iterator[tuple[str, bytes]]:
     """The files of build variables that a source deploy names; one that cannot be read costs a note."""
     names = {
         os.fsencode(from_base(base, source.env_file))
@@ -122,7 +125,7 @@ def _variable_files(stage: Stage, entries: Iterable[Entry], files: _FileCollecto
         for base in build_folders(file)
         if source.env_file
     }
-    for entry, content in stage.contents([entry for entry in entries if entry.path in names] if names else []):
+    for entry, content in stage.contents(entries.at(names)):
         if isinstance(content, bytes):
             yield display_path(entry.path), content
         elif not content.is_missing:
@@ -136,7 +139,7 @@ class _DeclaredBuilds(NamedTuple):
     buildpacks: tuple[BuildpackService, ...]
 
 
-def _declared_builds(stage: Stage, entries: Iterable[Entry], files: _FileCollector) -> _DeclaredBuilds:
+def _declared_builds(stage: Stage, entries: Listing, files: _FileCollector) -> _DeclaredBuilds:
     named = _compose_files_named(files)
     _read_referenced(stage, entries, files.notes, files.composed, named)
     composed, compose_notes = compose.builds(files.composed, named)
@@ -156,17 +159,23 @@ def _compose_files_named(files: _FileCollector) -> set[str]:
 
 
 def _read_referenced(
-    stage: Stage, entries: Iterable[Entry], notes: list[str], composed: dict[str, bytes], named: Iterable[str]
+    stage: Stage, entries: Listing, notes: list[str], composed: dict[str, bytes], named: Iterable[str]
 ) -> None:
     """Read the compose files that are named, included or extended."""
-    by_path: dict[str, Entry] = {display_path(entry.path): entry for entry in entries} if composed or named else {}
     wanted = {*named} - composed.keys()
     for _round in range(_INCLUDE_ROUNDS):
-        found = [by_path[path] for path in sorted(wanted) if path in by_path]
+        found = [entry for path in sorted(wanted) if (entry := _find_shown(entries, path)) is not None]
         composed.update((display_path(entry.path), data) for entry, data in _contents(stage, found, notes))
         wanted = compose.referenced(composed)
-        if not wanted & by_path.keys():
+        if all(_find_shown(entries, path) is None for path in wanted):
             return
+
+
+def _find_shown(entries: Listing, path: str) -> Entry | None:
+    """The entry of a path as reports write it; None where it is not listed."""
+    if "\\x" in path:
+        return next((entry for entry in entries if display_path(entry.path) == path), None)
+    return entries.find(path.encode("utf-8", "backslashreplace"))
 
 
 def _sort_in(raw: bytes, content: bytes, config: Config, files: _FileCollector) -> None:

@@ -39,7 +39,9 @@ def choose(stage: Stage, selection: SourceSelection) -> ChosenSources:
     """The Python sources of a stage that the selection covers."""
     wanted = _wanted(selection)
     sources, others, links = [], [], []
-    for entry in _below(listing_of(stage), selection.paths):
+    listing = listing_of(stage)
+    everything = not {b"", b"."}.isdisjoint(selection.paths or {b""})
+    for entry in listing if everything else listing.below(selection.paths):
         if entry.path.endswith(SUFFIXES):
             sources.append(entry)
         elif entry.kind is EntryKind.LINK:
@@ -51,14 +53,6 @@ def choose(stage: Stage, selection: SourceSelection) -> ChosenSources:
     scripts = _scripts(stage, _filter(others, wanted))
     notes = (*stage.notes(), *_links_out(stage, _filter(links, wanted)))
     return ChosenSources(tuple(sorted([*_filter(sources, wanted), *scripts])), notes)
-
-
-def _below(listing: Listing, paths: tuple[bytes, ...]) -> list[Entry]:
-    """The entries at and below some paths, which are few of them in a commit hook; all of them where none is given."""
-    if not paths or not {b"", b"."}.isdisjoint(paths):
-        return listing
-    exact, prefixes = set(paths), tuple(path + b"/" for path in paths)
-    return [entry for entry in listing if entry.path in exact or entry.path.startswith(prefixes)]
 
 
 def _filter(entries: Iterable[Entry], wanted: Callable[[bytes], bool]) -> list[Entry]:
@@ -84,11 +78,13 @@ def deciding(listing: Listing) -> list[Entry]:
 
 
 def _deciding(listing: Listing) -> list[Entry]:
-    names = b"\n".join([entry.path for entry in listing.sources]).lower()
-    is_rare = b"erfile" not in names and b"loudbuild" not in names
-    return [entry for entry in (listing.others if is_rare else listing) if decides_target(entry.path)]
+    pins = [name.lower() + b"\0" for name in _PINS]
+    return [entry for entry in listing.holding(_PARTS, (*pins, *_PARTS_OF_OTHERS)) if decides_target(entry.path)]
 
 
+# Each path that `decides_target` accepts ends with a pin or holds one of these, in whatever case; a `.py`, one of the first.
+_PARTS = (b"loudbuild", b"ockerfile", b"ontainerfile")
+_PARTS_OF_OTHERS = (b"compose", b"skaffold", b".github/workflows/")
 _PINS = frozenset(
     (
         b"pyproject.toml",
@@ -137,9 +133,9 @@ def _excluded(exclude: Callable[[str], bool], path: bytes) -> bool:
 def _matcher(patterns: tuple[str, ...]) -> Callable[[str], bool] | None:
     if not patterns:
         return None
-    from buildguard.project.ignore.rules import spec_of
+    from buildguard.project.ignore.rules import matcher_of
 
-    return spec_of(patterns).match_file
+    return matcher_of(patterns)
 
 
 def matches(patterns: Iterable[str], path: str) -> bool:

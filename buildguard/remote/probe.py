@@ -7,7 +7,8 @@ its text with `-c`.
 In:  `<number> <size> <CPU seconds>\\n` and that many bytes, until the end of input. With two more numbers in that
      line, `<level> <size>`, so many bytes of a `.pyc` follow: does it hold what the source compiles to? With one more,
      `-`, nothing but compiling is done: a second try after a probe that died; with `?` they are questions about the
-     standard library; with `!` the program that reads imports, as this interpreter compiled it once: no answer comes.
+     standard library; with `!` the program that reads imports, as this interpreter compiled it once, and with `=` its
+     source: no answer comes.
 Out: lists of byte strings, each list as `<count>\\n` and then `<length>:<bytes>` for each. The first list is
 the greeting, every other one answers one source, in order.
 """
@@ -251,8 +252,8 @@ def main(memory, read=None, answer=None, load=None):
         code = source.read(int(extra[1])) if len(extra) > 1 else b""
         if grant is not None:
             grant(int(seconds))
-        if extra == [b"!"]:
-            load(data)
+        if extra in ([b"!"], [b"="]):
+            load(data, extra == [b"="])
             continue
         if extra == [b"?"]:
             verdict = ["", "", "", "", "", "", "", 0, answer(data)]

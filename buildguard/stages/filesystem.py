@@ -206,7 +206,7 @@ class DiskStage:
 class FolderStage(DiskStage):
     """A folder without git: every file below it, but for virtual environments and what no build reads."""
 
-    def entries(self) -> list[Entry]:
+    def entries(self) -> Listing:
         """Every file below the root, sorted."""
         if self._entries is None:
             self._entries = Listing(sorted(self._walk(b"")))
@@ -264,7 +264,7 @@ class WorkingTreeStage(DiskStage):
         super().__init__(root)
         self._listing = repository.working_tree()
 
-    def entries(self) -> list[Entry]:
+    def entries(self) -> Listing:
         """Every such file, checked-out submodules opened, sorted."""
         if self._entries is None:
             self._entries = Listing(sorted(self._of(self._listing, b"")))

@@ -5,14 +5,48 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 from itertools import groupby
 
 from buildguard.definitions import records
-from buildguard.diagnostic import UnreadableFile, display_path
+from buildguard.diagnostic import RelativePath, UnreadableFile, display_path
 from buildguard.stages.content_cache import ContentCache
 from buildguard.stages.stage import KINDS, Entry, EntryKind, Listing, Stage, resolve_link
 from buildguard.system import git
+from buildguard.system.git_paths import IndexColumns
 from buildguard.system.git_reader import DAMAGED, ObjectReader
+
+
+class IndexListing(Listing):
+    """The entries of an index without submodules."""
+
+    def __init__(self, columns: IndexColumns) -> None:
+        super().__init__()
+        self._columns = columns
+
+    @cached_property
+    def every(self) -> list[Entry]:
+        """All of them."""
+        return records(Entry, self.paths, map(_kind, self._columns.modes()), self._columns.oids())
+
+    @cached_property
+    def paths(self) -> list[bytes]:
+        """Their paths."""
+        return self._columns.paths
+
+    def entry(self, number: int) -> Entry:
+        """One of them, by its place in the list."""
+        return Entry(RelativePath(self.paths[number]), _kind(self._columns.mode(number)), self._columns.oid(number))
+
+    @cached_property
+    def unclear(self) -> list[bytes]:
+        """The links."""
+        special = map(self.entry, self._columns.special())
+        return [entry.path for entry in special if entry.kind not in {EntryKind.FILE, EntryKind.EXECUTABLE}]
+
+
+def _kind(mode: str) -> EntryKind:
+    return KINDS.get(mode, EntryKind.FILE)
 
 
 class GitStage:
@@ -28,22 +62,29 @@ class GitStage:
         self.name = name
         self.commit = commit
         self._rows: list[git.GitEntry] | None = None
-        self._index: tuple[list[bytes], list[str], list[str]] | None = None
+        self._index: IndexColumns | None = None
         self._entries: Listing | None = None
         self._homes: dict[bytes, git.Repository] = {}
         self.closed: list[bytes] = []  # submodules whose commit is not here
         self.damaged: dict[bytes, str] = {}
         self._kept: ContentCache | None = None
         self._idle: dict[git.Repository, list[ObjectReader]] | None = None
+        self._begun: ObjectReader | None = None
 
     def keep_contents(self) -> None:
         """Read each small blob once from here on; for a run that asks for the same ones again and again."""
         self._kept = self._kept or ContentCache()
 
+    def begin_reading(self) -> None:
+        """Start the process that reads inside of `keeping_readers`, which ends it."""
+        self._begun = self.repository.reader()
+        self._begun.begin()
+
     @contextmanager
     def keeping_readers(self) -> Iterator[None]:
         """Have git read all objects in one process, as long as no two threads read at once."""
-        idle: dict[git.Repository, list[ObjectReader]] = {}
+        begun, self._begun = self._begun, None
+        idle: dict[git.Repository, list[ObjectReader]] = {self.repository: [begun]} if begun is not None else {}
         self._idle = idle
         try:
             yield
@@ -52,22 +93,21 @@ class GitStage:
             for reader in (reader for readers in idle.values() for reader in readers):
                 reader.close()
 
-    def entries(self) -> list[Entry]:
+    def entries(self) -> Listing:
         """The rows of the index, or of the commit, submodules opened where their commit is here."""
         if self._entries is None:
-            paths, modes, oids = self._columns()
-            file = EntryKind.FILE
-            self._entries = Listing(records(Entry, paths, [KINDS.get(mode, file) for mode in modes], oids))
+            self._entries = self._listed()
         return self._entries
 
-    def _columns(self) -> tuple[Sequence[bytes], Sequence[str], Sequence[str]]:
-        """The paths, modes and object ids of everything but submodules; an index without any needs no rows for that."""
+    def _listed(self) -> Listing:
+        """An index without submodules needs no rows, and makes an entry when it is asked for."""
         if self.commit is None and self._rows is None:
             self._index = columns = self.repository.index_columns()
-            if git.SUBMODULE not in columns[1]:
-                return columns
+            if not any(columns.mode(number) == git.SUBMODULE for number in columns.special()):
+                return IndexListing(columns)
         rows = [row for row in self.rows() if row.mode != git.SUBMODULE]
-        return [row.path for row in rows], [row.mode for row in rows], [row.oid for row in rows]
+        kinds = [_kind(row.mode) for row in rows]
+        return Listing(records(Entry, [row.path for row in rows], kinds, [row.oid for row in rows]))
 
     def rows(self) -> list[git.GitEntry]:
         """The same as git has them, sorted, with a row for each submodule besides those of its files."""
@@ -76,7 +116,7 @@ class GitStage:
             if self.commit is not None:
                 listed = self._tree(self.repository, self.commit)
             elif self._index is not None:
-                listed = records(git.GitEntry, *self._index)
+                listed = records(git.GitEntry, self._index.paths, self._index.modes(), self._index.oids())
             else:
                 listed = self.repository.index_rows()
             has_others = any(row.mode == git.SUBMODULE for row in listed)
@@ -121,7 +161,7 @@ class GitStage:
 
     def notes(self) -> list[str]:
         """Submodules whose commit is not here, and what git would read in place of the objects."""
-        self.rows()
+        self.entries()
         closed = [f"{display_path(path)}: a submodule that is not checked out" for path in self.closed]
         return [*closed, *self.repository.notes()]
 
@@ -162,10 +202,10 @@ class GitStage:
 
     def _behind_link(self, entry: Entry, text: bytes | UnreadableFile) -> bytes | UnreadableFile:
         """What a link of this stage leads to in this same stage."""
-        by_path: dict[bytes, Entry] = {entry_below.path: entry_below for entry_below in self.entries()}
+        listing = self.entries()
 
         def link_of(path: bytes) -> bytes | None:
-            linked = by_path.get(path)
+            linked = listing.find(path)
             if linked is None or linked.kind is not EntryKind.LINK:
                 return None if linked is None else b""
             blob = self._blob(linked)
@@ -176,7 +216,9 @@ class GitStage:
         target = resolve_link(entry.path, text, link_of)
         if isinstance(target, UnreadableFile):
             return target
-        return self._blob(by_path[target])
+        entry_behind = listing.find(target)
+        assert entry_behind is not None  # `resolve_link` has asked for it
+        return self._blob(entry_behind)
 
     def _blob(self, entry: Entry) -> bytes | UnreadableFile:
         return next(blob for _row, blob in self.blobs([git.GitEntry(entry.path, "", entry.oid)]))

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import posixpath
-from collections.abc import Callable, Iterable, Iterator
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from enum import StrEnum
 from functools import cached_property
+from operator import lt
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, overload
 
 from buildguard.definitions import NamedTuple
 from buildguard.diagnostic import RelativePath, UnreadableFile
@@ -35,37 +37,113 @@ class Entry(NamedTuple):
     oid: str = ""
 
 
-class Listing(list[Entry]):
+class Listing(Sequence[Entry]):
     """The entries of a stage that never change, with what a run asks of all of them again and again.
 
-    A commit hook looks at one file of a repository of any size, so nothing here may take long for a path.
+    A commit hook looks at one file of a repository of any size: nothing here may take long for a path, and few of what is
+    asked here may make an entry for each.
     """
+
+    def __init__(self, entries: Iterable[Entry] = ()) -> None:
+        self._given = entries
+
+    @cached_property
+    def every(self) -> list[Entry]:
+        """All of them."""
+        return list(self._given)
 
     @cached_property
     def paths(self) -> list[bytes]:
         """Their paths."""
-        return [entry.path for entry in self]
+        return [entry.path for entry in self.every]
+
+    def entry(self, number: int) -> Entry:
+        """One of them, by its place in the list."""
+        return self.every[number]
+
+    @overload
+    def __getitem__(self, index: int) -> Entry: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Entry]: ...
+    def __getitem__(self, index: int | slice) -> Entry | list[Entry]:
+        """One of them, or some."""
+        return self.every[index]
+
+    def __iter__(self) -> Iterator[Entry]:
+        """All of them, in order."""
+        return iter(self.every)
+
+    def __len__(self) -> int:
+        """How many there are."""
+        return len(self.paths)
 
     @cached_property
     def texts(self) -> list[str]:
         """Their paths as text."""
-        return os.fsdecode(b"\0".join(self.paths)).split("\0") if self else []
+        return os.fsdecode(b"\0".join(self.paths)).split("\0") if self.paths else []
+
+    @cached_property
+    def sorted_texts(self) -> list[str]:
+        """Their paths as text, sorted as text is."""
+        return self.texts if self.is_plain else sorted(self.texts)
 
     @cached_property
     def sources(self) -> list[Entry]:
         """Those that are called `.py`."""
-        return [entry for entry in self if entry.path.endswith(b".py")]
+        return [entry for entry in self.every if entry.path.endswith(b".py")]
 
     @cached_property
     def others(self) -> list[Entry]:
         """Those that are called anything else."""
-        return [entry for entry in self if not entry.path.endswith(b".py")]
+        return [entry for entry in self.every if not entry.path.endswith(b".py")]
 
     @cached_property
     def unclear(self) -> list[bytes]:
         """The paths that may be anything: links, folders that cannot be opened."""
         file, executable = EntryKind.FILE, EntryKind.EXECUTABLE
-        return [entry.path for entry in self if entry.kind is not file and entry.kind is not executable]
+        return [entry.path for entry in self.every if entry.kind is not file and entry.kind is not executable]
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether the paths are sorted, and of ASCII: as text they are sorted, too."""
+        return self._is_sorted and self._folded.isascii()
+
+    def find(self, path: bytes) -> Entry | None:
+        """The entry of a path; None where it is not listed."""
+        number = self._number(path)
+        return None if number is None else self.entry(number)
+
+    def find_text(self, path: str) -> Entry | None:
+        """The same of a path as text."""
+        try:
+            return self.find(os.fsencode(path))
+        except UnicodeEncodeError:  # no path of this machine
+            return None
+
+    def at(self, paths: Iterable[bytes]) -> list[Entry]:
+        """The entries of some paths, those that are listed, in order."""
+        return list(map(self.entry, sorted({number for path in paths if (number := self._number(path)) is not None})))
+
+    def below(self, paths: Sequence[bytes]) -> list[Entry]:
+        """The entries at and below some paths."""
+        if not self._is_sorted:
+            exact, prefixes = set(paths), tuple(path + b"/" for path in paths)
+            return [entry for entry in self.every if entry.path in exact or entry.path.startswith(prefixes)]
+        numbers = {number for path in paths if (number := self._number(path)) is not None}
+        for path in paths:
+            start = bisect_left(self.paths, path + b"/")
+            numbers.update(range(start, bisect_left(self.paths, path + b"0", start)))  # "0" comes after "/"
+        return list(map(self.entry, sorted(numbers)))
+
+    def holding(self, words: Iterable[bytes], words_of_others: Iterable[bytes] = ()) -> list[Entry]:
+        """The entries whose path holds one of some words, or is not called `.py` and holds one of some others.
+
+        The words are of small letters, and found in whatever case; with a zero byte at its end, a path ends with it.
+        """
+        numbers = {*_lines_with(words, self._folded)}
+        others = self._other_numbers
+        numbers.update([others[at] for at in _lines_with(words_of_others, self._folded_others)])
+        return list(map(self.entry, sorted(numbers)))
 
     @cached_property
     def chosen(self) -> dict[Callable[[Listing], list[Entry]], list[Entry]]:
@@ -77,6 +155,45 @@ class Listing(list[Entry]):
         if by not in self.chosen:
             self.chosen[by] = by(self)
         return self.chosen[by]
+
+    @cached_property
+    def _folded(self) -> bytes:
+        """Their paths in small letters, with a zero byte behind each."""
+        return b"\0".join([*self.paths, b""]).lower()
+
+    @cached_property
+    def _other_numbers(self) -> list[int]:
+        return [number for number, path in enumerate(self.paths) if not path.endswith(b".py")]
+
+    @cached_property
+    def _folded_others(self) -> bytes:
+        paths = self.paths
+        return b"\0".join([*[paths[number] for number in self._other_numbers], b""]).lower()
+
+    @cached_property
+    def _is_sorted(self) -> bool:
+        """Whether each path comes after the one before it, as git sorts them."""
+        return all(map(lt, self.paths, self.paths[1:]))
+
+    @cached_property
+    def _numbers(self) -> dict[bytes, int]:
+        return {path: number for number, path in enumerate(self.paths)}
+
+    def _number(self, path: bytes) -> int | None:
+        if not self._is_sorted:
+            return self._numbers.get(path)
+        at = bisect_left(self.paths, path)
+        return at if at < len(self.paths) and self.paths[at] == path else None
+
+
+def _lines_with(words: Iterable[bytes], text: bytes) -> Iterator[int]:
+    """The numbers of the lines in which any of some words is found; each line ends with a zero byte."""
+    for word in words:
+        number = start = 0
+        while (at := text.find(word, start)) >= 0:
+            number += text.count(b"\0", start, at)
+            yield number
+            start = text.index(b"\0", at)
 
 
 def listing_of(stage: Stage) -> Listing:
@@ -91,7 +208,7 @@ class Stage(Protocol):
     name: str
     root: Path
 
-    def entries(self) -> list[Entry]:
+    def entries(self) -> Sequence[Entry]:
         """Every path there is, folders opened."""
 
     def contents(self, entries: Iterable[Entry]) -> Iterator[tuple[Entry, bytes | UnreadableFile]]:

@@ -14,7 +14,7 @@ from buildguard.errors import GuardError, UnprovenError
 from buildguard.project.ignore import docker
 from buildguard.project.ignore.rules import IgnoreRule
 from buildguard.project.target import Certainty, ImageService
-from buildguard.stages.stage import Entry, EntryKind, Stage, listing_of
+from buildguard.stages.stage import EntryKind, Stage, listing_of
 from buildguard.system import git
 
 _MOST_POINTERS = 200
@@ -35,14 +35,13 @@ class ProjectFileTree:
         self._stage = stage
         self._repository = repository
         self.sender = sender
-        listing = listing_of(stage)
-        self._entries = dict(zip(listing.texts, listing, strict=True))
+        self._listing = listing_of(stage)
         self._contents: dict[str, bytes | None] = {}
         self._named: dict[Callable[[str], object], list[str]] = {}
 
-    @functools.cached_property
+    @property
     def _paths(self) -> list[str]:
-        return sorted(self._entries)
+        return self._listing.sorted_texts
 
     @property
     def root(self) -> str:
@@ -56,11 +55,11 @@ class ProjectFileTree:
 
     def has(self, path: str) -> bool:
         """Whether a path is a file, or a folder with files."""
-        return path in self._entries or self.is_folder(path)
+        return self.is_file(path) or self.is_folder(path)
 
     def is_file(self, path: str) -> bool:
         """Whether a path is listed itself."""
-        return path in self._entries
+        return self._listing.find_text(path) is not None
 
     def is_folder(self, path: str) -> bool:
         """Whether files are below a path; the root is "" and always a folder."""
@@ -83,13 +82,18 @@ class ProjectFileTree:
 
     def kind(self, path: str) -> EntryKind:
         """What a listed path is."""
-        return self._entries[path].kind
+        entry = self._listing.find_text(path)
+        if entry is None:
+            raise KeyError(path)
+        return entry.kind
 
     def is_behind_link(self, path: str) -> bool:
         """Whether a path, or a folder that it is in, is a symbolic link."""
         parts = path.split("/")
         prefixes = ("/".join(parts[:end]) for end in range(1, len(parts) + 1))
-        return any(entry is not None and entry.kind is EntryKind.LINK for entry in map(self._entries.get, prefixes))
+        return any(
+            entry is not None and entry.kind is EntryKind.LINK for entry in map(self._listing.find_text, prefixes)
+        )
 
     def read(self, path: str) -> bytes | None:
         """The content of a file; None where it is not listed or cannot be read."""
@@ -101,7 +105,7 @@ class ProjectFileTree:
         """Read several files at once."""
         wanted = [path for path in dict.fromkeys(paths) if path not in self._contents]
         self._contents |= dict.fromkeys(wanted)
-        entries: list[Entry] = [self._entries[path] for path in wanted if path in self._entries]
+        entries = [entry for path in wanted if (entry := self._listing.find_text(path)) is not None]
         for entry, content in self._stage.contents(entries):
             self._contents[os.fsdecode(entry.path)] = content if isinstance(content, bytes) else None
 
@@ -159,7 +163,7 @@ class ProjectFileTree:
     @functools.cached_property
     def submodules(self) -> frozenset[str]:
         """The submodules without files here: nothing of them is sent."""
-        if self._repository is None or ".gitmodules" not in self._entries:
+        if self._repository is None or not self.is_file(".gitmodules"):
             return frozenset()
         rows = [os.fsdecode(row.path) for row in self._repository.index_rows() if row.mode == git.SUBMODULE]
         return frozenset(path for path in rows if not self.is_folder(path))

@@ -58,14 +58,33 @@ def digest_of_files(folder: Path, patterns: Iterable[str]) -> str:
 
 
 class Cache:
-    """A store of verdicts; every trouble with it is told once in `notes` and is never an error."""
+    """A store of verdicts, opened when it is first asked: a hook has other things to begin before.
+
+    Every trouble with it is told once in `notes` and is never an error.
+    """
 
     def __init__(self, where: Path | None) -> None:
-        self.notes: list[str] = []
+        self._notes: list[str] = []
         self._where = where
-        self._db: sqlite3.Connection | None = None
+        self._unopened = where
+        self._connection: sqlite3.Connection | None = None
         self._writable = True
         self._tries = 0
+
+    @property
+    def notes(self) -> list[str]:
+        """What is wrong with the file, one line each."""
+        self._open_once()
+        return self._notes
+
+    @property
+    def _db(self) -> sqlite3.Connection | None:
+        """The connection; None where there is no file that can be used."""
+        self._open_once()
+        return self._connection
+
+    def _open_once(self) -> None:
+        where, self._unopened = self._unopened, None
         if where is not None:
             self._open(where)
 
@@ -116,15 +135,16 @@ class Cache:
                 self._db.executemany("INSERT OR REPLACE INTO verdict VALUES (?, ?, ?, ?)", rows)
         except sqlite3.OperationalError as error:
             # full, locked for long, or read-only: the verdicts stand, they are just not kept
-            self.notes.append(f"the cache could not be written: {error}")
+            self._notes.append(f"the cache could not be written: {error}")
         except sqlite3.Error as error:
             self._damaged(error)
 
     def close(self) -> None:
         """Let go of the file."""
-        if self._db is not None:
-            self._db.close()
-            self._db = None
+        self._unopened = None
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
 
     @staticmethod
     def _rows(db: sqlite3.Connection, context: bytes, digests: Sequence[bytes]) -> Iterable[tuple[bytes, bytes, bytes]]:
@@ -141,10 +161,10 @@ class Cache:
             where.mkdir(mode=0o700, parents=True, exist_ok=True)
             refusal = _why_untrusted(where, stat.S_ISDIR) or _why_untrusted(where / _FILE, stat.S_ISREG)
         except OSError as error:
-            self.notes.append(f"the cache in {where} is not used: {error.strerror}")
+            self._notes.append(f"the cache in {where} is not used: {error.strerror}")
             return
         if refusal:
-            self.notes.append(f"the cache in {where} is not used: {refusal}")
+            self._notes.append(f"the cache in {where} is not used: {refusal}")
             return
         try:
             self._connect(where / _FILE)
@@ -156,18 +176,18 @@ class Cache:
 
         self._writable = os.access(file.parent, os.W_OK) and (not file.exists() or os.access(file, os.W_OK))
         if not self._writable:
-            self.notes.append(f"the cache in {file.parent} is read-only: nothing new is kept")
+            self._notes.append(f"the cache in {file.parent} is read-only: nothing new is kept")
             if not file.exists():
                 return
-            self._db = sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True, timeout=5, check_same_thread=False)
+            self._connection = sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True, timeout=5, check_same_thread=False)
         else:
             # made by one thread and used by another, never by two at once
-            self._db = sqlite3.connect(file, timeout=5, check_same_thread=False)
+            self._connection = sqlite3.connect(file, timeout=5, check_same_thread=False)
             file.chmod(0o600)
             # A crash may lose or damage the file; both are noticed and cost no more than a cold run.
-            self._db.execute("PRAGMA synchronous = OFF")
-        self._db.execute("PRAGMA trusted_schema = OFF")
-        self._check_schema(self._db, file)
+            self._connection.execute("PRAGMA synchronous = OFF")
+        self._connection.execute("PRAGMA trusted_schema = OFF")
+        self._check_schema(self._connection, file)
 
     def _check_schema(self, db: sqlite3.Connection, file: Path) -> None:
         import sqlite3
@@ -206,7 +226,7 @@ class Cache:
                     busy = True
         self._tries += 1
         again = not busy and self._writable and self._tries == 1
-        self.notes.append(
+        self._notes.append(
             f"the cache in {self._where} {'is started again' if again else 'is not used this time'}: {error}"
         )
         if again:

@@ -12,7 +12,7 @@ from buildguard.diagnostic import UnreadableFile
 from buildguard.errors import UnprovenError, UsageError, did_you_mean
 from buildguard.system import git_directory, git_notes, git_wait, process, programs
 from buildguard.system.git_directory import GitDir
-from buildguard.system.git_paths import refuse_overlaps, refuse_unsafe_paths
+from buildguard.system.git_paths import IndexColumns, columns_of, split_rows
 from buildguard.system.git_reader import LINK, SUBMODULE, GitEntry, ObjectReader, Tree
 
 if TYPE_CHECKING:
@@ -36,7 +36,6 @@ _CLOSED = b"warning: could not open directory '"
 _UNTRACKED = ("ls-files", "-o", "--exclude-standard", "-z")
 _UNMARKED = frozenset((b"H", b"M"))  # as git tags a file, and one in conflict
 _NO_RENAMES = ("--name-only", "--no-renames", "-z")
-_SETTLED = ord("0")
 _INDEX = ("ls-files", "-s", "-z")
 _STAGED = ("diff-index", "--cached", *_NO_RENAMES, "--ignore-submodules=none")
 
@@ -67,7 +66,7 @@ class WorktreeListing:
         """Mode and path of each row of the index; it is there before the others are."""
         try:
             rows = _rows(self._finish(self._tracked)[0])
-            paths = _refuse_unsafe_rows(rows)
+            paths, _heads = split_rows(rows)
         except BaseException:
             process.stop(self._untracked)
             raise
@@ -224,21 +223,12 @@ class Repository(NamedTuple):
 
     def index_rows(self) -> list[GitEntry]:
         """The rows of the index, each path once (a path in conflict has several; the last counts)."""
-        return records(GitEntry, *self.index_columns())
+        columns = self.index_columns()
+        return records(GitEntry, columns.paths, columns.modes(), columns.oids())
 
-    def index_columns(self) -> tuple[list[bytes], list[str], list[str]]:
-        """The same as the columns of paths, modes and object ids: an index has as many rows as a repository has files."""
-        listed = _rows(self.folder.ask(*_INDEX))
-        paths = _refuse_unsafe_rows(listed)
-        at = len(listed[0]) - len(paths[0]) if listed else 1  # "<mode> <oid> <stage>\t<path>", the same in each
-        heads = b"".join([row[:at] for row in listed]).decode("ascii")
-        starts = range(0, len(heads), at)
-        modes = [heads[start : start + 6] for start in starts]
-        oids = [heads[start + 7 : start + at - 3] for start in starts]
-        last = dict(zip(paths, zip(modes, oids, strict=True), strict=True))
-        if len(last) == len(paths):
-            return paths, modes, oids
-        return [*last], [mode for mode, _oid in last.values()], [oid for _mode, oid in last.values()]
+    def index_columns(self) -> IndexColumns:
+        """The same as columns: an index has as many rows as a repository has files."""
+        return columns_of(_rows(self.folder.ask(*_INDEX)))
 
     def conflicts(self) -> list[bytes]:
         """Paths that the index holds in several versions."""
@@ -347,22 +337,3 @@ def git_folder(repository: Repository, name: str) -> Path:
 
 def _rows(output: bytes) -> list[bytes]:
     return output.split(b"\0")[:-1]
-
-
-def _refuse_unsafe_rows(rows: Sequence[bytes]) -> list[bytes]:
-    """The path of each row of the index.
-
-    Raises UnprovenError where one is what no checkout can have; in a conflict a file may be a folder as well.
-    """
-    if not rows:
-        return []
-    at = rows[0].index(b"\t")
-    heads = b"".join([row[: at + 1] for row in rows])
-    if heads[at :: at + 1] != b"\t" * len(rows) or heads.count(b"\t") != len(rows):
-        raise UnprovenError("the index holds a mode that git does not write")  # those all have one length, as ids have
-    paths = [row[at + 1 :] for row in rows]
-    refuse_unsafe_paths(paths, "the index")
-    stages = heads[at - 1 :: at + 1]
-    settled = [path for stage, path in zip(stages, paths, strict=True) if stage == _SETTLED]
-    refuse_overlaps(settled, "the index")
-    return paths

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from functools import cached_property
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -127,13 +129,13 @@ class GitDir:
 
     def ask_here(self, *args: str) -> process.ProcessResult:
         """Run a command that only reads names and values in the repository itself."""
-        argv = [program(self.parts.top), *_OPTIONS, *_HERE, *args]
+        argv = [self._program, *_OPTIONS, *_HERE, *args]
         return git_wait.run(argv, cwd=self.parts.top, env=environment(inherited=self.parts.inherited))
 
     def path_of(self, name: str) -> str:
         """The path of `name` inside the repository's git folder, as git has it; relative to the top where git says so."""
         words = ("rev-parse", "--git-path", name)
-        argv = [program(self.parts.top), *_OPTIONS, *words]  # core.hooksPath is in force: it is what is asked for
+        argv = [self._program, *_OPTIONS, *words]  # core.hooksPath is in force: it is what is asked for
         done = git_wait.run(argv, cwd=self.parts.top, env=environment(inherited=self.parts.inherited))
         return os.fsdecode(_stdout(done, words).removesuffix(b"\n"))
 
@@ -160,7 +162,11 @@ class GitDir:
         return self._settings
 
     def _argv(self, args: Sequence[str]) -> list[str]:
-        return [program(self.parts.top), *_OPTIONS, *args]
+        return [self._program, *_OPTIONS, *args]
+
+    @cached_property
+    def _program(self) -> str:
+        return program(self.parts.top)
 
     def _environment(self) -> dict[str, str]:
         if self._folder is None:
@@ -201,7 +207,7 @@ def find_parts(folder: Path, *, inherited: bool) -> tuple[GitParts, str] | None:
     separator = "--show-object-format"
     words = [word for part in _PARTS for word in (separator, *part.split())]
     argv = [program(folder), *_OPTIONS, *_HERE, "rev-parse", "--path-format=absolute", *words, separator, "HEAD"]
-    done = git_wait.run(argv, cwd=folder, env=environment(inherited=inherited))
+    done = git_wait.run(argv, cwd=folder, env=environment(inherited=inherited), meanwhile=_load)
     object_format, _, rest = done.stdout.partition(b"\n")
     # a folder's name may hold a line break, but then the number of fields is another one
     fields = rest.removesuffix(b"\n").split(b"\n" + object_format + b"\n")
@@ -221,6 +227,11 @@ def find_parts(folder: Path, *, inherited: bool) -> tuple[GitParts, str] | None:
         else "its object format or its paths cannot be read (git 2.31 or newer is needed)"
     )
     raise UnprovenError(f"git cannot read this repository: {why}")
+
+
+def _load() -> None:
+    """Load what makes the folder of our own, which is next."""
+    import_module("buildguard.system.temporary")
 
 
 def environment(*, inherited: bool) -> dict[str, str]:

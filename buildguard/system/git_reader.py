@@ -77,6 +77,10 @@ class ObjectReader:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.close()
 
+    def begin(self) -> None:
+        """Start the process already; the caller does something else meanwhile, and closes it."""
+        self._running()
+
     def close(self) -> None:
         """End the process; whoever reads more after that starts another one."""
         if self._child is not None:

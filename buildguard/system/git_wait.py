@@ -7,7 +7,7 @@ import io
 import os
 import select
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,12 +25,23 @@ DEADLINE = 600.0
 _READ_BY_GIT = frozenset((b".gitignore", b".gitattributes", b".gitmodules", b".mailmap"))
 
 
-def run(argv: list[str], *, cwd: Path, env: dict[str, str], stdin: bytes = b"") -> process.ProcessResult:
-    """Run git to its end; raises UnprovenError where it cannot be started or waits for something that never comes."""
+def run(
+    argv: list[str],
+    *,
+    cwd: Path,
+    env: dict[str, str],
+    stdin: bytes = b"",
+    meanwhile: Callable[[], object] = lambda: None,
+) -> process.ProcessResult:
+    """Run git to its end; raises UnprovenError where it cannot be started or waits for something that never comes.
+
+    `meanwhile` is done while git works, and raises nothing.
+    """
     try:
         child = process.start(argv, cwd=cwd, env=env)
     except OSError as error:
         raise UnprovenError(f"git could not be started: {error.strerror}") from error
+    meanwhile()
     stdout, stderr = finish(child, cwd, stdin)
     return process.ProcessResult(tuple(argv), child.returncode, stdout, stderr)
 

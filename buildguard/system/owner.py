@@ -93,7 +93,7 @@ def _home() -> str:
 def _linux_home() -> tuple[str, str]:
     """The boot id and the pid namespace; both are empty if /proc is missing or shows another namespace."""
     with suppress(OSError):
-        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+        with open("/proc/sys/kernel/random/boot_id", encoding="utf-8") as file:
             boot = file.read()
         namespace = os.readlink("/proc/self/ns/pid").strip("pid:[]")
         if os.readlink("/proc/self") == str(os.getpid()):

@@ -56,7 +56,7 @@ class TextProject:
     ) -> ProjectImports:
         """Everything that is said of its imports."""
         context = ImportContext(self.facts, self.read, LibraryModules(11), self.may_be_foreign)
-        texts = ProjectTexts(self.read, ignored.__contains__, self.facts, build)
+        texts = ProjectTexts(self.read, ignored.__contains__, self.facts, lambda: build)
         return read_imports([ProgramSubject(self.program, context, texts)], packages)
 
 

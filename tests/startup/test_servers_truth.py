@@ -71,7 +71,7 @@ def _reported(files: dict[str, str]) -> list[str]:
     context = ImportContext(
         facts, read, LibraryModules(11), lambda name: requirements.may_bring(name.partition(".")[0], ModuleIndex({}))
     )
-    subject = ProgramSubject(program, context, ProjectTexts(read, lambda _path: False, facts, b""))
+    subject = ProgramSubject(program, context, ProjectTexts(read, lambda _path: False, facts))
     imported = [finding for found in read_imports([subject], None).findings.values() for finding in found]
     rows = [(item.severity, item.message) for item in started] + [(item.severity, item.message) for item in imported]
     return [message for severity, message in rows if severity is Severity.ERROR]

@@ -327,16 +327,17 @@ def test_a_cache_that_somebody_else_holds_is_left_alone(kept: Path, monkeypatch:
     connect = sqlite3.connect
     monkeypatch.setattr(sqlite3, "connect", lambda *words, **more: connect(*words, **{**more, "timeout": 0.1}))
     early = Cache(kept)
+    assert early.notes == []  # it is open
     holder = connect(kept / "verdicts-1.sqlite", isolation_level=None)
     holder.execute("BEGIN EXCLUSIVE")
 
     early.store(_CONTEXT, {bytes(32): b"not kept"})
     late = Cache(kept)
+    assert late.notes == [f"the cache in {kept} is not used this time: database is locked"]
     holder.execute("ROLLBACK")
     holder.close()
 
     assert early.notes == ["the cache could not be written: database is locked"]
-    assert late.notes == [f"the cache in {kept} is not used this time: database is locked"]
     assert late.known(_CONTEXT, [_DIGEST]) == {}
     assert early.known(_CONTEXT, [_DIGEST, bytes(32)]) == {_DIGEST: b"a verdict"}
     early.close()

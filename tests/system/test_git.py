@@ -21,6 +21,7 @@ from buildguard.errors import UnprovenError
 from buildguard.stages.worktree_changes import edited_paths
 from buildguard.system import git as gits
 from buildguard.system import git_directory
+from buildguard.system.git_paths import split_rows
 from tests.compare.damage import git, write
 
 if TYPE_CHECKING:
@@ -572,4 +573,4 @@ def test_rows_of_other_widths_than_git_writes_are_refused(odd: bytes) -> None:
 
     for rows in ([plain, row], [row, plain], [plain, row, plain]):
         with pytest.raises(UnprovenError, match="a mode that git does not write"):
-            gits._refuse_unsafe_rows(rows)
+            split_rows(rows)

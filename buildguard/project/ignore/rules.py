@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import re
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from buildguard.definitions import NamedTuple
+from buildguard.definitions import NamedTuple, lazy_pattern
 
 if TYPE_CHECKING:
     from pathspec import GitIgnoreSpec
+
+
+_NAME = r"(?!\.{1,2}(?:/|$))[\w.-]+"
+_PLAIN = lazy_pattern(rf"(?:(?P<any>\*\*/)|(?P<root>/))?(?P<path>{_NAME}(?:/{_NAME})*)(?P<end>/|/\*\*)?", re.ASCII)
 
 
 class IgnoreRule(NamedTuple):
@@ -37,6 +42,48 @@ def spec_of(patterns: Iterable[str]) -> GitIgnoreSpec:
     from pathspec import GitIgnoreSpec
 
     return GitIgnoreSpec.from_lines(_folders_in(pattern) for pattern in patterns)
+
+
+def matcher_of(patterns: Sequence[str]) -> Callable[[str], bool]:
+    """Whether a file's path matches any of some patterns; for plain ones without pathspec, whose import is a tenth of a hook."""
+    plain = [_PLAIN.fullmatch(pattern) for pattern in patterns]
+    if not all(plain):
+        return spec_of(patterns).match_file
+    rules = [_PlainRule.of(match) for match in plain if match is not None]
+
+    def matches(path: str) -> bool:
+        if path.startswith(("/", "./")) or path.endswith("/") or "\n" in path:  # none of a stage's, but a few of git's
+            return spec_of(patterns).match_file(path)
+        return any(rule.matches(path) for rule in rules)
+
+    return matches
+
+
+def without_comments(patterns: Iterable[str]) -> list[str]:
+    """The patterns that mean something: no comment, and no blank line."""
+    return [
+        pattern
+        for pattern in patterns
+        if _PLAIN.fullmatch(pattern) or any(each.include is not None for each in spec_of([pattern]).patterns)
+    ]
+
+
+class _PlainRule(NamedTuple):
+    """A pattern that is a path: from the root or at any depth, of a folder alone or of a file as well."""
+
+    path: str
+    is_anchored: bool
+    is_folder: bool
+
+    @classmethod
+    def of(cls, match: re.Match[str]) -> _PlainRule:
+        path, end = match["path"], match["end"]
+        is_anchored = not match["any"] and bool(match["root"] or "/" in path or end == "/**")
+        return cls(path, is_anchored, bool(end))
+
+    def matches(self, path: str) -> bool:
+        whole = f"/{path}" if self.is_folder else f"/{path}/"
+        return whole.startswith(f"/{self.path}/") if self.is_anchored else f"/{self.path}/" in whole
 
 
 def _folders_in(pattern: str) -> str:

@@ -1,0 +1,92 @@
+"""The files of a project at another place, as they are stored: nothing is made for each of them. Pure."""
+
+from __future__ import annotations
+
+import functools
+from bisect import bisect_left
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import overload
+
+from buildguard.imports.finder import COMPILED_ENDINGS, FileTree
+
+
+class PlacedFiles(Mapping[str, str]):
+    """The project's path of each file at another place: `place` instead of `start` is what that begins with.
+
+    The paths are sorted, of ASCII, and all begin with `start`.
+    """
+
+    def __init__(self, paths: Sequence[bytes], start: str, place: str) -> None:
+        self.paths = paths
+        self._start = start
+        self._place = place
+
+    def __getitem__(self, place: str) -> str:
+        """The path of the project."""
+        path = self._start + place[len(self._place) :]
+        if not place.startswith(self._place) or not self._has(path):
+            raise KeyError(place)
+        return path
+
+    def __iter__(self) -> Iterator[str]:
+        """The path of each at its place, in order."""
+        return map(self.placed, self.paths)
+
+    def __len__(self) -> int:
+        """How many there are."""
+        return len(self.paths)
+
+    def placed(self, path: bytes) -> str:
+        """Where one of the project's paths is."""
+        return self._place + path.decode("ascii")[len(self._start) :]
+
+    def from_project(self, origins: Collection[str]) -> list[str]:
+        """Where some of the project's paths are, those that are here."""
+        return [self._place + path[len(self._start) :] for path in origins if self._has(path)]
+
+    def _has(self, path: str) -> bool:
+        if not path.isascii():
+            return False
+        raw = path.encode("ascii")
+        at = bisect_left(self.paths, raw)
+        return at < len(self.paths) and self.paths[at] == raw
+
+
+class _Places(Sequence[str]):
+    """The paths of placed files, in order."""
+
+    def __init__(self, files: PlacedFiles) -> None:
+        self._files = files
+
+    @overload
+    def __getitem__(self, index: int) -> str: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[str]: ...
+    def __getitem__(self, index: int | slice) -> str | list[str]:
+        """One of them, or some."""
+        paths = self._files.paths[index]
+        return self._files.placed(paths) if isinstance(paths, bytes) else list(map(self._files.placed, paths))
+
+    def __len__(self) -> int:
+        """How many there are."""
+        return len(self._files)
+
+
+class PlacedTree(FileTree):
+    """A tree of placed files."""
+
+    def __init__(self, files: PlacedFiles) -> None:
+        super().__init__(files)
+        self._files = files
+
+    @functools.cached_property
+    def _paths(self) -> Sequence[str]:
+        return _Places(self._files)
+
+    def _may_hold_compiled(self) -> bool:
+        joined = b"\0".join(self._files.paths)
+        return any(b".%b" % ending.encode() in joined for ending in COMPILED_ENDINGS)
+
+    def from_project(self, origins: Collection[str]) -> list[str]:
+        """The files that come from some paths of the project."""
+        return self._files.from_project(origins)
