@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import random
 import re
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from buildguard.fstrings.fix_plan import plan_rewrite
+from buildguard.fstrings.fix_plan import RewritePlan, plan_rewrite
 from buildguard.fstrings.parser import FString, LiteralText, ReplacementField
 from tests.fstrings.grammar import literal
 from tests.oracle import doubt, refusals
@@ -44,9 +45,14 @@ _CHOSEN = [
 _ROWS: list[list[Any]] = json.loads(_KEPT.read_text("utf-8")) if _KEPT.is_file() else []
 
 
+@functools.cache
+def _plan(source: str) -> RewritePlan:
+    return plan_rewrite(source, 11)
+
+
 def _row(source: str) -> list[Any]:
     """A source, what became of it, the names that it binds, and why it was left alone."""
-    made = plan_rewrite(source, 11)
+    made = _plan(source)
     (fix,) = made.fixes
     return [source, made.after, list(made.lifted), fix.reason]
 
@@ -77,7 +83,7 @@ def test_no_repair_relies_on_how_a_witness_prints_an_equal_field() -> None:
     for source, _after, _names, reason in _ROWS:
         if reason:
             continue
-        (fix,) = plan_rewrite(source, 11).fixes
+        (fix,) = _plan(source).fixes
         assert isinstance(fix.verdict.literal, FString)
         texts = [
             source[field.start + 1 : field.equal]
