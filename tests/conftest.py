@@ -138,9 +138,19 @@ def _guard(unit: bool) -> None:
         _guards.pop().undo()
 
 
+def _search_without_our_constants() -> None:
+    """Keep Hypothesis from reading every module for constants to try: each process of pytest would, which takes it seconds."""
+    if "hypothesis" in sys.modules:
+        from hypothesis.internal.conjecture import providers
+
+        constants = providers._local_constants
+        providers._get_local_constants = lambda: constants
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark each test with its layer, and what `scripts/hosts` runs."""
+    _search_without_our_constants()
     names = {path: path.relative_to(REPOSITORY / "tests").as_posix() for path in {item.path for item in items}}
     for item in items:
         name = names[item.path]
