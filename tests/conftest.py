@@ -65,6 +65,7 @@ _ON_ONE_HOST = (  # they take minutes, or are about a text of this repository
     "fstrings/test_corpora.py",
     "fstrings/test_programs.py",
     "project/cloudbuild/test_edit.py",
+    "remote/test_own.py",
     "test_",
 )
 
@@ -186,8 +187,13 @@ def _refuse_process(*_args: object, **_options: object) -> None:
 untraced = pytest.mark.skipif("COVERAGE_PROCESS_CONFIG" in os.environ, reason="coverage is measured")
 
 
-# where each Python costs a process or more: the oldest, the last before PEP 701, and the newest; in `all` each of them
-SOME_VERSIONS = VERSIONS if ALL else (VERSIONS[0], "3.11", VERSIONS[-1])
+# where each Python costs a process or more: the oldest, the last before PEP 701 (but on other hosts), and the newest; in
+# `all` each of them
+SOME_VERSIONS = VERSIONS if ALL else (VERSIONS[0], *(() if OTHER_HOST else ("3.11",)), VERSIONS[-1])
+
+
+# what is done with files once the code is made, the same on every host
+on_one_host = pytest.mark.skipif(OTHER_HOST and not ALL, reason="it is about files, on the first host")
 
 
 def sample(cases: Iterable[_Case], step: int) -> list[_Case]:

@@ -24,7 +24,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
     return Place(tmp_path_factory.mktemp("faults"))
 
 
-@pytest.mark.parametrize("kind", sample(faults.KINDS, 2))
+@pytest.mark.parametrize("kind", sample(faults.KINDS, 4))
 def test_a_fault_passes_nothing_and_leaves_nothing(place: Place, kind: str) -> None:
     words = None
     for seed in range(40):  # not every command comes to every call

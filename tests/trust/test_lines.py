@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.conftest import sample
 from tests.trust.killed import BAD
 from tests.trust.lines import KINDS, Field
 
@@ -26,7 +27,7 @@ def field(engine_address: str, tmp_path_factory: pytest.TempPathFactory) -> Iter
 
 
 @pytest.mark.usefixtures("engine")
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", sample(KINDS, 2))
 def test_a_line_that_breaks_passes_nothing_and_leaves_nothing(field: Field, kind: str) -> None:
     words = None
     for seed in range(20):  # a byte of a connection that is not made this time strikes nothing
