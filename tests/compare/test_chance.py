@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _INJECTIONS = 2000 if ALL else 120
-_MUTANTS = 2500 if ALL else 800
-_CHAINS = 60 if ALL else 20
+_MUTANTS = 2500 if ALL else 400
+_CHAINS = 60 if ALL else 12
 
 
 @pytest.mark.parametrize("part", range(4))
