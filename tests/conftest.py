@@ -159,7 +159,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         item.add_marker(layer)
         if item.get_closest_marker("slow") and not ALL:
             item.add_marker(pytest.mark.skip(reason="./scripts/test all runs it"))
-        if _depends_on_host(name, layer):
+        if _depends_on_host(name, layer) and not item.get_closest_marker("one_host"):
             item.add_marker(pytest.mark.hosts)
 
 
@@ -190,10 +190,6 @@ untraced = pytest.mark.skipif("COVERAGE_PROCESS_CONFIG" in os.environ, reason="c
 # where each Python costs a process or more: the oldest, the last before PEP 701 (but on other hosts), and the newest; in
 # `all` each of them
 SOME_VERSIONS = VERSIONS if ALL else (VERSIONS[0], *(() if OTHER_HOST else ("3.11",)), VERSIONS[-1])
-
-
-# what is done with files once the code is made, the same on every host
-on_one_host = pytest.mark.skipif(OTHER_HOST and not ALL, reason="it is about files, on the first host")
 
 
 def sample(cases: Iterable[_Case], step: int) -> list[_Case]:
