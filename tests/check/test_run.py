@@ -663,7 +663,7 @@ def test_killed_it_leaves_nothing_running(project: Callable[..., Project], numbe
 
 
 def test_a_bar_shows_on_a_terminal_and_only_there(project: Callable[..., Project]) -> None:
-    made = project({**_DOCKERFILE, **{f"m{n}.py": f"x = {n}\n" * 6000 for n in range(60)}})
+    made = project({**_DOCKERFILE, **{f"m{n}.py": f"x = {n}\n" * 6000 for n in range(160)}})
     terminal, side = os.openpty()
     run = subprocess.Popen(
         [sys.executable, "-m", "buildguard", "check", "--no-cache"], cwd=made.path, stdout=subprocess.PIPE, stderr=side
