@@ -234,7 +234,7 @@ def test_a_log_that_says_little_has_no_quote(project: Project) -> None:
 
 def test_a_long_log_takes_no_long_time() -> None:
     for filler in ("a", " ", '"', "1 ", "GET ", "/", "[", "INFO ", "0 errors", "error "):
-        line = (filler * 10_000)[:10_000]
+        line = (filler * 5_000)[:5_000]
         error_numbers([line] * 20)
         proof_of([line] * 20)
     assert looks_like_error("error " * 1000)
