@@ -1,4 +1,4 @@
-"""One fault of each kind; `python -m tests.trust.faults 20` does twenty."""
+"""One fault of every fourth kind, and of each in the full run; `python -m tests.trust.faults 20` does twenty."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""One strike of each kind on the lines to the engine and to the bucket; `python -m tests.trust.lines 20` does twenty."""
+"""One strike of every second kind on the lines to the engine and to the bucket, and of each in the full run.
+
+`python -m tests.trust.lines 20` does twenty.
+"""
 
 from __future__ import annotations
 
