@@ -65,6 +65,7 @@ _ON_ONE_HOST = (  # they take minutes, or are about a text of this repository
     "fstrings/test_corpora.py",
     "fstrings/test_programs.py",
     "project/cloudbuild/test_edit.py",
+    "remote/test_own.py",
     "test_",
 )
 
@@ -138,9 +139,19 @@ def _guard(unit: bool) -> None:
         _guards.pop().undo()
 
 
+def _search_without_our_constants() -> None:
+    """Keep Hypothesis from reading every module for constants to try: each process of pytest would, which takes it seconds."""
+    if "hypothesis" in sys.modules:
+        from hypothesis.internal.conjecture import providers
+
+        constants = providers._local_constants
+        providers._get_local_constants = lambda: constants
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark each test with its layer, and what `scripts/hosts` runs."""
+    _search_without_our_constants()
     names = {path: path.relative_to(REPOSITORY / "tests").as_posix() for path in {item.path for item in items}}
     for item in items:
         name = names[item.path]
@@ -148,7 +159,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         item.add_marker(layer)
         if item.get_closest_marker("slow") and not ALL:
             item.add_marker(pytest.mark.skip(reason="./scripts/test all runs it"))
-        if _depends_on_host(name, layer):
+        if _depends_on_host(name, layer) and not item.get_closest_marker("one_host"):
             item.add_marker(pytest.mark.hosts)
 
 
@@ -176,8 +187,9 @@ def _refuse_process(*_args: object, **_options: object) -> None:
 untraced = pytest.mark.skipif("COVERAGE_PROCESS_CONFIG" in os.environ, reason="coverage is measured")
 
 
-# where each Python costs a process or more: the oldest, the last before PEP 701, and the newest; in `all` each of them
-SOME_VERSIONS = VERSIONS if ALL else (VERSIONS[0], "3.11", VERSIONS[-1])
+# where each Python costs a process or more: the oldest, the last before PEP 701 (but on other hosts), and the newest; in
+# `all` each of them
+SOME_VERSIONS = VERSIONS if ALL else (VERSIONS[0], *(() if OTHER_HOST else ("3.11",)), VERSIONS[-1])
 
 
 def sample(cases: Iterable[_Case], step: int) -> list[_Case]:

@@ -63,8 +63,8 @@ def _chromium() -> str:
     return str(found)
 
 
-def pixels_of(file: Path) -> tuple[int, int, list[tuple[int, int, int]]]:
-    """Width, height and every thirtieth pixel of a PNG of eight bits, RGB or RGBA."""
+def pixels_of(file: Path, lines: int = 1 << 16) -> tuple[int, int, list[tuple[int, int, int]]]:
+    """Width, height and every thirtieth pixel of the first lines of a PNG of eight bits, RGB or RGBA."""
     data = file.read_bytes()
     width, height, depth, colour = struct.unpack(">IIBB", data[16:26])
     assert (depth, colour in {2, 6}) == (8, True)
@@ -77,7 +77,7 @@ def pixels_of(file: Path) -> tuple[int, int, list[tuple[int, int, int]]]:
     raw = zlib.decompress(packed)
     rows: list[bytearray] = []
     before = bytearray(width * size)
-    for number in range(height):
+    for number in range(min(height, lines)):
         start = number * (width * size + 1)
         row = bytearray(raw[start + 1 : start + 1 + width * size])
         _unfilter(raw[start], row, before, size)

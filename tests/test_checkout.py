@@ -43,8 +43,8 @@ def _levels_up(node: ast.expr) -> int | None:
 
 def _leads_out(source: str, depth: int) -> list[str]:
     """The expressions that lead out of a checkout, in a file so many folders deep."""
-    if "parent" not in source:
-        return []  # no expression goes up
+    if "parent" not in source or not ("__file__" in source or "REPOSITORY" in source):
+        return []  # no expression goes up, or none from where this file is
     tree = ast.parse(source)
     roots = {"REPOSITORY"}
     for node in ast.walk(tree):

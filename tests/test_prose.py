@@ -51,7 +51,7 @@ def test_sentences_of_messages_are_short() -> None:
     long = {
         f"{_name(file)}:{message.line}: {sentence}": _room(_name(file))
         for file in SOURCES
-        for message in prose.messages(sources.nodes(file))
+        for message in prose.messages(sources.of_type(file, ast.Call, ast.Yield))
         for sentence in prose.long_sentences(message)
     }
     _at_most(_LONG_LEFT, long)
@@ -61,7 +61,7 @@ def test_numbers_agree_with_their_nouns() -> None:
     plurals = {
         f"{_name(file)}:{message.line}: {message.text}": _room(_name(file))
         for file in SOURCES
-        for message in prose.unagreed_plurals(sources.nodes(file))
+        for message in prose.unagreed_plurals(sources.of_type(file, ast.JoinedStr))
     }
     _at_most(_PLURALS_LEFT, plurals)
 

@@ -161,7 +161,7 @@ def test_an_installation_is_small() -> None:
 
 
 @pytest.mark.interpreters
-@pytest.mark.parametrize("installer", ["pipx", "uvx"])
+@pytest.mark.parametrize("installer", [pytest.param("pipx", marks=pytest.mark.slow), "uvx"])
 def test_it_is_installed_as_users_install_it(wheels: Path, dist: Path, tmp_path: Path, installer: str) -> None:
     """Without any extra, `check` finds all that is wrong in the example."""
     interpreter("3.11")

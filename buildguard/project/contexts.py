@@ -78,6 +78,7 @@ class ProjectPaths:
 
     def __init__(self, paths: Iterable[bytes]) -> None:
         self._paths = sorted(paths)
+        self._patterns: dict[str, bool] = {}
 
     def below(self, folder: str) -> Iterator[bytes]:
         """Every file in a folder and the folders in it, "" for all."""
@@ -90,7 +91,9 @@ class ProjectPaths:
     def has(self, path: str) -> bool:
         """Whether a file or a folder exists; what is behind a link or in a closed submodule counts as existing."""
         if _GLOB.search(path):
-            return self._matches(path)
+            if path not in self._patterns:
+                self._patterns[path] = self._matches(path)
+            return self._patterns[path]
         parts = path.split("/")
         files = ("/".join(parts[:end]) for end in range(1, len(parts) + 1))
         return any(map(self._is_file, files)) or next(self.below(path), None) is not None

@@ -151,7 +151,9 @@ class _NodeCopier:
             self._depth -= 1
             return copied
         kind = str(node.tag).removeprefix(_TAG)
-        return Node(str(node.value), place.line, kind, place, alias=alias)
+        # where lines of a folded text were joined, ruamel.yaml leaves a bell, which no text may contain
+        text = str(node.value).replace("\a", "") if node.style == ">" else str(node.value)
+        return Node(text, place.line, kind, place, alias=alias)
 
     def _list(self, node: Any, place: YamlPosition, *, alias: bool) -> Node:
         items = tuple(self.plain(value) for value in node.value)

@@ -105,6 +105,7 @@ def _bytes(content: str | bytes) -> bytes:
     return content if isinstance(content, bytes) else content.encode()
 
 
+@pytest.mark.one_host
 def test_mode_and_owner_stay(project: Callable[..., Project]) -> None:
     made = project({**_DOCKERFILE, "run.py": "#!/usr/bin/env python3\n" + _BEFORE})
     file = made.path / "run.py"
@@ -122,6 +123,7 @@ def test_mode_and_owner_stay(project: Callable[..., Project]) -> None:
     assert sorted(os.listdir(made.path)) == ["Dockerfile", "run.py"]
 
 
+@pytest.mark.one_host
 def test_a_link_is_never_followed_out_or_replaced(project: Callable[..., Project], tmp_path: Path) -> None:
     outside = tmp_path / "outside.py"
     outside.write_text(_BEFORE)
@@ -153,6 +155,7 @@ def test_a_file_that_changed_meanwhile_is_left(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == ["a.py"]
 
 
+@pytest.mark.one_host
 def test_a_full_disk_costs_the_repair_and_nothing_else(project: Callable[..., Project]) -> None:
     made = project({**_DOCKERFILE, "p/a.py": _BEFORE})
 
@@ -192,6 +195,7 @@ def test_what_a_field_prints_of_itself_is_left(project: Callable[..., Project]) 
     assert "if it contains a backslash, # or !=" in result.out
 
 
+@pytest.mark.one_host
 def test_a_file_that_the_target_rejects_anyway_is_left_alone(project: Callable[..., Project]) -> None:
     source = _BEFORE + "def f[T](): pass\n"
     made = project({**_DOCKERFILE, "a.py": source, "b.py": _BEFORE})
@@ -204,6 +208,7 @@ def test_a_file_that_the_target_rejects_anyway_is_left_alone(project: Callable[.
     assert "Python 3.11 rejects what else is in the file: line 3" in result.out
 
 
+@pytest.mark.one_host
 def test_without_a_python_to_compare_nothing_is_written(project: Callable[..., Project], tmp_path: Path) -> None:
     made = project({**_DOCKERFILE, "a.py": _BEFORE})
     made.env["PATH"] = f"{interpreter('3.11').parent}:{_git_alone(tmp_path)}"
@@ -221,6 +226,7 @@ def test_without_a_python_to_compare_nothing_is_written(project: Callable[..., P
     assert (made.path / "a.py").read_text() == _BEFORE
 
 
+@pytest.mark.one_host
 def test_without_the_target_nothing_is_written(project: Callable[..., Project], tmp_path: Path) -> None:
     made = project({**_DOCKERFILE, "a.py": _BEFORE})
     made.env["PATH"] = f"{interpreter('3.13').parent}:{_git_alone(tmp_path)}"
@@ -280,6 +286,7 @@ def test_what_no_engine_answers_is_not_clean(project: Callable[..., Project], tm
     assert "no Python 3.9 on this machine" in result.out
 
 
+@pytest.mark.one_host
 def test_check_decides_what_is_fixed(project: Callable[..., Project], monkeypatch: pytest.MonkeyPatch) -> None:
     made = project({**_DOCKERFILE, "a.py": _BEFORE})
     with monkeypatch.context() as patched:
@@ -306,6 +313,7 @@ def test_a_stage_of_git_cannot_be_fixed(repository: Callable[..., Project]) -> N
     assert made.run("fix", "index:").code == 2
 
 
+@pytest.mark.one_host
 def test_what_is_ignored_is_not_fixed(project: Callable[..., Project]) -> None:
     ignored = "d = {'k': 1}\ns = f'{d['k']}'  # buildguard: ignore[BG201]\n"
     made = project({**_DOCKERFILE, "a.py": ignored, "b.py": _BEFORE, "c.py": _BEFORE})
@@ -369,6 +377,7 @@ def _git_alone(tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.mark.one_host
 def test_hard_links_lead_to_the_repaired_file(repository: Callable[..., Project]) -> None:
     made = repository({**_DOCKERFILE, "a.py": _BEFORE, "c.py": _BEFORE})
     for name in ("b.py", "data.txt"):

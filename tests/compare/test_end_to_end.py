@@ -20,7 +20,7 @@ from tests.conftest import ALL
 
 pytestmark = pytest.mark.interpreters
 
-_CASES = 5_000 if ALL else 80
+_CASES = 5_000 if ALL else 50
 
 
 def _without_rows(tree: Tree) -> Tree:

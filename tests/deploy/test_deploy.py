@@ -96,8 +96,8 @@ def test_built_here_without_cloud_build(web: Project, google: Callable[..., Emul
     assert any("built here, not by Cloud Build" in note for note in found.plan.notes)
 
 
-def test_built_here_without_google_stops_before_the_push(web: Project) -> None:
-    found = deployed(web, build_local=True)
+def test_built_here_without_google_stops_before_the_push(site: Project) -> None:
+    found = deployed(site, build_local=True)
 
     assert found.exit_code == 3
     step, words = _bad(found)
@@ -109,48 +109,48 @@ def test_built_here_without_google_stops_before_the_push(web: Project) -> None:
 # ------------------------------------------------------------------------------------------ the plan
 
 
-def test_a_dry_run_changes_nothing_and_needs_nothing(web: Project) -> None:
-    before = web.git("status", "--porcelain")
+def test_a_dry_run_changes_nothing_and_needs_nothing(site: Project) -> None:
+    before = site.git("status", "--porcelain")
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DOCKER_HOST", "unix:///nowhere/docker.sock")
-        found = plan_deploy(DeployRequest(cwd=web.path))
-        result = web.run("deploy", "--dry-run", "--format", "json")
+        found = plan_deploy(DeployRequest(cwd=site.path))
+        result = site.run("deploy", "--dry-run", "--format", "json")
 
     assert found.exit_code == 0
     told = result.json
     assert result.code == 0
-    assert told["commit"] == web.git("rev-parse", "HEAD").strip()
+    assert told["commit"] == site.git("rev-parse", "HEAD").strip()
     assert [one["id"] for one in told["steps"]] == [
         one for one in DeployStep if one not in {"push", "verify", "execute", "promote"}
     ]
     assert told["archive"]["digest"].startswith("sha256:")
     assert told["target"] == {"python": "3.11", "found_in": "Dockerfile:1"}
     assert "verdict" not in told["steps"][0]
-    assert web.git("status", "--porcelain") == before
+    assert site.git("status", "--porcelain") == before
 
 
-def test_what_would_be_refused_is_refused(web: Project, google: Callable[..., Emulator]) -> None:
+def test_what_would_be_refused_is_refused(site: Project, google: Callable[..., Emulator]) -> None:
     google()
-    web.git("remote", "add", "origin", str(web.path / "nowhere.git"))
-    web.write({"app/other.py": "x = 3\n"})
+    site.git("remote", "add", "origin", str(site.path / "nowhere.git"))
+    site.write({"app/other.py": "x = 3\n"})
 
-    dry, wet = plan_deploy(DeployRequest(cwd=web.path)), deployed(web)
+    dry, wet = plan_deploy(DeployRequest(cwd=site.path)), deployed(site)
 
     assert dry.exit_code == wet.exit_code == 1
     assert any("--allow-dirty" in one for one in dry.plan.refusals)
     assert any("--allow-unpushed" in one for one in dry.plan.refusals)
     assert wet.outcomes == ()
     assert "refused: nothing was done" in as_text(wet)
-    web.write({"app/untracked.py": "y = 1\n"})
-    fine = deployed(web, allow_dirty=True, allow_unpushed=True, build_local=True)
+    site.write({"app/untracked.py": "y = 1\n"})
+    fine = deployed(site, allow_dirty=True, allow_unpushed=True, build_local=True)
     assert fine.exit_code == 0, as_text(fine)
 
 
-def test_nobody_to_ask_is_no_yes(web: Project, google: Callable[..., Emulator]) -> None:
+def test_nobody_to_ask_is_no_yes(site: Project, google: Callable[..., Emulator]) -> None:
     google()
 
-    result = web.run("deploy")
+    result = site.run("deploy")
 
     assert result.code == 2
     assert "--yes" in result.err
@@ -202,11 +202,11 @@ def test_the_first_revision_takes_its_variables_from_here(
 # ------------------------------------------------------------------------------------------ before traffic
 
 
-def test_code_that_does_not_compile_is_never_built(web: Project, google: Callable[..., Emulator]) -> None:
+def test_code_that_does_not_compile_is_never_built(site: Project, google: Callable[..., Emulator]) -> None:
     made = google()
-    _change(web, "def f[T](): pass\n")
+    _change(site, "def f[T](): pass\n")
 
-    found = deployed(web)
+    found = deployed(site)
 
     assert found.exit_code == 1
     assert _bad(found)[0] == "check"

@@ -66,22 +66,26 @@ def test_it_needs_nothing_else(outage: Project) -> None:
     assert "@import" not in text
 
 
-@pytest.mark.parametrize("words", HOSTILE)
-def test_what_is_shown_is_text(repository: Callable[..., Project], words: str) -> None:
+@pytest.mark.parametrize("hostile", [HOSTILE[:1], HOSTILE[1:]], ids=["a line of megabytes", "all others"])
+def test_what_is_shown_is_text(repository: Callable[..., Project], hostile: tuple[str, ...]) -> None:
     """In a path, a source line, a message of a log, and a file that no one can read on a line."""
-    name = words.replace("/", "_").replace("\0", "")
+    names = {words: f"app/{words.replace('/', '_')}.py" for words in hostile}
+    length = 10_000_000 if len(hostile) == 1 else 100_000
     made = repository(
         {
             "Dockerfile": "FROM python:3.11-slim\nCOPY . .\n",
-            f"app/{name}.py": f"x = f'{{'a'}}'  # {words}\n",
-            "app/long.py": f"y = f'{{'a'}}'  # {words}{'x' * (10_000_000 if words == HOSTILE[0] else 100_000)}\n",
+            **{name: f"x = f'{{'a'}}'  # {words}\n" for words, name in names.items()},
+            **{
+                f"app/long{number}.py": f"y = f'{{'a'}}'  # {words}{'x' * length}\n"
+                for number, words in enumerate(hostile)
+            },
         }
     )
-    made.write(
-        {
-            "log": f'Traceback (most recent call last):\n  File "/app/app/{name}.py", line 1\n    {words}\nSyntaxError: {words}\n'
-        }
+    told = (
+        f'Traceback (most recent call last):\n  File "/app/{name}", line 1\n    {words}\nSyntaxError: {words}\n'
+        for words, name in names.items()
     )
+    made.write({"log": "".join(told)})
 
     reader = _page(made, "--log", "log")
 

@@ -38,7 +38,8 @@ def test_a_real_module_in_pieces_of_any_size(piece: int) -> None:
     assert whole is not None
     assert whole.libc == GLIBC
     assert whole.misfit(f"linux/{whole.machine}", frozenset({GLIBC})) == ""
-    assert _made(module.read_bytes()[:200_000], max(piece, 1)) == _made(module.read_bytes()[:200_000], 1 << 24)
+    start = module.read_bytes()[: 200_000 if piece > 1 else 50_000]
+    assert _made(start, piece) == _made(start, 1 << 24)
 
 
 @pytest.mark.parametrize("piece", [1, 5, 1000])

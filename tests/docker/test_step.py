@@ -13,7 +13,7 @@ from buildguard.project.cloudbuild import guard_step as step
 from tests import images
 from tests.compare import damage
 from tests.compare.damage import DAMAGES, Damage
-from tests.conftest import CASES
+from tests.conftest import CASES, sample
 from tests.remote.running import FLAGS, carry, install, unpacked
 
 if TYPE_CHECKING:
@@ -141,8 +141,9 @@ def test_an_image_without_a_shell(workspace: Path) -> None:
     assert ended.code == 0, ended.log
 
 
-@pytest.mark.parametrize("one", DAMAGES, ids=lambda one: one.name.replace(" ", "-"))
-def test_every_damage_in_a_container(workspace: Path, one: Damage) -> None:
+# each of them is named without a container in tests/remote/test_build_step.py
+@pytest.mark.parametrize("one", sample(DAMAGES, 6), ids=lambda one: one.name.replace(" ", "-"))
+def test_damage_in_a_container(workspace: Path, one: Damage) -> None:
     digest = carry(workspace)
     code = install(workspace)
     one.do(workspace)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import os
 import subprocess
@@ -31,20 +32,26 @@ def _libraries() -> list[Path]:
     return found
 
 
-def _fill(folder: Path, third: int) -> list[Path]:
-    """A third of the distinct sources of the standard libraries, under names made from their digests; a 72nd unless all are run."""
+@functools.cache
+def _sources() -> tuple[tuple[Path, str, int], ...]:
+    """Every source of the standard libraries, a name made from its digest, and its share of 72; a few shares unless all are run."""
+    found = []
     for library in _libraries():
         for here, folders, files in os.walk(library):
             folders[:] = [name for name in folders if name not in {"site-packages", "dist-packages", "__pycache__"}]
-            for name in files:
-                if name.endswith(".py"):
-                    data = Path(here, name).read_bytes()
-                    digest = hashlib.sha256(data)
-                    share = digest.digest()[1] % 72
-                    if share == third or (
-                        ALL and share % 3 == third
-                    ):  # which spreads the files of odd encodings over all three
-                        (folder / f"{digest.hexdigest()[:32]}.py").write_bytes(data)
+            for file in (Path(here, name) for name in files if name.endswith(".py")):
+                digest = hashlib.sha256(file.read_bytes())
+                share = digest.digest()[1] % 72
+                if ALL or share < 3:
+                    found.append((file, f"{digest.hexdigest()[:32]}.py", share))
+    return tuple(found)
+
+
+def _fill(folder: Path, third: int) -> list[Path]:
+    """A third of the distinct sources of the standard libraries, a 72nd unless all are run."""
+    for file, name, share in _sources():
+        if share % 3 == third:  # which spreads the files of odd encodings over all three
+            (folder / name).write_bytes(file.read_bytes())
     return sorted(folder.iterdir())
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -14,9 +15,10 @@ from buildguard.fstrings import rules
 from buildguard.fstrings.fix_plan import plan_rewrite
 from buildguard.fstrings.prefilter import may_be_refused, may_nest
 from buildguard.project.source_text import decode_source
-from tests.conftest import VERSIONS, interpreter
+from tests.conftest import VERSIONS, interpreter, sample
 from tests.oracle import doubt, refusals
 
+_F_STRING = re.compile(rb"(?i)\b(?:f|fr|rf)['\"]")
 _OLD = ("3.8", "3.9", "3.10", "3.11")
 _SPLIT = """
 import ast, json, sys
@@ -87,13 +89,14 @@ def test_cpythons_own_tests_of_f_strings(version: str) -> None:
 
 def _sources() -> list[bytes]:
     folders = [*(_library(version) for version in VERSIONS), Path(sys.prefix)]
-    return list(dict.fromkeys(file.read_bytes() for folder in folders for file in sorted(folder.rglob("*.py"))))
+    files = [file for folder in folders for file in sorted(folder.rglob("*.py"))]
+    return list(dict.fromkeys(file.read_bytes() for file in sample(files, 3)))
 
 
 @pytest.mark.interpreters
 def test_every_file_of_this_machine() -> None:
     sources = _sources()
-    assert len(sources) > 4000
+    assert len(sources) > 1500
     texts = {data: text for data in sources if (text := decode_source(data)) is not None}
     told = 0
     for data, text in texts.items():
@@ -126,19 +129,18 @@ def _fixed(text: str) -> None:
     assert all(any(line == other for other in after) for line in kept)
 
 
-@pytest.mark.parametrize("version", ["3.12", "3.13"])
+@pytest.mark.parametrize("version", [pytest.param("3.12", marks=pytest.mark.slow), "3.13"])
 def test_nothing_is_missed_in_the_standard_library(version: str) -> None:
     """A file that 3.11 refuses and that it accepts without its f-strings carries a finding."""
     texts = [
         text
         for file in sorted(_library(version).rglob("*.py"))
-        if (text := decode_source(file.read_bytes())) is not None and "site-packages" not in file.parts
+        if "site-packages" not in file.parts
+        and _F_STRING.search(data := file.read_bytes())
+        and (text := decode_source(data)) is not None
     ]
-    suspicious = [
-        text
-        for text, old, new in zip(texts, refusals("3.11", texts), refusals(version, texts), strict=True)
-        if old and not new
-    ]
+    refused = [text for text, words in zip(texts, refusals("3.11", texts), strict=True) if words]
+    suspicious = [text for text, words in zip(refused, refusals(version, refused), strict=True) if not words]
     explained = 0
     for text in suspicious:
         done = subprocess.run(

@@ -36,7 +36,7 @@ _PIECES = (
 )
 _BRACES = ("{{", "}}")
 _BARE = ("{", "}")
-_TEXTS = 1500 if ALL else 500  # of each seed
+_TEXTS = 1500 if ALL else 300  # of each seed
 
 
 def _value(code: str) -> Any:

@@ -14,7 +14,7 @@ from buildguard.fstrings.fix_plan import plan_rewrite
 from buildguard.fstrings.planner_process import FixRequest, plan_fixes
 from buildguard.project.source_text import decode_source, encode_source
 from buildguard.remote import program as program_text
-from tests.conftest import CASES, interpreter
+from tests.conftest import CASES, interpreter, sample_on_other_hosts
 from tests.oracle import doubt, refusals
 from tests.wasm import RELEASES, ask_wasm
 
@@ -209,7 +209,7 @@ _SHOWN = [
 
 
 @pytest.mark.parametrize("version", ["3.12", "3.13"])
-@pytest.mark.parametrize("source", _SHOWN)
+@pytest.mark.parametrize("source", sample_on_other_hosts(_SHOWN, 3))
 def test_a_repair_prints_what_the_source_prints(source: str, version: str) -> None:
     before = _AROUND + source
     printed, printed_after = _shown(version, [before.encode(), plan_rewrite(before, 11).after.encode()])

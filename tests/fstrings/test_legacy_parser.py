@@ -54,10 +54,10 @@ def _refusal(code: str) -> LegacyRefusal | None:
 
 @pytest.mark.parametrize("version", ["3.8", "3.11"])
 def test_the_interpreters_refuse_the_same(version: str) -> None:
-    codes = sample_on_other_hosts((code for code in literals() if read(code) is not None), 5)
+    codes = sample_on_other_hosts((code for code in literals() if read(code) is not None), 10)
     for newer in ("3.12", "3.13"):
         codes = [code for code, said in zip(codes, refusals(newer, codes), strict=True) if not said]
-    assert len(codes) > (2_000 if OTHER_HOST else 10_000)
+    assert len(codes) > (1_000 if OTHER_HOST else 10_000)
 
     found = {code: _refusal(code) for code in codes}
 

@@ -103,7 +103,7 @@ def _side_by_side(code: str) -> Iterator[FString | PlainString | None]:
 
 @pytest.mark.parametrize("version", ["3.12", "3.13"])
 def test_fields_are_those_of_the_syntax_tree(version: str) -> None:
-    codes = sample_on_other_hosts(literals(), 5)
+    codes = sample_on_other_hosts(literals(), 10)
     accepted = 0
     for code, tree in zip(codes, _trees(version, codes), strict=True):
         if tree is not None:

@@ -185,12 +185,12 @@ def test_any_mix_of_nesting_is_read_or_refused(opening: str, closing: str) -> No
 
 def test_hostile_sources_end_soon() -> None:
     for source in (
-        "f'''{[''' " * 2_500,
-        "f'{(" * 6_000,
-        'f"{' * 12_500,
-        "{" * 125_000,
-        "f'" + "{x:" * 6_000,
-        "\\" * 62_500 + "f'{x}'",
+        "f'''{[''' " * 1_000,
+        "f'{(" * 2_500,
+        'f"{' * 5_000,
+        "{" * 50_000,
+        "f'" + "{x:" * 2_500,
+        "\\" * 25_000 + "f'{x}'",
     ):
         assert source_text.decode_source(source.encode()) is not None
         for _one in judge(source, 11):

@@ -11,12 +11,18 @@ from typing import TYPE_CHECKING
 import pytest
 
 from buildguard.fstrings.statements import Statement, comments, place_before, statements
+from tests.conftest import ALL
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _LIBRARY = Path(sysconfig.get_paths()["stdlib"])
-_MODULES = ("argparse", "typing", "tokenize", "dataclasses", "asyncio/base_events", "inspect", "tarfile")
+_MODULES = (
+    "asyncio/base_events",
+    "dataclasses",
+    "tokenize",
+    *(("argparse", "inspect", "tarfile", "typing") if ALL else ()),
+)
 _QUIET = {tokenize.NL, tokenize.COMMENT, tokenize.ENCODING, tokenize.ENDMARKER}
 _TRAPS = """\
 if a: b = (1, (2), [3,

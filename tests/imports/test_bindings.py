@@ -17,7 +17,7 @@ from tests.imports.generated import Project, RealPython
 from tests.imports.projects import TextProject, findings
 from tests.imports.test_generated_projects import describe, judge_project
 
-_SEEDS = range(3000 if ALL else 240)
+_SEEDS = range(3000 if ALL else 120)
 _STEP = 1 if ALL else 61  # of each statement that binds with each that changes
 _NAME_ERRORS = ("ImportError", "ModuleNotFoundError", "AttributeError: module")
 

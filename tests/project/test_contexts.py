@@ -378,3 +378,9 @@ def test_a_dockerfile_made_to_take_forever(sources: str) -> None:
     contexts.guess("d/Dockerfile", f"FROM x\n{sources * 2000}".encode(), paths)
 
     assert time.process_time() - began < 5
+
+
+def test_only_so_many_sources_are_looked_for() -> None:
+    lines = "".join(f"COPY *a*{number}*b /x\n" for number in range(2_000))
+
+    assert len(contexts.copy_sources(f"FROM x\n{lines}".encode())) == 200

@@ -49,6 +49,12 @@ def test_a_scalar_keeps_its_text_and_its_place() -> None:
     assert node.items()[0].keys["name"].column == 5
 
 
+def test_lines_that_are_folded_are_joined_by_spaces() -> None:
+    document = yaml.read(b"command: >-\n  gunicorn\n  --workers 2\n  app:app\n", "compose.yaml")
+
+    assert dict(document.pairs())["command"].text() == "gunicorn --workers 2 app:app"
+
+
 def test_one_value_counts_as_a_list_of_one_and_nothing_as_none() -> None:
     document = yaml.read(b"one: x\nnone: ~\nmap: {a: b}\n", "x.yaml")
     fields = dict(document.pairs())

@@ -29,7 +29,13 @@ def test_files_of_every_size(tmp_path: Path, size: int) -> None:
     assert (found.size, found.digest, found.blob.hex()) == (size, hashlib.sha256(data).digest(), blob_id(data))
 
 
-def _many(folder: Path) -> list[bytes]:
+_PATHS = [b"f%d" % number for number in range(1200)]
+
+
+@pytest.fixture(scope="module")
+def many(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of `_PATHS`, one of which is missing, one a link and one a FIFO; it is only read."""
+    folder = tmp_path_factory.mktemp("many")
     for number in range(1200):
         (folder / f"f{number}").write_bytes(b"%d" % number * (number % 7))
     (folder / "f600").unlink()
@@ -37,11 +43,11 @@ def _many(folder: Path) -> list[bytes]:
     (folder / "f601").symlink_to("f1")
     (folder / "f602").unlink()
     os.mkfifo(folder / "f602")
-    return [b"f%d" % number for number in range(1200)]
+    return folder
 
 
-def _right(folder: Path, paths: list[bytes], found: list[HashedFile | UnreadableFile]) -> bool:
-    for path, one in zip(paths, found, strict=True):
+def _right(folder: Path, found: list[HashedFile | UnreadableFile]) -> bool:
+    for path, one in zip(_PATHS, found, strict=True):
         if path in {b"f600", b"f601", b"f602"}:
             if not isinstance(one, UnreadableFile):
                 return False
@@ -54,13 +60,12 @@ def _right(folder: Path, paths: list[bytes], found: list[HashedFile | Unreadable
 
 
 @pytest.mark.interpreters
-def test_many_files_on_two_cores(tmp_path: Path) -> None:
-    paths = _many(tmp_path)
+def test_many_files_on_two_cores(many: Path) -> None:
     done = []
 
-    found = hash_files(os.fsencode(tmp_path) + b"/", paths, meanwhile=lambda: done.append(1))
+    found = hash_files(os.fsencode(many) + b"/", _PATHS, meanwhile=lambda: done.append(1))
 
-    assert _right(tmp_path, paths, found)
+    assert _right(many, found)
     assert done == [1]
     assert isinstance(found[600], UnreadableFile)
     assert found[600].is_missing
@@ -70,16 +75,14 @@ def test_many_files_on_two_cores(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("left", [0, 1, 500, 3001])
 def test_what_a_child_did_not_live_to_tell_is_hashed_here(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, left: int
+    many: Path, monkeypatch: pytest.MonkeyPatch, left: int
 ) -> None:
-    paths = _many(tmp_path)
-
     def dying(first: Callable[[], bytes], second: Callable[[], bytes]) -> tuple[bytes, bytes]:
         return first()[:left], second()
 
     monkeypatch.setattr(process, "run_in_parallel", dying)
 
-    assert _right(tmp_path, paths, hash_files(os.fsencode(tmp_path) + b"/", paths))
+    assert _right(many, hash_files(os.fsencode(many) + b"/", _PATHS))
 
 
 def test_a_file_that_grows_while_it_is_read_is_unproven(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

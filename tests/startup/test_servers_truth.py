@@ -25,6 +25,7 @@ from buildguard.project.discovery import ImageRecipe
 from buildguard.project.target import Certainty, ContextBasis, ImageService
 from buildguard.stages.stage import Entry, EntryKind
 from buildguard.startup.run import check_startup
+from tests.conftest import ALL, sample
 from tests.project.memory import MemoryStage
 from tests.startup.record_servers import CASES, files_of
 
@@ -77,15 +78,18 @@ def _reported(files: dict[str, str]) -> list[str]:
     return [message for severity, message in rows if severity is Severity.ERROR]
 
 
-@pytest.mark.parametrize("command", dict.fromkeys(row["command"] for row in _ROWS))
+_COMMANDS = tuple(dict.fromkeys(row["command"] for row in _ROWS))
+
+
+@pytest.mark.parametrize("command", _COMMANDS)
 def test_a_server_loads_exactly_what_is_not_reported(command: str) -> None:
     wrong = []
-    for row in _ROWS:
-        if row["command"] == command:
-            files = {**files_of(row["layout"], row["import"], command), "Dockerfile": _DOCKERFILE.format(command)}
-            reported = _reported(files)
-            if bool(reported) is row["loads"]:
-                wrong.append((sorted(row["layout"]), row["import"], reported))
+    rows = [row for row in _ROWS if row["command"] == command]
+    for row in sample(rows[_COMMANDS.index(command) % 2 if len(rows) > 1 and not ALL else 0 :], 2):
+        files = {**files_of(row["layout"], row["import"], command), "Dockerfile": _DOCKERFILE.format(command)}
+        reported = _reported(files)
+        if bool(reported) is row["loads"]:
+            wrong.append((sorted(row["layout"]), row["import"], reported))
     assert wrong == []
 
 

@@ -14,7 +14,7 @@ import pytest
 
 from buildguard.system import cache as caches
 from buildguard.system.cache import Cache, cache_folder, context_of
-from tests.conftest import BROKEN_BEFORE_312, Project, untraced
+from tests.conftest import ALL, BROKEN_BEFORE_312, Project, untraced
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -157,7 +157,7 @@ def test_every_flipped_bit_is_a_miss(tmp_path: Path) -> None:
     at = whole.index(b"a verdict")
 
     for offset in range(at - 32, at + 9 + 32):
-        for bit in range(8):
+        for bit in range(8) if ALL or at <= offset < at + 9 else (offset % 8,):
             file.write_bytes(whole[:offset] + bytes([whole[offset] ^ 1 << bit]) + whole[offset + 1 :])
             flipped = Cache(tmp_path / "cache")
             assert flipped.known(context, [digest]) in ({}, {digest: b"a verdict"})
@@ -283,7 +283,7 @@ def test_any_number_is_looked_up(tmp_path: Path, many: int) -> None:
     verdicts = {number.to_bytes(32, "big"): b"%d" % number for number in range(many)}
     cache = Cache(tmp_path / "cache")
     cache.store(_CONTEXT, verdicts)
-    cache.store(context_of("y"), dict.fromkeys(verdicts, b"another"))
+    cache.store(context_of("y"), dict.fromkeys([*verdicts][:401], b"another"))
 
     assert cache.known(_CONTEXT, [*verdicts, b"unknown"]) == verdicts
     assert cache.known(_CONTEXT, [*verdicts][:1]) == {bytes(32): b"0"}

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -17,10 +17,12 @@ from buildguard.errors import UsageError
 from buildguard.project import yaml
 from buildguard.project.cloudbuild.edit import NewStep, with_steps
 from buildguard.project.cloudbuild.lint import problems
-from tests.conftest import ALL
+from tests.conftest import ALL, sample
 from tests.project.cloudbuild.corpus import CorpusFile, corpus
 
 _FILES = list(corpus())
+# what every run looks at twice, or with our step in it: whatever is refused, and a third of the rest
+_SOME = [*(file for file in _FILES if file.refused_by), *sample((file for file in _FILES if not file.refused_by), 3)]
 _MARK = ".buildguard/"
 _STEP = NewStep("buildguard", "python:3.11-slim", "python3", ("-I", "-c"), f'name = "{_MARK}verify.py"\nprint(name)\n')
 
@@ -41,10 +43,10 @@ def guarded(file: CorpusFile) -> str:
         return ""
 
 
-def texts() -> dict[str, str]:
-    """Every file by its name, as it is and with our step in it."""
+def texts(with_our_step: Sequence[CorpusFile] = _FILES) -> dict[str, str]:
+    """Every file by its name as it is, and some of them with our step in it."""
     plain = {file.name: file.text for file in _FILES}
-    return plain | {f"{file.name}, guarded": text for file in _FILES if (text := guarded(file))}
+    return plain | {f"{file.name}, guarded": text for file in with_our_step if (text := guarded(file))}
 
 
 def _answers() -> dict[str, str]:
@@ -60,13 +62,16 @@ def _errors(text: str, builds: str) -> list[str]:
 
 def test_the_corpus_is_large_and_every_answer_is_recorded() -> None:
     assert len({file.text for file in _FILES}) == len({file.name for file in _FILES}) == len(_FILES) >= 120
-    assert set(_answers()) == set(texts())
+    answered = set(_answers())
+    assert {name for name in answered if not name.endswith(", guarded")} == {file.name for file in _FILES}
+    assert set(texts(_SOME)) <= answered
+    assert not ALL or answered == set(texts(_SOME))
 
 
 @pytest.mark.parametrize("builds", ["", "trigger", "submit"])
 def test_every_error_is_one_that_a_build_meets_and_none_is_missed(builds: str) -> None:
     answers = _answers()
-    for file in _FILES:
+    for file in _SOME if builds else _FILES:
         gcloud = bool(answers[file.name])
         assert gcloud == ("gcloud" in file.refused_by), (file.name, answers[file.name])
         refused = bool(file.refused_by & {builds} if builds else file.refused_by - {"submit"})
@@ -77,9 +82,9 @@ def test_every_error_is_one_that_a_build_meets_and_none_is_missed(builds: str) -
 
 def test_gcloud_accepts_each_file_with_our_step_in_it() -> None:
     answers = _answers()
-    accepted = [file for file in _FILES if not answers[file.name]]
+    accepted = [file for file in _SOME if not answers[file.name]]
 
-    assert len(accepted) > 100
+    assert len(accepted) > (100 if ALL else 30)
     for number, file in enumerate(accepted):
         text = guarded(file)
         assert text
@@ -89,7 +94,7 @@ def test_gcloud_accepts_each_file_with_our_step_in_it() -> None:
 
 
 def test_every_byte_stays_and_a_second_run_changes_nothing() -> None:
-    for file in _FILES:
+    for file in _SOME:
         text = guarded(file)
         if not text:
             continue

@@ -146,6 +146,6 @@ def test_a_pattern_that_could_take_forever_is_quick() -> None:
     text = b"*a*a*a*a*a*a*a*a*a*a*a*a*b\n**/a/**/a/**/a/**/a/**/b*c\n"
     rules = docker.DockerIgnoreRules(lambda _name: text, "", "Dockerfile")
 
-    assert rules.drops("a" * 1000) is None
-    assert rules.drops("a/" * 500 + "c") is None
+    assert rules.drops("a" * 400) is None
+    assert rules.drops("a/" * 200 + "c") is None
     assert rules.drops("xa" * 13 + "b") is not None

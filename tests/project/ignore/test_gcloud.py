@@ -24,6 +24,7 @@ from buildguard.project.source_archive import pack
 from buildguard.stages.git_objects import commit_of
 from buildguard.system import git as gits
 from tests.compare.damage import git, write
+from tests.conftest import sample
 
 _ANSWERS = Path(__file__).with_name("gcloud.json")
 ASK = Path(__file__).with_name("ask_gcloud.py")
@@ -119,7 +120,7 @@ def test_what_is_sent_is_what_gcloud_sends(tmp_path: Path, trap: str) -> None:
 
 @pytest.mark.interpreters
 @pytest.mark.skipif(sdk() is None, reason="gcloud is not on PATH: install the Google Cloud SDK to compare again")
-@pytest.mark.parametrize("trap", TRAPS)
+@pytest.mark.parametrize("trap", sample(TRAPS, 4))  # its recorded answers to all of them are compared above
 def test_gcloud_still_answers_like_that(tmp_path: Path, trap: str) -> None:
     answers = json.loads(_ANSWERS.read_text("utf-8"))
 
