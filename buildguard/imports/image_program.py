@@ -86,7 +86,7 @@ def _of_image(sources: ProjectSources, recipe: ImageRecipe, entry: Sequence[str]
         if step.name == "RUN"
     )
     scripts = read_scripts(sources.read(posixpath.join(service.context, "pyproject.toml")) or b"", "pyproject.toml")
-    context = StartContext(declared.folder, declared.env, _reader(tree, sources), scripts)
+    context = StartContext(declared.folder, declared.env, _reader(tree, sources), scripts, tree.is_unclear)
     command = None if declared.command is None else parse_start(declared.command, context)
     layers = _ImageFolders(tree, sources, _INSTALLS.search(runs) is not None)
     return layers.program(command, entry, (declared.folder, *_python_path(declared.env)), scripts)
@@ -114,7 +114,23 @@ class _ImageFolders:
         open_path = "the project is installed as a package" if self._is_installed else ""
         if command is not None and command.undecided:
             open_path = open_path or command.undecided
-        return StartedProgram(self._tree, path, tuple(starts), roots, open_path=open_path)
+        by_name = functools.partial(self._by_name, command, path.folders)
+        return StartedProgram(self._tree, path, tuple(starts), roots, open_path=open_path, by_name=by_name)
+
+    def _by_name(self, command: StartCommand | None, folders: Sequence[str]) -> tuple[LoadedModule, ...]:
+        """The modules that Django loads for a start command."""
+        if command is None:
+            return ()
+        from buildguard.imports.django_modules import DjangoReader  # it needs `ast`
+
+        reader = DjangoReader(self._tree, folders, _reader(self._tree, self._sources), self._settings_of)
+        return reader.modules(command)
+
+    def _settings_of(self, command: StartCommand, default: str) -> str:
+        from buildguard.project import django_settings
+
+        setters = filter(django_settings.may_set, self._sources.paths)
+        return django_settings.settings_module(setters, self._sources.read, command.env, default)
 
     def _path(self, command: StartCommand, roots: tuple[str, ...]) -> SearchPath:
         """A server has loaded most of the standard library before it looks into the project's folders."""
@@ -145,7 +161,7 @@ def _of_project(sources: ProjectSources, context: str, entry: Sequence[str]) -> 
     declared = _buildpack_command(sources, start)
     command = None
     if declared is not None:
-        command = parse_start(declared, StartContext(_WORKSPACE, {}, _reader(tree, sources), scripts))
+        command = parse_start(declared, StartContext(_WORKSPACE, {}, _reader(tree, sources), scripts, tree.is_unclear))
     folders = _ImageFolders(tree, sources, is_installed=False)
     return folders.program(command, entry, (_WORKSPACE,), scripts)
 

@@ -52,6 +52,7 @@ class ProgramReader:
         self._program = program
         self._context = context
         self._facts = context.facts
+        self._by_name = program.by_name()
 
     def read(self) -> OwnImports:
         """Follow the starts, and judge every import that they reach."""
@@ -71,7 +72,7 @@ class ProgramReader:
             if start.is_file_package:
                 resolver.add(start)
         graph = ImportGraph(resolver, self._facts)
-        return graph, find_reached(graph, self._program.starts)
+        return graph, find_reached(graph, (*self._program.starts, *self._by_name))
 
     def _added_folders(self, reached: dict[str, ReachedModule]) -> Iterator[tuple[str, str]]:
         for item in reached.values():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Callable, Container, Sequence
 from enum import StrEnum
 
@@ -33,6 +34,7 @@ LOADED_AT_START = frozenset(
 BUILT_IN = frozenset(
     {"atexit", "errno", "faulthandler", "gc", "itertools", "marshal", "posix", "pwd", "signal", "time"}
 )
+_ALEMBIC, _TEMPLATE = "alembic", "script.py.mako"
 
 
 class ImportKind(StrEnum):
@@ -113,11 +115,17 @@ class ModuleResolver:
         return self.find(row.module)
 
     def _means_installed(self, module: LoadedModule, top: str) -> bool:
-        """Whether an import means an installed package: so does a file that imports its own name."""
+        """Whether an import means an installed package: so does a file that imports its own name, and what Alembic runs."""
         package = module.package
         if not package:
             return top == module.name or self.may_be_installed(top)
-        return self.may_be_installed(top) and top != package.partition(".")[0]
+        is_own = top == package.partition(".")[0]
+        return self.may_be_installed(top) and (not is_own or (top == _ALEMBIC and self._is_migration(module)))
+
+    def _is_migration(self, module: LoadedModule) -> bool:
+        """Whether Alembic runs a file by its path, and so is loaded before it: its env.py and the versions."""
+        folder = posixpath.dirname(module.location.file)
+        return any(_TEMPLATE in self.tree.children(place) for place in (folder, posixpath.dirname(folder)))
 
     def find(self, dotted: str) -> Resolution:
         """The modules that an absolute import runs."""

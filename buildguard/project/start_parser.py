@@ -140,6 +140,8 @@ class _StartRun:
             return self._record(arguments)._replace(undecided=f"the file {rest[0]} is known at run time only")
         script = in_folder(self._folder, rest[0])
         self._programs.append(StartProgram(rest[0], self._folder, self._place, is_executed=False))
+        if self._context.read(script) is None and self._context.read(f"{script}/__main__.py") is not None:
+            script = f"{script}/__main__.py"  # of a folder, which is searched first then
         paths = (posixpath.dirname(script), *self._python_path())
         return self._record(rest[1:])._replace(script=script, is_main=True, search_path=paths)
 

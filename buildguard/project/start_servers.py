@@ -17,7 +17,13 @@ _CALL = lazy_pattern(r"([A-Za-z_][\w.]*)\s*\(.*\)", re.DOTALL)
 # Where both look for an application that nothing names, in their order.
 _FLASK_PATHS = ("wsgi.py", "app.py")
 _FLASK_FILES = (".flaskenv", ".env")
+_CELERY_NAMES = lazy_pattern(rb"\b(?:app|celery)\b")  # what celery looks for in a package, before its module `celery`
+_COMMENTS = lazy_pattern(rb"#[^\n]*")
+_LITESTAR_PATHS = ("app.py", "application.py")
 _FASTAPI_PATHS = ("main.py", "app.py", "api.py", "app/main.py", "app/app.py", "app/api.py")
+_PINS = ("requirements.txt", "uv.lock", "poetry.lock")
+_CLI_PIN = lazy_pattern(rb"(?m)^(?:name = \")?fastapi-cli(?:\[[^\]\n]*\])?(?:\s*==\s*|\"\r?\nversion = \")0\.0\.(\d+)")
+_READS_PYPROJECT = 15  # fastapi-cli 0.0.15
 _MODULE = lazy_pattern(r"[^\W\d]\w*(?:\.[^\W\d]\w*)*")
 
 
@@ -221,9 +227,13 @@ def _imported_file(start: StartCommand, path: str, context: StartContext) -> Sta
 
 
 def _first_file(folder: str, paths: Sequence[str], context: StartContext) -> str:
-    """The first of some paths that the image is known to have; empty where it is not known to have any."""
-    candidates = (in_folder(folder, path) for path in paths)
-    return next((path for path in candidates if context.read(path) is not None), "")
+    """The first of some paths that the image has; empty where it is not known to have one, or may have an earlier one."""
+    for path in (in_folder(folder, path) for path in paths):
+        if context.read(path) is not None:
+            return path
+        if context.may_exist(path):
+            return ""
+    return ""
 
 
 def _fastapi(start: StartCommand, parsed: ParsedOptions, context: StartContext) -> StartCommand:
@@ -249,7 +259,7 @@ def _discovered_fastapi(start: StartCommand, context: StartContext) -> StartComm
     except UsageError:
         return start._replace(undecided="fastapi reads pyproject.toml, which is not valid TOML")
     entrypoint = toml.table(settings, "tool", "fastapi").get("entrypoint")
-    if entrypoint is None:
+    if entrypoint is None or _has_old_cli(start, context):
         path = _first_file(start.folder, _FASTAPI_PATHS, context)
         if not path:
             return start._replace(undecided="fastapi searches for its application")
@@ -259,6 +269,12 @@ def _discovered_fastapi(start: StartCommand, context: StartContext) -> StartComm
         return start._replace(undecided=f"'{entrypoint}' of [tool.fastapi] is not a module")
     search_path = tuple(dict.fromkeys([start.folder, *start.search_path]))
     return start._replace(module=module, attribute=attribute or start.attribute, search_path=search_path)
+
+
+def _has_old_cli(start: StartCommand, context: StartContext) -> bool:
+    """Whether a fastapi-cli is pinned that does not read pyproject.toml."""
+    texts = (context.read(in_folder(start.folder, name)) or b"" for name in _PINS)
+    return any(int(number) < _READS_PYPROJECT for text in texts for number in _CLI_PIN.findall(text))
 
 
 def _functions(start: StartCommand, parsed: ParsedOptions, _context: StartContext) -> StartCommand:
@@ -279,15 +295,81 @@ def _streamlit(start: StartCommand, parsed: ParsedOptions, _context: StartContex
     return start._replace(script=script, search_path=(posixpath.dirname(script), *start.search_path))
 
 
-def _celery(start: StartCommand, parsed: ParsedOptions, _context: StartContext) -> StartCommand:
+def _celery(start: StartCommand, parsed: ParsedOptions, context: StartContext) -> StartCommand:
     option = parsed.last(OptionRole.APP)
     start = start._replace(search_path=tuple(dict.fromkeys([start.folder, *start.search_path])))
     if option is None:
         return start._replace(undecided="celery gets no application")
-    module, _, attribute = option.value.partition(":")
-    if not _MODULE.fullmatch(module):
+    module, colon, attribute = option.value.partition(":")
+    if not _MODULE.fullmatch(module) or module.partition(".")[0] == "celery":  # its own package is loaded already
         return start._replace(undecided=f"the application '{option.value}' of celery is not understood")
-    return start._replace(module=module, attribute=attribute)
+    return start._replace(module=module, attribute=attribute) if colon else _celery_module(start, module, context)
+
+
+def _celery_module(start: StartCommand, name: str, context: StartContext) -> StartCommand:
+    """A dotted name of celery: a module, an attribute of one, or a package whose module `celery` has the application."""
+    content = _read_module(start, name, context)
+    parent, _, last = name.rpartition(".")
+    if content is None and parent and _read_module(start, parent, context) is not None:
+        return start._replace(module=parent, attribute=last)
+    if _CELERY_NAMES.search(content or b"") is None and _read_module(start, f"{name}.celery", context) is not None:
+        return start._replace(module=f"{name}.celery")
+    is_empty = content is not None and not _COMMENTS.sub(b"", content).strip()
+    return start._replace(module=name, attribute="celery" if is_empty else "")
+
+
+def _read_module(start: StartCommand, name: str, context: StartContext) -> bytes | None:
+    """The source of a module or package on the search path; None where the image is not known to have one."""
+    bases = (posixpath.join(folder, *name.split(".")) for folder in start.search_path)
+    contents = (context.read(path) for base in bases for path in (f"{base}/__init__.py", f"{base}.py"))
+    return next((content for content in contents if content is not None), None)
+
+
+def _granian(start: StartCommand, parsed: ParsedOptions, context: StartContext) -> StartCommand:
+    """`module:attribute`, where a module may be a path as well."""
+    if not parsed.operands:
+        return start._replace(undecided="granian gets no application")
+    target, colon, attribute = parsed.operands[0].partition(":")
+    if "/" in target or target.endswith(".py"):
+        path = in_folder(start.folder, target)
+        start = _imported_file(start, path if path.endswith(".py") else f"{path}.py", context)
+        start = start._replace(attribute=attribute or SERVERS["granian"].attribute)
+    else:
+        start = _searching_folder(start)
+        start = _application(start, f"{target}{colon}{attribute}")
+    return start._replace(is_factory=any(value.role is OptionRole.FACTORY for value in parsed.values))
+
+
+def _sanic(start: StartCommand, parsed: ParsedOptions, _context: StartContext) -> StartCommand:
+    """`module:attribute` or `module.attribute`; the working folder is searched last."""
+    if not parsed.operands:
+        return start._replace(undecided="sanic gets no application")
+    target = parsed.operands[0]
+    module, separator, attribute = target.rpartition(":" if ":" in target else ".")
+    if not separator:
+        module, attribute = target, SERVERS["sanic"].attribute
+    is_factory = attribute.endswith("()") or any(value.role is OptionRole.FACTORY for value in parsed.values)
+    start = _application(_searching_folder(start), f"{module}:{attribute.removesuffix('()')}")
+    return start._replace(is_factory=is_factory)
+
+
+def _litestar(start: StartCommand, parsed: ParsedOptions, context: StartContext) -> StartCommand:
+    """The application of `--app`, else what app.py has."""
+    if "run" not in parsed.operands:
+        return start._replace(undecided="litestar runs another command than `run`")
+    if not any(value.role is OptionRole.PATH for value in parsed.values):
+        start = _searching_folder(start)
+    option = parsed.last(OptionRole.APP)
+    if option is not None:
+        return _application(start, option.value)
+    path = _first_file(start.search_path[0], _LITESTAR_PATHS, context)
+    if not path:
+        return start._replace(undecided="litestar searches for its application")
+    return start._replace(module=posixpath.basename(path).removesuffix(".py"))
+
+
+def _searching_folder(start: StartCommand) -> StartCommand:
+    return start._replace(search_path=tuple(dict.fromkeys([start.folder, *start.search_path])))
 
 
 _Applier = Callable[[StartCommand, ParsedOptions, StartContext], StartCommand]
@@ -299,6 +381,9 @@ _APPLY: Mapping[str, _Applier] = MappingProxyType(
         "functions-framework": _functions,
         "streamlit": _streamlit,
         "celery": _celery,
+        "granian": _granian,
+        "sanic": _sanic,
+        "litestar": _litestar,
         **dict.fromkeys(("uvicorn", "hypercorn", "daphne", "waitress-serve"), _named),
     }
 )

@@ -134,8 +134,11 @@ def _is_elsewhere(image: ImageStart, shown: str) -> bool:
 
 def _report_history(image: ImageStart, findings: StartupFindings, place: FindingPlace, shown: str) -> None:
     rule = image.sent.dropped_by(".git")
-    if image.files.sender is BuildSender.TRIGGER and rule is None:
-        findings.leave_open(place, "whether a trigger has the history of git is not known")
+    by = image.service.basis.by.rpartition(":")[0] or image.service.basis.by
+    is_gcloud = image.files.sender is BuildSender.SUBMIT or (bool(by) and _is_build_file(by))
+    if rule is None and (image.files.sender is BuildSender.TRIGGER or not is_gcloud):
+        sender = "a trigger" if image.files.sender is BuildSender.TRIGGER else "what sends the context"
+        findings.leave_open(place, f"whether {sender} has the history of git is not known")
         return
     why = f"{rule} drops it" if rule else "gcloud does not send it"
     findings.add(Code.BG703, place, f"COPY needs {shown}, and {why}", "pass what you need of it with --build-arg")

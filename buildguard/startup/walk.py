@@ -6,9 +6,9 @@ import posixpath
 from collections.abc import Iterator, Sequence
 
 from buildguard.definitions import NamedTuple
+from buildguard.project import django_settings
 from buildguard.project.image_model import PlacedFile
 from buildguard.project.start_command import StartCommand
-from buildguard.startup import django
 from buildguard.startup.applications import EntryFile
 from buildguard.startup.image_start import ImageStart
 from buildguard.startup.modules import ModuleSearch, search
@@ -86,7 +86,7 @@ class StartWalk:
         if facts.settings:
             self._follow_settings(reached, facts.settings)
         if self._is_django and facts.tree is not None:
-            for module, line in django.listed_modules(facts.tree):
+            for module, line in django_settings.listed_modules(facts.tree):
                 self._follow_module(reached, SourceImport(module, 0, (), line, is_certain=True))
 
     def _follow_imports(self, reached: ReachedFile, facts: SourceFacts) -> None:
@@ -144,7 +144,10 @@ class StartWalk:
         return submodule._replace(lost=tuple(binding))
 
     def _follow_settings(self, reached: ReachedFile, default: SourceImport) -> None:
-        settings = django.settings_module(self._image, self._start.env, default.module)
+        files = self._image.files
+        paths = files.named(django_settings.may_set)
+        files.load(paths)
+        settings = django_settings.settings_module(paths, files.read, self._start.env, default.module)
         if settings:
             self._is_django = True
             self._follow_module(reached, default._replace(module=settings))

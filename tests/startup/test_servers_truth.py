@@ -29,12 +29,6 @@ from tests.project.memory import MemoryStage
 from tests.startup.record_servers import CASES, files_of
 
 _ROWS: list[dict[str, Any]] = [json.loads(line) for line in CASES.read_text().splitlines()]
-_DOCKERFILE = """FROM python:3.11-slim
-WORKDIR /srv
-COPY . .
-RUN pip install flask fastapi fastapi-cli functions-framework gunicorn uvicorn hypercorn daphne waitress
-CMD {}
-"""
 _PACKAGES = (
     "flask",
     "fastapi",
@@ -45,7 +39,19 @@ _PACKAGES = (
     "hypercorn",
     "daphne",
     "waitress",
+    "streamlit",
+    "celery",
+    "django",
+    "granian",
+    "sanic",
+    "litestar",
 )
+_DOCKERFILE = f"""FROM python:3.11-slim
+WORKDIR /srv
+COPY . .
+RUN pip install {" ".join(_PACKAGES)}
+CMD {{}}
+"""
 
 
 def _reported(files: dict[str, str]) -> list[str]:

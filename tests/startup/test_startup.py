@@ -130,6 +130,23 @@ def test_a_script_that_the_kernel_cannot_execute(tmp_path: Path, content: bytes,
     assert words in report.diagnostics[0].message
 
 
+@pytest.mark.parametrize(
+    ("base", "rows"),
+    [
+        ("python:3.11-alpine", [("BG702", "start.sh", 1)]),
+        ("alpine:3.20", [("BG702", "start.sh", 1)]),
+        ("gcr.io/google.com/cloudsdktool/google-cloud-cli:alpine", []),  # it brings bash
+    ],
+)
+def test_bash_on_an_image_of_alpine(tmp_path: Path, base: str, rows: list[tuple[str, str, int]]) -> None:
+    files: Files = {
+        "Dockerfile": f'FROM {base}\nCOPY . .\nRUN apk add python3\nENTRYPOINT ["./start.sh"]\n',
+        "start.sh": "#!/bin/bash\npython3 main.py\n",
+    }
+
+    assert rows_of(report_of(tmp_path, files, executable=("start.sh",))) == rows
+
+
 def test_modes_count_as_they_are_sent(tmp_path: Path) -> None:
     script = {"start.sh": "#!/bin/sh\nexec gunicorn main:app\n"}
     plain: Files = {"Dockerfile": f'{_ALL}ENTRYPOINT ["./start.sh"]\n', **script}
@@ -158,7 +175,14 @@ def test_a_shell_that_reads_a_script_stumbles_over_its_line_ends(tmp_path: Path)
         ({"Dockerfile": f"{_HEAD}COPY missing.txt .\n"}, ("BG703", "Dockerfile", 3)),
         ({"Dockerfile": f"{_HEAD}COPY . .\nADD conf/ /etc/conf/\n"}, ("BG703", "Dockerfile", 4)),
         ({"Dockerfile": f"{_HEAD}COPY Main.py .\n"}, ("BG703", "Dockerfile", 3)),
-        ({"Dockerfile": f"{_HEAD}COPY .git .git\n"}, ("BG703", "Dockerfile", 3)),
+        (
+            {
+                "Dockerfile": f"{_HEAD}COPY .git .git\n",
+                "cloudbuild.yaml": "steps:\n- name: gcr.io/cloud-builders/docker\n  args: [build, -t, x, .]\n",
+            },
+            ("BG703", "Dockerfile", 3),
+        ),
+        ({"Dockerfile": f"{_HEAD}COPY .git .git\n", ".dockerignore": ".git\n"}, ("BG703", "Dockerfile", 3)),
         ({"Dockerfile": f"{_HEAD}COPY main.py .\n", ".dockerignore": "*.py\n"}, ("BG703", "Dockerfile", 3)),
         ({"Dockerfile": f"{_HEAD}COPY main.py .\n", ".gcloudignore": "main.py\n"}, ("BG703", "Dockerfile", 3)),
         ({"Dockerfile": f"{_HEAD}COPY src src\n", "src/a": "", ".dockerignore": "src\n"}, ("BG703", "Dockerfile", 3)),
@@ -184,6 +208,7 @@ def test_sources_that_are_not_sent(tmp_path: Path, files: Files, row: tuple[str,
         },
         {"Dockerfile": f"{_HEAD}COPY src src\n", "src/a.py": "", ".dockerignore": "src/*.py\n"},
         {"Dockerfile": f"{_HEAD}COPY $UNKNOWN .\n"},
+        {"Dockerfile": f"{_HEAD}COPY .git .git\n"},  # a plain docker build sends it
         {"docker/app/Dockerfile": f"{_HEAD}COPY a.txt b.txt ./\n", "docker/app/a.txt": "", "b.txt": ""},
     ],
 )
