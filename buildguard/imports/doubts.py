@@ -24,7 +24,7 @@ _EXTENSION = lazy_pattern(
       | \{\s*name\s*=\s*(?=["'][\w.]+["']\s*,\s*sources)  # setuptools, in pyproject.toml
     )["']([\w.]+)["']
     | (?: \b(?:pybind11|nanobind)_add_module\(\s* | \b[Pp]ython3?_add_library\(\s*  # CMake
-      | ^\[lib\][^\[]*?^name\s*=\s*" )([\w.]+)                                   # cargo
+      | ^\[lib\](?:\r?\n(?!\[)[^\n]*)*?\nname\s*=\s*" )([\w.]+)                                   # cargo
     """,
     re.MULTILINE,
 )

@@ -17,6 +17,13 @@ _CALL = lazy_pattern(r"([A-Za-z_][\w.]*)\s*\(.*\)", re.DOTALL)
 # Where both look for an application that nothing names, in their order.
 _FLASK_PATHS = ("wsgi.py", "app.py")
 _FLASK_FILES = (".flaskenv", ".env")
+_FLASK_TEXTS = (
+    *_FLASK_FILES,
+    ".env.sample",
+    ".env.example",
+    ".env.template",
+    ".env.dist",
+)  # of a `.env` that git ignores
 _CELERY_NAMES = lazy_pattern(rb"\b(?:app|celery)\b")  # what celery looks for in a package, before its module `celery`
 _COMMENTS = lazy_pattern(rb"#[^\n]*")
 _LITESTAR_PATHS = ("app.py", "application.py")
@@ -187,9 +194,12 @@ def _application(start: StartCommand, text: str) -> StartCommand:
 def _flask(start: StartCommand, parsed: ParsedOptions, context: StartContext) -> StartCommand:
     if "run" not in parsed.operands:
         return start._replace(undecided="flask runs another command than `run`")
+    if parsed.last(OptionRole.HOST) is None:
+        setter = next((name for name in _FLASK_TEXTS if b"FLASK_RUN_" in _text(start, name, context)), "")
+        start = start._replace(listener=_unknown_listener(start, setter)) if setter else start
     option = parsed.last(OptionRole.APP)
     if option is None:
-        names_it = any(b"FLASK_APP" in (context.read(in_folder(start.folder, name)) or b"") for name in _FLASK_FILES)
+        names_it = any(b"FLASK_APP" in _text(start, name, context) for name in _FLASK_FILES)
         path = "" if names_it else _first_file(start.folder, _FLASK_PATHS, context)
         if not path:
             return start._replace(undecided="flask searches for its application in wsgi.py and app.py")
@@ -201,6 +211,11 @@ def _flask(start: StartCommand, parsed: ParsedOptions, context: StartContext) ->
         return start._replace(undecided=f"the application '{option.value}' of flask is not understood")
     start = _file_or_module(start, target, context)
     return start._replace(attribute=attribute, is_factory=call is not None)
+
+
+def _text(start: StartCommand, name: str, context: StartContext) -> bytes:
+    """The content of a file of the working folder; empty where the image is not known to have one."""
+    return context.read(in_folder(start.folder, name)) or b""
 
 
 def _file_or_module(start: StartCommand, target: str, context: StartContext) -> StartCommand:
@@ -273,7 +288,7 @@ def _discovered_fastapi(start: StartCommand, context: StartContext) -> StartComm
 
 def _has_old_cli(start: StartCommand, context: StartContext) -> bool:
     """Whether a fastapi-cli is pinned that does not read pyproject.toml."""
-    texts = (context.read(in_folder(start.folder, name)) or b"" for name in _PINS)
+    texts = (_text(start, name, context) for name in _PINS)
     return any(int(number) < _READS_PYPROJECT for text in texts for number in _CLI_PIN.findall(text))
 
 
@@ -331,11 +346,13 @@ def _granian(start: StartCommand, parsed: ParsedOptions, context: StartContext) 
         return start._replace(undecided="granian gets no application")
     target, colon, attribute = parsed.operands[0].partition(":")
     if "/" in target or target.endswith(".py"):
-        path = in_folder(start.folder, target)
+        path = in_folder(context.folder, target)
         start = _imported_file(start, path if path.endswith(".py") else f"{path}.py", context)
         start = start._replace(attribute=attribute or SERVERS["granian"].attribute)
     else:
-        start = _searching_folder(start)
+        # it changes no folder, and searches both
+        paths = (context.folder, start.folder, *start.search_path)
+        start = start._replace(search_path=tuple(dict.fromkeys(paths)))
         start = _application(start, f"{target}{colon}{attribute}")
     return start._replace(is_factory=any(value.role is OptionRole.FACTORY for value in parsed.values))
 

@@ -119,10 +119,16 @@ def _report_absent(image: ImageStart, findings: StartupFindings, step: dockerfil
     message = (
         f"{step.name} needs {shown}, and git ignores it ({rule})"
         if rule
-        else f"{step.name} needs {shown}, and the project has no such file"
+        else f"{step.name} needs {shown}, and {_holder(image, shown)} has no such file"
     )
     hint = f"commit it (git add -f {source}), or create it in the Dockerfile or in a build step before docker"
     findings.add(Code.BG703, place, message, hint if rule else "correct the name, or commit the file")
+
+
+def _holder(image: ImageStart, shown: str) -> str:
+    """What lacks a source: the project, or a build context where another folder has it."""
+    context, by = image.service.context, image.service.basis.by
+    return f"the build context {context} ({by})" if context and image.files.has(shown) else "the project"
 
 
 def _is_elsewhere(image: ImageStart, shown: str) -> bool:

@@ -39,7 +39,7 @@ class StartWalk:
         self._start = start
         self._seen: set[str] = set()
         self._pending: list[ReachedFile] = []
-        self._is_django = False
+        self._settings = ""  # what Django reads
 
     def walk(self, entry: EntryFile) -> None:
         """Visit everything from a first file on."""
@@ -85,7 +85,7 @@ class StartWalk:
         self._visit(reached, facts)
         if facts.settings:
             self._follow_settings(reached, facts.settings)
-        if self._is_django and facts.tree is not None:
+        if self._settings and facts.tree is not None:
             for module, line in django_settings.listed_modules(facts.tree):
                 self._follow_module(reached, SourceImport(module, 0, (), line, is_certain=True))
 
@@ -149,7 +149,7 @@ class StartWalk:
         files.load(paths)
         settings = django_settings.settings_module(paths, files.read, self._start.env, default.module)
         if settings:
-            self._is_django = True
+            self._settings = settings
             self._follow_module(reached, default._replace(module=settings))
 
     def _follow_module(self, reached: ReachedFile, item: SourceImport) -> None:

@@ -491,3 +491,15 @@ def test_every_dotted_option_of_streamlit_has_a_value() -> None:
     start = _start("streamlit run --server.headless true --theme.base=dark app.py", {})
 
     assert start.script == "/srv/app.py"
+
+
+@pytest.mark.parametrize("name", [".flaskenv", ".env", ".env.sample"])
+def test_a_file_that_sets_the_address_of_flask_leaves_it_open(name: str) -> None:
+    files = {"/srv/app.py": "", f"/srv/{name}": "FLASK_RUN_HOST=0.0.0.0\n"}
+    listener = _start("flask run", files).listener
+
+    assert listener is not None
+    assert (listener.host, listener.port, listener.source) == ("", "", name)
+    named = _start("flask run --host 127.0.0.1", files).listener
+    assert named is not None
+    assert named.host == "127.0.0.1"

@@ -130,6 +130,18 @@ def test_a_script_that_the_kernel_cannot_execute(tmp_path: Path, content: bytes,
     assert words in report.diagnostics[0].message
 
 
+def test_a_context_that_compose_declares_is_named(tmp_path: Path) -> None:
+    files: Files = {
+        "docker/Dockerfile": f"{_HEAD}COPY main.py .\n",
+        "docker/compose.yaml": "services:\n  web:\n    build:\n      context: .\n",
+    }
+    (report,) = report_of(tmp_path, files).diagnostics
+
+    assert report.message == (
+        "COPY needs main.py, and the build context docker (docker/compose.yaml:4) has no such file"
+    )
+
+
 @pytest.mark.parametrize(
     ("base", "rows"),
     [
