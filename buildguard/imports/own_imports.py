@@ -226,10 +226,12 @@ class OwnImportJudge:
         if circle.is_open:
             self._undecided.append(OpenImport(circle.module.location.file, circle.row.line, item.certain))
             return
-        detail = " → ".join([*circle.circle, circle.source.name])
+        # a package that takes a name from itself, and gets it nowhere else
+        is_own = circle.module == circle.source and self._where(circle.source, circle.name) == str(circle.row.line)
+        detail = "" if is_own else " → ".join([*circle.circle, circle.source.name])
         self._faults.append(
             ImportFault(
-                FaultKind.CIRCULAR,
+                FaultKind.UNBOUND if is_own else FaultKind.CIRCULAR,
                 circle.module,
                 circle.row,
                 circle.name,

@@ -80,6 +80,7 @@ def test_an_import_that_works_or_may_work_is_no_finding(files: dict[str, str]) -
         ({"main.py": "try:\n    from a import x\nexcept ModuleNotFoundError:\n    x = 0\n", "a.py": ""}, "main", "error main.py:2 cannot"),
         ({"app/run.py": "from .util import f\n", "app/__init__.py": "", "app/util.py": "f = 1\n"}, "app/run.py", "error app/run.py:1 relative import with no parent package: run.py is started"),
         ({"main.py": "import app.a\n", "app/__init__.py": "", "app/a.py": "from .. import b\n", "b.py": ""}, "main", "error app/a.py:1 relative import beyond the top-level package 'app' (main → app.a)"),
+        ({"main.py": "import a\n", "a/__init__.py": "from . import gone\n"}, "main", "error a/__init__.py:1 cannot import name 'gone': a/__init__.py never binds it"),
         ({"main.py": "import a\n", "a.py": "from b import y\nx = 1\n", "b.py": "from a import x\ny = 1\n"}, "main", "error b.py:1 cannot import name 'x': a.py has not bound it yet"),
         ({"app/run.py": "import app.util\n", "app/util.py": ""}, "app/run.py", "error app/run.py:1 no module named 'app': it is in /srv"),
         ({"main.py": "import random\nrandom.choice([1])\n", "random.py": "x = 1\n"}, "main.py", "error main.py:1 random.py shadows the standard library's 'random', and never binds 'choice'"),

@@ -7,6 +7,9 @@ from pathlib import Path
 import pytest
 
 from buildguard.diagnostic import Severity
+from buildguard.project.config import Config
+from buildguard.stages.filesystem import FolderStage
+from buildguard.startup.run import check_startup
 from tests.startup.projects import APP, Files, report_of, rows_of
 
 _HEAD = "FROM python:3.11-slim\nWORKDIR /srv\n"
@@ -291,6 +294,39 @@ def test_the_settings_of_django_are_needed(tmp_path: Path) -> None:
     }
 
     assert rows_of(report_of(tmp_path, files)) == [("BG704", ".dockerignore", 1)]
+
+
+@pytest.mark.parametrize(
+    ("command", "wsgi", "count"),
+    [
+        ("gunicorn back.shop.wsgi", "", 1),
+        ("gunicorn --chdir back shop.wsgi", "", 0),
+        ("gunicorn back.shop.wsgi", "import sys\nsys.path.append('back')\n", 0),
+    ],
+)
+def test_settings_of_a_folder_that_is_not_searched(tmp_path: Path, command: str, wsgi: str, count: int) -> None:
+    setting = "import os\nos.environ.setdefault('DJANGO_SETTINGS_MODULE', 'shop.settings')\napplication = 1\n"
+    files = {
+        "Dockerfile": f"{_ALL}CMD {command}\n",
+        "back/shop/__init__.py": "",
+        "back/shop/settings.py": "",
+        "back/shop/wsgi.py": wsgi + setting,
+    }
+    report = report_of(tmp_path, files)
+
+    assert rows_of(report) == [("BG701", "back/shop/wsgi.py", 2)] * count
+    assert all("shop.settings, and it does not exist in /srv" in item.message for item in report.diagnostics)
+
+
+@pytest.mark.parametrize(("module", "count"), [("shop.web:app", 0), ("shop.web:nope", 1), ("nothing.web:app", 0)])
+def test_an_app_yaml_beside_a_package(tmp_path: Path, module: str, count: int) -> None:
+    entry = f"runtime: python312\nentrypoint: gunicorn -b :$PORT {module}\n"
+    files = {"app.yaml": entry, "requirements.txt": "flask\ngunicorn\n", "shop/web.py": APP}
+    for name, content in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(content)
+
+    assert rows_of(check_startup(FolderStage(tmp_path), None, Config())) == [("BG701", "app.yaml", 2)] * count
 
 
 def test_a_stage_hands_on_what_it_has(tmp_path: Path) -> None:
