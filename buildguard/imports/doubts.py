@@ -91,9 +91,9 @@ class DoubtFinder:
     @cached_property
     def _extensions(self) -> frozenset[str]:
         """The extension modules that build files and build scripts name, dotted or by their last name."""
-        scripts = (data for data in self._sources if b"Extension(" in data or b"set_source(" in data)
-        names = (name for text in (self._texts.build_files, *scripts) for name in _EXTENSION.findall(text))
-        return frozenset(name.decode("utf-8", "replace") for pair in names for name in pair if name)
+        scripts = filter(_is_build_script, self._sources)
+        pairs = (pair for text in (self._texts.build_files, *scripts) for pair in _EXTENSION.findall(text))
+        return frozenset(name.decode("utf-8", "replace") for pair in pairs for name in pair)
 
     def _of_folder(self, folder: str, name: str) -> Iterator[str]:
         stem = posixpath.join(folder, name)
@@ -157,3 +157,7 @@ class DoubtFinder:
     def _is_plain(self, path: str) -> bool:
         facts = self._texts.facts(path)
         return facts is not None and not facts.dynamic
+
+
+def _is_build_script(source: bytes) -> bool:
+    return b"Extension(" in source or b"set_source(" in source

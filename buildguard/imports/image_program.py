@@ -111,11 +111,15 @@ class _ImageFolders:
             path = self._path(command, roots)
         else:
             starts = list(self._named(entry or tuple(scripts.values()), roots))
-        open_path = "the project is installed as a package" if self._is_installed else ""
-        if command is not None and command.undecided:
-            open_path = open_path or command.undecided
+        open_path = self._why_open(command)
         by_name = functools.partial(self._by_name, command, path.folders)
         return StartedProgram(self._tree, path, tuple(starts), roots, open_path=open_path, by_name=by_name)
+
+    def _why_open(self, command: StartCommand | None) -> str:
+        """Why other folders may be on the path."""
+        if self._is_installed:
+            return "the project is installed as a package"
+        return "" if command is None else command.undecided
 
     def _by_name(self, command: StartCommand | None, folders: Sequence[str]) -> tuple[LoadedModule, ...]:
         """The modules that Django loads for a start command."""

@@ -61,6 +61,10 @@ class ParsedOptions(NamedTuple):
         """The value that counts for a role."""
         return next(reversed(self._of(role)), None)
 
+    def has(self, role: OptionRole) -> bool:
+        """Whether any option has a role."""
+        return bool(self._of(role))
+
     def all(self, role: OptionRole) -> list[str]:
         """Every value of a role."""
         return [option.value for option in self._of(role)]
@@ -97,10 +101,18 @@ def _option(word: str, rest: Iterator[str], syntax: ServerSyntax) -> OptionValue
         name, equals, value = word[:2], word[2:], word[2:]
     if name in syntax.values:
         return OptionValue(syntax.values[name], value if equals else next(rest, ""), name)
-    if syntax.has_dotted and word.startswith("--") and "." in name:
+    if syntax.has_dotted and _is_dotted(name):
         return OptionValue(OptionRole.PLAIN, value if equals else next(rest, ""), name)
-    is_cluster = not word.startswith("--") and all(f"-{letter}" in syntax.flags for letter in word[1:])
-    return OptionValue(OptionRole.PLAIN, "", word) if is_cluster else None
+    return OptionValue(OptionRole.PLAIN, "", word) if _is_cluster(word, syntax) else None
+
+
+def _is_dotted(name: str) -> bool:
+    return name.startswith("--") and "." in name
+
+
+def _is_cluster(word: str, syntax: ServerSyntax) -> bool:
+    """Whether a word is several flags of one letter."""
+    return not word.startswith("--") and all(f"-{letter}" in syntax.flags for letter in word[1:])
 
 
 def _values(plain: str, **roles: str) -> dict[str, OptionRole]:

@@ -161,10 +161,10 @@ def _named(start: StartCommand, parsed: ParsedOptions, _context: StartContext) -
     application = parsed.operands[0]
     if start.server == "hypercorn" and "/" in application.partition(":")[0]:
         start, application = _application_of_path(start, application)
-    elif not any(value.role is OptionRole.PATH for value in parsed.values):
-        start = start._replace(search_path=tuple(dict.fromkeys([start.folder, *start.search_path])))
+    elif not parsed.has(OptionRole.PATH):
+        start = _searching_folder(start)
     start = _application(start, application)
-    is_factory = any(value.role is OptionRole.FACTORY for value in parsed.values)
+    is_factory = parsed.has(OptionRole.FACTORY)
     return start._replace(is_factory=start.is_factory or is_factory)
 
 
@@ -194,16 +194,11 @@ def _application(start: StartCommand, text: str) -> StartCommand:
 def _flask(start: StartCommand, parsed: ParsedOptions, context: StartContext) -> StartCommand:
     if "run" not in parsed.operands:
         return start._replace(undecided="flask runs another command than `run`")
-    if parsed.last(OptionRole.HOST) is None:
-        setter = next((name for name in _FLASK_TEXTS if b"FLASK_RUN_" in _text(start, name, context)), "")
-        start = start._replace(listener=_unknown_listener(start, setter)) if setter else start
+    if not parsed.has(OptionRole.HOST):
+        start = _with_flask_address(start, context)
     option = parsed.last(OptionRole.APP)
     if option is None:
-        names_it = any(b"FLASK_APP" in _text(start, name, context) for name in _FLASK_FILES)
-        path = "" if names_it else _first_file(start.folder, _FLASK_PATHS, context)
-        if not path:
-            return start._replace(undecided="flask searches for its application in wsgi.py and app.py")
-        return _imported_file(start, path, context)
+        return _discovered_flask(start, context)
     target, _, attribute = option.value.partition(":")
     call = _CALL.fullmatch(attribute.strip())
     attribute = call[1] if call is not None else attribute.strip()
@@ -213,6 +208,21 @@ def _flask(start: StartCommand, parsed: ParsedOptions, context: StartContext) ->
     return start._replace(attribute=attribute, is_factory=call is not None)
 
 
+def _with_flask_address(start: StartCommand, context: StartContext) -> StartCommand:
+    """With an unknown address where a file that flask reads sets it, or the template of such a file does."""
+    setter = next((name for name in _FLASK_TEXTS if b"FLASK_RUN_" in _text(start, name, context)), "")
+    return start._replace(listener=_unknown_listener(start, setter)) if setter else start
+
+
+def _discovered_flask(start: StartCommand, context: StartContext) -> StartCommand:
+    """What `flask run` takes where no option and no variable names an application."""
+    names_it = any(b"FLASK_APP" in _text(start, name, context) for name in _FLASK_FILES)
+    path = "" if names_it else _first_file(start.folder, _FLASK_PATHS, context)
+    if not path:
+        return start._replace(undecided="flask searches for its application in wsgi.py and app.py")
+    return _imported_file(start, path, context)
+
+
 def _text(start: StartCommand, name: str, context: StartContext) -> bytes:
     """The content of a file of the working folder; empty where the image is not known to have one."""
     return context.read(in_folder(start.folder, name)) or b""
@@ -220,11 +230,15 @@ def _text(start: StartCommand, name: str, context: StartContext) -> bytes:
 
 def _file_or_module(start: StartCommand, target: str, context: StartContext) -> StartCommand:
     if target.endswith(".py") or "/" in target:
-        path = in_folder(start.folder, target)
-        return _imported_file(start, path if path.endswith(".py") else f"{path}.py", context)
+        return _source_file(start, in_folder(start.folder, target), context)
     if not _MODULE.fullmatch(target):
         return start._replace(undecided=f"'{target}' is not a module")
-    return start._replace(module=target, search_path=tuple(dict.fromkeys([start.folder, *start.search_path])))
+    return _searching_folder(start)._replace(module=target)
+
+
+def _source_file(start: StartCommand, path: str, context: StartContext) -> StartCommand:
+    """A file that a server imports by its path, with or without its ending."""
+    return _imported_file(start, path if path.endswith(".py") else f"{path}.py", context)
 
 
 def _imported_file(start: StartCommand, path: str, context: StartContext) -> StartCommand:
@@ -282,8 +296,7 @@ def _discovered_fastapi(start: StartCommand, context: StartContext) -> StartComm
     module, _, attribute = str(entrypoint).partition(":")
     if not _MODULE.fullmatch(module):
         return start._replace(undecided=f"'{entrypoint}' of [tool.fastapi] is not a module")
-    search_path = tuple(dict.fromkeys([start.folder, *start.search_path]))
-    return start._replace(module=module, attribute=attribute or start.attribute, search_path=search_path)
+    return _searching_folder(start)._replace(module=module, attribute=attribute or start.attribute)
 
 
 def _has_old_cli(start: StartCommand, context: StartContext) -> bool:
@@ -312,7 +325,7 @@ def _streamlit(start: StartCommand, parsed: ParsedOptions, _context: StartContex
 
 def _celery(start: StartCommand, parsed: ParsedOptions, context: StartContext) -> StartCommand:
     option = parsed.last(OptionRole.APP)
-    start = start._replace(search_path=tuple(dict.fromkeys([start.folder, *start.search_path])))
+    start = _searching_folder(start)
     if option is None:
         return start._replace(undecided="celery gets no application")
     module, colon, attribute = option.value.partition(":")
@@ -346,15 +359,14 @@ def _granian(start: StartCommand, parsed: ParsedOptions, context: StartContext) 
         return start._replace(undecided="granian gets no application")
     target, colon, attribute = parsed.operands[0].partition(":")
     if "/" in target or target.endswith(".py"):
-        path = in_folder(context.folder, target)
-        start = _imported_file(start, path if path.endswith(".py") else f"{path}.py", context)
+        start = _source_file(start, in_folder(context.folder, target), context)
         start = start._replace(attribute=attribute or SERVERS["granian"].attribute)
     else:
         # it changes no folder, and searches both
         paths = (context.folder, start.folder, *start.search_path)
         start = start._replace(search_path=tuple(dict.fromkeys(paths)))
         start = _application(start, f"{target}{colon}{attribute}")
-    return start._replace(is_factory=any(value.role is OptionRole.FACTORY for value in parsed.values))
+    return start._replace(is_factory=parsed.has(OptionRole.FACTORY))
 
 
 def _sanic(start: StartCommand, parsed: ParsedOptions, _context: StartContext) -> StartCommand:
@@ -365,7 +377,7 @@ def _sanic(start: StartCommand, parsed: ParsedOptions, _context: StartContext) -
     module, separator, attribute = target.rpartition(":" if ":" in target else ".")
     if not separator:
         module, attribute = target, SERVERS["sanic"].attribute
-    is_factory = attribute.endswith("()") or any(value.role is OptionRole.FACTORY for value in parsed.values)
+    is_factory = attribute.endswith("()") or parsed.has(OptionRole.FACTORY)
     start = _application(_searching_folder(start), f"{module}:{attribute.removesuffix('()')}")
     return start._replace(is_factory=is_factory)
 
@@ -374,7 +386,7 @@ def _litestar(start: StartCommand, parsed: ParsedOptions, context: StartContext)
     """The application of `--app`, else what app.py has."""
     if "run" not in parsed.operands:
         return start._replace(undecided="litestar runs another command than `run`")
-    if not any(value.role is OptionRole.PATH for value in parsed.values):
+    if not parsed.has(OptionRole.PATH):
         start = _searching_folder(start)
     option = parsed.last(OptionRole.APP)
     if option is not None:

@@ -140,14 +140,19 @@ def _is_elsewhere(image: ImageStart, shown: str) -> bool:
 
 def _report_history(image: ImageStart, findings: StartupFindings, place: FindingPlace, shown: str) -> None:
     rule = image.sent.dropped_by(".git")
-    by = image.service.basis.by.rpartition(":")[0] or image.service.basis.by
-    is_gcloud = image.files.sender is BuildSender.SUBMIT or (bool(by) and _is_build_file(by))
-    if rule is None and (image.files.sender is BuildSender.TRIGGER or not is_gcloud):
+    if rule is None and not _is_sent_by_gcloud(image):
         sender = "a trigger" if image.files.sender is BuildSender.TRIGGER else "what sends the context"
         findings.leave_open(place, f"whether {sender} has the history of git is not known")
         return
     why = f"{rule} drops it" if rule else "gcloud does not send it"
     findings.add(Code.BG703, place, f"COPY needs {shown}, and {why}", "pass what you need of it with --build-arg")
+
+
+def _is_sent_by_gcloud(image: ImageStart) -> bool:
+    """Whether gcloud surely sends the context: the configuration or a build file says so, and no trigger builds it."""
+    by = image.service.basis.by.rpartition(":")[0]
+    is_declared = bool(by) and _is_build_file(by) and image.files.sender is BuildSender.UNKNOWN
+    return is_declared or image.files.sender is BuildSender.SUBMIT
 
 
 def _maker(image: ImageStart, source: str) -> str:

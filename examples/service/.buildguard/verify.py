@@ -7,7 +7,7 @@ by the manifest in the archive. Nothing that it looks at is imported or run. Fin
 not be looked at with 3.
 
 version: 0.1.0
-digest: sha256:e2450f6e043d5556345c04dce4c4c345ee769ecd27f9f17d305609d64cb6fd69
+digest: sha256:c2e68127ee8dbdd87985d43ef51ae2761af6d3102f8e0bca83cd241d0dfd94c3
     (SHA-256 of everything below the line of equals signs)
 """
 
@@ -1739,6 +1739,8 @@ class FileTree:
         start = _start_of(path)
         at = bisect_left(self._paths, start)
         return at < len(self._paths) and self._paths[at].startswith(start)
+    def is_unclear(self, path: str) -> bool:
+        return path in self._unclear
     def has_sources(self, folder: str) -> bool:
         start = _start_of(folder)
         inside = itertools.takewhile(lambda path: path.startswith(start), self._from(start))
@@ -2993,6 +2995,7 @@ class NameReader:
         return False
 ''',
     'buildguard.imports.resolver': r'''from __future__ import annotations
+import posixpath
 from collections.abc import Callable, Container, Sequence
 from buildguard.definitions import NamedTuple
 from buildguard.imports.finder import FileTree, Lookup, ModuleKind, ModuleLocation
@@ -3019,6 +3022,7 @@ LOADED_AT_START = frozenset(
 BUILT_IN = frozenset(
     {"atexit", "errno", "faulthandler", "gc", "itertools", "marshal", "posix", "pwd", "signal", "time"}
 )
+_ALEMBIC, _TEMPLATE = "alembic", "script.py.mako"
 class ImportKind(StrEnum):
     RESOLVED = "resolved"
     MISSING = "missing"
@@ -3071,7 +3075,11 @@ class ModuleResolver:
         package = module.package
         if not package:
             return top == module.name or self.may_be_installed(top)
-        return self.may_be_installed(top) and top != package.partition(".")[0]
+        is_own = top == package.partition(".")[0]
+        return self.may_be_installed(top) and (not is_own or (top == _ALEMBIC and self._is_migration(module)))
+    def _is_migration(self, module: LoadedModule) -> bool:
+        folder = posixpath.dirname(module.location.file)
+        return any(_TEMPLATE in self.tree.children(place) for place in (folder, posixpath.dirname(folder)))
     def find(self, dotted: str) -> Resolution:
         known = self._found.get(dotted)
         if known is None:
@@ -3440,6 +3448,7 @@ class StartedProgram(NamedTuple):
     roots: tuple[str, ...] = ()
     why_unknown: Callable[[str], str] = lambda _path: ""
     open_path: str = ""
+    by_name: Callable[[], tuple[LoadedModule, ...]] = tuple
 def is_test(path: str) -> bool:
     return _TEST.search(path) is not None
 def started_modules(command: StartCommand, tree: FileTree) -> Iterator[LoadedModule]:
@@ -3583,6 +3592,7 @@ class ProgramReader:
         self._program = program
         self._context = context
         self._facts = context.facts
+        self._by_name = program.by_name()
     def read(self) -> OwnImports:
         path = self._program.path
         graph, reached = self._reach(path)
@@ -3599,7 +3609,7 @@ class ProgramReader:
             if start.is_file_package:
                 resolver.add(start)
         graph = ImportGraph(resolver, self._facts)
-        return graph, find_reached(graph, self._program.starts)
+        return graph, find_reached(graph, (*self._program.starts, *self._by_name))
     def _added_folders(self, reached: dict[str, ReachedModule]) -> Iterator[tuple[str, str]]:
         for item in reached.values():
             facts = self._facts(item.module.location.file)
@@ -3721,10 +3731,11 @@ class OwnImportJudge:
         if circle.is_open:
             self._undecided.append(OpenImport(circle.module.location.file, circle.row.line, item.certain))
             return
-        detail = " → ".join([*circle.circle, circle.source.name])
+        is_own = circle.module == circle.source and self._where(circle.source, circle.name) == str(circle.row.line)
+        detail = "" if is_own else " → ".join([*circle.circle, circle.source.name])
         self._faults.append(
             ImportFault(
-                FaultKind.CIRCULAR,
+                FaultKind.UNBOUND if is_own else FaultKind.CIRCULAR,
                 circle.module,
                 circle.row,
                 circle.name,
@@ -3854,6 +3865,19 @@ from buildguard.imports.records import ModuleFacts
 _GENERATED = lazy_pattern(
     r"_?version|__version__|_?build_info|.+_pb2(?:_grpc)?|.+_(?:thrift|rc|ui)|ui_.+|_?generated|.+_generated"
 )
+_EXTENSION = lazy_pattern(
+    rb"""(?x)
+    (?: \w*Extension\(\s*(?:name\s*=\s*)?    # setuptools, Cython, pybind11, setuptools-rust
+      | \bmodule-name\s*=\s*                  # maturin
+      | \bset_source\(\s*                     # cffi
+      | \bextension_module\(\s*               # meson
+      | \{\s*name\s*=\s*(?=["'][\w.]+["']\s*,\s*sources)  # setuptools, in pyproject.toml
+    )["']([\w.]+)["']
+    | (?: \b(?:pybind11|nanobind)_add_module\(\s* | \b[Pp]ython3?_add_library\(\s*  # CMake
+      | ^\[lib\](?:\r?\n(?!\[)[^\n]*)*?\nname\s*=\s*" )([\w.]+)                                   # cargo
+    """,
+    re.MULTILINE,
+)
 _STEP = ".buildguard/"
 _ABSENT = frozenset({FaultKind.MISSING, FaultKind.NOT_ON_PATH, FaultKind.OTHER_CASE})
 _UNBOUND = frozenset({FaultKind.UNBOUND, FaultKind.CIRCULAR, FaultKind.SHADOWS})
@@ -3883,6 +3907,8 @@ class DoubtFinder:
             yield from self._of_folder(folder, name)
         if self._is_named_by_build(name):
             yield f"a build file names {name}.py"
+        if self._is_compiled(fault):
+            yield f"a build compiles {fault.name}"
         if fault.source is not None and self._changes_modules(fault.source.location.file):
             yield f"{fault.source.name} changes where its modules come from"
         if self._is_registered(fault.name):
@@ -3892,6 +3918,16 @@ class DoubtFinder:
         return file in self._texts.build_files and (
             re.search(rb"\b%s\b" % re.escape(file), self._texts.build_files) is not None
         )
+    def _is_compiled(self, fault: ImportFault) -> bool:
+        package = fault.source.name if fault.source is not None and fault.kind not in _ABSENT else ""
+        parts = [*filter(None, package.split(".")), *fault.name.split(".")]
+        names = {".".join(parts[: end + 1]) for end in range(len(parts))} | {parts[-1]}
+        return not names.isdisjoint(self._extensions)
+    @cached_property
+    def _extensions(self) -> frozenset[str]:
+        scripts = filter(_is_build_script, self._sources)
+        pairs = (pair for text in (self._texts.build_files, *scripts) for pair in _EXTENSION.findall(text))
+        return frozenset(name.decode("utf-8", "replace") for pair in pairs for name in pair)
     def _of_folder(self, folder: str, name: str) -> Iterator[str]:
         stem = posixpath.join(folder, name)
         yield from filter(None, map(self._program.why_unknown, (f"{stem}.py", f"{stem}/__init__.py")))
@@ -3941,6 +3977,8 @@ class DoubtFinder:
     def _is_plain(self, path: str) -> bool:
         facts = self._texts.facts(path)
         return facts is not None and not facts.dynamic
+def _is_build_script(source: bytes) -> bool:
+    return b"Extension(" in source or b"set_source(" in source
 ''',
     'buildguard.imports.third_party': r'''from __future__ import annotations
 from typing import Protocol
@@ -4320,9 +4358,8 @@ class ImportJudge:
             return
         if not missing:
             return
-        is_unreached = not reach.chain and not reach.certain
-        if is_unreached and standard_names.are_windows_names(statement.module, missing):
-            yield "only Windows has the name, and no start runs the file"
+        if not reach.chain and standard_names.are_windows_names(statement.module, missing):
+            yield "only Windows has the name, and no start is known to run the file"
         else:
             yield self._brings(statement.module) or _missing_names(statement, missing, reach, self._version)
 def severity_of(statement: ImportStatement, reach: FileReach) -> Severity:
@@ -5614,7 +5651,21 @@ from buildguard.imports.standard import LibraryModules
 from buildguard.imports.standard_imports import ImportJudge, questions_of
 from buildguard.remote.library_query import answer_questions
 _ROOT = "/workspace"
-_BUILD_FILES = ("Makefile", "Dockerfile", ".sh", ".mk", ".yaml", ".yml", "noxfile.py", "setup.py", "pyproject.toml")
+_BUILD_FILES = (
+    "Makefile",
+    "Dockerfile",
+    ".sh",
+    ".mk",
+    ".yaml",
+    ".yml",
+    "noxfile.py",
+    "setup.py",
+    "setup.cfg",
+    "pyproject.toml",
+    "Cargo.toml",
+    "meson.build",
+    "CMakeLists.txt",
+)
 START, FRONT, BACK, UNKNOWN = "--start=", "--front=", "--path=", "--start=?"
 class BuildSources(NamedTuple):
     paths: Sequence[str]
