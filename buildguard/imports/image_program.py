@@ -25,6 +25,7 @@ from buildguard.project.start_parser import parse_start
 from buildguard.stages.stage import Entry, Listing
 
 _WORKSPACE = "/workspace"
+_DJANGO = b"DJANGO_SETTINGS_MODULE"
 _INSTALLS = lazy_pattern(
     r"\b(?:pip3?|uv)\b[^\n;&|]*\binstall\b[^\n;&|]*(?:\s-e\b|\s--editable\b|\s\.{1,2}(?=[/\[\s\"']|$)|\s/\w+[\w/]*(?=\s|$)|git\+)"
     r"|\buv sync\b|\buv pip sync\b|\bpoetry install\b|\bpdm (?:install|sync)\b|\bpipenv\b|\bsetup\.py\b|\bhatch\b|\.whl\b"
@@ -123,12 +124,13 @@ class _ImageFolders:
 
     def _by_name(self, command: StartCommand | None, folders: Sequence[str]) -> tuple[LoadedModule, ...]:
         """The modules that Django loads for a start command."""
-        if command is None:
+        read = _reader(self._tree, self._sources)
+        files = [] if command is None else [module.location.file for module in started_modules(command, self._tree)]
+        if command is None or not any(_DJANGO in (read(file) or b"") for file in files):
             return ()
-        from buildguard.imports.django_modules import DjangoReader  # it needs `ast`
+        from buildguard.imports.django_modules import DjangoReader  # a hook has no time for it in other projects
 
-        reader = DjangoReader(self._tree, folders, _reader(self._tree, self._sources), self._settings_of)
-        return reader.modules(command)
+        return DjangoReader(self._tree, folders, read, self._settings_of).modules(command)
 
     def _settings_of(self, command: StartCommand, default: str) -> str:
         from buildguard.project import django_settings
