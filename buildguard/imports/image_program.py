@@ -20,11 +20,20 @@ from buildguard.project.ignore import docker
 from buildguard.project.image_build import BuildInput, build_model
 from buildguard.project.image_match import is_installed
 from buildguard.project.start_command import CommandText, StartCommand, StartContext
-from buildguard.project.start_declarations import read_app_yaml, read_dockerfile, read_procfile, read_scripts
+from buildguard.project.start_declarations import (
+    SERVED_BY,
+    buildpack_default,
+    read_app_yaml,
+    read_dockerfile,
+    read_procfile,
+    read_scripts,
+)
 from buildguard.project.start_parser import parse_start
+from buildguard.project.target import PythonVersion
 from buildguard.stages.stage import Entry, Listing
 
 _WORKSPACE = "/workspace"
+_RUNTIME = lazy_pattern(rb"(?m)^runtime:[ \t]*[\"']?python3(\d{1,2})\b")
 _DJANGO = b"DJANGO_SETTINGS_MODULE"
 _INSTALLS = lazy_pattern(
     r"\b(?:pip3?|uv)\b[^\n;&|]*\binstall\b[^\n;&|]*(?:\s-e\b|\s--editable\b|\s\.{1,2}(?=[/\[\s\"']|$)|\s/\w+[\w/]*(?=\s|$)|git\+)"
@@ -177,7 +186,20 @@ def _buildpack_command(sources: ProjectSources, start: str) -> CommandText | Non
     if procfile is not None:
         return read_procfile(procfile, f"{start}Procfile")
     app_yaml = sources.read(f"{start}app.yaml")
-    return None if app_yaml is None else read_app_yaml(app_yaml, f"{start}app.yaml")
+    if app_yaml is None:
+        return None
+    return read_app_yaml(app_yaml, f"{start}app.yaml") or _app_engine_default(sources, start, app_yaml)
+
+
+def _app_engine_default(sources: ProjectSources, start: str, app_yaml: bytes) -> CommandText | None:
+    """What App Engine starts in a folder whose app.yaml names no entrypoint."""
+    runtime = _RUNTIME.search(app_yaml)
+    if runtime is None:
+        return None
+    names = [name for name in ("main.py", "app.py") if sources.read(start + name) is not None]
+    required = (sources.read(f"{start}requirements.txt") or b"").decode("utf-8", "replace").lower()
+    servers = [server for server in SERVED_BY if server in required]
+    return buildpack_default(names, servers, PythonVersion(int(runtime[1])), start.rstrip("/"))
 
 
 def _sent_paths(sources: ProjectSources, context: str, file: str) -> list[str]:

@@ -53,6 +53,7 @@ DYNAMIC_AT_TOP = frozenset({"vars", "locals", "eval", "__dict__", "setattr"})
 CALLS = ("importlib.import_module", "importlib.__import__", "__import__", "builtins.__import__")
 EXPRESSIONS = (ast.expr, ast.withitem, ast.keyword)
 GLOBAL = re.compile(rb"\bglobal\b([^\n;#]*)")  # what functions change is no constant
+LOOP = re.compile(rb"^for\b([^\n:]*?)\bin\b", re.MULTILINE)  # nor is what a loop of the module binds
 WORD = re.compile(rb"[\w\x80-\xff]+")
 EXPORT_CALLS = tuple("__all__." + word for word in ("extend", "append", "remove", "insert", "pop", "clear"))
 IMPORTING = (ast.Import, ast.ImportFrom)
@@ -215,10 +216,11 @@ def line_of(row):
 def read_tree(text, data, names, bound, version, platform, typed):
     """What a reader finds in the text of a source, or in the outline of it."""
     reader = FactReader(data, names, Evaluator(version, platform, names))
-    if b"global" in data:
-        reader.values.forget(
-            name.decode("utf-8", "replace") for line in GLOBAL.findall(data) for name in WORD.findall(line)
-        )
+    for word, pattern in ((b"global", GLOBAL), (b"\nfor ", LOOP)):
+        if word in data:
+            reader.values.forget(
+                name.decode("utf-8", "replace") for line in pattern.findall(data) for name in WORD.findall(line)
+            )
     if typed is not None:
         reader.types = TypeReader(version[1], bound, reader.values)
     reader.read(ast.parse(text))

@@ -47,6 +47,7 @@ _PACKAGES = (
     "litestar",
 )
 # What fails for a reason that is not followed: that a start fails there is undecided.
+_HELPER = "x = 1\n"
 _OPEN = frozenset(
     {
         "celery --workdir shop -A celery worker -P solo",
@@ -119,6 +120,20 @@ def test_a_server_loads_exactly_what_is_not_reported(command: str, how: str) -> 
             if bool(report.errors) is row["loads"] and not is_open:
                 wrong.append((sorted(row["layout"]), row["import"], report.errors))
     assert wrong == []
+
+
+@pytest.mark.parametrize("runtime", ["python311", "'python313'"])
+@pytest.mark.parametrize("main", ["main.py", "app.py"])
+def test_the_default_of_app_engine_is_followed(runtime: str, main: str) -> None:
+    files = {"app.yaml": f"runtime: {runtime}\n", "helper.py": _HELPER, "requirements.txt": "flask\n"}
+    application = "from flask import Flask\napp = Flask(__name__)\n"
+    unused = {**files, main: application, "tools.py": "from helper import nope\n"}
+
+    assert _report_of(unused).errors == []
+    assert _report_of({**files, main: f"from helper import nope\n{application}"}).errors == [
+        "cannot import name 'nope': helper.py never binds it"
+    ]
+    assert len(_report_of({**unused, "app.yaml": "runtime: nodejs20\n"}).errors) == 1  # no start is known
 
 
 def test_the_cases_are_of_every_server() -> None:

@@ -7,7 +7,7 @@ by the manifest in the archive. Nothing that it looks at is imported or run. Fin
 not be looked at with 3.
 
 version: 0.1.0
-digest: sha256:c2e68127ee8dbdd87985d43ef51ae2761af6d3102f8e0bca83cd241d0dfd94c3
+digest: sha256:3b8fe1d543757e265a89c3c7ecba66a0b35a1c88dc3efd21c153e5c1b52447e3
     (SHA-256 of everything below the line of equals signs)
 """
 
@@ -5320,6 +5320,7 @@ DYNAMIC_AT_TOP = frozenset({"vars", "locals", "eval", "__dict__", "setattr"})
 CALLS = ("importlib.import_module", "importlib.__import__", "__import__", "builtins.__import__")
 EXPRESSIONS = (ast.expr, ast.withitem, ast.keyword)
 GLOBAL = re.compile(rb"\bglobal\b([^\n;#]*)")
+LOOP = re.compile(rb"^for\b([^\n:]*?)\bin\b", re.MULTILINE)
 WORD = re.compile(rb"[\w\x80-\xff]+")
 EXPORT_CALLS = tuple("__all__." + word for word in ("extend", "append", "remove", "insert", "pop", "clear"))
 IMPORTING = (ast.Import, ast.ImportFrom)
@@ -5433,10 +5434,11 @@ def line_of(row):
     return row[0]
 def read_tree(text, data, names, bound, version, platform, typed):
     reader = FactReader(data, names, Evaluator(version, platform, names))
-    if b"global" in data:
-        reader.values.forget(
-            name.decode("utf-8", "replace") for line in GLOBAL.findall(data) for name in WORD.findall(line)
-        )
+    for word, pattern in ((b"global", GLOBAL), (b"\nfor ", LOOP)):
+        if word in data:
+            reader.values.forget(
+                name.decode("utf-8", "replace") for line in pattern.findall(data) for name in WORD.findall(line)
+            )
     if typed is not None:
         reader.types = TypeReader(version[1], bound, reader.values)
     reader.read(ast.parse(text))
