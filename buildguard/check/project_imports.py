@@ -34,7 +34,19 @@ if TYPE_CHECKING:  # a commit without a lock or a COPY has no time for these
     from buildguard.startup.image_start import ImageStart
 
 _BUILD_FILES = frozenset(
-    {"Makefile", "justfile", "Justfile", "noxfile.py", "setup.py", "setup.cfg", "pyproject.toml", "MANIFEST.in"}
+    {
+        "Makefile",
+        "justfile",
+        "Justfile",
+        "noxfile.py",
+        "setup.py",
+        "setup.cfg",
+        "pyproject.toml",
+        "MANIFEST.in",
+        "Cargo.toml",
+        "meson.build",
+        "CMakeLists.txt",
+    }
 )
 _BUILD_SUFFIXES = (".sh", ".mk", ".yaml", ".yml", "Dockerfile")
 _BUILD_ENDINGS = (*_BUILD_FILES, *_BUILD_SUFFIXES)

@@ -30,7 +30,21 @@ from buildguard.imports.standard_imports import ImportJudge, questions_of
 from buildguard.remote.library_query import answer_questions
 
 _ROOT = "/workspace"
-_BUILD_FILES = ("Makefile", "Dockerfile", ".sh", ".mk", ".yaml", ".yml", "noxfile.py", "setup.py", "pyproject.toml")
+_BUILD_FILES = (
+    "Makefile",
+    "Dockerfile",
+    ".sh",
+    ".mk",
+    ".yaml",
+    ".yml",
+    "noxfile.py",
+    "setup.py",
+    "setup.cfg",
+    "pyproject.toml",
+    "Cargo.toml",
+    "meson.build",
+    "CMakeLists.txt",
+)
 START, FRONT, BACK, UNKNOWN = "--start=", "--front=", "--path=", "--start=?"
 
 

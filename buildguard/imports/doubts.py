@@ -15,6 +15,19 @@ from buildguard.imports.records import ModuleFacts
 _GENERATED = lazy_pattern(
     r"_?version|__version__|_?build_info|.+_pb2(?:_grpc)?|.+_(?:thrift|rc|ui)|ui_.+|_?generated|.+_generated"
 )
+_EXTENSION = lazy_pattern(
+    rb"""(?x)
+    (?: \w*Extension\(\s*(?:name\s*=\s*)?    # setuptools, Cython, pybind11, setuptools-rust
+      | \bmodule-name\s*=\s*                  # maturin
+      | \bset_source\(\s*                     # cffi
+      | \bextension_module\(\s*               # meson
+      | \{\s*name\s*=\s*(?=["'][\w.]+["']\s*,\s*sources)  # setuptools, in pyproject.toml
+    )["']([\w.]+)["']
+    | (?: \b(?:pybind11|nanobind)_add_module\(\s* | \b[Pp]ython3?_add_library\(\s*  # CMake
+      | ^\[lib\](?:\r?\n(?!\[)[^\n]*)*?\nname\s*=\s*" )([\w.]+)                                   # cargo
+    """,
+    re.MULTILINE,
+)
 _STEP = ".buildguard/"
 _ABSENT = frozenset({FaultKind.MISSING, FaultKind.NOT_ON_PATH, FaultKind.OTHER_CASE})
 _UNBOUND = frozenset({FaultKind.UNBOUND, FaultKind.CIRCULAR, FaultKind.SHADOWS})
@@ -58,6 +71,8 @@ class DoubtFinder:
             yield from self._of_folder(folder, name)
         if self._is_named_by_build(name):
             yield f"a build file names {name}.py"
+        if self._is_compiled(fault):
+            yield f"a build compiles {fault.name}"
         if fault.source is not None and self._changes_modules(fault.source.location.file):
             yield f"{fault.source.name} changes where its modules come from"
         if self._is_registered(fault.name):
@@ -67,6 +82,20 @@ class DoubtFinder:
         file = name.encode() + b".py"  # a search for the bytes alone is fast, and hardly ever finds them
         texts = self._texts.build_files()
         return file in texts and re.search(rb"\b%s\b" % re.escape(file), texts) is not None
+
+    def _is_compiled(self, fault: ImportFault) -> bool:
+        """Whether a build file makes an extension module of a name, or of a package that would hold it."""
+        package = fault.source.name if fault.source is not None and fault.kind not in _ABSENT else ""
+        parts = [*filter(None, package.split(".")), *fault.name.split(".")]
+        names = {".".join(parts[: end + 1]) for end in range(len(parts))} | {parts[-1]}
+        return not names.isdisjoint(self._extensions)
+
+    @cached_property
+    def _extensions(self) -> frozenset[str]:
+        """The extension modules that build files and build scripts name, dotted or by their last name."""
+        scripts = filter(_is_build_script, self._sources)
+        pairs = (pair for text in (self._texts.build_files(), *scripts) for pair in _EXTENSION.findall(text))
+        return frozenset(name.decode("utf-8", "replace") for pair in pairs for name in pair)
 
     def _of_folder(self, folder: str, name: str) -> Iterator[str]:
         stem = posixpath.join(folder, name)
@@ -130,3 +159,7 @@ class DoubtFinder:
     def _is_plain(self, path: str) -> bool:
         facts = self._texts.facts(path)
         return facts is not None and not facts.dynamic
+
+
+def _is_build_script(source: bytes) -> bool:
+    return b"Extension(" in source or b"set_source(" in source

@@ -118,6 +118,10 @@ class FileTree:
         at = bisect_left(self._paths, start)
         return at < len(self._paths) and self._paths[at].startswith(start)
 
+    def is_unclear(self, path: str) -> bool:
+        """Whether a path may be a file or a folder."""
+        return path in self._unclear
+
     def has_sources(self, folder: str) -> bool:
         """Whether a Python file of the program is in a folder, or in one below it."""
         start = _start_of(folder)

@@ -21,10 +21,20 @@ from buildguard.project.ignore import docker
 from buildguard.project.image_build import BuildInput, build_model, takes_context
 from buildguard.project.image_match import list_installed
 from buildguard.project.start_command import CommandText, StartCommand, StartContext
-from buildguard.project.start_declarations import read_app_yaml, read_dockerfile, read_procfile, read_scripts
+from buildguard.project.start_declarations import (
+    SERVED_BY,
+    buildpack_default,
+    read_app_yaml,
+    read_dockerfile,
+    read_procfile,
+    read_scripts,
+)
+from buildguard.project.target import PythonVersion
 from buildguard.stages.stage import Entry, Listing
 
 _WORKSPACE = "/workspace"
+_RUNTIME = lazy_pattern(rb"(?m)^runtime:[ \t]*[\"']?python3(\d{1,2})\b")
+_DJANGO = b"DJANGO_SETTINGS_MODULE"
 _INSTALLS = lazy_pattern(
     r"\b(?:pip3?|uv)\b[^\n;&|]*\binstall\b[^\n;&|]*(?:\s-e\b|\s--editable\b|\s\.{1,2}(?=[/\[\s\"']|$)|\s/\w+[\w/]*(?=\s|$)|git\+)"
     r"|\buv sync\b|\buv pip sync\b|\bpoetry install\b|\bpdm (?:install|sync)\b|\bpipenv\b|\bsetup\.py\b|\bhatch\b|\.whl\b"
@@ -92,9 +102,8 @@ def _of_image(sources: ProjectSources, recipe: ImageRecipe, entry: Sequence[str]
     scripts = read_scripts(sources.read(posixpath.join(service.context, "pyproject.toml")) or b"", "pyproject.toml")
     command = None
     if declared.command is not None:
-        command = _parsed(
-            declared.command, StartContext(declared.folder, declared.env, _reader(tree, sources), scripts)
-        )
+        context = StartContext(declared.folder, declared.env, _reader(tree, sources), scripts, tree.is_unclear)
+        command = _parsed(declared.command, context)
     layers = _ImageFolders(tree, sources, _INSTALLS.search(runs) is not None)
     return layers.program(command, entry, (declared.folder, *_python_path(declared.env)), scripts)
 
@@ -118,10 +127,31 @@ class _ImageFolders:
             path = self._path(command, roots)
         else:
             starts = list(self._named(entry or tuple(scripts.values()), roots))
-        open_path = "the project is installed as a package" if self._is_installed else ""
-        if command is not None and command.undecided:
-            open_path = open_path or command.undecided
-        return StartedProgram(self._tree, path, tuple(starts), roots, open_path=open_path)
+        open_path = self._why_open(command)
+        by_name = functools.partial(self._by_name, command, path.folders)
+        return StartedProgram(self._tree, path, tuple(starts), roots, open_path=open_path, by_name=by_name)
+
+    def _why_open(self, command: StartCommand | None) -> str:
+        """Why other folders may be on the path."""
+        if self._is_installed:
+            return "the project is installed as a package"
+        return "" if command is None else command.undecided
+
+    def _by_name(self, command: StartCommand | None, folders: Sequence[str]) -> tuple[LoadedModule, ...]:
+        """The modules that Django loads for a start command."""
+        read = _reader(self._tree, self._sources)
+        files = [] if command is None else [module.location.file for module in started_modules(command, self._tree)]
+        if command is None or not any(_DJANGO in (read(file) or b"") for file in files):
+            return ()
+        from buildguard.imports.django_modules import DjangoReader  # a hook has no time for it in other projects
+
+        return DjangoReader(self._tree, folders, read, self._settings_of).modules(command)
+
+    def _settings_of(self, command: StartCommand, default: str) -> str:
+        from buildguard.project import django_settings
+
+        setters = filter(django_settings.may_set, self._sources.paths)
+        return django_settings.settings_module(setters, self._sources.read, command.env, default)
 
     def _path(self, command: StartCommand, roots: tuple[str, ...]) -> SearchPath:
         """A server has loaded most of the standard library before it looks into the project's folders."""
@@ -151,7 +181,7 @@ def _of_project(sources: ProjectSources, context: str, entry: Sequence[str]) -> 
     declared = _buildpack_command(sources, start)
     command = None
     if declared is not None:
-        command = _parsed(declared, StartContext(_WORKSPACE, {}, _reader(tree, sources), scripts))
+        command = _parsed(declared, StartContext(_WORKSPACE, {}, _reader(tree, sources), scripts, tree.is_unclear))
     folders = _ImageFolders(tree, sources, is_installed=False)
     return folders.program(command, entry, (_WORKSPACE,), scripts)
 
@@ -167,7 +197,20 @@ def _buildpack_command(sources: ProjectSources, start: str) -> CommandText | Non
     if procfile is not None:
         return read_procfile(procfile, f"{start}Procfile")
     app_yaml = sources.read(f"{start}app.yaml")
-    return None if app_yaml is None else read_app_yaml(app_yaml, f"{start}app.yaml")
+    if app_yaml is None:
+        return None
+    return read_app_yaml(app_yaml, f"{start}app.yaml") or _app_engine_default(sources, start, app_yaml)
+
+
+def _app_engine_default(sources: ProjectSources, start: str, app_yaml: bytes) -> CommandText | None:
+    """What App Engine starts in a folder whose app.yaml names no entrypoint."""
+    runtime = _RUNTIME.search(app_yaml)
+    if runtime is None:
+        return None
+    names = [name for name in ("main.py", "app.py") if sources.read(start + name) is not None]
+    required = (sources.read(f"{start}requirements.txt") or b"").decode("utf-8", "replace").lower()
+    servers = [server for server in SERVED_BY if server in required]
+    return buildpack_default(names, servers, PythonVersion(int(runtime[1])), start.rstrip("/"))
 
 
 def _sent_paths(sources: ProjectSources, context: str, file: str) -> list[str]:

@@ -52,6 +52,7 @@ class ProgramReader:
         self._program = program
         self._context = context
         self._facts = context.facts
+        self._by_name = program.by_name()
 
     def read(self) -> OwnImports:
         """Follow the starts, and judge every import that they reach."""
@@ -71,7 +72,7 @@ class ProgramReader:
             if start.is_file_package:
                 resolver.add(start)
         graph = ImportGraph(resolver, self._facts)
-        return graph, find_reached(graph, self._program.starts)
+        return graph, find_reached(graph, (*self._program.starts, *self._by_name))
 
     def _added_folders(self, reached: dict[str, ReachedModule]) -> Iterator[tuple[str, str]]:
         for item in reached.values():
@@ -234,10 +235,12 @@ class OwnImportJudge:
         if circle.is_open:
             self._undecided.append(OpenImport(circle.module.location.file, circle.row.line, item.certain))
             return
-        detail = " → ".join([*circle.circle, circle.source.name])
+        # a package that takes a name from itself, and gets it nowhere else
+        is_own = circle.module == circle.source and self._where(circle.source, circle.name) == str(circle.row.line)
+        detail = "" if is_own else " → ".join([*circle.circle, circle.source.name])
         self._faults.append(
             ImportFault(
-                FaultKind.CIRCULAR,
+                FaultKind.UNBOUND if is_own else FaultKind.CIRCULAR,
                 circle.module,
                 circle.row,
                 circle.name,

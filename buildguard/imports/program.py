@@ -22,7 +22,8 @@ class StartedProgram(NamedTuple):
     """The files of a program, where its modules are looked for, and what it starts; no `starts` where that is unknown.
 
     `roots` are folders that may be on the path of files that no start reaches. `why_unknown` says why the image may hold a
-    path that `tree` lacks, empty where it cannot. `open_path` says why other folders may be on the path.
+    path that `tree` lacks, empty where it cannot. `open_path` says why other folders may be on the path. `by_name` are modules
+    that a framework loads after the starts.
     """
 
     tree: FileTree
@@ -31,6 +32,7 @@ class StartedProgram(NamedTuple):
     roots: tuple[str, ...] = ()
     why_unknown: Callable[[str], str] = lambda _path: ""
     open_path: str = ""
+    by_name: Callable[[], tuple[LoadedModule, ...]] = tuple
 
 
 def is_test(path: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Callable, Container, Sequence
 from enum import StrEnum
 
@@ -33,6 +34,7 @@ LOADED_AT_START = frozenset(
 BUILT_IN = frozenset(
     {"atexit", "errno", "faulthandler", "gc", "itertools", "marshal", "posix", "pwd", "signal", "time"}
 )
+_ALEMBIC, _TEMPLATE = "alembic", "script.py.mako"
 
 
 class ImportKind(StrEnum):
@@ -113,14 +115,20 @@ class ModuleResolver:
         return self.find(row.module)
 
     def _means_installed(self, module: LoadedModule, top: str) -> bool:
-        """Whether an import means an installed package: so does a file that imports its own name."""
+        """Whether an import means an installed package: so does a file that imports its own name, and what Alembic runs."""
         is_installed = self.may_be_installed(top)
         if module.home is None and not module.name.startswith(top):
             return is_installed  # nor is it in a package of that name
         package = module.package
         if not package:
             return top == module.name or is_installed
-        return is_installed and top != package.partition(".")[0]
+        is_own = top == package.partition(".")[0]
+        return is_installed and (not is_own or (top == _ALEMBIC and self._is_migration(module)))
+
+    def _is_migration(self, module: LoadedModule) -> bool:
+        """Whether Alembic runs a file by its path, and so is loaded before it: its env.py and the versions."""
+        folder = posixpath.dirname(module.location.file)
+        return any(_TEMPLATE in self.tree.children(place) for place in (folder, posixpath.dirname(folder)))
 
     def find(self, dotted: str) -> Resolution:
         """The modules that an absolute import runs."""

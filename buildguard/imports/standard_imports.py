@@ -124,9 +124,8 @@ class ImportJudge:
             return
         if not missing:
             return
-        is_unreached = not reach.chain and not reach.certain
-        if is_unreached and standard_names.are_windows_names(statement.module, missing):
-            yield "only Windows has the name, and no start runs the file"
+        if not reach.chain and standard_names.are_windows_names(statement.module, missing):
+            yield "only Windows has the name, and no start is known to run the file"
         else:
             yield self._brings(statement.module) or _missing_names(statement, missing, reach, self._version)
 

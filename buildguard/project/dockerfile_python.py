@@ -109,7 +109,10 @@ def _installed(last: FinalStage, stages: Sequence[DockerfileStage], words: str) 
         )
     chosen = _choose(installs, last)
     if chosen is None:
-        each = " and ".join(f"{install.version} (line {install.line})" for install in _first_of_each(installs))
+        each = " and ".join(
+            f"{install.version or 'of an unknown version'} (line {install.line})"
+            for install in _first_of_each(installs)
+        )
         untold = f"it installs Python {each}, and which of them runs the code is unknown"
         return DockerfilePython(ships, installs[0].line, words, None, untold)
     doubt = f"line {chosen.line} installs Python, so no image has been asked"

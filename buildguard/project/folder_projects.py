@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import posixpath
 import re
 from collections.abc import Collection, Iterable, Iterator
@@ -123,17 +124,26 @@ def standard_services(files: ProjectFiles, images: Iterable[ImageService]) -> It
         from buildguard.project.yaml import InvalidYamlError
 
         try:
-            runtime = yaml.read(data, path).get("runtime")
+            root = yaml.read(data, path)
         except InvalidYamlError:
             continue
+        runtime, command = root.get("runtime"), root.get("entrypoint")
         if runtime is not None and re.fullmatch(r"python3\d{1,2}", runtime.text()):
             folder = posixpath.dirname(path)
-            has_source = any(name.endswith(".py") for name in names_in(files, folder))
+            has_source = _has_source(files, folder, command.text() if command is not None else "")
             if not has_source or any(_lies_in(folder, context) for context in contexts):
                 continue  # static files, an app.yaml that is copied to where the sources are, or an image's own
             basis = ContextBasis(Certainty.DECLARED, f"{path}:{runtime.line}")
             name = posixpath.basename(folder) or "root"
             yield BuildpackService(name, folder, basis, runtime=runtime.text(), from_source=True)
+
+
+def _has_source(files: ProjectFiles, folder: str, command: str) -> bool:
+    """Whether a folder has a Python file, or its start command names a folder with some: `gunicorn shop.web:app`."""
+    if any(name.endswith(".py") for name in names_in(files, folder)):
+        return True
+    starts = tuple(os.fsencode(posixpath.join(folder, word)) + b"/" for word in re.findall(r"\w+", command))
+    return any(path.endswith(b".py") and path.startswith(starts) for path in files.paths)
 
 
 def names_in(files: ProjectFiles, folder: str) -> set[str]:

@@ -181,7 +181,7 @@ def why_version_unknown(reference: str) -> str:
         return f"{reference} has a variable without a value"
     if name := implementation(reference):
         return why_not_cpython(name, reference)
-    tag = _TAG.match(ref.tag)
+    tag = _TAG.match(ref.tag) if "python" in ref.last else None  # the 3.16 of another image is its own version
     if tag is not None and (newer := why_no_target(tag["version"])):
         return newer
     if ref.last == "python":

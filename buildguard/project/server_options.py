@@ -29,7 +29,8 @@ class OptionRole(StrEnum):
 class ServerSyntax(NamedTuple):
     """The options of a program: those with a value by role, those without, and the variables that stand for options.
 
-    `host` and `port` are where it listens by default; both are empty for a program that listens nowhere.
+    `host` and `port` are where it listens by default; both are empty for a program that listens nowhere. `has_dotted` says that
+    every option with a dot in its name has a value.
     """
 
     values: Mapping[str, OptionRole]
@@ -38,6 +39,7 @@ class ServerSyntax(NamedTuple):
     host: str = ""
     port: str = ""
     attribute: str = ""
+    has_dotted: bool = False
 
 
 class OptionValue(NamedTuple):
@@ -58,6 +60,10 @@ class ParsedOptions(NamedTuple):
     def last(self, role: OptionRole) -> OptionValue | None:
         """The value that counts for a role."""
         return next(reversed(self._of(role)), None)
+
+    def has(self, role: OptionRole) -> bool:
+        """Whether any option has a role."""
+        return bool(self._of(role))
 
     def all(self, role: OptionRole) -> list[str]:
         """Every value of a role."""
@@ -95,8 +101,18 @@ def _option(word: str, rest: Iterator[str], syntax: ServerSyntax) -> OptionValue
         name, equals, value = word[:2], word[2:], word[2:]
     if name in syntax.values:
         return OptionValue(syntax.values[name], value if equals else next(rest, ""), name)
-    is_cluster = not word.startswith("--") and all(f"-{letter}" in syntax.flags for letter in word[1:])
-    return OptionValue(OptionRole.PLAIN, "", word) if is_cluster else None
+    if syntax.has_dotted and _is_dotted(name):
+        return OptionValue(OptionRole.PLAIN, value if equals else next(rest, ""), name)
+    return OptionValue(OptionRole.PLAIN, "", word) if _is_cluster(word, syntax) else None
+
+
+def _is_dotted(name: str) -> bool:
+    return name.startswith("--") and "." in name
+
+
+def _is_cluster(word: str, syntax: ServerSyntax) -> bool:
+    """Whether a word is several flags of one letter."""
+    return not word.startswith("--") and all(f"-{letter}" in syntax.flags for letter in word[1:])
 
 
 def _values(plain: str, **roles: str) -> dict[str, OptionRole]:
@@ -234,6 +250,7 @@ _STREAMLIT = ServerSyntax(
     {"STREAMLIT_SERVER_ADDRESS": OptionRole.HOST, "STREAMLIT_SERVER_PORT": OptionRole.PORT},
     "0.0.0.0",  # noqa: S104
     "8501",
+    has_dotted=True,
 )
 _CELERY = ServerSyntax(
     _values(
@@ -249,6 +266,64 @@ _CELERY = ServerSyntax(
         "-q --quiet -C --no-color --skip-checks"
     ),
 )
+_GRANIAN = ServerSyntax(
+    _values(
+        "--uds-permissions --interface --http --workers --blocking-threads --blocking-threads-idle-timeout --runtime-threads "
+        "--runtime-blocking-threads --runtime-mode --loop --task-impl --backlog --backpressure --http1-buffer-size "
+        "--http1-header-read-timeout --http2-initial-connection-window-size --http2-initial-stream-window-size "
+        "--http2-keep-alive-interval --http2-keep-alive-timeout --http2-max-concurrent-streams --http2-max-frame-size "
+        "--http2-max-headers-size --http2-max-send-buffer-size --log-level --log-config --access-log-fmt --ssl-certificate "
+        "--ssl-keyfile --ssl-keyfile-password --ssl-protocol-min --ssl-ca --ssl-crl --url-path-prefix --respawn-interval "
+        "--rss-sample-interval --rss-samples --workers-lifetime --workers-max-rss --workers-kill-timeout --env-files "
+        "--static-path-route --static-path-mount --static-path-dir-to-file --static-path-expires --metrics-scrape-interval "
+        "--metrics-address --metrics-port --reload-paths --reload-ignore-dirs --reload-ignore-patterns --reload-ignore-paths "
+        "--reload-tick --process-name --pid-file",
+        host="--host",
+        port="--port",
+        folder="--working-dir",
+        socket="--uds",
+    ),
+    words(
+        "--ws --no-ws --http1-keep-alive --no-http1-keep-alive --http1-pipeline-flush --no-http1-pipeline-flush "
+        "--http2-adaptive-window --no-http2-adaptive-window --log --no-log --access-log --no-access-log --ssl-client-verify "
+        "--no-ssl-client-verify --respawn-failed-workers --no-respawn-failed-workers --factory --no-factory --metrics "
+        "--no-metrics --reload --no-reload --reload-ignore-worker-failure --no-reload-ignore-worker-failure"
+    ),
+    {"GRANIAN_HOST": OptionRole.HOST, "GRANIAN_PORT": OptionRole.PORT, "GRANIAN_WORKING_DIR": OptionRole.FOLDER},
+    "127.0.0.1",
+    "8000",
+    "app",
+)
+_SANIC = ServerSyntax(
+    _values(
+        "--http --cert --key --tls --reload-dir -w --workers -v --verbosity --pidfile --logfile --user --group",
+        host="-H --host",
+        port="-p --port",
+        socket="-u --unix",
+    ),
+    words(
+        "--factory --debug -r --reload --auto-reload -d --dev --auto-tls --fast --single-process --access-logs "
+        "--no-access-logs --coffee --no-coffee --motd --no-motd --noisy-exceptions --no-noisy-exceptions --tls-strict-host -D "
+        "--daemon"
+    ),
+    host="127.0.0.1",
+    port="8000",
+    attribute="app",
+)
+_LITESTAR = ServerSyntax(
+    _values(
+        "-R --reload-dir -I --reload-include -E --reload-exclude -W --wc --web-concurrency --ssl-certfile --ssl-keyfile",
+        app="--app",
+        path="--app-dir",
+        host="-H --host",
+        port="-p --port",
+        socket="-F --fd --file-descriptor -U --uds --unix-domain-socket",
+    ),
+    words("-r --reload -d --debug -P --pdb --use-pdb --create-self-signed-cert"),
+    {"LITESTAR_APP": OptionRole.APP, "LITESTAR_HOST": OptionRole.HOST, "LITESTAR_PORT": OptionRole.PORT},
+    "127.0.0.1",
+    "8000",
+)
 SERVERS: Mapping[str, ServerSyntax] = MappingProxyType(
     {
         "gunicorn": _GUNICORN,
@@ -261,6 +336,9 @@ SERVERS: Mapping[str, ServerSyntax] = MappingProxyType(
         "waitress-serve": _WAITRESS,
         "streamlit": _STREAMLIT,
         "celery": _CELERY,
+        "granian": _GRANIAN,
+        "sanic": _SANIC,
+        "litestar": _LITESTAR,
     }
 )
 # Modules that `python -m` runs as the programs of the same purpose.
@@ -277,5 +355,8 @@ AS_MODULE: Mapping[str, str] = MappingProxyType(
         "waitress": "waitress-serve",
         "streamlit": "streamlit",
         "celery": "celery",
+        "granian": "granian",
+        "sanic": "sanic",
+        "litestar": "litestar",
     }
 )

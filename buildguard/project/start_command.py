@@ -60,13 +60,14 @@ class ListenAddress(NamedTuple):
 class StartContext(NamedTuple):
     """What surrounds a command: working folder, variables, the content of a file of the image (None where unknown).
 
-    `scripts` are the programs that the project itself installs, with the `module:function` of each.
+    `may_exist` says whether the image may have a file whose content is unknown. `scripts` are the programs that the project itself installs, with the `module:function` of each.
     """
 
     folder: str = "/"
     env: Mapping[str, str] = MappingProxyType({})
     read: Callable[[str], bytes | None] = lambda _path: None
     scripts: Mapping[str, str] = MappingProxyType({})
+    may_exist: Callable[[str], bool] = lambda _path: False
 
 
 class StartCommand(NamedTuple):

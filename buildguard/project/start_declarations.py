@@ -18,7 +18,7 @@ from buildguard.project.target import PythonVersion
 _SHELL_FORM = ("/bin/sh", "-c")
 _WEB = lazy_pattern(r"(?m)^web:[ \t]*(\S[^\r\n]*)")
 _BUILDPACK_SHELL = ("/bin/bash", "-c")
-_SERVED_BY = ("gunicorn", "uvicorn", "fastapi[standard]", "gradio", "streamlit", "google-adk")
+SERVED_BY = ("gunicorn", "uvicorn", "fastapi[standard]", "gradio", "streamlit", "google-adk")
 _PICKS_SERVER = PythonVersion(13)  # from this Python on, a buildpack's default command depends on the requirements
 
 
@@ -108,7 +108,7 @@ def buildpack_default(
     file = f"{module.partition(':')[0]}.py"
     place = CommandPlace(posixpath.join(folder, file), None)
     chooses = version is None or version.minor >= _PICKS_SERVER.minor
-    server = next((name for name in _SERVED_BY if name in requirements), "gunicorn") if chooses else "gunicorn"
+    server = next((name for name in SERVED_BY if name in requirements), "gunicorn") if chooses else "gunicorn"
     return CommandText(place, tuple(_default_words(server, module, file)))
 
 

@@ -140,8 +140,14 @@ class _StartRun:
             return self._record(arguments)._replace(undecided=f"the file {rest[0]} is known at run time only")
         script = in_folder(self._folder, rest[0])
         self._programs.append(StartProgram(rest[0], self._folder, self._place, is_executed=False))
+        script = self._main_of(script)
         paths = (posixpath.dirname(script), *self._python_path())
         return self._record(rest[1:])._replace(script=script, is_main=True, search_path=paths)
+
+    def _main_of(self, script: str) -> str:
+        """The file that python runs: of a folder, which is searched first then, its `__main__.py`."""
+        main = f"{script}/__main__.py"
+        return main if self._context.read(script) is None and self._context.read(main) is not None else script
 
     def _module(self, name: str, arguments: Sequence[str]) -> StartCommand:
         paths = (self._folder, *self._python_path())

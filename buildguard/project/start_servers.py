@@ -17,7 +17,20 @@ _CALL = lazy_pattern(r"([A-Za-z_][\w.]*)\s*\(.*\)", re.DOTALL)
 # Where both look for an application that nothing names, in their order.
 _FLASK_PATHS = ("wsgi.py", "app.py")
 _FLASK_FILES = (".flaskenv", ".env")
+_FLASK_TEXTS = (
+    *_FLASK_FILES,
+    ".env.sample",
+    ".env.example",
+    ".env.template",
+    ".env.dist",
+)  # of a `.env` that git ignores
+_CELERY_NAMES = lazy_pattern(rb"\b(?:app|celery)\b")  # what celery looks for in a package, before its module `celery`
+_COMMENTS = lazy_pattern(rb"#[^\n]*")
+_LITESTAR_PATHS = ("app.py", "application.py")
 _FASTAPI_PATHS = ("main.py", "app.py", "api.py", "app/main.py", "app/app.py", "app/api.py")
+_PINS = ("requirements.txt", "uv.lock", "poetry.lock")
+_CLI_PIN = lazy_pattern(rb"(?m)^(?:name = \")?fastapi-cli(?:\[[^\]\n]*\])?(?:\s*==\s*|\"\r?\nversion = \")0\.0\.(\d+)")
+_READS_PYPROJECT = 15  # fastapi-cli 0.0.15
 _MODULE = lazy_pattern(r"[^\W\d]\w*(?:\.[^\W\d]\w*)*")
 
 
@@ -148,10 +161,10 @@ def _named(start: StartCommand, parsed: ParsedOptions, _context: StartContext) -
     application = parsed.operands[0]
     if start.server == "hypercorn" and "/" in application.partition(":")[0]:
         start, application = _application_of_path(start, application)
-    elif not any(value.role is OptionRole.PATH for value in parsed.values):
-        start = start._replace(search_path=tuple(dict.fromkeys([start.folder, *start.search_path])))
+    elif not parsed.has(OptionRole.PATH):
+        start = _searching_folder(start)
     start = _application(start, application)
-    is_factory = any(value.role is OptionRole.FACTORY for value in parsed.values)
+    is_factory = parsed.has(OptionRole.FACTORY)
     return start._replace(is_factory=start.is_factory or is_factory)
 
 
@@ -181,13 +194,11 @@ def _application(start: StartCommand, text: str) -> StartCommand:
 def _flask(start: StartCommand, parsed: ParsedOptions, context: StartContext) -> StartCommand:
     if "run" not in parsed.operands:
         return start._replace(undecided="flask runs another command than `run`")
+    if not parsed.has(OptionRole.HOST):
+        start = _with_flask_address(start, context)
     option = parsed.last(OptionRole.APP)
     if option is None:
-        names_it = any(b"FLASK_APP" in (context.read(in_folder(start.folder, name)) or b"") for name in _FLASK_FILES)
-        path = "" if names_it else _first_file(start.folder, _FLASK_PATHS, context)
-        if not path:
-            return start._replace(undecided="flask searches for its application in wsgi.py and app.py")
-        return _imported_file(start, path, context)
+        return _discovered_flask(start, context)
     target, _, attribute = option.value.partition(":")
     call = _CALL.fullmatch(attribute.strip())
     attribute = call[1] if call is not None else attribute.strip()
@@ -197,13 +208,37 @@ def _flask(start: StartCommand, parsed: ParsedOptions, context: StartContext) ->
     return start._replace(attribute=attribute, is_factory=call is not None)
 
 
+def _with_flask_address(start: StartCommand, context: StartContext) -> StartCommand:
+    """With an unknown address where a file that flask reads sets it, or the template of such a file does."""
+    setter = next((name for name in _FLASK_TEXTS if b"FLASK_RUN_" in _text(start, name, context)), "")
+    return start._replace(listener=_unknown_listener(start, setter)) if setter else start
+
+
+def _discovered_flask(start: StartCommand, context: StartContext) -> StartCommand:
+    """What `flask run` takes where no option and no variable names an application."""
+    names_it = any(b"FLASK_APP" in _text(start, name, context) for name in _FLASK_FILES)
+    path = "" if names_it else _first_file(start.folder, _FLASK_PATHS, context)
+    if not path:
+        return start._replace(undecided="flask searches for its application in wsgi.py and app.py")
+    return _imported_file(start, path, context)
+
+
+def _text(start: StartCommand, name: str, context: StartContext) -> bytes:
+    """The content of a file of the working folder; empty where the image is not known to have one."""
+    return context.read(in_folder(start.folder, name)) or b""
+
+
 def _file_or_module(start: StartCommand, target: str, context: StartContext) -> StartCommand:
     if target.endswith(".py") or "/" in target:
-        path = in_folder(start.folder, target)
-        return _imported_file(start, path if path.endswith(".py") else f"{path}.py", context)
+        return _source_file(start, in_folder(start.folder, target), context)
     if not _MODULE.fullmatch(target):
         return start._replace(undecided=f"'{target}' is not a module")
-    return start._replace(module=target, search_path=tuple(dict.fromkeys([start.folder, *start.search_path])))
+    return _searching_folder(start)._replace(module=target)
+
+
+def _source_file(start: StartCommand, path: str, context: StartContext) -> StartCommand:
+    """A file that a server imports by its path, with or without its ending."""
+    return _imported_file(start, path if path.endswith(".py") else f"{path}.py", context)
 
 
 def _imported_file(start: StartCommand, path: str, context: StartContext) -> StartCommand:
@@ -221,9 +256,13 @@ def _imported_file(start: StartCommand, path: str, context: StartContext) -> Sta
 
 
 def _first_file(folder: str, paths: Sequence[str], context: StartContext) -> str:
-    """The first of some paths that the image is known to have; empty where it is not known to have any."""
-    candidates = (in_folder(folder, path) for path in paths)
-    return next((path for path in candidates if context.read(path) is not None), "")
+    """The first of some paths that the image has; empty where it is not known to have one, or may have an earlier one."""
+    for path in (in_folder(folder, path) for path in paths):
+        if context.read(path) is not None:
+            return path
+        if context.may_exist(path):
+            return ""
+    return ""
 
 
 def _fastapi(start: StartCommand, parsed: ParsedOptions, context: StartContext) -> StartCommand:
@@ -249,7 +288,7 @@ def _discovered_fastapi(start: StartCommand, context: StartContext) -> StartComm
     except UsageError:
         return start._replace(undecided="fastapi reads pyproject.toml, which is not valid TOML")
     entrypoint = toml.table(settings, "tool", "fastapi").get("entrypoint")
-    if entrypoint is None:
+    if entrypoint is None or _has_old_cli(start, context):
         path = _first_file(start.folder, _FASTAPI_PATHS, context)
         if not path:
             return start._replace(undecided="fastapi searches for its application")
@@ -257,8 +296,13 @@ def _discovered_fastapi(start: StartCommand, context: StartContext) -> StartComm
     module, _, attribute = str(entrypoint).partition(":")
     if not _MODULE.fullmatch(module):
         return start._replace(undecided=f"'{entrypoint}' of [tool.fastapi] is not a module")
-    search_path = tuple(dict.fromkeys([start.folder, *start.search_path]))
-    return start._replace(module=module, attribute=attribute or start.attribute, search_path=search_path)
+    return _searching_folder(start)._replace(module=module, attribute=attribute or start.attribute)
+
+
+def _has_old_cli(start: StartCommand, context: StartContext) -> bool:
+    """Whether a fastapi-cli is pinned that does not read pyproject.toml."""
+    texts = (_text(start, name, context) for name in _PINS)
+    return any(int(number) < _READS_PYPROJECT for text in texts for number in _CLI_PIN.findall(text))
 
 
 def _functions(start: StartCommand, parsed: ParsedOptions, _context: StartContext) -> StartCommand:
@@ -279,15 +323,82 @@ def _streamlit(start: StartCommand, parsed: ParsedOptions, _context: StartContex
     return start._replace(script=script, search_path=(posixpath.dirname(script), *start.search_path))
 
 
-def _celery(start: StartCommand, parsed: ParsedOptions, _context: StartContext) -> StartCommand:
+def _celery(start: StartCommand, parsed: ParsedOptions, context: StartContext) -> StartCommand:
     option = parsed.last(OptionRole.APP)
-    start = start._replace(search_path=tuple(dict.fromkeys([start.folder, *start.search_path])))
+    start = _searching_folder(start)
     if option is None:
         return start._replace(undecided="celery gets no application")
-    module, _, attribute = option.value.partition(":")
-    if not _MODULE.fullmatch(module):
+    module, colon, attribute = option.value.partition(":")
+    if not _MODULE.fullmatch(module) or module.partition(".")[0] == "celery":  # its own package is loaded already
         return start._replace(undecided=f"the application '{option.value}' of celery is not understood")
-    return start._replace(module=module, attribute=attribute)
+    return start._replace(module=module, attribute=attribute) if colon else _celery_module(start, module, context)
+
+
+def _celery_module(start: StartCommand, name: str, context: StartContext) -> StartCommand:
+    """A dotted name of celery: a module, an attribute of one, or a package whose module `celery` has the application."""
+    content = _read_module(start, name, context)
+    parent, _, last = name.rpartition(".")
+    if content is None and parent and _read_module(start, parent, context) is not None:
+        return start._replace(module=parent, attribute=last)
+    if _CELERY_NAMES.search(content or b"") is None and _read_module(start, f"{name}.celery", context) is not None:
+        return start._replace(module=f"{name}.celery")
+    is_empty = content is not None and not _COMMENTS.sub(b"", content).strip()
+    return start._replace(module=name, attribute="celery" if is_empty else "")
+
+
+def _read_module(start: StartCommand, name: str, context: StartContext) -> bytes | None:
+    """The source of a module or package on the search path; None where the image is not known to have one."""
+    bases = (posixpath.join(folder, *name.split(".")) for folder in start.search_path)
+    contents = (context.read(path) for base in bases for path in (f"{base}/__init__.py", f"{base}.py"))
+    return next((content for content in contents if content is not None), None)
+
+
+def _granian(start: StartCommand, parsed: ParsedOptions, context: StartContext) -> StartCommand:
+    """`module:attribute`, where a module may be a path as well."""
+    if not parsed.operands:
+        return start._replace(undecided="granian gets no application")
+    target, colon, attribute = parsed.operands[0].partition(":")
+    if "/" in target or target.endswith(".py"):
+        start = _source_file(start, in_folder(context.folder, target), context)
+        start = start._replace(attribute=attribute or SERVERS["granian"].attribute)
+    else:
+        # it changes no folder, and searches both
+        paths = (context.folder, start.folder, *start.search_path)
+        start = start._replace(search_path=tuple(dict.fromkeys(paths)))
+        start = _application(start, f"{target}{colon}{attribute}")
+    return start._replace(is_factory=parsed.has(OptionRole.FACTORY))
+
+
+def _sanic(start: StartCommand, parsed: ParsedOptions, _context: StartContext) -> StartCommand:
+    """`module:attribute` or `module.attribute`; the working folder is searched last."""
+    if not parsed.operands:
+        return start._replace(undecided="sanic gets no application")
+    target = parsed.operands[0]
+    module, separator, attribute = target.rpartition(":" if ":" in target else ".")
+    if not separator:
+        module, attribute = target, SERVERS["sanic"].attribute
+    is_factory = attribute.endswith("()") or parsed.has(OptionRole.FACTORY)
+    start = _application(_searching_folder(start), f"{module}:{attribute.removesuffix('()')}")
+    return start._replace(is_factory=is_factory)
+
+
+def _litestar(start: StartCommand, parsed: ParsedOptions, context: StartContext) -> StartCommand:
+    """The application of `--app`, else what app.py has."""
+    if "run" not in parsed.operands:
+        return start._replace(undecided="litestar runs another command than `run`")
+    if not parsed.has(OptionRole.PATH):
+        start = _searching_folder(start)
+    option = parsed.last(OptionRole.APP)
+    if option is not None:
+        return _application(start, option.value)
+    path = _first_file(start.search_path[0], _LITESTAR_PATHS, context)
+    if not path:
+        return start._replace(undecided="litestar searches for its application")
+    return start._replace(module=posixpath.basename(path).removesuffix(".py"))
+
+
+def _searching_folder(start: StartCommand) -> StartCommand:
+    return start._replace(search_path=tuple(dict.fromkeys([start.folder, *start.search_path])))
 
 
 _Applier = Callable[[StartCommand, ParsedOptions, StartContext], StartCommand]
@@ -299,6 +410,9 @@ _APPLY: Mapping[str, _Applier] = MappingProxyType(
         "functions-framework": _functions,
         "streamlit": _streamlit,
         "celery": _celery,
+        "granian": _granian,
+        "sanic": _sanic,
+        "litestar": _litestar,
         **dict.fromkeys(("uvicorn", "hypercorn", "daphne", "waitress-serve"), _named),
     }
 )

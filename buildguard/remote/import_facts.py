@@ -50,6 +50,7 @@ LARGEST = 2 << 20  # bytes of a source that is still read: larger ones are data
 DYNAMIC = frozenset({"globals", "exec", "modules", "meta_path", "path_hooks"})
 DYNAMIC_AT_TOP = frozenset({"vars", "locals", "eval", "__dict__", "setattr"})
 GLOBAL = re.compile(rb"global\b([^\n;#]*)")  # what functions change is no constant
+LOOP = re.compile(rb"^for\b([^\n:]*?)\bin\b", re.MULTILINE)  # nor is what a loop of the module binds
 WORD = re.compile(rb"[\w\x80-\xff]+")
 
 
@@ -163,7 +164,7 @@ def read_pieces(split, codes, how, reader):
     """What has read the pieces of a module with its guarded imports; raises UnclearImportError where these do not show all of them."""
     names, _bound, version, platform, _typed = how
     values = PieceEvaluator(version, platform, names, NameOrigins(codes[0], reader, split))
-    values.forget(names_declared_global(split.data))
+    values.forget(names_rebound(split.data))
     facts = FactReader(split.data, names, values)
     ended = [facts.read_piece(*piece) for piece in split.pieces]
     if True in ended:
@@ -174,15 +175,14 @@ def read_pieces(split, codes, how, reader):
     return facts
 
 
-def names_declared_global(data):
-    """What functions may change, and is no constant therefore."""
-    if b"global" not in data:
-        return []
-    lines = [
-        match.group(1)
-        for match in GLOBAL.finditer(data)
-        if not WORD.match(data, max(0, match.start() - 1), match.start())
-    ]
+def names_rebound(data):
+    """What functions and loops of the module may change, and is no constant therefore."""
+    lines = []
+    if b"global" in data:
+        found = GLOBAL.finditer(data)
+        lines = [match.group(1) for match in found if not WORD.match(data, max(0, match.start() - 1), match.start())]
+    if b"\nfor " in data:
+        lines += LOOP.findall(data)
     return [name.decode("utf-8", "replace") for line in lines for name in WORD.findall(line)]
 
 
@@ -250,7 +250,7 @@ def line_of(row):
 def read_tree(text, data, names, bound, version, platform, typed):
     """What a reader finds in the text of a source, or in the outline of it."""
     reader = FactReader(data, names, Evaluator(version, platform, names))
-    reader.values.forget(names_declared_global(data))
+    reader.values.forget(names_rebound(data))
     if typed is not None:
         reader.types = TypeReader(version[1], bound, reader.values)
     reader.read(ast.parse(text))

@@ -17,7 +17,7 @@ from buildguard.startup.applications import EntryFile
 from buildguard.startup.findings import FindingPlace, StartupFindings
 from buildguard.startup.image_start import ImageStart
 from buildguard.startup.losses import report_lost
-from buildguard.startup.modules import ModuleSearch
+from buildguard.startup.modules import ModuleSearch, may_be_installed
 from buildguard.startup.source_facts import OpenedFile, SourceFacts, SourceImport
 from buildguard.startup.walk import MOST_FILES, ReachedFile, StartWalk
 
@@ -125,14 +125,26 @@ class _ClosureWalk(StartWalk):
 
     def _miss_named(self, reached: ReachedFile, item: SourceImport, result: ModuleSearch) -> None:
         """BG701 for a module that Django loads by its name, in a package of the project that lacks it."""
-        if not (item.is_certain and result.is_missing) or result.is_top or result.lost:
+        if not (item.is_certain and result.is_missing) or result.lost:
+            return
+        if result.is_top and not self._is_elsewhere(reached, item.module):
             return  # a module at the top may be installed
         place = FindingPlace(reached.file.source, item.line)
         if doubt := self._why_undecided(item.module):
             self._findings.leave_open(place, f"module {item.module}: {doubt}")
             return
-        message = f"Django loads the module {item.module}, and the image has no such file"
+        where = ", ".join(self._start.search_path)
+        lack = f"it does not exist in {where}" if result.is_top else "the image has no such file"
+        message = f"Django loads the module {item.module}, and {lack}"
         self._findings.add(Code.BG701, place, message, "correct the name, or copy the module into the image")
+
+    def _is_elsewhere(self, reached: ReachedFile, module: str) -> bool:
+        """Whether the settings are in the image, in a folder that nothing puts on the path."""
+        if module != self._settings or may_be_installed(self._image, module):
+            return False
+        end = f"/{module.replace('.', '/')}.py"
+        is_there = any(path.endswith(end) for path in self._image.tree.model.files)
+        return is_there and b"sys.path" not in (self._image.content(reached.file) or b"")
 
     def _why_undecided(self, module: str) -> str:
         if self._image.tree.installs_project:

@@ -119,10 +119,16 @@ def _report_absent(image: ImageStart, findings: StartupFindings, step: dockerfil
     message = (
         f"{step.name} needs {shown}, and git ignores it ({rule})"
         if rule
-        else f"{step.name} needs {shown}, and the project has no such file"
+        else f"{step.name} needs {shown}, and {_holder(image, shown)} has no such file"
     )
     hint = f"commit it (git add -f {source}), or create it in the Dockerfile or in a build step before docker"
     findings.add(Code.BG703, place, message, hint if rule else "correct the name, or commit the file")
+
+
+def _holder(image: ImageStart, shown: str) -> str:
+    """What lacks a source: the project, or a build context where another folder has it."""
+    context, by = image.service.context, image.service.basis.by
+    return f"the build context {context} ({by})" if context and image.files.has(shown) else "the project"
 
 
 def _is_elsewhere(image: ImageStart, shown: str) -> bool:
@@ -134,11 +140,19 @@ def _is_elsewhere(image: ImageStart, shown: str) -> bool:
 
 def _report_history(image: ImageStart, findings: StartupFindings, place: FindingPlace, shown: str) -> None:
     rule = image.sent.dropped_by(".git")
-    if image.files.sender is BuildSender.TRIGGER and rule is None:
-        findings.leave_open(place, "whether a trigger has the history of git is not known")
+    if rule is None and not _is_sent_by_gcloud(image):
+        sender = "a trigger" if image.files.sender is BuildSender.TRIGGER else "what sends the context"
+        findings.leave_open(place, f"whether {sender} has the history of git is not known")
         return
     why = f"{rule} drops it" if rule else "gcloud does not send it"
     findings.add(Code.BG703, place, f"COPY needs {shown}, and {why}", "pass what you need of it with --build-arg")
+
+
+def _is_sent_by_gcloud(image: ImageStart) -> bool:
+    """Whether gcloud surely sends the context: the configuration or a build file says so, and no trigger builds it."""
+    by = image.service.basis.by.rpartition(":")[0]
+    is_declared = bool(by) and _is_build_file(by) and image.files.sender is BuildSender.UNKNOWN
+    return is_declared or image.files.sender is BuildSender.SUBMIT
 
 
 def _maker(image: ImageStart, source: str) -> str:

@@ -104,7 +104,7 @@ def open_image(
     if command is None or (deployed.command is None and declared.inherits_entrypoint and not tree.model.knows_base):
         return image
     scripts = read_scripts(files.read(_pyproject(files, service.context)) or b"", "pyproject.toml")
-    context = StartContext(declared.folder, declared.env, image.read, scripts)
+    context = StartContext(declared.folder, declared.env, image.read, scripts, lambda path: tree.find(path) is not None)
     return image._replace(start=parse_start(command, context), start_line=command.place.line)
 
 

@@ -6,6 +6,7 @@ import posixpath
 import re
 
 from buildguard.codes import Code
+from buildguard.project import image_reference
 from buildguard.project.image_model import DEFAULT_PATH, PlacedFile
 from buildguard.project.server_options import SERVERS
 from buildguard.project.start_command import StartCommand, StartProgram, in_folder, is_shell, is_unknown
@@ -18,6 +19,7 @@ from buildguard.startup.losses import report_lost
 
 _ALWAYS = frozenset({"/bin/sh", "/bin/bash", "/usr/bin/env"})  # part of the images that have a system at all
 _BOM = b"\xef\xbb\xbf"
+_WITHOUT_BASH = frozenset({"alpine", "golang", "nginx", "node", "python"})  # what is built on Alpine may bring it
 _PYTHONS = frozenset({"/usr/bin/python", "/usr/bin/python3"})
 
 
@@ -220,7 +222,8 @@ def _interpreter_problem(words: list[str], image: ImageStart) -> str:
         return f"env gets '{' '.join(words[1:])}' as one word, as the kernel passes one argument; write env -S"
     base, runs = image.tree.base, image.tree.run_text
     named = _named_interpreter(words)
-    if "alpine" in base and named == "bash" and "bash" not in runs:
+    is_alpine = "alpine" in base and image_reference.parse(base).last in _WITHOUT_BASH
+    if is_alpine and named == "bash" and "bash" not in runs:
         return f"{base} has no bash"
     return find_lack(image, named) or _python_problem(words[0], base, runs)
 

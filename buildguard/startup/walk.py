@@ -6,9 +6,9 @@ import posixpath
 from collections.abc import Iterator, Sequence
 
 from buildguard.definitions import NamedTuple
+from buildguard.project import django_settings
 from buildguard.project.image_model import PlacedFile
 from buildguard.project.start_command import StartCommand
-from buildguard.startup import django
 from buildguard.startup.applications import EntryFile
 from buildguard.startup.image_start import ImageStart
 from buildguard.startup.modules import ModuleSearch, search
@@ -39,7 +39,7 @@ class StartWalk:
         self._start = start
         self._seen: set[str] = set()
         self._pending: list[ReachedFile] = []
-        self._is_django = False
+        self._settings = ""  # what Django reads
 
     def walk(self, entry: EntryFile) -> None:
         """Visit everything from a first file on."""
@@ -85,8 +85,8 @@ class StartWalk:
         self._visit(reached, facts)
         if facts.settings:
             self._follow_settings(reached, facts.settings)
-        if self._is_django and facts.tree is not None:
-            for module, line in django.listed_modules(facts.tree):
+        if self._settings and facts.tree is not None:
+            for module, line in django_settings.listed_modules(facts.tree):
                 self._follow_module(reached, SourceImport(module, 0, (), line, is_certain=True))
 
     def _follow_imports(self, reached: ReachedFile, facts: SourceFacts) -> None:
@@ -144,9 +144,12 @@ class StartWalk:
         return submodule._replace(lost=tuple(binding))
 
     def _follow_settings(self, reached: ReachedFile, default: SourceImport) -> None:
-        settings = django.settings_module(self._image, self._start.env, default.module)
+        files = self._image.files
+        paths = files.named(django_settings.may_set)
+        files.load(paths)
+        settings = django_settings.settings_module(paths, files.read, self._start.env, default.module)
         if settings:
-            self._is_django = True
+            self._settings = settings
             self._follow_module(reached, default._replace(module=settings))
 
     def _follow_module(self, reached: ReachedFile, item: SourceImport) -> None:

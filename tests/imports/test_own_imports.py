@@ -25,6 +25,14 @@ _CLEAN: dict[str, dict[str, str]] = {
     "a compiled module": {"main.py": "import a.fast\n", "a/__init__.py": "", "a/fast.pyx": ""},
     "a generated module of the package itself": {"main.py": "import a\n", "a/__init__.py": "from . import _version\n"},
     "a folder of an installed package's name": {"main.py": "from alembic import op\n", "alembic/env.py": ""},
+    "Alembic runs a file of a package of its own name": {
+        "main.py": "",
+        "alembic/__init__.py": "",
+        "alembic/env.py": "from alembic import context\n",
+        "alembic/script.py.mako": "",
+        "alembic/versions/__init__.py": "",
+        "alembic/versions/one.py": "from alembic import op\n",
+    },
     "a module adds the folder": {
         "main.py": "import sys, os\nsys.path.insert(0, os.path.join(os.path.dirname(__file__), 'lib'))\nimport helper\n",
         "lib/helper.py": "",
@@ -72,6 +80,7 @@ def test_an_import_that_works_or_may_work_is_no_finding(files: dict[str, str]) -
         ({"main.py": "try:\n    from a import x\nexcept ModuleNotFoundError:\n    x = 0\n", "a.py": ""}, "main", "error main.py:2 cannot"),
         ({"app/run.py": "from .util import f\n", "app/__init__.py": "", "app/util.py": "f = 1\n"}, "app/run.py", "error app/run.py:1 relative import with no parent package: run.py is started"),
         ({"main.py": "import app.a\n", "app/__init__.py": "", "app/a.py": "from .. import b\n", "b.py": ""}, "main", "error app/a.py:1 relative import beyond the top-level package 'app' (main → app.a)"),
+        ({"main.py": "import a\n", "a/__init__.py": "from . import gone\n"}, "main", "error a/__init__.py:1 cannot import name 'gone': a/__init__.py never binds it"),
         ({"main.py": "import a\n", "a.py": "from b import y\nx = 1\n", "b.py": "from a import x\ny = 1\n"}, "main", "error b.py:1 cannot import name 'x': a.py has not bound it yet"),
         ({"app/run.py": "import app.util\n", "app/util.py": ""}, "app/run.py", "error app/run.py:1 no module named 'app': it is in /srv"),
         ({"main.py": "import random\nrandom.choice([1])\n", "random.py": "x = 1\n"}, "main.py", "error main.py:1 random.py shadows the standard library's 'random', and never binds 'choice'"),
@@ -84,6 +93,39 @@ def test_an_import_that_fails_is_found(files: dict[str, str], start: str, expect
 
     assert len(lines) == 1
     assert lines[0].startswith(expected)
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        b"RustExtension('a._fast', path='a/Cargo.toml')",
+        b"ext_modules=[\n    Extension(\n        name=\"a._fast\",\n        sources=['src/fast.c'])]",
+        b"[tool.maturin]\nmodule-name = 'a._fast'\n",
+        b"py.extension_module('_fast', 'fast.c', subdir: 'a')",
+        b"pybind11_add_module(_fast src/fast.cpp)",
+        b"[lib]\ncrate-type = ['cdylib']\nname = \"_fast\"\n",
+        b"ext-modules = [{name = 'a._fast', sources = ['src/fast.c']}]",
+    ],
+)
+def test_what_a_build_compiles_is_undecided(build: bytes) -> None:
+    project = TextProject({"main.py": "import a._fast.core\nfrom a import _fast\n", "a/__init__.py": ""})
+
+    assert project.judge(build=build).findings == {}
+    assert len(project.judge(build=build).undecided) == 2
+    assert len(lines_of(project.judge(build=build.replace(b"_fast", b"_slow")))) == 2
+
+
+def test_what_a_build_script_compiles_is_undecided() -> None:
+    script = "from cffi import FFI\nFFI().set_source('a._fast', '')\n"
+    project = TextProject({"main.py": "import a._fast\n", "a/__init__.py": "", "a/build_fast.py": script})
+
+    assert project.judge().findings == {}
+
+
+def test_the_name_of_the_project_says_nothing_of_its_modules() -> None:
+    project = TextProject({"main.py": "import a.b\n", "a/__init__.py": ""})
+
+    assert len(lines_of(project.judge(build=b"[project]\nname = 'a'\n[tool.poetry]\nname = 'b'\n"))) == 1
 
 
 def test_without_a_start_every_module_but_tests_is_reached() -> None:

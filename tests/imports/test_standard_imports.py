@@ -161,8 +161,9 @@ def test_a_name_of_windows_in_a_file_that_nothing_reaches_is_undecided() -> None
     judge = ImportJudge({"ctypes": LibraryAnswer(Availability.PRESENT, "", missing)}, "3.13", lambda _module: "")
 
     assert judge.judge([row], FileReach(False)).undecided == (
-        (2, "only Windows has the name, and no start runs the file", False),
+        (2, "only Windows has the name, and no start is known to run the file", False),
     )
     assert len(judge.judge([row], FileReach(False, ("main", "app"))).findings) == 1
-    assert len(judge.judge([row], FileReach(True)).findings) == 1
+    assert judge.judge([row], FileReach(True)).findings == ()  # no start is known
+    assert len(judge.judge([row], FileReach(True, ("main",))).findings) == 1
     assert len(judge.judge([row._replace(names=("WinDLL", "gone"))], FileReach(False)).findings) == 1

@@ -351,6 +351,9 @@ def test_options_and_wrappers_that_are_not_known() -> None:
     assert split_address("fd://3", "--bind", StartCommand(_PLACE)) is None
 
 
+_ENTRYPOINT = {"main.py": "", "pyproject.toml": "[tool.fastapi]\nentrypoint = 'web:api'\n"}
+
+
 @pytest.mark.parametrize(
     ("command", "files", "found"),
     [
@@ -370,6 +373,11 @@ def test_options_and_wrappers_that_are_not_known() -> None:
         ("fastapi run", {"main.py": "", "pyproject.toml": "[tool.fastapi]\nentrypoint = 'a b'\n"}, ("", "", "")),
         ("fastapi run", {"main.py": "", "pyproject.toml": "[project]\nname = 'x'\n"}, ("", "main", "")),
         ("fastapi run", {"main.py": "", "pyproject.toml": "[tool.fastapi"}, ("", "", "")),
+        ("fastapi run", {**_ENTRYPOINT, "requirements.txt": "fastapi\nfastapi-cli==0.0.14\n"}, ("", "main", "")),
+        ("fastapi run", {**_ENTRYPOINT, "requirements.txt": "fastapi-cli[standard] == 0.0.15\n"}, ("", "web", "api")),
+        ("fastapi run", {**_ENTRYPOINT, "uv.lock": 'name = "fastapi-cli"\nversion = "0.0.8"\n'}, ("", "main", "")),
+        ("litestar run", {"app.py": ""}, ("", "app", "")),
+        ("litestar run", {"web.py": ""}, ("", "", "")),
     ],
 )
 def test_an_application_that_no_option_names(command: str, files: dict[str, str], found: tuple[str, str, str]) -> None:
@@ -422,3 +430,76 @@ def test_the_folders_that_a_server_searches(text: str, module: str, folders: tup
     start = _start(text)
 
     assert (start.module, start.attribute, start.search_path, start.undecided) == (module, "app", folders, "")
+
+
+@pytest.mark.parametrize(
+    ("command", "files", "module", "attribute"),
+    [
+        ("celery -A shop worker", ["shop.py"], "shop", "celery"),  # the file is empty
+        ("celery -A shop.tasks worker", ["shop/tasks.py"], "shop.tasks", "celery"),
+        ("celery -A shop.tasks.app worker", ["shop/tasks.py"], "shop.tasks", "app"),
+        ("celery -A shop.app worker", ["shop.py"], "shop", "app"),
+        ("celery -A shop:queue worker", ["shop.py"], "shop", "queue"),
+        ("celery -A shop worker", ["shop/celery.py"], "shop.celery", ""),
+        ("celery -A shop worker", ["shop/__init__.py", "shop/celery.py"], "shop.celery", ""),
+        ("celery -A shop worker", ["shop/__init__.py"], "shop", "celery"),
+        ("celery -A shop worker", [], "shop", ""),
+        ("celery -A celery worker", ["celery.py"], "", ""),
+        ("granian --interface wsgi shop", ["shop.py"], "shop", "app"),
+        ("granian --interface wsgi shop.web:api", ["shop/web.py"], "shop.web", "api"),
+        ("granian shop/web.py:api --factory", ["shop/__init__.py", "shop/web.py"], "shop.web", "api"),
+        ("granian --workers 2", [], "", ""),
+        ("sanic shop.web", ["shop.py"], "shop", "web"),
+        ("sanic shop", ["shop.py"], "shop", "app"),
+        ("sanic shop:make --factory", ["shop.py"], "shop", "make"),
+        ("sanic --workers 2", [], "", ""),
+        ("litestar --app shop.web:app run", ["shop/web.py"], "shop.web", "app"),
+        ("litestar schema", ["app.py"], "", ""),
+    ],
+)
+def test_the_application_of_a_worker(command: str, files: list[str], module: str, attribute: str) -> None:
+    start = _start(command, {f"/srv/{path}": "" for path in files})
+
+    assert (start.module, start.attribute) == (module, attribute)
+    assert bool(start.undecided) is not bool(module)
+
+
+def test_a_package_whose_init_names_an_application_is_asked_itself() -> None:
+    queue = _start("celery -A shop worker", {"/srv/shop.py": "queue = make()"})
+    start = _start("celery -A shop worker", {"/srv/shop/__init__.py": "from x import app", "/srv/shop/celery.py": ""})
+
+    assert (start.module, start.attribute) == ("shop", "")
+    assert (queue.module, queue.attribute) == ("shop", "")
+
+
+def test_python_runs_the_main_file_of_a_folder() -> None:
+    start = _start("python shop", {"/srv/shop/__main__.py": ""})
+
+    assert (start.script, start.search_path) == ("/srv/shop/__main__.py", ("/srv/shop",))
+    assert _start("python shop", {}).script == "/srv/shop"
+
+
+def test_a_file_that_may_be_there_leaves_the_application_open() -> None:
+    context = StartContext("/srv", {}, {"/srv/app.py": b""}.get, may_exist="/srv/wsgi.py".__eq__)
+    start = parse_start(CommandText(_PLACE, ("flask", "run")), context)
+
+    assert (start.module, start.script) == ("", "")
+    assert start.undecided
+
+
+def test_every_dotted_option_of_streamlit_has_a_value() -> None:
+    start = _start("streamlit run --server.headless true --theme.base=dark app.py", {})
+
+    assert start.script == "/srv/app.py"
+
+
+@pytest.mark.parametrize("name", [".flaskenv", ".env", ".env.sample"])
+def test_a_file_that_sets_the_address_of_flask_leaves_it_open(name: str) -> None:
+    files = {"/srv/app.py": "", f"/srv/{name}": "FLASK_RUN_HOST=0.0.0.0\n"}
+    listener = _start("flask run", files).listener
+
+    assert listener is not None
+    assert (listener.host, listener.port, listener.source) == ("", "", name)
+    named = _start("flask run --host 127.0.0.1", files).listener
+    assert named is not None
+    assert named.host == "127.0.0.1"

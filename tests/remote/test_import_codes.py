@@ -151,6 +151,8 @@ def test_what_a_class_assigns_is_no_constant_of_the_module() -> None:
     [
         # a constant that a function changes, and one that another function's `try` decides: no import of a later call knows them
         "debug = False\n\n\ndef set_up():\n    global debug\n    debug = True\n\n\ndef f():\n    if debug:\n        import a\n",
+        # and one that a loop of the module binds
+        "debug = False\nfor debug in flags:\n    pass\n\n\ndef f():\n    if debug:\n        import a\n",
         "def f():\n    try:\n        x = 1\n    except Exception:\n        x = 0\n\n\ndef g(x):\n    if x:\n        import a\n",
     ],
 )

@@ -7,8 +7,9 @@ from collections.abc import Mapping
 
 import pytest
 
+from buildguard.project.django_settings import VARIABLE, default_settings, listed_modules, may_set, settings_module
 from buildguard.project.start_command import CommandPlace, StartCommand, StartProgram
-from buildguard.startup import alembic, django
+from buildguard.startup import alembic
 from buildguard.startup.configurations import check_configs
 from buildguard.startup.findings import StartupFindings
 from buildguard.startup.literal_paths import LiteralPath, PathReader, bound_once
@@ -132,12 +133,26 @@ def test_the_lists_of_settings() -> None:
     tree = ast.parse(
         "INSTALLED_APPS = ['a', 'b.apps.B'] + ['c']\nINSTALLED_APPS += [d]\nMIDDLEWARE: list = ('m.M',)\nX = ['x']\n"
     )
-    image = image_of(_DOCKERFILE, {"a.py": ""})
+    files = {"x.yaml": VARIABLE.encode(), "package.json": VARIABLE.encode(), "a.yaml": b""}
 
-    assert list(django.listed_modules(tree)) == [("a", 1), ("b.apps", 1), ("c", 1), ("m", 3)]
-    assert django.settings_module(image, {}, "a.settings") == "a.settings"
-    assert django.settings_module(image, {django.VARIABLE: "b"}, "a") == "b"
-    assert django.settings_module(image_of(_DOCKERFILE, {"x.yaml": django.VARIABLE}), {}, "a") == ""
+    assert list(listed_modules(tree)) == [("a", 1), ("b.apps", 1), ("c", 1), ("m", 3)]
+    assert settings_module(["a.yaml"], files.get, {}, "a.settings") == "a.settings"
+    assert settings_module([], files.get, {VARIABLE: "b"}, "a") == "b"
+    assert settings_module(filter(may_set, files), files.get, {}, "a") == ""
+    assert settings_module(filter(may_set, ["package.json"]), files.get, {}, "a") == "a"
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        (b"os.environ.setdefault('DJANGO_SETTINGS_MODULE', 'a.b')", "a.b"),
+        (b"load_dotenv()\nos.environ.setdefault('DJANGO_SETTINGS_MODULE', 'a.b')\nimport dotenv", ""),
+        (b"environ.setdefault('DJANGO_SETTINGS_MODULE', 'a')\nenviron.setdefault('DJANGO_SETTINGS_MODULE', 'b')", ""),
+        (b"setdefault('DJANGO_SETTINGS_MODULE', name)", ""),
+    ],
+)
+def test_the_default_settings_of_a_source(source: bytes, expected: str) -> None:
+    assert default_settings(source) == expected
 
 
 def test_the_parts_take_an_image() -> None:

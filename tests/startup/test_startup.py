@@ -7,6 +7,9 @@ from pathlib import Path
 import pytest
 
 from buildguard.diagnostic import Severity
+from buildguard.project.config import Config
+from buildguard.stages.filesystem import FolderStage
+from buildguard.startup.run import check_startup
 from tests.startup.projects import APP, Files, report_of, rows_of
 
 _HEAD = "FROM python:3.11-slim\nWORKDIR /srv\n"
@@ -130,6 +133,35 @@ def test_a_script_that_the_kernel_cannot_execute(tmp_path: Path, content: bytes,
     assert words in report.diagnostics[0].message
 
 
+def test_a_context_that_compose_declares_is_named(tmp_path: Path) -> None:
+    files: Files = {
+        "docker/Dockerfile": f"{_HEAD}COPY main.py .\n",
+        "docker/compose.yaml": "services:\n  web:\n    build:\n      context: .\n",
+    }
+    (report,) = report_of(tmp_path, files).diagnostics
+
+    assert report.message == (
+        "COPY needs main.py, and the build context docker (docker/compose.yaml:4) has no such file"
+    )
+
+
+@pytest.mark.parametrize(
+    ("base", "rows"),
+    [
+        ("python:3.11-alpine", [("BG702", "start.sh", 1)]),
+        ("alpine:3.20", [("BG702", "start.sh", 1)]),
+        ("gcr.io/google.com/cloudsdktool/google-cloud-cli:alpine", []),  # it brings bash
+    ],
+)
+def test_bash_on_an_image_of_alpine(tmp_path: Path, base: str, rows: list[tuple[str, str, int]]) -> None:
+    files: Files = {
+        "Dockerfile": f'FROM {base}\nCOPY . .\nRUN apk add python3\nENTRYPOINT ["./start.sh"]\n',
+        "start.sh": "#!/bin/bash\npython3 main.py\n",
+    }
+
+    assert rows_of(report_of(tmp_path, files, executable=("start.sh",))) == rows
+
+
 def test_modes_count_as_they_are_sent(tmp_path: Path) -> None:
     script = {"start.sh": "#!/bin/sh\nexec gunicorn main:app\n"}
     plain: Files = {"Dockerfile": f'{_ALL}ENTRYPOINT ["./start.sh"]\n', **script}
@@ -158,7 +190,14 @@ def test_a_shell_that_reads_a_script_stumbles_over_its_line_ends(tmp_path: Path)
         ({"Dockerfile": f"{_HEAD}COPY missing.txt .\n"}, ("BG703", "Dockerfile", 3)),
         ({"Dockerfile": f"{_HEAD}COPY . .\nADD conf/ /etc/conf/\n"}, ("BG703", "Dockerfile", 4)),
         ({"Dockerfile": f"{_HEAD}COPY Main.py .\n"}, ("BG703", "Dockerfile", 3)),
-        ({"Dockerfile": f"{_HEAD}COPY .git .git\n"}, ("BG703", "Dockerfile", 3)),
+        (
+            {
+                "Dockerfile": f"{_HEAD}COPY .git .git\n",
+                "cloudbuild.yaml": "steps:\n- name: gcr.io/cloud-builders/docker\n  args: [build, -t, x, .]\n",
+            },
+            ("BG703", "Dockerfile", 3),
+        ),
+        ({"Dockerfile": f"{_HEAD}COPY .git .git\n", ".dockerignore": ".git\n"}, ("BG703", "Dockerfile", 3)),
         ({"Dockerfile": f"{_HEAD}COPY main.py .\n", ".dockerignore": "*.py\n"}, ("BG703", "Dockerfile", 3)),
         ({"Dockerfile": f"{_HEAD}COPY main.py .\n", ".gcloudignore": "main.py\n"}, ("BG703", "Dockerfile", 3)),
         ({"Dockerfile": f"{_HEAD}COPY src src\n", "src/a": "", ".dockerignore": "src\n"}, ("BG703", "Dockerfile", 3)),
@@ -184,6 +223,7 @@ def test_sources_that_are_not_sent(tmp_path: Path, files: Files, row: tuple[str,
         },
         {"Dockerfile": f"{_HEAD}COPY src src\n", "src/a.py": "", ".dockerignore": "src/*.py\n"},
         {"Dockerfile": f"{_HEAD}COPY $UNKNOWN .\n"},
+        {"Dockerfile": f"{_HEAD}COPY .git .git\n"},  # a plain docker build sends it
         {"docker/app/Dockerfile": f"{_HEAD}COPY a.txt b.txt ./\n", "docker/app/a.txt": "", "b.txt": ""},
     ],
 )
@@ -254,6 +294,39 @@ def test_the_settings_of_django_are_needed(tmp_path: Path) -> None:
     }
 
     assert rows_of(report_of(tmp_path, files)) == [("BG704", ".dockerignore", 1)]
+
+
+@pytest.mark.parametrize(
+    ("command", "wsgi", "count"),
+    [
+        ("gunicorn back.shop.wsgi", "", 1),
+        ("gunicorn --chdir back shop.wsgi", "", 0),
+        ("gunicorn back.shop.wsgi", "import sys\nsys.path.append('back')\n", 0),
+    ],
+)
+def test_settings_of_a_folder_that_is_not_searched(tmp_path: Path, command: str, wsgi: str, count: int) -> None:
+    setting = "import os\nos.environ.setdefault('DJANGO_SETTINGS_MODULE', 'shop.settings')\napplication = 1\n"
+    files = {
+        "Dockerfile": f"{_ALL}CMD {command}\n",
+        "back/shop/__init__.py": "",
+        "back/shop/settings.py": "",
+        "back/shop/wsgi.py": wsgi + setting,
+    }
+    report = report_of(tmp_path, files)
+
+    assert rows_of(report) == [("BG701", "back/shop/wsgi.py", 2)] * count
+    assert all("shop.settings, and it does not exist in /srv" in item.message for item in report.diagnostics)
+
+
+@pytest.mark.parametrize(("module", "count"), [("shop.web:app", 0), ("shop.web:nope", 1), ("nothing.web:app", 0)])
+def test_an_app_yaml_beside_a_package(tmp_path: Path, module: str, count: int) -> None:
+    entry = f"runtime: python312\nentrypoint: gunicorn -b :$PORT {module}\n"
+    files = {"app.yaml": entry, "requirements.txt": "flask\ngunicorn\n", "shop/web.py": APP}
+    for name, content in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(content)
+
+    assert rows_of(check_startup(FolderStage(tmp_path), None, Config())) == [("BG701", "app.yaml", 2)] * count
 
 
 def test_a_stage_hands_on_what_it_has(tmp_path: Path) -> None:

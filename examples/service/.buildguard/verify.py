@@ -7,7 +7,7 @@ by the manifest in the archive. Nothing that it looks at is imported or run. Fin
 not be looked at with 3.
 
 version: 0.1.0
-digest: sha256:10071fe6e1f264f5230d92ce102790b1d76a0e533829ed8f67a795220cbb478e
+digest: sha256:caf6d148d014cc0772149669c019d759460d5942bfc6f814dcf6dbce53f69b0d
     (SHA-256 of everything below the line of equals signs)
 """
 
@@ -1751,6 +1751,8 @@ class FileTree:
         start = _start_of(path)
         at = bisect_left(self._paths, start)
         return at < len(self._paths) and self._paths[at].startswith(start)
+    def is_unclear(self, path: str) -> bool:
+        return path in self._unclear
     def has_sources(self, folder: str) -> bool:
         start = _start_of(folder)
         inside = itertools.takewhile(lambda path: path.startswith(start), self._from(start))
@@ -3052,6 +3054,7 @@ class NameReader:
         return False
 ''',
     'buildguard.imports.resolver': r'''from __future__ import annotations
+import posixpath
 from collections.abc import Callable, Container, Sequence
 from buildguard.definitions import NamedTuple
 from buildguard.imports.finder import FileTree, Lookup, ModuleKind, ModuleLocation
@@ -3078,6 +3081,7 @@ LOADED_AT_START = frozenset(
 BUILT_IN = frozenset(
     {"atexit", "errno", "faulthandler", "gc", "itertools", "marshal", "posix", "pwd", "signal", "time"}
 )
+_ALEMBIC, _TEMPLATE = "alembic", "script.py.mako"
 class ImportKind(StrEnum):
     RESOLVED = "resolved"
     MISSING = "missing"
@@ -3133,7 +3137,11 @@ class ModuleResolver:
         package = module.package
         if not package:
             return top == module.name or is_installed
-        return is_installed and top != package.partition(".")[0]
+        is_own = top == package.partition(".")[0]
+        return is_installed and (not is_own or (top == _ALEMBIC and self._is_migration(module)))
+    def _is_migration(self, module: LoadedModule) -> bool:
+        folder = posixpath.dirname(module.location.file)
+        return any(_TEMPLATE in self.tree.children(place) for place in (folder, posixpath.dirname(folder)))
     def find(self, dotted: str) -> Resolution:
         known = self._found.get(dotted)
         if known is None:
@@ -3503,6 +3511,7 @@ class StartedProgram(NamedTuple):
     roots: tuple[str, ...] = ()
     why_unknown: Callable[[str], str] = lambda _path: ""
     open_path: str = ""
+    by_name: Callable[[], tuple[LoadedModule, ...]] = tuple
 def is_test(path: str) -> bool:
     return _TEST.search(path) is not None
 def words_of_imports(facts: Iterable[ModuleFacts | None]) -> set[str]:
@@ -3653,6 +3662,7 @@ class ProgramReader:
         self._program = program
         self._context = context
         self._facts = context.facts
+        self._by_name = program.by_name()
     def read(self) -> OwnImports:
         path = self._program.path
         graph, reached = self._reach(path)
@@ -3669,7 +3679,7 @@ class ProgramReader:
             if start.is_file_package:
                 resolver.add(start)
         graph = ImportGraph(resolver, self._facts)
-        return graph, find_reached(graph, self._program.starts)
+        return graph, find_reached(graph, (*self._program.starts, *self._by_name))
     def _added_folders(self, reached: dict[str, ReachedModule]) -> Iterator[tuple[str, str]]:
         for item in reached.values():
             facts = self._facts(item.module.location.file)
@@ -3798,10 +3808,11 @@ class OwnImportJudge:
         if circle.is_open:
             self._undecided.append(OpenImport(circle.module.location.file, circle.row.line, item.certain))
             return
-        detail = " → ".join([*circle.circle, circle.source.name])
+        is_own = circle.module == circle.source and self._where(circle.source, circle.name) == str(circle.row.line)
+        detail = "" if is_own else " → ".join([*circle.circle, circle.source.name])
         self._faults.append(
             ImportFault(
-                FaultKind.CIRCULAR,
+                FaultKind.UNBOUND if is_own else FaultKind.CIRCULAR,
                 circle.module,
                 circle.row,
                 circle.name,
@@ -3931,6 +3942,19 @@ from buildguard.imports.records import ModuleFacts
 _GENERATED = lazy_pattern(
     r"_?version|__version__|_?build_info|.+_pb2(?:_grpc)?|.+_(?:thrift|rc|ui)|ui_.+|_?generated|.+_generated"
 )
+_EXTENSION = lazy_pattern(
+    rb"""(?x)
+    (?: \w*Extension\(\s*(?:name\s*=\s*)?    # setuptools, Cython, pybind11, setuptools-rust
+      | \bmodule-name\s*=\s*                  # maturin
+      | \bset_source\(\s*                     # cffi
+      | \bextension_module\(\s*               # meson
+      | \{\s*name\s*=\s*(?=["'][\w.]+["']\s*,\s*sources)  # setuptools, in pyproject.toml
+    )["']([\w.]+)["']
+    | (?: \b(?:pybind11|nanobind)_add_module\(\s* | \b[Pp]ython3?_add_library\(\s*  # CMake
+      | ^\[lib\](?:\r?\n(?!\[)[^\n]*)*?\nname\s*=\s*" )([\w.]+)                                   # cargo
+    """,
+    re.MULTILINE,
+)
 _STEP = ".buildguard/"
 _ABSENT = frozenset({FaultKind.MISSING, FaultKind.NOT_ON_PATH, FaultKind.OTHER_CASE})
 _UNBOUND = frozenset({FaultKind.UNBOUND, FaultKind.CIRCULAR, FaultKind.SHADOWS})
@@ -3960,6 +3984,8 @@ class DoubtFinder:
             yield from self._of_folder(folder, name)
         if self._is_named_by_build(name):
             yield f"a build file names {name}.py"
+        if self._is_compiled(fault):
+            yield f"a build compiles {fault.name}"
         if fault.source is not None and self._changes_modules(fault.source.location.file):
             yield f"{fault.source.name} changes where its modules come from"
         if self._is_registered(fault.name):
@@ -3968,6 +3994,16 @@ class DoubtFinder:
         file = name.encode() + b".py"
         texts = self._texts.build_files()
         return file in texts and re.search(rb"\b%s\b" % re.escape(file), texts) is not None
+    def _is_compiled(self, fault: ImportFault) -> bool:
+        package = fault.source.name if fault.source is not None and fault.kind not in _ABSENT else ""
+        parts = [*filter(None, package.split(".")), *fault.name.split(".")]
+        names = {".".join(parts[: end + 1]) for end in range(len(parts))} | {parts[-1]}
+        return not names.isdisjoint(self._extensions)
+    @cached_property
+    def _extensions(self) -> frozenset[str]:
+        scripts = filter(_is_build_script, self._sources)
+        pairs = (pair for text in (self._texts.build_files(), *scripts) for pair in _EXTENSION.findall(text))
+        return frozenset(name.decode("utf-8", "replace") for pair in pairs for name in pair)
     def _of_folder(self, folder: str, name: str) -> Iterator[str]:
         stem = posixpath.join(folder, name)
         yield from filter(None, map(self._program.why_unknown, (f"{stem}.py", f"{stem}/__init__.py")))
@@ -4017,6 +4053,8 @@ class DoubtFinder:
     def _is_plain(self, path: str) -> bool:
         facts = self._texts.facts(path)
         return facts is not None and not facts.dynamic
+def _is_build_script(source: bytes) -> bool:
+    return b"Extension(" in source or b"set_source(" in source
 ''',
     'buildguard.imports.third_party': r'''from __future__ import annotations
 from typing import Protocol
@@ -4396,9 +4434,8 @@ class ImportJudge:
             return
         if not missing:
             return
-        is_unreached = not reach.chain and not reach.certain
-        if is_unreached and standard_names.are_windows_names(statement.module, missing):
-            yield "only Windows has the name, and no start runs the file"
+        if not reach.chain and standard_names.are_windows_names(statement.module, missing):
+            yield "only Windows has the name, and no start is known to run the file"
         else:
             yield self._brings(statement.module) or _missing_names(statement, missing, reach, self._version)
 def severity_of(statement: ImportStatement, reach: FileReach) -> Severity:
@@ -5741,6 +5778,7 @@ LARGEST = 2 << 20
 DYNAMIC = frozenset({"globals", "exec", "modules", "meta_path", "path_hooks"})
 DYNAMIC_AT_TOP = frozenset({"vars", "locals", "eval", "__dict__", "setattr"})
 GLOBAL = re.compile(rb"global\b([^\n;#]*)")
+LOOP = re.compile(rb"^for\b([^\n:]*?)\bin\b", re.MULTILINE)
 WORD = re.compile(rb"[\w\x80-\xff]+")
 def facts_here(data, code):
     return import_facts(data, code, sys.version_info, "linux")
@@ -5820,7 +5858,7 @@ def plain_facts(data, codes, how, reader):
 def read_pieces(split, codes, how, reader):
     names, _bound, version, platform, _typed = how
     values = PieceEvaluator(version, platform, names, NameOrigins(codes[0], reader, split))
-    values.forget(names_declared_global(split.data))
+    values.forget(names_rebound(split.data))
     facts = FactReader(split.data, names, values)
     ended = [facts.read_piece(*piece) for piece in split.pieces]
     if True in ended:
@@ -5828,14 +5866,13 @@ def read_pieces(split, codes, how, reader):
     if facts.count + len(split.rows) != imports_in(codes) or not names.issuperset(facts.modules):
         raise UnclearImportError
     return facts
-def names_declared_global(data):
-    if b"global" not in data:
-        return []
-    lines = [
-        match.group(1)
-        for match in GLOBAL.finditer(data)
-        if not WORD.match(data, max(0, match.start() - 1), match.start())
-    ]
+def names_rebound(data):
+    lines = []
+    if b"global" in data:
+        found = GLOBAL.finditer(data)
+        lines = [match.group(1) for match in found if not WORD.match(data, max(0, match.start() - 1), match.start())]
+    if b"\nfor " in data:
+        lines += LOOP.findall(data)
     return [name.decode("utf-8", "replace") for line in lines for name in WORD.findall(line)]
 def read_exports(data, code):
     text = statements_with(data, b"__all__")
@@ -5882,7 +5919,7 @@ def line_of(row):
     return row[0]
 def read_tree(text, data, names, bound, version, platform, typed):
     reader = FactReader(data, names, Evaluator(version, platform, names))
-    reader.values.forget(names_declared_global(data))
+    reader.values.forget(names_rebound(data))
     if typed is not None:
         reader.types = TypeReader(version[1], bound, reader.values)
     reader.read(ast.parse(text))
@@ -5911,7 +5948,21 @@ from buildguard.imports.standard import LibraryModules
 from buildguard.imports.standard_imports import ImportJudge, questions_of
 from buildguard.remote.library_query import answer_questions
 _ROOT = "/workspace"
-_BUILD_FILES = ("Makefile", "Dockerfile", ".sh", ".mk", ".yaml", ".yml", "noxfile.py", "setup.py", "pyproject.toml")
+_BUILD_FILES = (
+    "Makefile",
+    "Dockerfile",
+    ".sh",
+    ".mk",
+    ".yaml",
+    ".yml",
+    "noxfile.py",
+    "setup.py",
+    "setup.cfg",
+    "pyproject.toml",
+    "Cargo.toml",
+    "meson.build",
+    "CMakeLists.txt",
+)
 START, FRONT, BACK, UNKNOWN = "--start=", "--front=", "--path=", "--start=?"
 class BuildSources(NamedTuple):
     paths: Sequence[str]

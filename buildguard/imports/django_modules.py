@@ -1,0 +1,85 @@
+"""What Django loads by name once a start has set it up: its settings, the apps and middleware that they list, their models. Pure."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Iterator, Sequence
+
+from buildguard.imports.finder import FileTree, ModuleKind
+from buildguard.imports.names import LoadedModule
+from buildguard.imports.program import started_modules
+from buildguard.project import django_settings
+from buildguard.project.start_command import StartCommand
+
+_SOURCES = frozenset({ModuleKind.PACKAGE, ModuleKind.MODULE})
+_MOST_SETTINGS = 20
+
+
+class DjangoReader:
+    """Finds the modules; `read` gives the content of a file of the tree, and `settings_of` the settings that count for a default."""
+
+    def __init__(
+        self,
+        tree: FileTree,
+        folders: Sequence[str],
+        read: Callable[[str], bytes | None],
+        settings_of: Callable[[StartCommand, str], str],
+    ) -> None:
+        self._tree = tree
+        self._folders = folders
+        self._read = read
+        self._settings_of = settings_of
+
+    def modules(self, command: StartCommand) -> tuple[LoadedModule, ...]:
+        """The modules of the project that Django loads for a start command and those before it, in their order."""
+        names = [name for part in (*command.before, command) for name in self._names(part)]
+        return tuple(dict.fromkeys(module for name in dict.fromkeys(names) for module in self._loaded(name)))
+
+    def _names(self, command: StartCommand) -> Iterator[str]:
+        files = [module.location.file for module in started_modules(command._replace(before=()), self._tree)]
+        default = django_settings.default_settings(self._read(files[-1]) or b"") if files else ""
+        settings = self._settings_of(command, default) if default else ""
+        if not settings:
+            return
+        yield settings
+        trees = list(self._settings(settings))
+        listed = [name for tree in trees for name, _line in django_settings.listed_modules(tree)]
+        yield from listed
+        packages = (name.removesuffix(".apps") for name in listed)
+        yield from (f"{package}.models" for package in packages)
+        if "runserver" in command.arguments:  # it checks what it will serve; other servers wait for a request
+            yield from (name for tree in trees for name in django_settings.served_modules(tree))
+
+    def _settings(self, name: str) -> Iterator[ast.Module]:
+        """The source of a settings module, and of those that it takes everything from."""
+        pending, seen = [name], set[str]()
+        while pending and len(seen) < _MOST_SETTINGS:
+            module = pending.pop(0)
+            location = self._tree.look_up(module, self._folders).last
+            if location is None or location.file in {"", *seen}:
+                continue
+            seen.add(location.file)
+            try:
+                tree = ast.parse(self._read(location.file) or b"")
+            except (SyntaxError, ValueError, RecursionError, MemoryError):
+                continue
+            package = module if location.kind is ModuleKind.PACKAGE else module.rpartition(".")[0]
+            pending += _starred(tree, package)
+            yield tree
+
+    def _loaded(self, name: str) -> Iterator[LoadedModule]:
+        """A module by its name with the packages above it, as far as the project has them as sources."""
+        lookup = self._tree.look_up(name, self._folders)
+        parts = name.split(".")
+        if lookup.is_unclear:
+            return
+        for number, location in enumerate(lookup.modules):
+            if location.kind in _SOURCES:
+                yield LoadedModule(".".join(parts[: number + 1]), location)
+
+
+def _starred(tree: ast.Module, package: str) -> Iterator[str]:
+    for node in tree.body:
+        if isinstance(node, ast.ImportFrom) and any(alias.name == "*" for alias in node.names):
+            above = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
+            yield ".".join(filter(None, [*above, node.module or ""]))
