@@ -7,7 +7,7 @@ by the manifest in the archive. Nothing that it looks at is imported or run. Fin
 not be looked at with 3.
 
 version: 0.1.0
-digest: sha256:caf6d148d014cc0772149669c019d759460d5942bfc6f814dcf6dbce53f69b0d
+digest: sha256:5a2b7f77307befd4a16708e4ca878f69917f4dc4a0377b303fcd0c3b27b9cced
     (SHA-256 of everything below the line of equals signs)
 """
 
@@ -3940,7 +3940,7 @@ from collections.abc import Callable, Iterator
 from functools import cached_property
 from buildguard.definitions import NamedTuple, lazy_pattern
 from buildguard.imports.faults import FaultKind, ImportFault
-from buildguard.imports.program import StartedProgram
+from buildguard.imports.program import StartedProgram, is_test
 from buildguard.imports.records import ModuleFacts
 _GENERATED = lazy_pattern(
     r"_?version|__version__|_?build_info|.+_pb2(?:_grpc)?|.+_(?:thrift|rc|ui)|ui_.+|_?generated|.+_generated"
@@ -3958,6 +3958,7 @@ _EXTENSION = lazy_pattern(
     """,
     re.MULTILINE,
 )
+_MAY_BUILD = lazy_pattern(r"(?i)(?:setup|build|ext|ffi|compile|cython)[^/]*\.py$")
 _STEP = ".buildguard/"
 _ABSENT = frozenset({FaultKind.MISSING, FaultKind.NOT_ON_PATH, FaultKind.OTHER_CASE})
 _UNBOUND = frozenset({FaultKind.UNBOUND, FaultKind.CIRCULAR, FaultKind.SHADOWS})
@@ -4004,7 +4005,7 @@ class DoubtFinder:
         return not names.isdisjoint(self._extensions)
     @cached_property
     def _extensions(self) -> frozenset[str]:
-        scripts = filter(_is_build_script, self._sources)
+        scripts = filter(_is_build_script, self._read_sources(_MAY_BUILD.search))
         pairs = (pair for text in (self._texts.build_files(), *scripts) for pair in _EXTENSION.findall(text))
         return frozenset(name.decode("utf-8", "replace") for pair in pairs for name in pair)
     def _of_folder(self, folder: str, name: str) -> Iterator[str]:
@@ -4039,23 +4040,26 @@ class DoubtFinder:
         return ""
     @cached_property
     def _has_finder(self) -> bool:
-        return any(b"meta_path" in data or b"path_hooks" in data for data in self._read_sources(only_dynamic=True))
+        sources = self._read_sources(self._may_be_dynamic)
+        return any(b"meta_path" in data or b"path_hooks" in data for data in sources)
     @cached_property
     def _module_changes(self) -> list[bytes]:
-        return [data for data in self._read_sources(only_dynamic=True) if b"sys.modules" in data]
+        return [data for data in self._read_sources(self._may_be_dynamic) if b"sys.modules" in data]
     @cached_property
     def _sources(self) -> list[bytes]:
-        return list(self._read_sources(only_dynamic=False))
-    def _read_sources(self, *, only_dynamic: bool) -> Iterator[bytes]:
+        return list(self._read_sources(lambda _path: True))
+    def _read_sources(self, is_wanted: Callable[[str], object]) -> Iterator[bytes]:
         for path, origin in self._tree.origins.items():
             is_own = origin.startswith(_STEP)
-            if origin and path.endswith(".py") and not is_own and not (only_dynamic and self._is_plain(path)):
+            if origin and path.endswith(".py") and not is_own and is_wanted(path):
                 data = self._texts.read(path)
                 if data is not None:
                     yield data
-    def _is_plain(self, path: str) -> bool:
+    def _may_be_dynamic(self, path: str) -> bool:
+        if is_test(path):
+            return True
         facts = self._texts.facts(path)
-        return facts is not None and not facts.dynamic
+        return facts is None or facts.dynamic
 def _is_build_script(source: bytes) -> bool:
     return b"Extension(" in source or b"set_source(" in source
 ''',

@@ -9,7 +9,7 @@ from functools import cached_property
 
 from buildguard.definitions import NamedTuple, lazy_pattern
 from buildguard.imports.faults import FaultKind, ImportFault
-from buildguard.imports.program import StartedProgram
+from buildguard.imports.program import StartedProgram, is_test
 from buildguard.imports.records import ModuleFacts
 
 _GENERATED = lazy_pattern(
@@ -28,6 +28,8 @@ _EXTENSION = lazy_pattern(
     """,
     re.MULTILINE,
 )
+# The names of scripts that build extension modules.
+_MAY_BUILD = lazy_pattern(r"(?i)(?:setup|build|ext|ffi|compile|cython)[^/]*\.py$")
 _STEP = ".buildguard/"
 _ABSENT = frozenset({FaultKind.MISSING, FaultKind.NOT_ON_PATH, FaultKind.OTHER_CASE})
 _UNBOUND = frozenset({FaultKind.UNBOUND, FaultKind.CIRCULAR, FaultKind.SHADOWS})
@@ -93,7 +95,7 @@ class DoubtFinder:
     @cached_property
     def _extensions(self) -> frozenset[str]:
         """The extension modules that build files and build scripts name, dotted or by their last name."""
-        scripts = filter(_is_build_script, self._sources)
+        scripts = filter(_is_build_script, self._read_sources(_MAY_BUILD.search))
         pairs = (pair for text in (self._texts.build_files(), *scripts) for pair in _EXTENSION.findall(text))
         return frozenset(name.decode("utf-8", "replace") for pair in pairs for name in pair)
 
@@ -136,29 +138,32 @@ class DoubtFinder:
     @cached_property
     def _has_finder(self) -> bool:
         """Whether a source of the project changes how modules are found."""
-        return any(b"meta_path" in data or b"path_hooks" in data for data in self._read_sources(only_dynamic=True))
+        sources = self._read_sources(self._may_be_dynamic)
+        return any(b"meta_path" in data or b"path_hooks" in data for data in sources)
 
     @cached_property
     def _module_changes(self) -> list[bytes]:
         """The sources that put modules where others find them."""
-        return [data for data in self._read_sources(only_dynamic=True) if b"sys.modules" in data]
+        return [data for data in self._read_sources(self._may_be_dynamic) if b"sys.modules" in data]
 
     @cached_property
     def _sources(self) -> list[bytes]:
         """The content of every source of the project, read at the first doubt."""
-        return list(self._read_sources(only_dynamic=False))
+        return list(self._read_sources(lambda _path: True))
 
-    def _read_sources(self, *, only_dynamic: bool) -> Iterator[bytes]:
+    def _read_sources(self, is_wanted: Callable[[str], object]) -> Iterator[bytes]:
         for path, origin in self._tree.origins.items():
             is_own = origin.startswith(_STEP)  # it holds this text
-            if origin and path.endswith(".py") and not is_own and not (only_dynamic and self._is_plain(path)):
+            if origin and path.endswith(".py") and not is_own and is_wanted(path):
                 data = self._texts.read(path)
                 if data is not None:
                     yield data
 
-    def _is_plain(self, path: str) -> bool:
+    def _may_be_dynamic(self, path: str) -> bool:
+        if is_test(path):
+            return True  # to look into it takes less time than to read its facts, which few tests have
         facts = self._texts.facts(path)
-        return facts is not None and not facts.dynamic
+        return facts is None or facts.dynamic
 
 
 def _is_build_script(source: bytes) -> bool:

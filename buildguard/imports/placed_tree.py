@@ -9,6 +9,8 @@ from typing import overload
 
 from buildguard.imports.finder import COMPILED_ENDINGS, FileTree
 
+_FEW = 2000  # questions of a hook
+
 
 class PlacedFiles(Mapping[str, str]):
     """The project's path of each file at another place: `place` instead of `start` is what that begins with.
@@ -20,9 +22,26 @@ class PlacedFiles(Mapping[str, str]):
         self.paths = paths
         self._start = start
         self._place = place
+        self._questions = 0
+
+    @functools.cached_property
+    def places(self) -> list[str]:
+        """Each of them where it is: made for who asks for many."""
+        return list(map(self.placed, self.paths))
+
+    @functools.cached_property
+    def _origins(self) -> dict[str, str]:
+        return {place: path.decode("ascii") for place, path in zip(self.places, self.paths, strict=True)}
+
+    def has_many_asked(self) -> bool:
+        """Whether so much was asked that to make something for each file takes less time; this counts as a question."""
+        self._questions += 1
+        return self._questions > _FEW
 
     def __getitem__(self, place: str) -> str:
         """The path of the project."""
+        if self.has_many_asked():
+            return self._origins[place]
         path = self._start + place[len(self._place) :]
         if not place.startswith(self._place) or not self._has(path):
             raise KeyError(place)
@@ -64,6 +83,8 @@ class _Places(Sequence[str]):
     def __getitem__(self, index: slice) -> list[str]: ...
     def __getitem__(self, index: int | slice) -> str | list[str]:
         """One of them, or some."""
+        if self._files.has_many_asked():
+            return self._files.places[index]
         paths = self._files.paths[index]
         return self._files.placed(paths) if isinstance(paths, bytes) else list(map(self._files.placed, paths))
 

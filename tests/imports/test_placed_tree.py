@@ -6,6 +6,7 @@ import random
 
 import pytest
 
+from buildguard.imports import placed_tree
 from buildguard.imports.finder import FileTree
 from buildguard.imports.placed_tree import PlacedFiles, PlacedTree
 
@@ -18,8 +19,10 @@ def _paths(rng: random.Random, start: str) -> list[str]:
     return sorted({start + rng.choice(folders) + rng.choice(_NAMES) + rng.choice(_SUFFIXES) for _ in range(12)})
 
 
+@pytest.mark.parametrize("few", [0, 5, 2000])  # questions before something is made for each file
 @pytest.mark.parametrize("seed", range(40))
-def test_it_answers_as_a_tree_of_all_files(seed: int) -> None:
+def test_it_answers_as_a_tree_of_all_files(seed: int, few: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(placed_tree, "_FEW", few)
     rng = random.Random(seed)
     start = rng.choice(("", "app/", "app/inner/"))
     paths = _paths(rng, start)
