@@ -21,13 +21,16 @@ class _TaskThread(threading.Thread):
         self._failures = failures
 
     def run(self) -> None:
-        try:
-            while not self.stopping:
-                self._waiting.pop()()
-        except IndexError:
-            return
-        except BaseException as error:  # noqa: BLE001  raised again by whoever waits for us
-            self._failures.append(error)
+        while not self.stopping:
+            try:
+                task = self._waiting.pop()
+            except IndexError:  # another thread took the last one
+                return
+            try:
+                task()
+            except BaseException as error:  # noqa: BLE001  raised again by whoever waits for us
+                self._failures.append(error)
+                return
 
 
 def run_tasks(tasks: Sequence[Callable[[], None]], together: int) -> None:
@@ -66,6 +69,7 @@ def raise_if_stopping() -> None:
 
 def _wait(workers: list[_TaskThread], failures: list[BaseException]) -> None:
     while any(worker.is_alive() for worker in workers) and not failures:
+        raise_if_stopping()  # where a task has tasks of its own
         for worker in workers:
             worker.join(0.05)
     if failures:

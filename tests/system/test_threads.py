@@ -57,6 +57,50 @@ def test_the_first_error_is_raised_and_no_other_task_begins() -> None:
     assert begun == ["waits"]
 
 
+@pytest.mark.parametrize("error", [IndexError("a task's own"), KeyError("k"), SystemExit(3)])
+def test_whatever_a_task_raises_is_raised(error: BaseException) -> None:
+    def fail() -> None:
+        raise error
+
+    with pytest.raises(type(error)):
+        threads.run_tasks([fail], together=2)
+
+
+def test_both_results_come_back_and_either_error() -> None:
+    both = threading.Barrier(2, timeout=60)
+
+    def result(value: object) -> object:
+        both.wait()  # they run at the same time
+        return value
+
+    assert threads.run_both(lambda: result(1), lambda: result("two")) == (1, "two")
+    with pytest.raises(IndexError, match="empty"):
+        threads.run_both([].pop, lambda: 1)
+    with pytest.raises(ZeroDivisionError):
+        threads.run_both(lambda: 1, lambda: 1 / 0)
+
+
+def test_a_task_that_is_to_end_ends_its_own_tasks() -> None:
+    begun, ended = threading.Event(), threading.Event()
+
+    def inner() -> None:
+        begun.set()
+        try:
+            while True:
+                threads.raise_if_stopping()
+                time.sleep(0.01)
+        finally:
+            ended.set()
+
+    def fail() -> None:
+        assert begun.wait(60)
+        raise ValueError("no")
+
+    with pytest.raises(ValueError, match="no"):
+        threads.run_tasks([lambda: threads.run_tasks([inner], together=1), fail], together=2)
+    assert ended.is_set()
+
+
 def test_the_main_thread_never_stops_by_itself() -> None:
     threads.raise_if_stopping()
 
