@@ -631,11 +631,7 @@ def test_ctrl_c_leaves_nothing_behind(project: Callable[..., Project]) -> None:
     assert run.returncode == 130
     assert err.decode().strip() == "interrupted"
     assert sorted(path.name for path in made.path.iterdir() if not path.name.startswith("m")) == ["Dockerfile"]
-    # one that was just being started ends when it has read all that it was sent
-    until = time.monotonic() + 30
-    while _alive(probes):
-        assert time.monotonic() < until
-        time.sleep(0.02)
+    _wait_for_end(probes)  # one that was just being started ends when it has read all that it was sent
     made.write(
         {f"m{n}.py": f"x = {n}\n" for n in range(400)}
     )  # the cache is what it left, and the sources are soon compiled
@@ -655,11 +651,7 @@ def test_killed_it_leaves_nothing_running(project: Callable[..., Project], numbe
     run.send_signal(number)
 
     assert run.wait(120) == status
-    for _ in range(1200):
-        if not _alive(probes):
-            break
-        time.sleep(0.1)
-    assert not _alive(probes)
+    _wait_for_end(probes)
     made.write(
         {f"m{n}.py": f"x = {n}\n" for n in range(400)}
     )  # the cache is what it left, and the sources are soon compiled
@@ -694,6 +686,13 @@ def _probes_at_work(pid: int) -> list[str]:
             return found
         time.sleep(0.05)
     pytest.fail("it started no probes")
+
+
+def _wait_for_end(probes: list[str]) -> None:
+    until = time.monotonic() + 30
+    while _alive(probes):
+        assert time.monotonic() < until, "they still run"
+        time.sleep(0.02)
 
 
 def _alive(probes: list[str]) -> list[str]:
