@@ -33,23 +33,6 @@ if TYPE_CHECKING:  # a commit without a lock or a COPY has no time for these
     from buildguard.imports.site_packages import InstalledSource
     from buildguard.startup.image_start import ImageStart
 
-_BUILD_FILES = frozenset(
-    {
-        "Makefile",
-        "justfile",
-        "Justfile",
-        "noxfile.py",
-        "setup.py",
-        "setup.cfg",
-        "pyproject.toml",
-        "MANIFEST.in",
-        "Cargo.toml",
-        "meson.build",
-        "CMakeLists.txt",
-    }
-)
-_BUILD_SUFFIXES = (".sh", ".mk", ".yaml", ".yml", "Dockerfile")
-_BUILD_ENDINGS = (*_BUILD_FILES, *_BUILD_SUFFIXES)
 _LARGEST = 1 << 20
 _MOST_HOOKED = 150  # sources beside the staged ones that a hook reads
 _MOST_EXTRACTED = 500  # sources that no engine of this run read, so that a hook on a large project stays quick
@@ -121,8 +104,9 @@ class ProjectImportCheck:
     @functools.cached_property
     def _build_texts(self) -> bytes:
         """The text of every file that may name what a build makes."""
-        named = [path for path in self._listing.texts if path.endswith(_BUILD_ENDINGS)]
-        wanted = [path for path in named if posixpath.basename(path) in _BUILD_FILES or path.endswith(_BUILD_SUFFIXES)]
+        from buildguard.imports.doubts import is_build_file
+
+        wanted = list(filter(is_build_file, self._listing.texts))
         self._files.load(wanted)
         texts = (self._files.read(path) or b"" for path in wanted)
         return b"\n".join(text for text in texts if len(text) <= _LARGEST)

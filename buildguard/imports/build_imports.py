@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from buildguard.definitions import NamedTuple
 from buildguard.diagnostic import Finding, Severity
 from buildguard.imports.declared import DECLARES, ProvidedModules
-from buildguard.imports.doubts import ProjectTexts
+from buildguard.imports.doubts import ProjectTexts, is_build_file
 from buildguard.imports.evaluated import BACKPORT, judge_types
 from buildguard.imports.faults import ImportContext
 from buildguard.imports.finder import FileTree, ModuleKind, ModuleLocation
@@ -30,21 +30,6 @@ from buildguard.imports.standard_imports import ImportJudge, questions_of
 from buildguard.remote.library_query import answer_questions
 
 _ROOT = "/workspace"
-_BUILD_FILES = (
-    "Makefile",
-    "Dockerfile",
-    ".sh",
-    ".mk",
-    ".yaml",
-    ".yml",
-    "noxfile.py",
-    "setup.py",
-    "setup.cfg",
-    "pyproject.toml",
-    "Cargo.toml",
-    "meson.build",
-    "CMakeLists.txt",
-)
 START, FRONT, BACK, UNKNOWN = "--start=", "--front=", "--path=", "--start=?"
 
 
@@ -144,7 +129,7 @@ class _BuildJudge:
         return None if path is None else self._sources.read(path)
 
     def _build_texts(self) -> bytes:
-        texts = (self._sources.read(path) for path in self._sources.paths if path.endswith(_BUILD_FILES))
+        texts = (self._sources.read(path) for path in filter(is_build_file, self._sources.paths))
         return b"\n".join(text for text in texts if text is not None and len(text) <= 1 << 20)
 
     def _may_be_ignored(self, path: str) -> bool:

@@ -30,6 +30,25 @@ _EXTENSION = lazy_pattern(
 )
 # The names of scripts that build extension modules.
 _MAY_BUILD = lazy_pattern(r"(?i)(?:setup|build|ext|ffi|compile|cython)[^/]*\.py$")
+_MAY_CHANGE = lazy_pattern(rb"meta_path|path_hooks|sys\s*\.\s*modules")
+# What may name a file that a build makes: whole names, and ends of names.
+_BUILD_FILES = frozenset(
+    {
+        "Makefile",
+        "justfile",
+        "Justfile",
+        "noxfile.py",
+        "setup.py",
+        "setup.cfg",
+        "pyproject.toml",
+        "MANIFEST.in",
+        "Cargo.toml",
+        "meson.build",
+        "CMakeLists.txt",
+    }
+)
+_BUILD_SUFFIXES = (".sh", ".mk", ".yaml", ".yml", "Dockerfile")
+_BUILD_ENDINGS = (*_BUILD_FILES, *_BUILD_SUFFIXES)
 _STEP = ".buildguard/"
 _ABSENT = frozenset({FaultKind.MISSING, FaultKind.NOT_ON_PATH, FaultKind.OTHER_CASE})
 _UNBOUND = frozenset({FaultKind.UNBOUND, FaultKind.CIRCULAR, FaultKind.SHADOWS})
@@ -45,6 +64,13 @@ class ProjectTexts(NamedTuple):
     is_ignored: Callable[[str], bool]
     facts: Callable[[str], ModuleFacts | None]
     build_files: Callable[[], bytes] = bytes
+
+
+def is_build_file(path: str) -> bool:
+    """Whether a file may say what a build makes."""
+    return path.endswith(_BUILD_ENDINGS) and (
+        path.endswith(_BUILD_SUFFIXES) or posixpath.basename(path) in _BUILD_FILES
+    )
 
 
 class DoubtFinder:
@@ -160,8 +186,8 @@ class DoubtFinder:
                     yield data
 
     def _may_be_dynamic(self, path: str) -> bool:
-        if is_test(path):
-            return True  # to look into it takes less time than to read its facts, which few tests have
+        if is_test(path) and not _MAY_CHANGE.search(self._texts.read(path) or b""):
+            return False  # to look into it takes less time than to read its facts, which few tests have
         facts = self._texts.facts(path)
         return facts is None or facts.dynamic
 

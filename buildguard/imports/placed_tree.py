@@ -33,14 +33,14 @@ class PlacedFiles(Mapping[str, str]):
     def _origins(self) -> dict[str, str]:
         return {place: path.decode("ascii") for place, path in zip(self.places, self.paths, strict=True)}
 
-    def has_many_asked(self) -> bool:
-        """Whether so much was asked that to make something for each file takes less time; this counts as a question."""
+    def count_question(self) -> bool:
+        """Count one more question; whether they are so many that to make something for each file takes less time."""
         self._questions += 1
         return self._questions > _FEW
 
     def __getitem__(self, place: str) -> str:
         """The path of the project."""
-        if self.has_many_asked():
+        if self.count_question():
             return self._origins[place]
         path = self._start + place[len(self._place) :]
         if not place.startswith(self._place) or not self._has(path):
@@ -83,7 +83,7 @@ class _Places(Sequence[str]):
     def __getitem__(self, index: slice) -> list[str]: ...
     def __getitem__(self, index: int | slice) -> str | list[str]:
         """One of them, or some."""
-        if self._files.has_many_asked():
+        if self._files.count_question():
             return self._files.places[index]
         paths = self._files.paths[index]
         return self._files.placed(paths) if isinstance(paths, bytes) else list(map(self._files.placed, paths))

@@ -41,10 +41,14 @@ def is_test(path: str) -> bool:
 
 
 def words_of_imports(facts: Iterable[ModuleFacts | None]) -> set[str]:
-    """Every word in the modules and names that some sources import: what they run has the last part of its name among them."""
-    rows = [row for of_file in facts if of_file is not None for row in of_file.imports]
+    """Every word in the modules and names that some sources import, or let a star import take.
+
+    What their imports run has the last part of its name among them.
+    """
+    known = [of_file for of_file in facts if of_file is not None]
+    rows = [row for of_file in known for row in of_file.imports]
     words = {word for row in rows for word in row.module.split(".")}
-    return words.union(*(row.names for row in rows))
+    return words.union(*(row.names for row in rows), *(of_file.exports or () for of_file in known))
 
 
 def last_word(path: str) -> str:

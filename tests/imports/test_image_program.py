@@ -10,7 +10,8 @@ from buildguard.diagnostic import RelativePath
 from buildguard.imports.finder import FileTree
 from buildguard.imports.image_program import ProjectSources, read_programs
 from buildguard.imports.package_roots import package_roots
-from buildguard.imports.program import StartedProgram, home_of, is_test
+from buildguard.imports.program import StartedProgram, home_of, is_test, last_word, words_of_imports
+from buildguard.imports.records import extract
 from buildguard.project.discovery import ImageRecipe
 from buildguard.project.target import Certainty, ContextBasis, ImageService
 from buildguard.stages.stage import Entry, EntryKind
@@ -138,3 +139,10 @@ def test_homes_and_tests_are_told_by_their_paths() -> None:
     assert is_test("scripts/smoke-test.py")
     assert not is_test("speed_test/app.py")
     assert is_test("{{cookiecutter.name}}/config/api.py")
+
+
+def test_words_of_imports_are_those_of_modules_names_and_exports() -> None:
+    facts = extract(b"import a.b\nfrom .c import d as e\nfrom f import *\n__all__ = ['g']\ng = 1\n", (3, 11))
+
+    assert words_of_imports([facts, None]) == {"a", "b", "c", "d", "f", "*", "g"}
+    assert [last_word(path) for path in ("a/g/__init__.py", "a/g.py", "g.py")] == ["g", "g", "g"]

@@ -163,6 +163,21 @@ def test_a_git_ignored_module_and_what_a_build_names_are_undecided() -> None:
     assert [item.reason for item in project.judge(ignored=("a/local.py",)).undecided] == ["git ignores a/local.py"]
 
 
+@pytest.mark.parametrize(
+    ("test", "is_doubt"),
+    [
+        ("import sys\nsys.modules['a.gone'] = object()\n", True),
+        ("import sys\nsys.meta_path.append(object())\n", True),
+        ("x = 'sys.meta_path and sys.modules have a.gone'\n", False),
+        ("import gone\n", False),
+    ],
+)
+def test_a_test_that_makes_a_module_is_a_doubt_and_one_that_speaks_of_it_is_none(test: str, *, is_doubt: bool) -> None:
+    files = {"main.py": "import a.gone\n", "a/__init__.py": "", "tests/conftest.py": test}
+
+    assert (findings(files, "main") == []) is is_doubt
+
+
 def test_a_circle_after_a_late_import_of_its_modules_is_undecided() -> None:
     files = {
         "main.py": "import boot\nboot.load()\nimport a\n",

@@ -7,7 +7,7 @@ by the manifest in the archive. Nothing that it looks at is imported or run. Fin
 not be looked at with 3.
 
 version: 0.1.0
-digest: sha256:5a2b7f77307befd4a16708e4ca878f69917f4dc4a0377b303fcd0c3b27b9cced
+digest: sha256:4f3057c3c76f8e9604a18b3bcd0edcf579678ca9db73ba9aa7aff47a5f14d941
     (SHA-256 of everything below the line of equals signs)
 """
 
@@ -3515,9 +3515,10 @@ class StartedProgram(NamedTuple):
 def is_test(path: str) -> bool:
     return _TEST.search(path) is not None
 def words_of_imports(facts: Iterable[ModuleFacts | None]) -> set[str]:
-    rows = [row for of_file in facts if of_file is not None for row in of_file.imports]
+    known = [of_file for of_file in facts if of_file is not None]
+    rows = [row for of_file in known for row in of_file.imports]
     words = {word for row in rows for word in row.module.split(".")}
-    return words.union(*(row.names for row in rows))
+    return words.union(*(row.names for row in rows), *(of_file.exports or () for of_file in known))
 def last_word(path: str) -> str:
     folder, base = posixpath.split(path)
     return posixpath.basename(folder) if base == "__init__.py" else removesuffix(base, ".py")
@@ -3956,6 +3957,24 @@ _EXTENSION = lazy_pattern(
     re.MULTILINE,
 )
 _MAY_BUILD = lazy_pattern(r"(?i)(?:setup|build|ext|ffi|compile|cython)[^/]*\.py$")
+_MAY_CHANGE = lazy_pattern(rb"meta_path|path_hooks|sys\s*\.\s*modules")
+_BUILD_FILES = frozenset(
+    {
+        "Makefile",
+        "justfile",
+        "Justfile",
+        "noxfile.py",
+        "setup.py",
+        "setup.cfg",
+        "pyproject.toml",
+        "MANIFEST.in",
+        "Cargo.toml",
+        "meson.build",
+        "CMakeLists.txt",
+    }
+)
+_BUILD_SUFFIXES = (".sh", ".mk", ".yaml", ".yml", "Dockerfile")
+_BUILD_ENDINGS = (*_BUILD_FILES, *_BUILD_SUFFIXES)
 _STEP = ".buildguard/"
 _ABSENT = frozenset({FaultKind.MISSING, FaultKind.NOT_ON_PATH, FaultKind.OTHER_CASE})
 _UNBOUND = frozenset({FaultKind.UNBOUND, FaultKind.CIRCULAR, FaultKind.SHADOWS})
@@ -3964,6 +3983,10 @@ class ProjectTexts(NamedTuple):
     is_ignored: Callable[[str], bool]
     facts: Callable[[str], ModuleFacts | None]
     build_files: Callable[[], bytes] = bytes
+def is_build_file(path: str) -> bool:
+    return path.endswith(_BUILD_ENDINGS) and (
+        path.endswith(_BUILD_SUFFIXES) or posixpath.basename(path) in _BUILD_FILES
+    )
 class DoubtFinder:
     def __init__(self, program: StartedProgram, texts: ProjectTexts) -> None:
         self._program = program
@@ -4053,8 +4076,8 @@ class DoubtFinder:
                 if data is not None:
                     yield data
     def _may_be_dynamic(self, path: str) -> bool:
-        if is_test(path):
-            return True
+        if is_test(path) and not _MAY_CHANGE.search(self._texts.read(path) or b""):
+            return False
         facts = self._texts.facts(path)
         return facts is None or facts.dynamic
 def _is_build_script(source: bytes) -> bool:
@@ -5938,7 +5961,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from buildguard.definitions import NamedTuple
 from buildguard.diagnostic import Finding, Severity
 from buildguard.imports.declared import DECLARES, ProvidedModules
-from buildguard.imports.doubts import ProjectTexts
+from buildguard.imports.doubts import ProjectTexts, is_build_file
 from buildguard.imports.evaluated import BACKPORT, judge_types
 from buildguard.imports.faults import ImportContext
 from buildguard.imports.finder import FileTree, ModuleKind, ModuleLocation
@@ -5952,21 +5975,6 @@ from buildguard.imports.standard import LibraryModules
 from buildguard.imports.standard_imports import ImportJudge, questions_of
 from buildguard.remote.library_query import answer_questions
 _ROOT = "/workspace"
-_BUILD_FILES = (
-    "Makefile",
-    "Dockerfile",
-    ".sh",
-    ".mk",
-    ".yaml",
-    ".yml",
-    "noxfile.py",
-    "setup.py",
-    "setup.cfg",
-    "pyproject.toml",
-    "Cargo.toml",
-    "meson.build",
-    "CMakeLists.txt",
-)
 START, FRONT, BACK, UNKNOWN = "--start=", "--front=", "--path=", "--start=?"
 class BuildSources(NamedTuple):
     paths: Sequence[str]
@@ -6037,7 +6045,7 @@ class _BuildJudge:
         path = self._tree.origins.get(file)
         return None if path is None else self._sources.read(path)
     def _build_texts(self) -> bytes:
-        texts = (self._sources.read(path) for path in self._sources.paths if path.endswith(_BUILD_FILES))
+        texts = (self._sources.read(path) for path in filter(is_build_file, self._sources.paths))
         return b"\n".join(text for text in texts if text is not None and len(text) <= 1 << 20)
     def _may_be_ignored(self, path: str) -> bool:
         parts = path.split("/")
