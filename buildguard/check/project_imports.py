@@ -140,14 +140,14 @@ class ProjectImportCheck:
     def _context(self, program: StartedProgram, facts: _FactsOfTarget) -> ImportContext:
         from buildguard.imports.faults import ImportContext
 
-        origins = program.tree.origins
+        tree = program.tree
 
         def read(file: str) -> bytes | None:
-            origin = origins.get(file)
+            origin = tree.origins.get(file)
             return self._files.read(origin) if origin else None
 
         def facts_of(file: str) -> ModuleFacts | None:
-            origin = origins.get(file)
+            origin = tree.origins.get(file)
             return facts.of(origin) if origin else None
 
         return ImportContext(facts_of, read, LibraryModules(facts.minor), self._may_be_foreign)

@@ -30,7 +30,7 @@ _EXTENSION = lazy_pattern(
 )
 # The names of scripts that build extension modules.
 _MAY_BUILD = lazy_pattern(r"(?i)(?:setup|build|ext|ffi|compile|cython)[^/]*\.py$")
-_MAY_CHANGE = lazy_pattern(rb"meta_path|path_hooks|sys\s*\.\s*modules")
+_CHANGED = lazy_pattern(rb"sys\s*\.\s*modules")
 # What may name a file that a build makes: whole names, and ends of names.
 _BUILD_FILES = frozenset(
     {
@@ -121,7 +121,7 @@ class DoubtFinder:
     @cached_property
     def _extensions(self) -> frozenset[str]:
         """The extension modules that build files and build scripts name, dotted or by their last name."""
-        scripts = filter(_is_build_script, self._read_sources(_MAY_BUILD.search))
+        scripts = filter(_is_build_script, self._read_sources(_may_build))
         pairs = (pair for text in (self._texts.build_files(), *scripts) for pair in _EXTENSION.findall(text))
         return frozenset(name.decode("utf-8", "replace") for pair in pairs for name in pair)
 
@@ -151,7 +151,7 @@ class DoubtFinder:
 
     def _is_registered(self, dotted: str) -> bool:
         name = dotted.rpartition(".")[2].encode()
-        return self._has_finder or any(name in data for data in self._module_changes)
+        return self._registering is None or any(name in data for data in self._registering)
 
     def _of_unbound(self, fault: ImportFault) -> str:
         name = fault.name.encode()
@@ -162,15 +162,15 @@ class DoubtFinder:
         return ""
 
     @cached_property
-    def _has_finder(self) -> bool:
-        """Whether a source of the project changes how modules are found."""
-        sources = self._read_sources(self._may_be_dynamic)
-        return any(b"meta_path" in data or b"path_hooks" in data for data in sources)
-
-    @cached_property
-    def _module_changes(self) -> list[bytes]:
-        """The sources that put modules where others find them."""
-        return [data for data in self._read_sources(self._may_be_dynamic) if b"sys.modules" in data]
+    def _registering(self) -> list[bytes] | None:
+        """The sources that put modules where others find them; None where one changes how modules are found."""
+        registering = []
+        for data in self._read_sources(self._may_be_dynamic):
+            if b"meta_path" in data or b"path_hooks" in data:
+                return None
+            if b"sys.modules" in data:
+                registering.append(data)
+        return registering
 
     @cached_property
     def _sources(self) -> list[bytes]:
@@ -186,10 +186,22 @@ class DoubtFinder:
                     yield data
 
     def _may_be_dynamic(self, path: str) -> bool:
-        if is_test(path) and not _MAY_CHANGE.search(self._texts.read(path) or b""):
+        if is_test(path) and not _may_change_modules(self._texts.read(path) or b""):
             return False  # to look into it takes less time than to read its facts, which few tests have
         facts = self._texts.facts(path)
         return facts is None or facts.dynamic
+
+
+def _may_build(path: str) -> bool:
+    """Whether a source may build extension modules, by its name."""
+    return _MAY_BUILD.search(path, path.rfind("/") + 1) is not None
+
+
+def _may_change_modules(source: bytes) -> bool:
+    """Whether a source names what changes modules, or where they are found."""
+    if b"meta_path" in source or b"path_hooks" in source:
+        return True
+    return b"modules" in source and _CHANGED.search(source) is not None
 
 
 def _is_build_script(source: bytes) -> bool:

@@ -58,13 +58,14 @@ class FileTree:
     """
 
     def __init__(self, files: Mapping[str, str], unclear: Iterable[str] = ()) -> None:
-        self.origins = files
+        self.origins: Mapping[str, str] = files
         self._unclear = frozenset(unclear)
         self._holders: dict[str, list[str]] | None = None
         self._modules: dict[str, ModuleLocation | None] = {}
         self._found: dict[tuple[str, tuple[str, ...]], ModuleLocation | None] = {}
         self._stems: dict[str, dict[str, list[str]]] = {}
         self._children: dict[str, frozenset[str]] = {}
+        self._folded: dict[str, dict[str, list[str]]] = {}
 
     # A commit hook looks a few names up among the files of an image of any size: nothing is made for each of them.
     @functools.cached_property
@@ -228,11 +229,22 @@ class FileTree:
 
     def other_cases(self, name: str, folders: Sequence[str]) -> Iterator[str]:
         """Modules whose name differs from this one in case alone, as they are spelled."""
+        folded = name.casefold()
         for folder in folders:
-            for child in sorted(self.children(folder)):
-                stem = _COMPILED.sub("", child).removesuffix(".py")
-                if stem != name and stem.casefold() == name.casefold() and self.find(stem, [folder]) is not None:
+            for stem in self._stems_by_case(folder).get(folded, ()):
+                if stem != name and self.find(stem, [folder]) is not None:
                     yield stem
+
+    def _stems_by_case(self, folder: str) -> dict[str, list[str]]:
+        """The names in a folder without endings of modules, sorted, by what they are in any case."""
+        stems = self._folded.get(folder)
+        if stems is None:
+            stems = self._folded[folder] = {}
+            for child in sorted(self.children(folder)):
+                stem = _COMPILED.sub("", child) if child.endswith(COMPILED_ENDINGS) else child
+                stem = stem.removesuffix(".py")
+                stems.setdefault(stem.casefold(), []).append(stem)
+        return stems
 
 
 def _start_of(folder: str) -> str:

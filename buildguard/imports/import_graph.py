@@ -86,7 +86,8 @@ class ImportGraph:
 
 def has_source(module: LoadedModule) -> bool:
     """Whether an import of a module runs Python source."""
-    return module.location.kind in {ModuleKind.PACKAGE, ModuleKind.MODULE}
+    kind = module.location.kind
+    return kind is ModuleKind.MODULE or kind is ModuleKind.PACKAGE
 
 
 def find_reached(graph: ImportGraph, starts: Iterable[LoadedModule]) -> dict[str, ReachedModule]:

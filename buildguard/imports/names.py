@@ -48,7 +48,8 @@ class LoadedModule(NamedTuple):
         """The package that its relative imports start from."""
         if self.home is not None:
             return self.home
-        if self.location.kind in {ModuleKind.PACKAGE, ModuleKind.NAMESPACE}:
+        kind = self.location.kind
+        if kind is ModuleKind.PACKAGE or kind is ModuleKind.NAMESPACE:
             return self.name
         return self.name.rpartition(".")[0]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from bisect import bisect_left
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import overload
 
 from buildguard.imports.finder import COMPILED_ENDINGS, FileTree
@@ -23,6 +23,7 @@ class PlacedFiles(Mapping[str, str]):
         self._start = start
         self._place = place
         self._questions = 0
+        self.settle: Callable[[dict[str, str], list[str]], None] = _settle_nothing
 
     @functools.cached_property
     def places(self) -> list[str]:
@@ -36,6 +37,8 @@ class PlacedFiles(Mapping[str, str]):
     def count_question(self) -> bool:
         """Count one more question; whether they are so many that to make something for each file takes less time."""
         self._questions += 1
+        if self._questions == _FEW + 1:
+            self.settle(self._origins, self.places)
         return self._questions > _FEW
 
     def __getitem__(self, place: str) -> str:
@@ -71,6 +74,10 @@ class PlacedFiles(Mapping[str, str]):
         return at < len(self.paths) and self.paths[at] == raw
 
 
+def _settle_nothing(_origins: dict[str, str], _places: list[str]) -> None:
+    """Without a tree, there is nothing to change."""
+
+
 class _Places(Sequence[str]):
     """The paths of placed files, in order."""
 
@@ -99,10 +106,16 @@ class PlacedTree(FileTree):
     def __init__(self, files: PlacedFiles) -> None:
         super().__init__(files)
         self._files = files
+        files.settle = self._settle
 
     @functools.cached_property
     def _paths(self) -> Sequence[str]:
         return _Places(self._files)
+
+    def _settle(self, origins: dict[str, str], places: list[str]) -> None:
+        """After many questions, ask what was made for each file, without a call in between."""
+        self.origins = origins
+        self._paths = places
 
     def _may_hold_compiled(self) -> bool:
         joined = b"\0".join(self._files.paths)

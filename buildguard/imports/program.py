@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import posixpath
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
@@ -16,6 +17,7 @@ _TEST = lazy_pattern(
     r"(?:^|/)(?:tests?|[^/]*-tests?(?:\.py)?|testing|e2e|fixtures|conftest\.py|test_[^/]*\.py|[^/]*_tests?\.py|[^/]*\{\{[^/]*)"
     r"(?:/|$)"
 )
+_FOLDERS = 10_000
 
 
 class StartedProgram(NamedTuple):
@@ -37,7 +39,13 @@ class StartedProgram(NamedTuple):
 
 def is_test(path: str) -> bool:
     """Whether a path of the project is a test's, or in a folder whose name is a template (`{{name}}`): no module is."""
-    return _TEST.search(path) is not None
+    folder, _slash, base = path.rpartition("/")
+    return _is_folder_of_tests(folder) or _TEST.search(base) is not None
+
+
+@functools.lru_cache(_FOLDERS)  # every file is asked about more than once, and most share their folder
+def _is_folder_of_tests(folder: str) -> bool:
+    return _TEST.search(folder) is not None
 
 
 def words_of_imports(facts: Iterable[ModuleFacts | None]) -> set[str]:

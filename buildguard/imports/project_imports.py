@@ -119,8 +119,8 @@ class _ProgramJudge:
     def _take(self, result: OwnImports) -> None:
         for fault in result.faults:
             self._take_fault(fault)
-        for item in result.outside:
-            self._take_outside(item)
+        for item in result.outside if self._packages is not None else ():
+            self._take_outside(item, self._packages)
         for left in result.undecided:
             self._leave_open(left, "its names are not known")
 
@@ -137,19 +137,19 @@ class _ProgramJudge:
         text = describe(fault, self._origin)
         self._add(Code.BG604, fault, text.message, text.hint, is_error=fault.certain)
 
-    def _take_outside(self, item: OutsideImport) -> None:
+    def _take_outside(self, item: OutsideImport, packages: PackageSource) -> None:
         top = item.row.module.partition(".")[0]
-        if self._packages is None or standard_names.is_standard(top) or is_guarded(item.row):
+        if standard_names.is_standard(top) or is_guarded(item.row):
             return
-        answer = self._packages.ask(item.row)
+        answer = packages.ask(item.row)
         if answer.presence is PackagePresence.UNKNOWN:
             self._leave_open(_open_import(item), answer.detail or "its package is not known")
         elif answer.presence is not PackagePresence.PRESENT:
             is_caught = answer.presence in _ABSENT and item.row.guard is Guard.MODULE_ONLY
-            if is_caught or (self._packages.predicted and not self._is_reached(item)):
+            if is_caught or (packages.predicted and not self._is_reached(item)):
                 return
-            message, hint = _package_text(answer, self._packages)
-            self._add(Code.BG603, item, message, hint, is_error=item.certain and not self._packages.predicted)
+            message, hint = _package_text(answer, packages)
+            self._add(Code.BG603, item, message, hint, is_error=item.certain and not packages.predicted)
 
     def _is_reached(self, item: OutsideImport) -> bool:
         """Whether a start reaches an import; without any start all are."""

@@ -118,7 +118,7 @@ class ModuleFacts(NamedTuple):
     @property
     def library_uses(self) -> tuple[ImportStatement, ...]:
         """What it may ask of the standard library."""
-        return (*self.imports, *self.attributes)
+        return (*self.imports, *self.attributes) if self.attributes else self.imports
 
 
 class FileReach(NamedTuple):

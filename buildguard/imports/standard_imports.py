@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
@@ -12,8 +13,9 @@ from buildguard.imports import standard_names
 from buildguard.imports.library_answers import Availability, LibraryAnswer, Question
 from buildguard.imports.records import FileReach, Guard, ImportForm, ImportStatement
 
-_NEVER_FAILS = frozenset({Guard.FALSE, Guard.EXCEPT, Guard.TESTED, Guard.HANDLER})
-_MAY_NOT_RUN = frozenset({Guard.CONDITIONAL, Guard.MAIN})
+# Tuples: asked for every import, and a member of an enumeration is found faster than its hash is made.
+_NEVER_FAILS = (Guard.FALSE, Guard.EXCEPT, Guard.TESTED, Guard.HANDLER)
+_MAY_NOT_RUN = (Guard.CONDITIONAL, Guard.MAIN)
 
 # Where names are that a module lacks: the module, the one to take, and the names.
 _MOVED = (
@@ -62,7 +64,12 @@ def is_of_library(statement: ImportStatement) -> bool:
     """Whether an import can fail, and is about the standard library of some version of Python."""
     if statement.level or statement.guard in _NEVER_FAILS:
         return False
-    return standard_names.is_standard(statement.module.partition(".")[0])
+    return _is_in_library(statement.module)
+
+
+@functools.lru_cache(10_000)  # every file asks for the same few
+def _is_in_library(module: str) -> bool:
+    return standard_names.is_standard(module.partition(".")[0])
 
 
 class ImportJudge:
@@ -83,13 +90,20 @@ class ImportJudge:
         self._answers = answers
         self._version = version
         self._brings = brings
+        self._fine: set[tuple[str, tuple[str, ...]]] = set()  # modules with names that every import may take
 
     def judge(self, statements: Iterable[ImportStatement], reach: FileReach) -> ImportVerdict:
         """What is said of one module's imports."""
         findings: list[Finding] = []
         undecided: list[tuple[int, str, bool]] = []
         for statement in filter(is_of_library, statements):
-            for item in self._judge(statement, reach):
+            what = (statement.module, statement.names)
+            if what in self._fine:
+                continue
+            items = list(self._judge(statement, reach))
+            if not items and statement.form is not ImportForm.ATTRIBUTE and statement.guard is Guard.NONE:
+                self._fine.add(what)
+            for item in items:
                 if isinstance(item, Finding):
                     findings.append(item)
                 else:
