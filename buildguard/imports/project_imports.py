@@ -119,8 +119,10 @@ class _ProgramJudge:
     def _take(self, result: OwnImports) -> None:
         for fault in result.faults:
             self._take_fault(fault)
-        for item in result.outside if self._packages is not None else ():
-            self._take_outside(item, self._packages)
+        packages = self._packages
+        if packages is not None:
+            for item in result.outside:
+                self._take_outside(item, packages)
         for left in result.undecided:
             self._leave_open(left, "its names are not known")
 

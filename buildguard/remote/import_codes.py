@@ -122,9 +122,8 @@ def operations():
     if not OPERATIONS:
         import opcode
 
-        OPERATIONS.append(
-            tuple(opcode.opmap[name] for name in ("IMPORT_NAME", "LOAD_CONST", "EXTENDED_ARG", "RAISE_VARARGS"))
-        )
+        found = [opcode.opmap[name] for name in ("IMPORT_NAME", "LOAD_CONST", "EXTENDED_ARG", "RAISE_VARARGS")]
+        OPERATIONS.append((*found, opcode.opmap.get("LOAD_SMALL_INT", -1)))
         OPERATIONS.append([opcode.opmap[name] for name in RETURNS if name in opcode.opmap])
     return OPERATIONS[0] + (OPERATIONS[1],)
 
@@ -141,7 +140,7 @@ class PlainReader:
         self.lines = lines
         self.start_of = SourceLines(data).start_of
         self._is_nested = may_nest_imports(data)
-        self._import, self._constant, self._extended, self.raising, self._returns = operations()
+        self._import, self._constant, self._extended, self.raising, self._number, self._returns = operations()
 
     def read_blocks(self, code):
         """The rows of the functions and classes at the left margin that can be read so, by their first line."""
@@ -214,6 +213,17 @@ class PlainReader:
 
     def _names(self, code, offset):
         """What follows `import` after `from`; None without a `from`."""
+        return self._constant_before(code, offset)[0]
+
+    def asked(self, code, offset):
+        """The names that an import takes, as `_names` gives them, and the number of its dots."""
+        names, at = self._constant_before(code, offset)
+        if code.co_code[at] == self._number:
+            return names, code.co_code[at + 1]
+        return names, self._constant_before(code, at + 2)[0]
+
+    def _constant_before(self, code, offset):
+        """The constant that the operation before an offset loads, and the offset of the one before that."""
         text = code.co_code
         at = offset - 2
         while text[at] == self._extended:
@@ -224,7 +234,7 @@ class PlainReader:
         while before >= 0 and text[before] == self._extended:
             argument |= text[before + 1] << shift
             before, shift = before - 2, shift + 8
-        return code.co_consts[argument]
+        return code.co_consts[argument], before
 
     def _written(self, item, begin):
         """Form, module, names and level of an import, where its line is one of the usual form."""

@@ -43,7 +43,14 @@ from buildguard.remote.import_pieces import ImportPieces, NameOrigins, PieceEval
 from buildguard.remote.import_reader import FactReader
 from buildguard.remote.import_sure import unsure_names
 from buildguard.remote.import_tests import Evaluator
-from buildguard.remote.library_attributes import AttributeReader, does_use, may_use
+from buildguard.remote.library_attributes import (
+    ANNOTATIONS_LATE_FROM,
+    AttributeReader,
+    has_future,
+    may_use,
+    module_names,
+    uses_of,
+)
 
 ENCODER = []  # type: list[object]
 LARGEST = 2 << 20  # bytes of a source that is still read: larger ones are data
@@ -52,6 +59,8 @@ DYNAMIC_AT_TOP = frozenset({"vars", "locals", "eval", "__dict__", "setattr"})
 GLOBAL = re.compile(rb"global\b([^\n;#]*)")  # what functions change is no constant
 LOOP = re.compile(rb"^for\b([^\n:]*?)\bin\b", re.MULTILINE)  # nor is what a loop of the module binds
 WORD = re.compile(rb"[\w\x80-\xff]+")
+# In the flags of code whose annotations are text: of 3.8, and from 3.9 on.
+ANNOTATIONS = 0x100000 if sys.version_info < (3, 9) else 0x1000000
 
 
 def facts_here(data, code):
@@ -98,16 +107,17 @@ def read_facts(data, code, version, platform):
     facts["attributes"], facts["patched"] = [], []
     facts["unsure"] = unsure_names(data, (code, nested), bound, offsets, codes if dynamic else ())
     facts["version"] = list(version[:3])
-    if may_use(data, names) and does_use(data, codes, names):
-        facts["attributes"], facts["patched"] = read_attributes(data, names, version, platform)
+    uses = uses_of(data, codes, names) if may_use(data, names) else ()
     typed = typed_source(data, code, names, version[1])
     if b"import" in data or b"__all__" in data or typed is not None:
         reader = None if typed is not None else plain_reader(data, names, lines)
         how = (names, bound, version, platform, typed)
-        plain = None if reader is None else plain_facts(data, codes, how, reader)
+        plain = None if reader is None else plain_facts(data, codes, how, reader, uses)
         if plain is None:
             plain = tree_facts(data, codes, how, {} if reader is None else reader.read_blocks(code))
         facts.update(plain)
+    if uses is None or (uses and "attributes" not in plain):
+        facts["attributes"], facts["patched"] = read_attributes(data, names, version, platform)
     return facts
 
 
@@ -127,24 +137,30 @@ def typed_source(data, code, names, minor):
 def read_attributes(data, names, version, platform):
     """The rows of the names that are taken from the standard library by a dot, and those that are set: few sources have any."""
     tree = ast.parse(data)
-    reader = FactReader(data, names, Evaluator(version, platform, names))
-    reader.attributes = AttributeReader(tree, version[1])
-    if reader.attributes.is_needed:
+    nodes = all_nodes(tree)
+    found = [node for node in nodes if isinstance(node, ast.Attribute)]
+    attributes = AttributeReader(module_names(nodes), version[1] >= ANNOTATIONS_LATE_FROM or has_future(tree))
+    if attributes.are_taken(found):
+        reader = FactReader(data, names, Evaluator(version, platform, names))
+        reader.attributes = attributes
         reader.read(tree)
-    return reader.attributes.rows, reader.attributes.patched
+    return attributes.rows, attributes.patched(nodes, found)
 
 
-def plain_facts(data, codes, how, reader):
+def plain_facts(data, codes, how, reader, uses):
     """Imports and exports, where no syntax tree of all of it is needed to read them; None elsewhere.
 
-    `how` is what `read_tree` takes beside texts.
+    `how` is what `read_tree` takes beside texts. With `uses`, as `uses_of` finds them, the attributes are there too unless
+    only a tree shows them.
     """
     try:
-        split = ImportPieces(reader, codes[0], data)
+        split = ImportPieces(reader, codes[0], data, uses or ())
         pieces = read_pieces(split, codes, how, reader) if split.pieces else None
     except (UnclearImportError, SyntaxError, ValueError):
-        return None
+        return None if not uses else plain_facts(data, codes, how, reader, ())
     facts = {"imports": split.rows if pieces is None else sorted(split.rows + pieces.imports, key=line_of)}
+    if pieces is not None and pieces.attributes is not None:
+        facts["attributes"] = pieces.attributes.rows
     words = data.count(b"__all__")
     if not words:
         return facts
@@ -163,9 +179,14 @@ def plain_facts(data, codes, how, reader):
 def read_pieces(split, codes, how, reader):
     """What has read the pieces of a module with its guarded imports; raises UnclearImportError where these do not show all of them."""
     names, _bound, version, platform, _typed = how
-    values = PieceEvaluator(version, platform, names, NameOrigins(codes[0], reader, split))
+    origins = NameOrigins(codes[0], reader, split)
+    values = PieceEvaluator(version, platform, names, origins)
     values.forget(names_rebound(split.data))
     facts = FactReader(split.data, names, values)
+    if split.words:
+        modules = {word: origins.module_of(word, codes) for word in split.words}
+        is_late = version[1] >= ANNOTATIONS_LATE_FROM or bool(codes[0].co_flags & ANNOTATIONS)
+        facts.attributes = AttributeReader(modules, is_late)
     ended = [facts.read_piece(*piece) for piece in split.pieces]
     if True in ended:
         raise UnclearImportError

@@ -9,13 +9,22 @@ from bisect import bisect_right
 from itertools import chain
 
 from buildguard.remote.import_codes import ENDING, ENDING_WORD, FUNCTION, UnclearImportError, first_of
-from buildguard.remote.import_outline import BLOCK_START, CODE, CONTINUED, block_end, line_starts, stored
+from buildguard.remote.import_outline import (
+    BLOCK_START,
+    CODE,
+    CONTINUED,
+    block_end,
+    changes_in,
+    line_starts,
+    stored,
+)
 from buildguard.remote.import_tests import ABSENT, TESTED, Evaluator, UnknownValue
 
 AT_MARGIN = b" \t#)]}\n"  # what begins no statement at the left margin
 BLOCKS = (b"def", b"class", b"async")
 CODING = b"coding"
 UNCLEAR = UnknownValue()
+STAR = ("*",)  # what `from x import *` takes
 INNER = b"if 1:\n"  # what a function of a class is put below, so that it parses alone
 
 
@@ -23,28 +32,30 @@ class ImportPieces:
     """The rows of a module's plain imports, and the statements around the others.
 
     `rows` are as in the facts. `pieces` are the first line of each statement, the line after it, its text, and whether it is a
-    function of a class.
+    function of a class. The statements around `uses`, pairs of an offset and a word, are among them.
     """
 
-    def __init__(self, reader, code, data):
+    def __init__(self, reader, code, data, uses=()):
         self.rows = []
         self.pieces = []
+        self.words = {word for _at, word in uses}
         self._reader = reader
         self.data = data
         self._lines = None
-        self._split(code)
+        self._split(code, sorted(data.count(b"\n", 0, at) + 1 for at, _word in uses))
 
     def covers(self, line):
         """Whether a line of the module's own code is in one of the pieces."""
         return any(start <= line < stop for start, stop, _text, _is_inner in self.pieces)
 
-    def _split(self, code):
+    def _split(self, code, uses):
         reader = self._reader
         lines = reader.lines
         items = sorted(chain(reader.statements(code, lines), reader.blocks(code)), key=first_of)
+        used = self._add_uses(uses)
         after = 0
         for line, item in items:
-            if line < after:
+            if line < after or any(start <= line < stop for start, stop in used):
                 continue
             begin = reader.start_of(line)
             try:
@@ -52,8 +63,17 @@ class ImportPieces:
             except UnclearImportError:
                 if not self._split_class(item, begin):
                     after = self._add_statement(line)
+        if used:
+            self.pieces.sort(key=first_of)
         if items:
             self._check_order(code, items[-1][0])
+
+    def _add_uses(self, uses):
+        """Add the statements around some lines; return the lines of each: its first, and the one after it."""
+        after = 0
+        for line in uses:
+            after = self._add_statement(line) if line >= after else after
+        return [piece[:2] for piece in self.pieces]
 
     def _check_order(self, code, last):
         """Nothing ends the module before its last import, but for what the pieces show."""
@@ -177,7 +197,7 @@ class NameOrigins:
         self._starts = [start for start, _line in reader.lines]
         self._reader = reader
         self._split = split
-        self._rows = {row[0]: row for row in split.rows}
+        self._code = code
         self._fills = {}  # type: dict[str, list[int]]  # where the operation is whose result each name is
         operations = code.co_code[::2]
         for name, offset in stored(code, opcode.opmap["STORE_NAME"], opcode.EXTENDED_ARG):
@@ -201,7 +221,23 @@ class NameOrigins:
             return name
         if len(self._fills[name]) > 1:
             raise UnclearImportError
-        return self._imported(name, outside[0])
+        return self._imported(name, outside[0]) or name
+
+    def module_of(self, name, codes):
+        """The module that each import of a source calls `name`; empty where something else binds it too.
+
+        UnclearImportError where only a syntax tree shows that.
+        """
+        code, nested = codes[0], codes[1:]
+        fills = self._fills.get(name, ())
+        if not self._imports.keys() >= set(fills):
+            return ""
+        if STAR in code.co_consts or changes_in(codes, name) != len(fills) or any(binds(part, name) for part in nested):
+            raise UnclearImportError
+        modules = {self._imported(name, at) for at in fills}
+        if len(modules) != 1 or name in code.co_varnames:
+            raise UnclearImportError
+        return modules.pop()
 
     def _outside(self, name):
         """Where a name is bound outside of the pieces."""
@@ -214,16 +250,24 @@ class NameOrigins:
         return BLOCK_START.match(self._split.data, self._reader.start_of(self._line_of(offset))) is not None
 
     def _imported(self, name, at):
-        """What an import whose last part is at an offset calls `name`."""
+        """What an import whose last part is at an offset calls `name`; empty where it is relative."""
         number = bisect_right([offset for _module, offset in self._modules], at) - 1
         module, offset = self._modules[number]
+        names, level = self._reader.asked(self._code, offset)
         part = self._imports[at]
-        row = self._rows.get(self._line_of(offset))
-        if row is None:
-            raise UnclearImportError
-        if row[2] == "from":
-            return module + "." + part if module and not row[5] else name
+        if names is not None:
+            return module + "." + part if module and not level else ""
         return name if not part and name == module.partition(".")[0] else module
+
+
+def binds(code, name):
+    """Whether a function or class binds a name of its own."""
+    import opcode
+
+    if name in code.co_varnames or name in code.co_cellvars:
+        return True
+    stores = stored(code, opcode.opmap["STORE_NAME"], opcode.EXTENDED_ARG) if name in code.co_names else ()
+    return any(bound == name for bound, _at in stores)
 
 
 def lines_of(code, operation, lines):

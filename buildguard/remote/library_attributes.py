@@ -7,7 +7,7 @@ asking: the target's own interpreter answers. It holds the names that came or we
 import ast
 import re
 
-from buildguard.remote.import_outline import all_nodes, stored
+from buildguard.remote.import_outline import stored
 
 ANNOTATIONS_LATE_FROM = 14  # from 3.14 on an annotation is evaluated when it is asked for
 
@@ -134,25 +134,30 @@ def may_use(data: bytes, names: "frozenset[str]") -> bool:
     return False
 
 
-def does_use(data, codes, names):
-    """Whether a source that may do so does, as far as its text and code show it without a syntax tree: few are left."""
+def uses_of(data, codes, names):
+    """Where a source that may do so takes one of these: pairs of an offset and the word that stands for the module there.
+
+    None where it may set one, or use one in a way that only its syntax tree shows. It is read from the text and the code: few
+    sources are left.
+    """
     aliases = dict(module_aliases(data))
     words = {name.encode("utf-8") for name in names}
     modules = PARTS & words.union(name.partition(b".")[0] for name in words) | set(aliases)
     if "setattr" in names and any(match.group(1) in modules for match in SETS_BY_NAME.finditer(data)):
-        return True
+        return None
     are_set = stored_names(codes)
     wanted = {
         name.encode("ascii"): {module.rpartition(".")[2].encode("ascii") for module in MODULES_WITH[name]}
         for name in NAMES & names
     }
-    for module, parts, is_taken in dotted_names(data, modules):
+    uses = []
+    for start, module, parts, is_taken in dotted_names(data, modules):
         if parts[-1] in are_set and not is_taken:
-            return True
+            return None
         owners = [aliases.get(module, module)] + parts
         if any(part in wanted and owner in wanted[part] for owner, part in zip(owners, parts)):
-            return True
-    return False
+            uses.append((start, module.decode("utf-8")))
+    return uses
 
 
 def module_aliases(data):
@@ -165,14 +170,14 @@ def module_aliases(data):
 
 
 def dotted_names(data, modules):
-    """Each dotted name that begins with one of some words: that word, the others, and what shows that it is not set there."""
+    """Each dotted name that begins with one of some words: where, that word, the others, and what shows that it is not set."""
     is_spaced = SPACED.search(data) is not None
     for module in modules:
         if is_spaced or module + b"." in data or module + b")" in data:
             for match in re.finditer(re.escape(module) + REST, data):
                 start = match.start()
                 if not start or not INSIDE.match(data, start - 1):
-                    yield module, WORD.findall(match.group(1)), match.group(2)
+                    yield start, module, WORD.findall(match.group(1)), match.group(2)
 
 
 def stored_names(codes):
@@ -186,19 +191,22 @@ def stored_names(codes):
 class AttributeReader:
     """Finds what a module takes from modules of the standard library by a dot, where their names mean nothing else.
 
-    `patched` are the names that the source gives one of these modules itself: `collections.Mapping = …`, `setattr(collections, "Mapping", …)`;
-    `is_needed` says whether any statement takes one.
+    `modules` are the names that stand for one, and `has_late_annotations` says that annotations do not run at import.
     """
 
-    def __init__(self, tree, minor):
+    def __init__(self, modules, has_late_annotations):
         self.rows = []
-        nodes = all_nodes(tree)
-        self._modules = module_names(nodes)
-        self._has_late_annotations = minor >= ANNOTATIONS_LATE_FROM or has_future(tree)
+        self._modules = modules
+        self._has_late_annotations = has_late_annotations
         self._seen = set()
-        attributes = [node for node in nodes if isinstance(node, ast.Attribute)]
-        self.is_needed = any(node.attr in CHANGED.get(self._module_of(node.value), ()) for node in attributes)
-        self.patched = sorted(set(self._assigned(attributes)).union(self._set(nodes)))
+
+    def are_taken(self, attributes):
+        """Whether one of some attributes is such a name."""
+        return any(node.attr in CHANGED.get(self._module_of(node.value), ()) for node in attributes)
+
+    def patched(self, nodes, attributes):
+        """The names that the source gives one of these modules itself: `collections.Mapping = …`, `setattr(collections, "Mapping", …)`."""
+        return sorted(set(self._assigned(attributes)).union(self._set(nodes)))
 
     def _assigned(self, attributes):
         for node in attributes:

@@ -6,8 +6,9 @@ from __future__ import annotations
 import pytest
 
 from buildguard.imports.records import Guard, extract
+from buildguard.remote import import_facts
 from buildguard.remote.import_outline import all_codes
-from buildguard.remote.library_attributes import CHANGED, does_use, may_use
+from buildguard.remote.library_attributes import CHANGED, may_use, uses_of
 
 
 def _rows(text: str, minor: int = 10) -> list[tuple[int, str, bool, str]]:
@@ -107,7 +108,7 @@ def test_a_tree_is_read_where_such_a_name_is_used_or_set(text: str, does: bool) 
     codes = all_codes(compile(text, "<source>", "exec"))
     names = frozenset().union(*[code.co_names for code in codes])
 
-    assert does_use(text.encode(), codes, names) is does
+    assert (uses_of(text.encode(), codes, names) != []) is does
 
 
 @pytest.mark.parametrize(
@@ -122,3 +123,78 @@ def test_what_a_source_sets_itself(text: str, patched: str) -> None:
 
     assert facts is not None
     assert facts.patched == (patched,)
+
+
+_BINDINGS = (
+    "import typing",
+    "import typing, os",
+    "import typing as typing",
+    "import os as typing",
+    "import os.path as typing",
+    "from os import path as typing",
+    "from here import typing",
+    "from . import typing",
+    "from .typing import typing",
+    "from ..here import Self as typing",
+    "try:\n    import typing\nexcept ImportError:\n    pass",
+    "try:\n    import typing\nexcept ImportError:\n    typing = None",
+    "import sys\nif sys.version_info >= (3, 9):\n    import typing\nelse:\n    import other as typing",
+    "if a:\n    import typing\nif b:\n    import typing",
+    "import typing\ndel typing",
+    "import typing\nfrom os import *",
+    "import typing\ndef g():\n    from os import path",
+    "import typing\ndef g(typing): ...",
+    "import typing\ndef g():\n    typing = 1",
+    "import typing\ndef g():\n    import typing",
+    "import typing\ndef g():\n    import os as typing",
+    "import typing\ndef g():\n    global typing\n    typing = 1",
+    "import typing\ndef g():\n    global typing\n    import os as typing",
+    "import typing\nclass C:\n    typing = 1",
+    "import typing\nclass C:\n    import os as typing",
+    "import typing\nclass C:\n    def typing(self): ...",
+    "import typing\n[typing for typing in 'a']",
+    "import typing\nf = lambda typing: 1",
+    "import typing\nfor typing in 'a': ...",
+    "import typing\nwith open('a') as typing: ...",
+    "import typing\ntry:\n    pass\nexcept TypeError as typing:\n    pass",
+    "import typing\n(typing := 1)",
+    "import typing\ndef typing(): ...",
+    "import typing\nclass typing: ...",
+    "def f():\n    import typing\n    return typing.Self",
+)
+_USES = (
+    "x = typing.Self",
+    "def f(x: typing.Self) -> typing.Self:\n    return typing.Never",
+    "class D(typing.Protocol):\n    import os\n    def m(self):\n        return typing.Self",
+    "@typing.final\ndef f():\n    import os\n    return typing.Self",
+    "try:\n    x = typing.Self\nexcept AttributeError:\n    x = typing.Any",
+    "import os\nif os.name == 'nt':\n    x = typing.Self\nelse:\n    y = typing.Never",
+    "x = [\n    1,\n    typing.Self,\n    typing.Never,\n]\ny = '''\ntyping.Self\n'''",
+    "from __future__ import annotations\nx: typing.Self",
+)
+
+
+@pytest.mark.parametrize("use", _USES)
+@pytest.mark.parametrize("binding", _BINDINGS)
+def test_statements_alone_show_what_the_whole_tree_shows(binding: str, use: str) -> None:
+    text = f"{use}\n{binding}\n" if use.startswith("from __future__") else f"{binding}\n{use}\n{binding}\n{use}\n"
+    names = frozenset().union(*[part.co_names for part in all_codes(compile(text, "<source>", "exec"))])
+    facts = extract(text.encode(), (3, 12))
+
+    rows, patched = import_facts.read_attributes(text.encode(), names, (3, 12), "linux")
+
+    assert facts is not None
+    assert [[item.line, item.column, item.names[0], item.guard, item.late] for item in facts.attributes] == [
+        [line, column, name, guard, late] for line, column, _module, name, guard, late in rows
+    ]
+    assert list(facts.patched) == patched
+
+
+def test_the_whole_tree_is_read_for_few(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        pytest.fail("the whole tree was read")
+
+    monkeypatch.setattr(import_facts, "read_attributes", fail)
+
+    assert _rows("import typing\nclass C:\n    def f(self) -> typing.Self: ...") == [(3, "typing.Self", False, "")]
+    assert _rows("try:\n    import typing\nexcept ImportError:\n    typing = None\nx = typing.Self") == []
