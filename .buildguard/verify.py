@@ -7,7 +7,7 @@ by the manifest in the archive. Nothing that it looks at is imported or run. Fin
 not be looked at with 3.
 
 version: 0.1.0
-digest: sha256:4f3057c3c76f8e9604a18b3bcd0edcf579678ca9db73ba9aa7aff47a5f14d941
+digest: sha256:503d2dfff1758411e77fe1f11de0239a9b9ffc4b8cf3448b529d702828f5d4c4
     (SHA-256 of everything below the line of equals signs)
 """
 
@@ -1609,7 +1609,7 @@ class ModuleFacts(NamedTuple):
         return name in self.unsure or "*" in self.unsure
     @property
     def library_uses(self) -> tuple[ImportStatement, ...]:
-        return (*self.imports, *self.attributes)
+        return (*self.imports, *self.attributes) if self.attributes else self.imports
 class FileReach(NamedTuple):
     certain: bool
     chain: tuple[str, ...] = ()
@@ -1665,8 +1665,8 @@ def extract(source: bytes, version: tuple[int, ...], platform: str = "linux") ->
 ''',
     'buildguard.imports.execution': r'''from __future__ import annotations
 from buildguard.imports.records import Guard, ImportStatement
-_CAUGHT = frozenset({Guard.HANDLER, Guard.TESTED, Guard.EXCEPT})
-_CERTAIN = frozenset({Guard.NONE, Guard.MAIN, Guard.MODULE_ONLY})
+_CAUGHT = (Guard.HANDLER, Guard.TESTED, Guard.EXCEPT)
+_CERTAIN = (Guard.NONE, Guard.MAIN, Guard.MODULE_ONLY)
 def is_guarded(row: ImportStatement) -> bool:
     return row.guard in _CAUGHT
 def runs_at_import(row: ImportStatement, *, is_main: bool) -> bool:
@@ -1706,13 +1706,14 @@ class Lookup(NamedTuple):
         return any(module.kind is ModuleKind.UNCLEAR for module in self.modules)
 class FileTree:
     def __init__(self, files: Mapping[str, str], unclear: Iterable[str] = ()) -> None:
-        self.origins = files
+        self.origins: Mapping[str, str] = files
         self._unclear = frozenset(unclear)
         self._holders: dict[str, list[str]] | None = None
         self._modules: dict[str, ModuleLocation | None] = {}
         self._found: dict[tuple[str, tuple[str, ...]], ModuleLocation | None] = {}
         self._stems: dict[str, dict[str, list[str]]] = {}
         self._children: dict[str, frozenset[str]] = {}
+        self._folded: dict[str, dict[str, list[str]]] = {}
     @functools.cached_property
     def _paths(self) -> Sequence[str]:
         return sorted((*self.origins, *self._unclear))
@@ -1839,11 +1840,20 @@ class FileTree:
             folders = location.folders
         return Lookup(tuple(modules))
     def other_cases(self, name: str, folders: Sequence[str]) -> Iterator[str]:
+        folded = name.casefold()
         for folder in folders:
-            for child in sorted(self.children(folder)):
-                stem = removesuffix(_COMPILED.sub("", child), ".py")
-                if stem != name and stem.casefold() == name.casefold() and self.find(stem, [folder]) is not None:
+            for stem in self._stems_by_case(folder).get(folded, ()):
+                if stem != name and self.find(stem, [folder]) is not None:
                     yield stem
+    def _stems_by_case(self, folder: str) -> dict[str, list[str]]:
+        stems = self._folded.get(folder)
+        if stems is None:
+            stems = self._folded[folder] = {}
+            for child in sorted(self.children(folder)):
+                stem = _COMPILED.sub("", child) if child.endswith(COMPILED_ENDINGS) else child
+                stem = removesuffix(stem, ".py")
+                stems.setdefault(stem.casefold(), []).append(stem)
+        return stems
 def _start_of(folder: str) -> str:
     return folder if folder in {"", "/"} else f"{folder}/"
 ''',
@@ -2451,7 +2461,7 @@ COMPARISONS = {
 import ast
 from collections import Counter
 from collections.abc import Iterator
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 from buildguard.remote.import_outline import BLOCK_START, statement_ends
 _NAMED = {
@@ -2464,8 +2474,7 @@ _NAMED = {
     "MatchMapping": "rest",
 }
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
-def declares(function: Any, name: str) -> bool:
-    return any(isinstance(item, ast.Global) and name in item.names for item in ast.walk(function))
+_MOST_TREES = 16
 def is_walrus(node: ast.AST, name: str) -> bool:
     return isinstance(node, ast.NamedExpr) and node.target.id == name
 def deletes(node: ast.AST, name: str) -> bool:
@@ -2532,24 +2541,38 @@ def _without_blocks(data: bytes, name: bytes) -> bytes:
             pieces.append(b"\n" * block.count(b"\n") if is_left_out else block)
             start = stop
     return b"".join(pieces)
+class ParsedSource:
+    def __init__(self, data: bytes) -> None:
+        self.tree = ast.parse(data)
+    @cached_property
+    def nodes(self) -> list[ast.AST]:
+        return list(ast.walk(self.tree))
+    @cached_property
+    def writers(self) -> dict[str, list[ast.AST]]:
+        writers: dict[str, list[ast.AST]] = {}
+        for node in self.nodes:
+            if isinstance(node, FUNCTIONS):
+                for name in {name for item in ast.walk(node) if isinstance(item, ast.Global) for name in item.names}:
+                    writers.setdefault(name, []).append(node)
+        return writers
+    @cached_property
+    def changing(self) -> set[str]:
+        return changing_names(self.nodes)
+parse_source = lru_cache(_MOST_TREES)(ParsedSource)
 class NamedTree:
     def __init__(self, data: bytes, name: str) -> None:
         self._has_walrus = b":=" in data
         self._has_global = b"global" in data
         is_plain = not self._has_walrus and not self._has_global and b"import *" not in data
         try:
-            self.tree = ast.parse(_without_blocks(data, name.encode()) if is_plain else data)
+            self.source = parse_source(_without_blocks(data, name.encode()) if is_plain else data)
         except SyntaxError:
-            self.tree = ast.parse(data)
-    @cached_property
-    def nodes(self) -> list[ast.AST]:
-        return list(ast.walk(self.tree))
+            self.source = parse_source(data)
+        self.tree = self.source.tree
     def writers(self, name: str) -> list[ast.AST]:
-        if not self._has_global:
-            return []
-        return [node for node in self.nodes if isinstance(node, FUNCTIONS) and declares(node, name)]
+        return self.source.writers.get(name, []) if self._has_global else []
     def has_walrus(self, name: str) -> bool:
-        return self._has_walrus and any(is_walrus(node, name) for node in self.nodes)
+        return self._has_walrus and any(is_walrus(node, name) for node in self.source.nodes)
 ''',
     'buildguard.imports.bindings': r'''from __future__ import annotations
 import ast
@@ -2557,7 +2580,6 @@ from collections.abc import Callable, Iterable
 from typing import Any
 from buildguard.imports.binding_nodes import (
     NamedTree,
-    changing_names,
     deletes,
     is_walrus,
     least_rounds,
@@ -2715,7 +2737,7 @@ class _NameFlow:
         if self._values is not None:
             if not self._is_primed:
                 self._is_primed = True
-                self._values.forget(changing_names(self._module.nodes))
+                self._values.forget(self._module.source.changing)
             return self._values.test(test)
         return test.value if isinstance(test, ast.Constant) else UnknownValue()
     def _for(self, node: Any, state: int) -> int:
@@ -2874,7 +2896,7 @@ class _NameFlow:
         if not isinstance(node.func, ast.Name):
             return None
         name = node.func.id
-        named = [item for item in self._module.nodes for other in names_bound_by(item) if other == name]
+        named = [item for item in self._module.source.nodes for other in names_bound_by(item) if other == name]
         function = named[0] if len(named) == 1 and named[0] in self._module.tree.body else None
         if not isinstance(function, ast.FunctionDef) or function.decorator_list or function not in self._writers:
             return None
@@ -2956,7 +2978,8 @@ class LoadedModule(NamedTuple):
     def package(self) -> str:
         if self.home is not None:
             return self.home
-        if self.location.kind in {ModuleKind.PACKAGE, ModuleKind.NAMESPACE}:
+        kind = self.location.kind
+        if kind is ModuleKind.PACKAGE or kind is ModuleKind.NAMESPACE:
             return self.name
         return self.name.rpartition(".")[0]
 class NameReader:
@@ -2970,6 +2993,7 @@ class NameReader:
     ) -> None:
         self._read = read
         self._flows: dict[tuple[str, str], Bound] = {}
+        self._returns: dict[tuple[str, str], bool] = {}
         self._tree = tree
         self._facts = facts
         self._follow = follow
@@ -3042,6 +3066,12 @@ class NameReader:
         is_submodule = name not in facts.bound and self._tree.find(name, source.location.folders) is not None
         return Bound.UNKNOWN if is_submodule else self._is_bound(source, name, None, seen)
     def _leads_back(self, source: LoadedModule, module: LoadedModule) -> bool:
+        place = source.name, module.name
+        known = self._returns.get(place)
+        if known is None:
+            known = self._returns[place] = self._may_return(source, module)
+        return known
+    def _may_return(self, source: LoadedModule, module: LoadedModule) -> bool:
         waiting, known = [source], {source.name}
         while waiting:
             facts = self._facts(waiting[-1].location.file)
@@ -3365,7 +3395,8 @@ class ImportGraph:
         facts = self.facts(package.location.file) if has_source(package) else None
         return {} if facts is None else facts.bound
 def has_source(module: LoadedModule) -> bool:
-    return module.location.kind in {ModuleKind.PACKAGE, ModuleKind.MODULE}
+    kind = module.location.kind
+    return kind is ModuleKind.MODULE or kind is ModuleKind.PACKAGE
 def find_reached(graph: ImportGraph, starts: Iterable[LoadedModule]) -> dict[str, ReachedModule]:
     reached: dict[str, ReachedModule] = {}
     first = [ReachedModule(module, certain=True, chain=(module.name,)) for module in starts]
@@ -3496,6 +3527,7 @@ class _Execution:
         return facts.exports
 ''',
     'buildguard.imports.program': r'''from __future__ import annotations
+import functools
 import posixpath
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from buildguard.definitions import NamedTuple, lazy_pattern
@@ -3507,6 +3539,7 @@ _TEST = lazy_pattern(
     r"(?:^|/)(?:tests?|[^/]*-tests?(?:\.py)?|testing|e2e|fixtures|conftest\.py|test_[^/]*\.py|[^/]*_tests?\.py|[^/]*\{\{[^/]*)"
     r"(?:/|$)"
 )
+_FOLDERS = 10_000
 class StartedProgram(NamedTuple):
     tree: FileTree
     path: SearchPath
@@ -3516,7 +3549,11 @@ class StartedProgram(NamedTuple):
     open_path: str = ""
     by_name: Callable[[], tuple[LoadedModule, ...]] = tuple
 def is_test(path: str) -> bool:
-    return _TEST.search(path) is not None
+    folder, _slash, base = path.rpartition("/")
+    return _is_folder_of_tests(folder) or _TEST.search(base) is not None
+@functools.lru_cache(_FOLDERS)
+def _is_folder_of_tests(folder: str) -> bool:
+    return _TEST.search(folder) is not None
 def words_of_imports(facts: Iterable[ModuleFacts | None]) -> set[str]:
     known = [of_file for of_file in facts if of_file is not None]
     rows = [row for of_file in known for row in of_file.imports]
@@ -3937,7 +3974,7 @@ def _place(fault: ImportFault) -> tuple[str, int, str, str]:
     'buildguard.imports.doubts': r'''from __future__ import annotations
 import posixpath
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
 from buildguard.definitions import NamedTuple, lazy_pattern
 from buildguard.imports.faults import FaultKind, ImportFault
@@ -3960,7 +3997,6 @@ _EXTENSION = lazy_pattern(
     re.MULTILINE,
 )
 _MAY_BUILD = lazy_pattern(r"(?i)(?:setup|build|ext|ffi|compile|cython)[^/]*\.py$")
-_MAY_CHANGE = lazy_pattern(rb"meta_path|path_hooks|sys\s*\.\s*modules")
 _BUILD_FILES = frozenset(
     {
         "Makefile",
@@ -3986,6 +4022,7 @@ class ProjectTexts(NamedTuple):
     is_ignored: Callable[[str], bool]
     facts: Callable[[str], ModuleFacts | None]
     build_files: Callable[[], bytes] = bytes
+    read_each: Callable[[Iterable[str]], Iterator[tuple[str, bytes]]] | None = None
 def is_build_file(path: str) -> bool:
     return path.endswith(_BUILD_ENDINGS) and (
         path.endswith(_BUILD_SUFFIXES) or posixpath.basename(path) in _BUILD_FILES
@@ -3995,13 +4032,18 @@ class DoubtFinder:
         self._program = program
         self._tree = program.tree
         self._texts = texts
-    def find(self, fault: ImportFault) -> str:
+        self._are_set: dict[bytes, bool] = {}
+    def find(self, faults: Iterable[ImportFault]) -> Iterator[tuple[ImportFault, str]]:
+        pairs = [(fault, self._of_path(fault)) for fault in faults]
+        left = [fault for fault, doubt in pairs if not doubt and fault.kind in _UNBOUND]
+        self._look_for({fault.name.encode() for fault in left} - self._are_set.keys())
+        for fault, doubt in pairs:
+            yield fault, doubt or (self._of_unbound(fault) if fault.kind in _UNBOUND else "")
+    def _of_path(self, fault: ImportFault) -> str:
         is_package = fault.source is not None and bool(fault.source.location.folders)
         if fault.kind in _ABSENT or (fault.kind in {FaultKind.UNBOUND, FaultKind.CIRCULAR} and is_package):
-            doubt = next(self._of_absent(fault), "")
-            if doubt or fault.kind in _ABSENT:
-                return doubt
-        return self._of_unbound(fault) if fault.kind in _UNBOUND else ""
+            return next(self._of_absent(fault), "")
+        return ""
     def _of_absent(self, fault: ImportFault) -> Iterator[str]:
         name = fault.name.rpartition(".")[2]
         folders = fault.source.location.folders if fault.source is not None else self._program.path.folders
@@ -4028,7 +4070,7 @@ class DoubtFinder:
         return not names.isdisjoint(self._extensions)
     @cached_property
     def _extensions(self) -> frozenset[str]:
-        scripts = filter(_is_build_script, self._read_sources(_MAY_BUILD.search))
+        scripts = (data for _path, data in self._read_sources(_may_build) if _is_build_script(data))
         pairs = (pair for text in (self._texts.build_files(), *scripts) for pair in _EXTENSION.findall(text))
         return frozenset(name.decode("utf-8", "replace") for pair in pairs for name in pair)
     def _of_folder(self, folder: str, name: str) -> Iterator[str]:
@@ -4053,36 +4095,57 @@ class DoubtFinder:
         return data is not None and (b"__path__" in data or b"sys.modules" in data)
     def _is_registered(self, dotted: str) -> bool:
         name = dotted.rpartition(".")[2].encode()
-        return self._has_finder or any(name in data for data in self._module_changes)
+        return self._registering is None or any(name in data for data in self._registering)
     def _of_unbound(self, fault: ImportFault) -> str:
-        name = fault.name.encode()
-        word = re.escape(name)
-        assigned = re.compile(rb"\.%s\s*(?::[^=\n]+)?=(?!=)|setattr\([^\n]*[\"']%s[\"']" % (word, word))
-        if any(name in data and assigned.search(data) for data in self._sources):
-            return f"the project sets an attribute {fault.name}"
-        return ""
+        return f"the project sets an attribute {fault.name}" if self._are_set[fault.name.encode()] else ""
+    def _look_for(self, names: set[bytes]) -> None:
+        if not names:
+            return
+        self._are_set.update(dict.fromkeys(names, False))
+        left = {name: _setting(name) for name in names}
+        for _path, data in self._read_sources(lambda _path: True):
+            for name in [name for name in left if name in data and left[name].search(data)]:
+                self._are_set[name] = True
+                del left[name]
+            if not left:
+                return
     @cached_property
-    def _has_finder(self) -> bool:
-        sources = self._read_sources(self._may_be_dynamic)
-        return any(b"meta_path" in data or b"path_hooks" in data for data in sources)
-    @cached_property
-    def _module_changes(self) -> list[bytes]:
-        return [data for data in self._read_sources(self._may_be_dynamic) if b"sys.modules" in data]
-    @cached_property
-    def _sources(self) -> list[bytes]:
-        return list(self._read_sources(lambda _path: True))
-    def _read_sources(self, is_wanted: Callable[[str], object]) -> Iterator[bytes]:
-        for path, origin in self._tree.origins.items():
-            is_own = origin.startswith(_STEP)
-            if origin and path.endswith(".py") and not is_own and is_wanted(path):
-                data = self._texts.read(path)
-                if data is not None:
-                    yield data
-    def _may_be_dynamic(self, path: str) -> bool:
-        if is_test(path) and not _MAY_CHANGE.search(self._texts.read(path) or b""):
-            return False
+    def _registering(self) -> list[bytes] | None:
+        registering = []
+        for path, data in self._read_sources(lambda path: is_test(path) or self._is_dynamic(path)):
+            is_finder = b"meta_path" in data or b"path_hooks" in data
+            if not is_finder and b"sys.modules" not in data:
+                continue
+            if is_test(path) and not self._is_dynamic(path):
+                continue
+            if is_finder:
+                return None
+            registering.append(data)
+        return registering
+    def _read_sources(self, is_wanted: Callable[[str], object]) -> Iterator[tuple[str, bytes]]:
+        wanted = (
+            path
+            for path, origin in self._tree.origins.items()
+            if path.endswith(".py")
+            and origin
+            and not origin.startswith(_STEP)
+            and is_wanted(path)
+        )
+        if self._texts.read_each is not None:
+            yield from self._texts.read_each(wanted)
+            return
+        for path in wanted:
+            data = self._texts.read(path)
+            if data is not None:
+                yield path, data
+    def _is_dynamic(self, path: str) -> bool:
         facts = self._texts.facts(path)
         return facts is None or facts.dynamic
+def _may_build(path: str) -> bool:
+    return _MAY_BUILD.search(path, path.rfind("/") + 1) is not None
+def _setting(name: bytes) -> re.Pattern[bytes]:
+    word = re.escape(name)
+    return re.compile(rb"\.%s\s*(?::[^=\n]+)?=(?!=)|setattr\([^\n]*[\"']%s[\"']" % (word, word))
 def _is_build_script(source: bytes) -> bool:
     return b"Extension(" in source or b"set_source(" in source
 ''',
@@ -4200,35 +4263,36 @@ class _ProgramJudge:
     def _origin(self, file: str) -> str:
         return self._program.tree.origins.get(file, "")
     def _take(self, result: OwnImports) -> None:
-        for fault in result.faults:
-            self._take_fault(fault)
-        for item in result.outside:
-            self._take_outside(item)
+        for fault, doubt in self._doubts.find(result.faults):
+            self._take_fault(fault, doubt)
+        packages = self._packages
+        if packages is not None:
+            for item in result.outside:
+                self._take_outside(item, packages)
         for left in result.undecided:
             self._leave_open(left, "its names are not known")
     def _leave_open(self, item: OpenImport, reason: str) -> None:
         self.undecided.append(UndecidedImport(self._origin(item.file), item.line, reason, item.certain))
-    def _take_fault(self, fault: ImportFault) -> None:
+    def _take_fault(self, fault: ImportFault, doubt: str) -> None:
         from buildguard.imports.faults import describe
-        doubt = self._doubts.find(fault)
         if doubt:
             self._leave_open(_open_import(fault), doubt)
             return
         text = describe(fault, self._origin)
         self._add(Code.BG604, fault, text.message, text.hint, is_error=fault.certain)
-    def _take_outside(self, item: OutsideImport) -> None:
+    def _take_outside(self, item: OutsideImport, packages: PackageSource) -> None:
         top = item.row.module.partition(".")[0]
-        if self._packages is None or standard_names.is_standard(top) or is_guarded(item.row):
+        if standard_names.is_standard(top) or is_guarded(item.row):
             return
-        answer = self._packages.ask(item.row)
+        answer = packages.ask(item.row)
         if answer.presence is PackagePresence.UNKNOWN:
             self._leave_open(_open_import(item), answer.detail or "its package is not known")
         elif answer.presence is not PackagePresence.PRESENT:
             is_caught = answer.presence in _ABSENT and item.row.guard is Guard.MODULE_ONLY
-            if is_caught or (self._packages.predicted and not self._is_reached(item)):
+            if is_caught or (packages.predicted and not self._is_reached(item)):
                 return
-            message, hint = _package_text(answer, self._packages)
-            self._add(Code.BG603, item, message, hint, is_error=item.certain and not self._packages.predicted)
+            message, hint = _package_text(answer, packages)
+            self._add(Code.BG603, item, message, hint, is_error=item.certain and not packages.predicted)
     def _is_reached(self, item: OutsideImport) -> bool:
         return not self._program.starts or item.chain[0] in self._start_names
     def _add(self, code: Code, item: ImportFault | OutsideImport, message: str, hint: str, *, is_error: bool) -> None:
@@ -4370,6 +4434,7 @@ def _depends_on_installation(module: str, reply: LibraryReply) -> bool:
     return cause in standard_names.OPTIONAL or (cause.startswith("_") and cause != _top(module))
 ''',
     'buildguard.imports.standard_imports': r'''from __future__ import annotations
+import functools
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from buildguard.codes import Code
@@ -4378,8 +4443,8 @@ from buildguard.diagnostic import Finding, Range, Severity
 from buildguard.imports import standard_names
 from buildguard.imports.library_answers import Availability, LibraryAnswer, Question
 from buildguard.imports.records import FileReach, Guard, ImportForm, ImportStatement
-_NEVER_FAILS = frozenset({Guard.FALSE, Guard.EXCEPT, Guard.TESTED, Guard.HANDLER})
-_MAY_NOT_RUN = frozenset({Guard.CONDITIONAL, Guard.MAIN})
+_NEVER_FAILS = (Guard.FALSE, Guard.EXCEPT, Guard.TESTED, Guard.HANDLER)
+_MAY_NOT_RUN = (Guard.CONDITIONAL, Guard.MAIN)
 _MOVED = (
     (
         "typing",
@@ -4416,7 +4481,10 @@ def questions_of(statements: Iterable[ImportStatement]) -> set[Question]:
 def is_of_library(statement: ImportStatement) -> bool:
     if statement.level or statement.guard in _NEVER_FAILS:
         return False
-    return standard_names.is_standard(statement.module.partition(".")[0])
+    return _is_in_library(statement.module)
+@functools.lru_cache(10_000)
+def _is_in_library(module: str) -> bool:
+    return standard_names.is_standard(module.partition(".")[0])
 class ImportJudge:
     def __init__(
         self,
@@ -4429,11 +4497,18 @@ class ImportJudge:
         self._answers = answers
         self._version = version
         self._brings = brings
+        self._fine: set[tuple[str, tuple[str, ...]]] = set()
     def judge(self, statements: Iterable[ImportStatement], reach: FileReach) -> ImportVerdict:
         findings: list[Finding] = []
         undecided: list[tuple[int, str, bool]] = []
         for statement in filter(is_of_library, statements):
-            for item in self._judge(statement, reach):
+            what = (statement.module, statement.names)
+            if what in self._fine:
+                continue
+            items = list(self._judge(statement, reach))
+            if not items and statement.form is not ImportForm.ATTRIBUTE and statement.guard is Guard.NONE:
+                self._fine.add(what)
+            for item in items:
                 if isinstance(item, Finding):
                     findings.append(item)
                 else:
@@ -4914,7 +4989,7 @@ def may_remove(codes):
 ''',
     'buildguard.remote.library_attributes': r'''import ast
 import re
-from buildguard.remote.import_outline import all_nodes, stored
+from buildguard.remote.import_outline import stored
 ANNOTATIONS_LATE_FROM = 14
 CHANGED_WORDS = """
 abc: update_abstractmethods
@@ -5029,24 +5104,25 @@ def may_use(data: bytes, names: "frozenset[str]") -> bool:
             if last + b"." + name.encode("ascii") in data or last + b" as " in data:
                 return True
     return False
-def does_use(data, codes, names):
+def uses_of(data, codes, names):
     aliases = dict(module_aliases(data))
     words = {name.encode("utf-8") for name in names}
     modules = PARTS & words.union(name.partition(b".")[0] for name in words) | set(aliases)
     if "setattr" in names and any(match.group(1) in modules for match in SETS_BY_NAME.finditer(data)):
-        return True
+        return None
     are_set = stored_names(codes)
     wanted = {
         name.encode("ascii"): {module.rpartition(".")[2].encode("ascii") for module in MODULES_WITH[name]}
         for name in NAMES & names
     }
-    for module, parts, is_taken in dotted_names(data, modules):
+    uses = []
+    for start, module, parts, is_taken in dotted_names(data, modules):
         if parts[-1] in are_set and not is_taken:
-            return True
+            return None
         owners = [aliases.get(module, module)] + parts
         if any(part in wanted and owner in wanted[part] for owner, part in zip(owners, parts)):
-            return True
-    return False
+            uses.append((start, module.decode("utf-8")))
+    return uses
 def module_aliases(data):
     for match in ALIAS.finditer(data):
         start = match.start()
@@ -5060,21 +5136,21 @@ def dotted_names(data, modules):
             for match in re.finditer(re.escape(module) + REST, data):
                 start = match.start()
                 if not start or not INSIDE.match(data, start - 1):
-                    yield module, WORD.findall(match.group(1)), match.group(2)
+                    yield start, module, WORD.findall(match.group(1)), match.group(2)
 def stored_names(codes):
     import opcode
     operation, extended = opcode.opmap["STORE_ATTR"], opcode.EXTENDED_ARG
     return {name.encode("utf-8") for code in codes for name, _at in stored(code, operation, extended)}
 class AttributeReader:
-    def __init__(self, tree, minor):
+    def __init__(self, modules, has_late_annotations):
         self.rows = []
-        nodes = all_nodes(tree)
-        self._modules = module_names(nodes)
-        self._has_late_annotations = minor >= ANNOTATIONS_LATE_FROM or has_future(tree)
+        self._modules = modules
+        self._has_late_annotations = has_late_annotations
         self._seen = set()
-        attributes = [node for node in nodes if isinstance(node, ast.Attribute)]
-        self.is_needed = any(node.attr in CHANGED.get(self._module_of(node.value), ()) for node in attributes)
-        self.patched = sorted(set(self._assigned(attributes)).union(self._set(nodes)))
+    def are_taken(self, attributes):
+        return any(node.attr in CHANGED.get(self._module_of(node.value), ()) for node in attributes)
+    def patched(self, nodes, attributes):
+        return sorted(set(self._assigned(attributes)).union(self._set(nodes)))
     def _assigned(self, attributes):
         for node in attributes:
             module = self._module_of(node.value) if isinstance(node.ctx, ast.Store) else ""
@@ -5251,9 +5327,8 @@ class ExportReader:
 def operations():
     if not OPERATIONS:
         import opcode
-        OPERATIONS.append(
-            tuple(opcode.opmap[name] for name in ("IMPORT_NAME", "LOAD_CONST", "EXTENDED_ARG", "RAISE_VARARGS"))
-        )
+        found = [opcode.opmap[name] for name in ("IMPORT_NAME", "LOAD_CONST", "EXTENDED_ARG", "RAISE_VARARGS")]
+        OPERATIONS.append((*found, opcode.opmap.get("LOAD_SMALL_INT", -1)))
         OPERATIONS.append([opcode.opmap[name] for name in RETURNS if name in opcode.opmap])
     return OPERATIONS[0] + (OPERATIONS[1],)
 class UnclearImportError(Exception):
@@ -5264,7 +5339,7 @@ class PlainReader:
         self.lines = lines
         self.start_of = SourceLines(data).start_of
         self._is_nested = may_nest_imports(data)
-        self._import, self._constant, self._extended, self.raising, self._returns = operations()
+        self._import, self._constant, self._extended, self.raising, self._number, self._returns = operations()
     def read_blocks(self, code):
         blocks = {}
         if self.raising in code.co_code[::2]:
@@ -5323,6 +5398,13 @@ class PlainReader:
                 at += 1
             yield lines[at][1], (module, self._names(code, offset))
     def _names(self, code, offset):
+        return self._constant_before(code, offset)[0]
+    def asked(self, code, offset):
+        names, at = self._constant_before(code, offset)
+        if code.co_code[at] == self._number:
+            return names, code.co_code[at + 1]
+        return names, self._constant_before(code, at + 2)[0]
+    def _constant_before(self, code, offset):
         text = code.co_code
         at = offset - 2
         while text[at] == self._extended:
@@ -5333,7 +5415,7 @@ class PlainReader:
         while before >= 0 and text[before] == self._extended:
             argument |= text[before + 1] << shift
             before, shift = before - 2, shift + 8
-        return code.co_consts[argument]
+        return code.co_consts[argument], before
     def _written(self, item, begin):
         module, names = item
         match = IMPORT_LINE.match(self._data, begin)
@@ -5381,30 +5463,41 @@ def lesser(width):
 from bisect import bisect_right
 from itertools import chain
 from buildguard.remote.import_codes import ENDING, ENDING_WORD, FUNCTION, UnclearImportError, first_of
-from buildguard.remote.import_outline import BLOCK_START, CODE, CONTINUED, block_end, line_starts, stored
+from buildguard.remote.import_outline import (
+    BLOCK_START,
+    CODE,
+    CONTINUED,
+    block_end,
+    changes_in,
+    line_starts,
+    stored,
+)
 from buildguard.remote.import_tests import ABSENT, TESTED, Evaluator, UnknownValue
 AT_MARGIN = b" \t#)]}\n"
 BLOCKS = (b"def", b"class", b"async")
 CODING = b"coding"
 UNCLEAR = UnknownValue()
+STAR = ("*",)
 INNER = b"if 1:\n"
 class ImportPieces:
-    def __init__(self, reader, code, data):
+    def __init__(self, reader, code, data, uses=()):
         self.rows = []
         self.pieces = []
+        self.words = {word for _at, word in uses}
         self._reader = reader
         self.data = data
         self._lines = None
-        self._split(code)
+        self._split(code, sorted(data.count(b"\n", 0, at) + 1 for at, _word in uses))
     def covers(self, line):
         return any(start <= line < stop for start, stop, _text, _is_inner in self.pieces)
-    def _split(self, code):
+    def _split(self, code, uses):
         reader = self._reader
         lines = reader.lines
         items = sorted(chain(reader.statements(code, lines), reader.blocks(code)), key=first_of)
+        used = self._add_uses(uses)
         after = 0
         for line, item in items:
-            if line < after:
+            if line < after or any(start <= line < stop for start, stop in used):
                 continue
             begin = reader.start_of(line)
             try:
@@ -5412,8 +5505,15 @@ class ImportPieces:
             except UnclearImportError:
                 if not self._split_class(item, begin):
                     after = self._add_statement(line)
+        if used:
+            self.pieces.sort(key=first_of)
         if items:
             self._check_order(code, items[-1][0])
+    def _add_uses(self, uses):
+        after = 0
+        for line in uses:
+            after = self._add_statement(line) if line >= after else after
+        return [piece[:2] for piece in self.pieces]
     def _check_order(self, code, last):
         ends = list(lines_of(code, self._reader.raising, self._reader.lines))
         if not ENDING.isdisjoint(code.co_names):
@@ -5511,7 +5611,7 @@ class NameOrigins:
         self._starts = [start for start, _line in reader.lines]
         self._reader = reader
         self._split = split
-        self._rows = {row[0]: row for row in split.rows}
+        self._code = code
         self._fills = {}
         operations = code.co_code[::2]
         for name, offset in stored(code, opcode.opmap["STORE_NAME"], opcode.EXTENDED_ARG):
@@ -5530,7 +5630,18 @@ class NameOrigins:
             return name
         if len(self._fills[name]) > 1:
             raise UnclearImportError
-        return self._imported(name, outside[0])
+        return self._imported(name, outside[0]) or name
+    def module_of(self, name, codes):
+        code, nested = codes[0], codes[1:]
+        fills = self._fills.get(name, ())
+        if not self._imports.keys() >= set(fills):
+            return ""
+        if STAR in code.co_consts or changes_in(codes, name) != len(fills) or any(binds(part, name) for part in nested):
+            raise UnclearImportError
+        modules = {self._imported(name, at) for at in fills}
+        if len(modules) != 1 or name in code.co_varnames:
+            raise UnclearImportError
+        return modules.pop()
     def _outside(self, name):
         return [at for at in self._fills.get(name, ()) if not self._split.covers(self._line_of(at))]
     def _line_of(self, offset):
@@ -5540,13 +5651,17 @@ class NameOrigins:
     def _imported(self, name, at):
         number = bisect_right([offset for _module, offset in self._modules], at) - 1
         module, offset = self._modules[number]
+        names, level = self._reader.asked(self._code, offset)
         part = self._imports[at]
-        row = self._rows.get(self._line_of(offset))
-        if row is None:
-            raise UnclearImportError
-        if row[2] == "from":
-            return module + "." + part if module and not row[5] else name
+        if names is not None:
+            return module + "." + part if module and not level else ""
         return name if not part and name == module.partition(".")[0] else module
+def binds(code, name):
+    import opcode
+    if name in code.co_varnames or name in code.co_cellvars:
+        return True
+    stores = stored(code, opcode.opmap["STORE_NAME"], opcode.EXTENDED_ARG) if name in code.co_names else ()
+    return any(bound == name for bound, _at in stores)
 def lines_of(code, operation, lines):
     operations = code.co_code[::2]
     starts = None
@@ -5802,7 +5917,14 @@ from buildguard.remote.import_pieces import ImportPieces, NameOrigins, PieceEval
 from buildguard.remote.import_reader import FactReader
 from buildguard.remote.import_sure import unsure_names
 from buildguard.remote.import_tests import Evaluator
-from buildguard.remote.library_attributes import AttributeReader, does_use, may_use
+from buildguard.remote.library_attributes import (
+    ANNOTATIONS_LATE_FROM,
+    AttributeReader,
+    has_future,
+    may_use,
+    module_names,
+    uses_of,
+)
 ENCODER = []
 LARGEST = 2 << 20
 DYNAMIC = frozenset({"globals", "exec", "modules", "meta_path", "path_hooks"})
@@ -5810,6 +5932,7 @@ DYNAMIC_AT_TOP = frozenset({"vars", "locals", "eval", "__dict__", "setattr"})
 GLOBAL = re.compile(rb"global\b([^\n;#]*)")
 LOOP = re.compile(rb"^for\b([^\n:]*?)\bin\b", re.MULTILINE)
 WORD = re.compile(rb"[\w\x80-\xff]+")
+ANNOTATIONS = 0x100000 if sys.version_info < (3, 9) else 0x1000000
 def facts_here(data, code):
     return import_facts(data, code, sys.version_info, "linux")
 def facts_for(version):
@@ -5840,16 +5963,17 @@ def read_facts(data, code, version, platform):
     facts["attributes"], facts["patched"] = [], []
     facts["unsure"] = unsure_names(data, (code, nested), bound, offsets, codes if dynamic else ())
     facts["version"] = list(version[:3])
-    if may_use(data, names) and does_use(data, codes, names):
-        facts["attributes"], facts["patched"] = read_attributes(data, names, version, platform)
+    uses = uses_of(data, codes, names) if may_use(data, names) else ()
     typed = typed_source(data, code, names, version[1])
     if b"import" in data or b"__all__" in data or typed is not None:
         reader = None if typed is not None else plain_reader(data, names, lines)
         how = (names, bound, version, platform, typed)
-        plain = None if reader is None else plain_facts(data, codes, how, reader)
+        plain = None if reader is None else plain_facts(data, codes, how, reader, uses)
         if plain is None:
             plain = tree_facts(data, codes, how, {} if reader is None else reader.read_blocks(code))
         facts.update(plain)
+    if uses is None or (uses and "attributes" not in plain):
+        facts["attributes"], facts["patched"] = read_attributes(data, names, version, platform)
     return facts
 def is_dynamic(code, names, bound):
     return bool(DYNAMIC_AT_TOP.intersection(code.co_names) or not DYNAMIC.isdisjoint(names) or "__getattr__" in bound)
@@ -5860,18 +5984,23 @@ def typed_source(data, code, names, minor):
     return typed if may_evaluate(code, names, minor) or may_change_paths(data, names) else None
 def read_attributes(data, names, version, platform):
     tree = ast.parse(data)
-    reader = FactReader(data, names, Evaluator(version, platform, names))
-    reader.attributes = AttributeReader(tree, version[1])
-    if reader.attributes.is_needed:
+    nodes = all_nodes(tree)
+    found = [node for node in nodes if isinstance(node, ast.Attribute)]
+    attributes = AttributeReader(module_names(nodes), version[1] >= ANNOTATIONS_LATE_FROM or has_future(tree))
+    if attributes.are_taken(found):
+        reader = FactReader(data, names, Evaluator(version, platform, names))
+        reader.attributes = attributes
         reader.read(tree)
-    return reader.attributes.rows, reader.attributes.patched
-def plain_facts(data, codes, how, reader):
+    return attributes.rows, attributes.patched(nodes, found)
+def plain_facts(data, codes, how, reader, uses):
     try:
-        split = ImportPieces(reader, codes[0], data)
+        split = ImportPieces(reader, codes[0], data, uses or ())
         pieces = read_pieces(split, codes, how, reader) if split.pieces else None
     except (UnclearImportError, SyntaxError, ValueError):
-        return None
+        return None if not uses else plain_facts(data, codes, how, reader, ())
     facts = {"imports": split.rows if pieces is None else sorted(split.rows + pieces.imports, key=line_of)}
+    if pieces is not None and pieces.attributes is not None:
+        facts["attributes"] = pieces.attributes.rows
     words = data.count(b"__all__")
     if not words:
         return facts
@@ -5887,9 +6016,14 @@ def plain_facts(data, codes, how, reader):
     return None if parts is None else facts
 def read_pieces(split, codes, how, reader):
     names, _bound, version, platform, _typed = how
-    values = PieceEvaluator(version, platform, names, NameOrigins(codes[0], reader, split))
+    origins = NameOrigins(codes[0], reader, split)
+    values = PieceEvaluator(version, platform, names, origins)
     values.forget(names_rebound(split.data))
     facts = FactReader(split.data, names, values)
+    if split.words:
+        modules = {word: origins.module_of(word, codes) for word in split.words}
+        is_late = version[1] >= ANNOTATIONS_LATE_FROM or bool(codes[0].co_flags & ANNOTATIONS)
+        facts.attributes = AttributeReader(modules, is_late)
     ended = [facts.read_piece(*piece) for piece in split.pieces]
     if True in ended:
         raise UnclearImportError

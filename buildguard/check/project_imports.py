@@ -6,7 +6,7 @@ import functools
 import itertools
 import os
 import posixpath
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -66,7 +66,13 @@ class ProjectImportCheck:
         from buildguard.imports.doubts import ProjectTexts
 
         context = self._context(program, facts)
-        texts = ProjectTexts(context.read, self._is_ignored, context.facts, lambda: self._build_texts)
+        origins = program.tree.origins
+
+        def read_each(files: Iterable[str]) -> Iterator[tuple[str, bytes]]:
+            places = {origins[file]: file for file in files}
+            return ((places[path], content) for path, content in self._files.read_each(places))
+
+        texts = ProjectTexts(context.read, self._is_ignored, context.facts, lambda: self._build_texts, read_each)
         return ProgramSubject(program, context, texts)
 
     def _has_time(self, known: Mapping[str, ModuleFacts | None]) -> bool:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import ast
 from collections import Counter
 from collections.abc import Iterator
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 from buildguard.remote.import_outline import BLOCK_START, statement_ends
@@ -22,11 +22,7 @@ _NAMED = {
     "MatchMapping": "rest",
 }
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
-
-
-def declares(function: Any, name: str) -> bool:
-    """Whether a function, or one in it, declares a name `global`."""
-    return any(isinstance(item, ast.Global) and name in item.names for item in ast.walk(function))
+_MOST_TREES = 16  # a tree takes a hundred times the memory of its source
 
 
 def is_walrus(node: ast.AST, name: str) -> bool:
@@ -122,6 +118,36 @@ def _without_blocks(data: bytes, name: bytes) -> bytes:
     return b"".join(pieces)
 
 
+class ParsedSource:
+    """The tree of a source, and what following a name in it asks of all its nodes."""
+
+    def __init__(self, data: bytes) -> None:
+        self.tree = ast.parse(data)
+
+    @cached_property
+    def nodes(self) -> list[ast.AST]:
+        """Every node."""
+        return list(ast.walk(self.tree))
+
+    @cached_property
+    def writers(self) -> dict[str, list[ast.AST]]:
+        """The functions that declare each name `global`, or in which another one does."""
+        writers: dict[str, list[ast.AST]] = {}
+        for node in self.nodes:
+            if isinstance(node, FUNCTIONS):
+                for name in {name for item in ast.walk(node) if isinstance(item, ast.Global) for name in item.names}:
+                    writers.setdefault(name, []).append(node)
+        return writers
+
+    @cached_property
+    def changing(self) -> set[str]:
+        """The names that are no constants."""
+        return changing_names(self.nodes)
+
+
+parse_source = lru_cache(_MOST_TREES)(ParsedSource)  # many names are asked of one module
+
+
 class NamedTree:
     """The tree of what a name in a source may depend on; it is walked only where the source has the words for what is looked for."""
 
@@ -130,21 +156,15 @@ class NamedTree:
         self._has_global = b"global" in data
         is_plain = not self._has_walrus and not self._has_global and b"import *" not in data
         try:
-            self.tree = ast.parse(_without_blocks(data, name.encode()) if is_plain else data)
+            self.source = parse_source(_without_blocks(data, name.encode()) if is_plain else data)
         except SyntaxError:  # blocks were taken to end elsewhere, or all of it is too new
-            self.tree = ast.parse(data)
-
-    @cached_property
-    def nodes(self) -> list[ast.AST]:
-        """Every node."""
-        return list(ast.walk(self.tree))
+            self.source = parse_source(data)
+        self.tree = self.source.tree
 
     def writers(self, name: str) -> list[ast.AST]:
         """The functions that declare a name `global`."""
-        if not self._has_global:
-            return []
-        return [node for node in self.nodes if isinstance(node, FUNCTIONS) and declares(node, name)]
+        return self.source.writers.get(name, []) if self._has_global else []
 
     def has_walrus(self, name: str) -> bool:
         """Whether an expression assigns a name."""
-        return self._has_walrus and any(is_walrus(node, name) for node in self.nodes)
+        return self._has_walrus and any(is_walrus(node, name) for node in self.source.nodes)

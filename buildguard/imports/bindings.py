@@ -13,7 +13,6 @@ from typing import Any
 
 from buildguard.imports.binding_nodes import (
     NamedTree,
-    changing_names,
     deletes,
     is_walrus,
     least_rounds,
@@ -206,7 +205,7 @@ class _NameFlow:
         if self._values is not None:
             if not self._is_primed:
                 self._is_primed = True
-                self._values.forget(changing_names(self._module.nodes))
+                self._values.forget(self._module.source.changing)
             return self._values.test(test)
         return test.value if isinstance(test, ast.Constant) else UnknownValue()
 
@@ -395,7 +394,7 @@ class _NameFlow:
         if not isinstance(node.func, ast.Name):
             return None
         name = node.func.id
-        named = [item for item in self._module.nodes for other in names_bound_by(item) if other == name]
+        named = [item for item in self._module.source.nodes for other in names_bound_by(item) if other == name]
         function = named[0] if len(named) == 1 and named[0] in self._module.tree.body else None
         if not isinstance(function, ast.FunctionDef) or function.decorator_list or function not in self._writers:
             return None

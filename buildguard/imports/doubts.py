@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
 
 from buildguard.definitions import NamedTuple, lazy_pattern
@@ -30,7 +30,6 @@ _EXTENSION = lazy_pattern(
 )
 # The names of scripts that build extension modules.
 _MAY_BUILD = lazy_pattern(r"(?i)(?:setup|build|ext|ffi|compile|cython)[^/]*\.py$")
-_CHANGED = lazy_pattern(rb"sys\s*\.\s*modules")
 # What may name a file that a build makes: whole names, and ends of names.
 _BUILD_FILES = frozenset(
     {
@@ -57,13 +56,15 @@ _UNBOUND = frozenset({FaultKind.UNBOUND, FaultKind.CIRCULAR, FaultKind.SHADOWS})
 class ProjectTexts(NamedTuple):
     """What decides doubts: a file's content and facts, whether git ignores a path of the project, and the build's texts.
 
-    The last are every build file of a project, and few projects give rise to a doubt that asks for them.
+    The last are every build file of a project, and few projects give rise to a doubt that asks for them. `read_each` gives pairs of
+    a file and its content for many, and keeps none of them; without it, `read` is asked for each.
     """
 
     read: Callable[[str], bytes | None]
     is_ignored: Callable[[str], bool]
     facts: Callable[[str], ModuleFacts | None]
     build_files: Callable[[], bytes] = bytes
+    read_each: Callable[[Iterable[str]], Iterator[tuple[str, bytes]]] | None = None
 
 
 def is_build_file(path: str) -> bool:
@@ -80,15 +81,25 @@ class DoubtFinder:
         self._program = program
         self._tree = program.tree
         self._texts = texts
+        self._are_set: dict[bytes, bool] = {}
 
-    def find(self, fault: ImportFault) -> str:
-        """Why a fault may be none; empty where it is one."""
+    def find(self, faults: Iterable[ImportFault]) -> Iterator[tuple[ImportFault, str]]:
+        """Each of some faults, and why it may be none; empty where it is one.
+
+        Every source is looked through for all of them at once.
+        """
+        pairs = [(fault, self._of_path(fault)) for fault in faults]
+        left = [fault for fault, doubt in pairs if not doubt and fault.kind in _UNBOUND]
+        self._look_for({fault.name.encode() for fault in left} - self._are_set.keys())
+        for fault, doubt in pairs:
+            yield fault, doubt or (self._of_unbound(fault) if fault.kind in _UNBOUND else "")
+
+    def _of_path(self, fault: ImportFault) -> str:
+        """Why a file may be there all the same, or something that does its work."""
         is_package = fault.source is not None and bool(fault.source.location.folders)
         if fault.kind in _ABSENT or (fault.kind in {FaultKind.UNBOUND, FaultKind.CIRCULAR} and is_package):
-            doubt = next(self._of_absent(fault), "")
-            if doubt or fault.kind in _ABSENT:
-                return doubt
-        return self._of_unbound(fault) if fault.kind in _UNBOUND else ""
+            return next(self._of_absent(fault), "")
+        return ""
 
     def _of_absent(self, fault: ImportFault) -> Iterator[str]:
         name = fault.name.rpartition(".")[2]
@@ -121,7 +132,7 @@ class DoubtFinder:
     @cached_property
     def _extensions(self) -> frozenset[str]:
         """The extension modules that build files and build scripts name, dotted or by their last name."""
-        scripts = filter(_is_build_script, self._read_sources(_may_build))
+        scripts = (data for _path, data in self._read_sources(_may_build) if _is_build_script(data))
         pairs = (pair for text in (self._texts.build_files(), *scripts) for pair in _EXTENSION.findall(text))
         return frozenset(name.decode("utf-8", "replace") for pair in pairs for name in pair)
 
@@ -154,40 +165,55 @@ class DoubtFinder:
         return self._registering is None or any(name in data for data in self._registering)
 
     def _of_unbound(self, fault: ImportFault) -> str:
-        name = fault.name.encode()
-        word = re.escape(name)
-        assigned = re.compile(rb"\.%s\s*(?::[^=\n]+)?=(?!=)|setattr\([^\n]*[\"']%s[\"']" % (word, word))
-        if any(name in data and assigned.search(data) for data in self._sources):
-            return f"the project sets an attribute {fault.name}"
-        return ""
+        return f"the project sets an attribute {fault.name}" if self._are_set[fault.name.encode()] else ""
+
+    def _look_for(self, names: set[bytes]) -> None:
+        """Find out which of some names a source sets as an attribute of something."""
+        if not names:
+            return
+        self._are_set.update(dict.fromkeys(names, False))
+        left = {name: _setting(name) for name in names}
+        for _path, data in self._read_sources(lambda _path: True):
+            for name in [name for name in left if name in data and left[name].search(data)]:
+                self._are_set[name] = True
+                del left[name]
+            if not left:
+                return
 
     @cached_property
     def _registering(self) -> list[bytes] | None:
         """The sources that put modules where others find them; None where one changes how modules are found."""
         registering = []
-        for data in self._read_sources(self._may_be_dynamic):
-            if b"meta_path" in data or b"path_hooks" in data:
+        for path, data in self._read_sources(lambda path: is_test(path) or self._is_dynamic(path)):
+            is_finder = b"meta_path" in data or b"path_hooks" in data
+            if not is_finder and b"sys.modules" not in data:
+                continue
+            if is_test(path) and not self._is_dynamic(path):  # asked late, as the facts of a test have to be read
+                continue
+            if is_finder:
                 return None
-            if b"sys.modules" in data:
-                registering.append(data)
+            registering.append(data)
         return registering
 
-    @cached_property
-    def _sources(self) -> list[bytes]:
-        """The content of every source of the project, read at the first doubt."""
-        return list(self._read_sources(lambda _path: True))
+    def _read_sources(self, is_wanted: Callable[[str], object]) -> Iterator[tuple[str, bytes]]:
+        """The sources of the project whose path is wanted, each with its content."""
+        wanted = (
+            path
+            for path, origin in self._tree.origins.items()
+            if path.endswith(".py")
+            and origin
+            and not origin.startswith(_STEP)
+            and is_wanted(path)  # it holds this text
+        )
+        if self._texts.read_each is not None:
+            yield from self._texts.read_each(wanted)
+            return
+        for path in wanted:
+            data = self._texts.read(path)
+            if data is not None:
+                yield path, data
 
-    def _read_sources(self, is_wanted: Callable[[str], object]) -> Iterator[bytes]:
-        for path, origin in self._tree.origins.items():
-            is_own = origin.startswith(_STEP)  # it holds this text
-            if origin and path.endswith(".py") and not is_own and is_wanted(path):
-                data = self._texts.read(path)
-                if data is not None:
-                    yield data
-
-    def _may_be_dynamic(self, path: str) -> bool:
-        if is_test(path) and not _may_change_modules(self._texts.read(path) or b""):
-            return False  # to look into it takes less time than to read its facts, which few tests have
+    def _is_dynamic(self, path: str) -> bool:
         facts = self._texts.facts(path)
         return facts is None or facts.dynamic
 
@@ -197,11 +223,10 @@ def _may_build(path: str) -> bool:
     return _MAY_BUILD.search(path, path.rfind("/") + 1) is not None
 
 
-def _may_change_modules(source: bytes) -> bool:
-    """Whether a source names what changes modules, or where they are found."""
-    if b"meta_path" in source or b"path_hooks" in source:
-        return True
-    return b"modules" in source and _CHANGED.search(source) is not None
+def _setting(name: bytes) -> re.Pattern[bytes]:
+    """What finds a statement that sets an attribute of a name."""
+    word = re.escape(name)
+    return re.compile(rb"\.%s\s*(?::[^=\n]+)?=(?!=)|setattr\([^\n]*[\"']%s[\"']" % (word, word))
 
 
 def _is_build_script(source: bytes) -> bool:

@@ -72,6 +72,7 @@ class NameReader:
     ) -> None:
         self._read = read
         self._flows: dict[tuple[str, str], Bound] = {}
+        self._returns: dict[tuple[str, str], bool] = {}
         self._tree = tree
         self._facts = facts
         self._follow = follow
@@ -158,6 +159,13 @@ class NameReader:
 
     def _leads_back(self, source: LoadedModule, module: LoadedModule) -> bool:
         """Whether what a star import runs may import the module, and be entered before it: a package's own modules are not."""
+        place = source.name, module.name
+        known = self._returns.get(place)
+        if known is None:
+            known = self._returns[place] = self._may_return(source, module)
+        return known
+
+    def _may_return(self, source: LoadedModule, module: LoadedModule) -> bool:
         waiting, known = [source], {source.name}
         while waiting:
             facts = self._facts(waiting[-1].location.file)

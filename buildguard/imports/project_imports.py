@@ -117,8 +117,8 @@ class _ProgramJudge:
         return self._program.tree.origins.get(file, "")
 
     def _take(self, result: OwnImports) -> None:
-        for fault in result.faults:
-            self._take_fault(fault)
+        for fault, doubt in self._doubts.find(result.faults):
+            self._take_fault(fault, doubt)
         packages = self._packages
         if packages is not None:
             for item in result.outside:
@@ -129,10 +129,9 @@ class _ProgramJudge:
     def _leave_open(self, item: OpenImport, reason: str) -> None:
         self.undecided.append(UndecidedImport(self._origin(item.file), item.line, reason, item.certain))
 
-    def _take_fault(self, fault: ImportFault) -> None:
+    def _take_fault(self, fault: ImportFault, doubt: str) -> None:
         from buildguard.imports.faults import describe
 
-        doubt = self._doubts.find(fault)
         if doubt:
             self._leave_open(_open_import(fault), doubt)
             return

@@ -109,6 +109,20 @@ class ProjectFileTree:
         for entry, content in self._stage.contents(entries):
             self._contents[os.fsdecode(entry.path)] = content if isinstance(content, bytes) else None
 
+    def read_each(self, paths: Iterable[str]) -> Iterator[tuple[str, bytes]]:
+        """The files among some paths that can be read, each with its content, one after the other; what was not kept is not kept now."""
+        others = []
+        for path in paths:
+            kept = self._contents.get(path)
+            if kept is not None:
+                yield path, kept
+            elif path not in self._contents:
+                others.append(path)
+        entries = [entry for path in others if (entry := self._listing.find_text(path)) is not None]
+        for entry, content in self._stage.contents(entries):
+            if isinstance(content, bytes):
+                yield os.fsdecode(entry.path), content
+
     def other_case(self, path: str) -> str:
         """The path of a file or folder that differs from this one in case alone; empty where none does."""
         return self._folded.get(path.casefold(), "")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from buildguard.diagnostic import Finding
 from buildguard.imports.distributions import ModuleIndex
@@ -27,6 +27,7 @@ class TextProject:
     def __init__(self, files: Mapping[str, str], start: str = "main", requires: tuple[str, ...] = ()) -> None:
         self.files = files
         self.tree = FileTree({f"/srv/{name}": name for name in files})
+        self.read_together: list[list[str]] = []  # what was read as many files at once, each time
         self.requirements = Requirements(frozenset(requires))
         script = f"/srv/{start}" if start.endswith(".py") else ""
         path = (posixpath.dirname(script) or "/srv",)
@@ -42,6 +43,12 @@ class TextProject:
         text = self.files.get(self.tree.origins.get(file, ""))
         return None if text is None else text.encode()
 
+    def read_each(self, files: Iterable[str]) -> Iterator[tuple[str, bytes]]:
+        """The content of many files."""
+        self.read_together.append(list(files))
+        for file in self.read_together[-1]:
+            yield file, self.files[self.tree.origins[file]].encode()
+
     def facts(self, file: str) -> ModuleFacts | None:
         """The facts of a file of the tree."""
         data = self.read(file)
@@ -56,7 +63,7 @@ class TextProject:
     ) -> ProjectImports:
         """Everything that is said of its imports."""
         context = ImportContext(self.facts, self.read, LibraryModules(11), self.may_be_foreign)
-        texts = ProjectTexts(self.read, ignored.__contains__, self.facts, lambda: build)
+        texts = ProjectTexts(self.read, ignored.__contains__, self.facts, lambda: build, self.read_each)
         return read_imports([ProgramSubject(self.program, context, texts)], packages)
 
 

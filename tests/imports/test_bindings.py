@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from buildguard.imports.binding_nodes import NamedTree, names_bound_by
+from buildguard.imports.binding_nodes import NamedTree, names_bound_by, parse_source
 from buildguard.imports.bindings import find_binding
 from buildguard.imports.records import Bound, extract
 from tests.conftest import ALL, VERSIONS, interpreter
@@ -145,6 +145,18 @@ def test_a_module_that_its_package_imports_by_name_is_reached() -> None:
 
     assert line.startswith("error app/alpha.py:1 cannot import name 'gone'")
     assert line.endswith("(main → app → app.alpha)")
+
+
+def test_a_source_is_parsed_once_for_many_names_and_calls_of_it_count_for_each() -> None:
+    names = [f"x{number}" for number in range(30)]
+    source = "if len(__name__):\n    " + "; ".join(f"{name} = 1" for name in names) + "\n"
+    source += "def f():\n    global x0\n    def g():\n        global x1\n        del x1\n"
+    parse_source.cache_clear()
+
+    answers = {name: find_binding(source.encode(), name, (3, 11), lambda *_: Bound.NO) for name in names}
+
+    assert parse_source.cache_info().misses == 1
+    assert set(answers.values()) == {Bound.UNKNOWN}
 
 
 def test_a_star_import_needs_every_name_in_all() -> None:

@@ -178,6 +178,19 @@ def test_a_test_that_makes_a_module_is_a_doubt_and_one_that_speaks_of_it_is_none
     assert (findings(files, "main") == []) is is_doubt
 
 
+def test_every_source_is_read_once_for_all_names_that_something_may_set() -> None:
+    names = [f"x{number}" for number in range(9)]
+    files = {
+        "main.py": "".join(f"from a import {name}\n" for name in names),
+        "a.py": "",
+        "b.py": "import a\na.x1 = 1\nsetattr(a, 'x2', 1)\na.x3: int = 1\nassert a.x4 == 1\n",
+    }
+    project = TextProject(files)
+
+    assert [line.split("'")[1] for line in lines_of(project.judge())] == ["x0", "x4", "x5", "x6", "x7", "x8"]
+    assert project.read_together == [["/srv/main.py", "/srv/a.py", "/srv/b.py"]]
+
+
 def test_a_circle_after_a_late_import_of_its_modules_is_undecided() -> None:
     files = {
         "main.py": "import boot\nboot.load()\nimport a\n",

@@ -365,3 +365,15 @@ def test_hostile_files_take_no_time_and_raise_nothing() -> None:
         report = check_startup(MemoryStage({"Dockerfile": f"{head}{command}\n", **files}), None, Config())
 
         assert all(item.code != "BG708" for item in report.diagnostics)
+
+
+def test_many_files_are_read_without_being_kept(tmp_path: Path) -> None:
+    for name in ("a.py", "b.py", "c.py"):
+        (tmp_path / name).write_text("1\n")
+    files = ProjectFileTree(FolderStage(tmp_path), None, BuildSender.UNKNOWN)
+    files.read("b.py")
+    (tmp_path / "b.py").write_text("2\n")
+
+    assert sorted(files.read_each(["a.py", "b.py", "gone.py"])) == [("a.py", b"1\n"), ("b.py", b"1\n")]
+    (tmp_path / "a.py").write_text("3\n")
+    assert files.read("a.py") == b"3\n"
