@@ -6,7 +6,8 @@ import ast
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
-from buildguard.remote.import_tests import Evaluator, UnknownValue, is_main_test
+from buildguard.remote.import_outline import is_main_test
+from buildguard.remote.import_tests import Evaluator, UnknownValue
 from buildguard.startup.variables.bound_calls import fill
 from buildguard.startup.variables.guards import VariableTests, default_of, gotten
 from buildguard.startup.variables.names import FAILING_CALLS, ModuleNames, always_fails, assigned, may_return, parts_of
