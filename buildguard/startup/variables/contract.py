@@ -95,7 +95,9 @@ class _VariableCollector:
     def collect(self, entry: EntryFile) -> StartVariables:
         for path, module in self._walk.modules.items():
             self._block(path, module.block, at_start=True)
-        self._factory(entry)
+        self._factory(self._start, entry.path)
+        for loaded in self._start.loads:
+            self._factory(loaded, self._walk.find(loaded.module))
         for path, module in self._walk.modules.items():
             for name, block in module.functions.items():
                 if Definition(path, name) not in self._done:
@@ -107,10 +109,10 @@ class _VariableCollector:
         sets |= {*self._by_server(), *self._from_files()}
         return StartVariables(tuple(self._needed), frozenset(sets), tuple(self._unknown))
 
-    def _factory(self, entry: EntryFile) -> None:
-        name = self._start.attribute.partition("(")[0]
-        if self._start.is_factory and name and entry.path in self._walk.modules:
-            definition = self._lookup.locate(entry.path, name)
+    def _factory(self, start: StartCommand, path: str) -> None:
+        name = start.attribute.partition("(")[0]
+        if start.is_factory and name and path in self._walk.modules:
+            definition = self._lookup.locate(path, name)
             if definition is not None:
                 self._enter(definition)
 
