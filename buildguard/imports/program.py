@@ -65,6 +65,9 @@ def started_modules(command: StartCommand, tree: FileTree) -> Iterator[LoadedMod
         yield _of_file(command)
     if command.module and not command.script:
         yield from _named(command, tree)
+    for path in command.configs:
+        if path.endswith(".py") and path in tree.origins:
+            yield LoadedModule("__config__", ModuleLocation(ModuleKind.MODULE, path))
     for loaded in command.loads:
         yield from started_modules(loaded, tree)
 

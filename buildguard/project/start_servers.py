@@ -31,6 +31,9 @@ _FASTAPI_PATHS = ("main.py", "app.py", "api.py", "app/main.py", "app/app.py", "a
 _PINS = ("requirements.txt", "uv.lock", "poetry.lock")
 _CLI_PIN = lazy_pattern(rb"(?m)^(?:name = \")?fastapi-cli(?:\[[^\]\n]*\])?(?:\s*==\s*|\"\r?\nversion = \")0\.0\.(\d+)")
 _READS_PYPROJECT = 15  # fastapi-cli 0.0.15
+_WORKERS = MappingProxyType(
+    {"gevent": "gevent", "gevent_wsgi": "gevent", "gevent_pywsgi": "gevent", "eventlet": "eventlet", "tornado": "tornado"}
+)
 _MODULE = lazy_pattern(r"[^\W\d]\w*(?:\.[^\W\d]\w*)*")
 
 
@@ -43,6 +46,8 @@ def apply_server(start: StartCommand, words: Sequence[str], context: StartContex
     if parsed.unknown:
         return start._replace(undecided=f"{start.server} option {parsed.unknown} is not known")
     start = _APPLY[start.server](_in_folder(start, parsed), parsed, context)
+    needed = (in_folder(start.folder, name) for name in parsed.all(OptionRole.NEEDED) if not is_unknown(name))
+    start = start._replace(configs=(*start.configs, *needed))
     return start if start.listener is not None else start._replace(listener=_listener(start, parsed))
 
 
@@ -110,11 +115,28 @@ def _gunicorn(start: StartCommand, parsed: ParsedOptions, context: StartContext)
     start = _with_config(start, parsed, context)
     if start.folder not in start.search_path:
         start = start._replace(search_path=(start.folder, *start.search_path))
+    start = _with_worker(start, parsed, context)
     operand = parsed.operands[0] if parsed.operands else ""
     application = operand or (start.module and f"{start.module}:{start.attribute}")
     if not application:
         return start._replace(undecided=start.undecided or "gunicorn gets no application")
     return _application(start._replace(module="", attribute=""), application)
+
+
+def _with_worker(start: StartCommand, parsed: ParsedOptions, context: StartContext) -> StartCommand:
+    """With what the class of gunicorn's workers needs: a program, or a module of the project."""
+    option = parsed.last(OptionRole.WORKER)
+    name = option.value if option is not None else ""
+    if name in _WORKERS:
+        return start._replace(worker=_WORKERS[name])
+    module, _, attribute = name.rpartition(".")
+    top = module.partition(".")[0]
+    if top in {"uvicorn", "gevent", "tornado"}:
+        return start._replace(worker=top)
+    if not module or not _MODULE.fullmatch(name) or _read_module(start, top, context) is None:
+        return start
+    loaded = StartCommand(start.place, server="gunicorn", module=module, attribute=attribute, folder=start.folder)
+    return start._replace(loads=(loaded._replace(search_path=start.search_path, env=start.env),))
 
 
 def _with_config(start: StartCommand, parsed: ParsedOptions, context: StartContext) -> StartCommand:

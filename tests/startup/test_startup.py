@@ -666,3 +666,62 @@ def test_a_module_that_python_runs_names_its_application_too(tmp_path: Path) -> 
     report = report_of(tmp_path, {**files, "app/__main__.py": _RUN.format("'app.wbe:app'")})
 
     assert rows_of(report) == [("BG701", "app/__main__.py", 4)]
+
+
+_PINNED = "fastapi==0.110.0\nflask==3.0.0\ngunicorn==21.2.0\n"
+
+
+@pytest.mark.parametrize(
+    ("worker", "requirements", "rows"),
+    [
+        ("uvicorn.workers.UvicornWorker", _PINNED, ["BG701"]),
+        ("uvicorn.workers.UvicornWorker", f"{_PINNED}uvicorn==0.29.0\n", []),
+        ("gevent", _PINNED, ["BG701"]),
+        ("gevent", f"{_PINNED}gevent==24.2.1\n", []),
+        ("gevent", _PINNED.replace("gunicorn", "gunicorn[gevent]"), []),
+        ("gevent", f"{_PINNED}locust\n", []),  # may bring it
+        ("gthread", _PINNED, []),
+        ("uvicorn_worker.UvicornWorker", _PINNED, []),  # a package of its own
+        ("pkg.workers.Worker", _PINNED, []),
+        ("pkg.workers.Other", _PINNED, ["BG701"]),
+        ("pkg.lost.Worker", _PINNED, ["BG701"]),
+    ],
+)
+def test_the_workers_of_gunicorn(tmp_path: Path, worker: str, requirements: str, rows: list[str]) -> None:
+    text = f"{_HEAD}COPY requirements.txt .\n{_INSTALL}COPY . .\nCMD gunicorn -k {worker} -b :$PORT main:app\n"
+    files = {
+        "Dockerfile": text,
+        "requirements.txt": requirements,
+        "pkg/__init__.py": "",
+        "pkg/workers.py": "Worker = 1\n",
+    }
+
+    assert [row[0] for row in rows_of(report_of(tmp_path, files))] == rows
+
+
+@pytest.mark.parametrize(
+    ("files", "rows"),
+    [
+        ({}, [("BG701", "Dockerfile", 5)]),
+        ({"log.yaml": "version: 1\n"}, []),
+        ({"log.yaml": "version: 1\n", ".dockerignore": "*.yaml\n"}, [("BG704", ".dockerignore", 1)]),
+        ({".gitignore": "log.yaml\n"}, []),
+    ],
+)
+@pytest.mark.parametrize("option", ["--log-config", "--env-file"])
+def test_a_file_that_uvicorn_cannot_do_without(
+    tmp_path: Path, option: str, files: Files, rows: list[tuple[str, str, int]]
+) -> None:
+    command = f'CMD ["uvicorn", "{option}", "log.yaml", "--host", "0.0.0.0", "--port", "8080", "main:app"]\n'
+
+    report = report_of(tmp_path, {"Dockerfile": _ALL + command, **files})
+
+    assert rows_of(report) == rows
+
+
+@pytest.mark.parametrize(("copies", "rows"), [("", ["BG701"]), ("COPY --from=build /deps /deps\n", [])])
+def test_what_only_an_unused_stage_installs(tmp_path: Path, copies: str, rows: list[str]) -> None:
+    build = "FROM python:3.11 AS build\nCOPY requirements.txt .\nRUN pip install --target /deps -r requirements.txt\n"
+    text = f"{build}{_HEAD}{copies}COPY . .\nCMD gunicorn -b :$PORT main:app\n"
+
+    assert [row[0] for row in rows_of(report_of(tmp_path, {"Dockerfile": text}))] == rows
