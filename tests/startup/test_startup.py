@@ -725,3 +725,16 @@ def test_what_only_an_unused_stage_installs(tmp_path: Path, copies: str, rows: l
     text = f"{build}{_HEAD}{copies}COPY . .\nCMD gunicorn -b :$PORT main:app\n"
 
     assert [row[0] for row in rows_of(report_of(tmp_path, {"Dockerfile": text}))] == rows
+
+
+@pytest.mark.parametrize("name", ["wsgi.py", "app.py"])
+def test_a_file_behind_a_link_may_be_the_application_of_flask(tmp_path: Path, name: str) -> None:
+    text = f"{_HEAD}COPY site /srv\nCOPY requirements.txt .\n{_INSTALL}CMD flask run --host=0.0.0.0 --port=$PORT\n"
+    files = {"Dockerfile": text, "site/app.py": "from flask import Flask\nother = 1\n", "real/wsgi.py": APP}
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site" / name).symlink_to("../real/wsgi.py")
+
+    report = report_of(tmp_path, {path: content for path, content in files.items() if path != f"site/{name}"})
+
+    assert rows_of(report) == []
+    assert report.undecided
