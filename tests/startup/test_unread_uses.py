@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,6 @@ from buildguard.project.config import Config
 from buildguard.startup.run import check_startup
 from buildguard.startup.variables.survey import read_contracts
 from tests.project.memory import MemoryStage
-from tests.startup.projects import Files
 
 _KNOWN = "steps:\n- name: gcr.io/cloud-builders/gcloud\n  args: [run, deploy, svc, --set-env-vars, KNOWN=1]\n"
 _DOCKERFILE = "FROM python:3.11-slim\nWORKDIR /srv\nCOPY . .\nCMD python main.py\n"
@@ -58,7 +58,7 @@ def _fails(program: str, folder: Path, **variables: str) -> bool:
     return subprocess.run(command, cwd=folder, env=variables, capture_output=True, check=False).returncode != 0
 
 
-def _report(files: Files) -> tuple[list[str], list[str]]:
+def _report(files: Mapping[str, str]) -> tuple[list[str], list[str]]:
     whole = {"Dockerfile": _DOCKERFILE, "cloudbuild.yaml": _KNOWN, "requirements.txt": "", **files}
     report = check_startup(MemoryStage(whole), None, Config())
     names = [each.message.split("requires ")[1].split(",")[0] for each in report.diagnostics if each.code == "BG706"]
