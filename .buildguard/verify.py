@@ -7,7 +7,7 @@ by the manifest in the archive. Nothing that it looks at is imported or run. Fin
 not be looked at with 3.
 
 version: 0.1.0
-digest: sha256:80882ddebd49e04ebb66bf1a4e85566e7c05db095d40f717d315b80fa5effd4a
+digest: sha256:7753ae9c4248129facf3090e6502beb758a78e376cc29981e7f0082859c6a01b
     (SHA-256 of everything below the line of equals signs)
 """
 
@@ -1755,7 +1755,7 @@ class FileTree:
         at = bisect_left(self._paths, start)
         return at < len(self._paths) and self._paths[at].startswith(start)
     def is_unclear(self, path: str) -> bool:
-        return path in self._unclear
+        return path in self._unclear or any(path.startswith(f"{other}/") for other in self._unclear)
     def has_sources(self, folder: str) -> bool:
         start = _start_of(folder)
         inside = itertools.takewhile(lambda path: path.startswith(start), self._from(start))
@@ -3554,6 +3554,9 @@ def started_modules(command: StartCommand, tree: FileTree) -> Iterator[LoadedMod
         yield _of_file(command)
     if command.module and not command.script:
         yield from _named(command, tree)
+    for path in command.configs:
+        if path.endswith(".py") and path in tree.origins:
+            yield LoadedModule("__config__", ModuleLocation(ModuleKind.MODULE, path))
     for loaded in command.loads:
         yield from started_modules(loaded, tree)
 def _of_file(command: StartCommand) -> LoadedModule:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -11,7 +12,9 @@ import pytest
 
 from buildguard.project.config import Config
 from buildguard.startup.run import check_startup
+from buildguard.startup.variables.names import ModuleNames
 from buildguard.startup.variables.survey import read_contracts
+from buildguard.startup.variables.unread_uses import UnreadFinder
 from tests.project.memory import MemoryStage
 
 _KNOWN = "steps:\n- name: gcr.io/cloud-builders/gcloud\n  args: [run, deploy, svc, --set-env-vars, KNOWN=1]\n"
@@ -127,3 +130,13 @@ def test_the_contract_shows_what_is_left_open() -> None:
     (contract,) = read_contracts(MemoryStage(files), None, Config())
 
     assert contract.undecided == ("main.py:2: os.environ is asked for a computed name",)
+
+
+def test_what_a_parameter_fills_in_is_not_left_open() -> None:
+    tree = ast.parse("import os\nos.environ[name]\nos.environ[other.field]\n")
+    finder = UnreadFinder(ModuleNames(tree), {"name"}, is_main=False)
+
+    finder.read(tree.body)
+
+    assert [use.line for use in finder.uses] == [3]
+    assert finder.attributes == {"environ", "field"}
