@@ -21,7 +21,8 @@ from buildguard.imports.binding_nodes import (
     names_bound_by,
 )
 from buildguard.imports.records import Bound
-from buildguard.remote.import_tests import ENDS, Evaluator, UnknownValue, is_main_test
+from buildguard.remote.import_outline import is_main_test
+from buildguard.remote.import_tests import ENDS, Evaluator, UnknownValue
 
 _BOUND, _UNBOUND = 1, 2  # what a name may be at a place: both of them, or neither where nothing comes
 _ANSWERS = {_BOUND: Bound.YES, _UNBOUND: Bound.NO}

@@ -120,8 +120,8 @@ class FileTree:
         return at < len(self._paths) and self._paths[at].startswith(start)
 
     def is_unclear(self, path: str) -> bool:
-        """Whether a path may be a file or a folder."""
-        return path in self._unclear
+        """Whether a path may be a file or a folder, or is below one that may be."""
+        return path in self._unclear or any(path.startswith(f"{other}/") for other in self._unclear)
 
     def has_sources(self, folder: str) -> bool:
         """Whether a Python file of the program is in a folder, or in one below it."""

@@ -66,13 +66,18 @@ def last_word(path: str) -> str:
 
 
 def started_modules(command: StartCommand, tree: FileTree) -> Iterator[LoadedModule]:
-    """The modules that a start command runs, those of the commands before it as well."""
+    """The modules that a start command runs, those of the commands before it and what it loads by name as well."""
     for before in command.before:
         yield from started_modules(before, tree)
     if command.script in tree.origins:
         yield _of_file(command)
     if command.module and not command.script:
         yield from _named(command, tree)
+    for path in command.configs:
+        if path.endswith(".py") and path in tree.origins:
+            yield LoadedModule("__config__", ModuleLocation(ModuleKind.MODULE, path))
+    for loaded in command.loads:
+        yield from started_modules(loaded, tree)
 
 
 def _of_file(command: StartCommand) -> LoadedModule:

@@ -22,6 +22,8 @@ class OptionRole(StrEnum):
     ATTRIBUTE = "attribute"
     FACTORY = "factory"
     SOURCE = "source"
+    WORKER = "worker"
+    NEEDED = "needed"  # a file that must exist
     SOCKET = "socket"  # another listener than an address
     PLAIN = "plain"
 
@@ -123,7 +125,7 @@ def _values(plain: str, **roles: str) -> dict[str, OptionRole]:
 
 _GUNICORN = ServerSyntax(
     _values(
-        "-w --workers -k --worker-class --threads --worker-connections --max-requests --max-requests-jitter -t --timeout "
+        "-w --workers --threads --worker-connections --max-requests --max-requests-jitter -t --timeout "
         "--graceful-timeout --keep-alive --limit-request-line --limit-request-fields --limit-request-field_size "
         "--reload-engine --reload-extra-file --worker-tmp-dir -u --user -g --group -m --umask --forwarded-allow-ips "
         "--access-logfile --access-logformat --error-logfile --log-file --log-level --logger-class --log-config "
@@ -134,6 +136,7 @@ _GUNICORN = ServerSyntax(
         folder="--chdir",
         path="--pythonpath",
         config="-c --config",
+        worker="-k --worker-class",
         socket="--paste --paster",
     ),
     words(
@@ -148,7 +151,7 @@ _GUNICORN = ServerSyntax(
 )
 _UVICORN = ServerSyntax(
     _values(
-        "--reload-dir --reload-include --reload-exclude --reload-delay --workers --env-file --log-config --log-level --loop "
+        "--reload-dir --reload-include --reload-exclude --reload-delay --workers --log-level --loop "
         "--http --ws --ws-max-size --ws-max-queue --ws-ping-interval --ws-ping-timeout --ws-per-message-deflate --lifespan "
         "--interface --root-path --forwarded-allow-ips --limit-concurrency --backlog --limit-max-requests "
         "--limit-max-requests-jitter --timeout-keep-alive --timeout-graceful-shutdown --timeout-worker-healthcheck "
@@ -157,6 +160,7 @@ _UVICORN = ServerSyntax(
         host="--host",
         port="--port",
         path="--app-dir",
+        needed="--env-file --log-config",
         socket="--uds --fd",
     ),
     words(

@@ -75,8 +75,9 @@ class StartCommand(NamedTuple):
 
     `programs` are all that it executes or reads on the way, in order. `script` is an absolute path, `module` a dotted name;
     `is_main` says that it runs as `__main__`. `attribute` is what a server takes from it, called where `is_factory`.
-    `search_path` are the entries that come before the installed packages in sys.path. `configs` are absolute paths. `before`
-    are commands that run first in the same shell. `expanded` says that a shell expanded the variables. What cannot be known
+    `search_path` are the entries that come before the installed packages in sys.path. `configs` are absolute paths, `worker`
+    is the program that gunicorn's workers need beside it. `before`
+    are commands that run first in the same shell, and `loads` what the script itself loads by name. `expanded` says that a shell expanded the variables. What cannot be known
     is `undecided`, with the reason; the fields then hold what is known. `unread` says that the reason is a file whose content is unknown.
     """
 
@@ -92,10 +93,12 @@ class StartCommand(NamedTuple):
     folder: str = "/"
     search_path: tuple[str, ...] = ()
     configs: tuple[str, ...] = ()
+    worker: str = ""
     listener: ListenAddress | None = None
     expanded: bool = False
     env: Mapping[str, str] = MappingProxyType({})
     before: tuple[StartCommand, ...] = ()
+    loads: tuple[StartCommand, ...] = ()
     undecided: str = ""
     unread: bool = False
 

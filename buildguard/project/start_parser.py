@@ -142,7 +142,8 @@ class _StartRun:
         self._programs.append(StartProgram(rest[0], self._folder, self._place, is_executed=False))
         script = self._main_of(script)
         paths = (posixpath.dirname(script), *self._python_path())
-        return self._record(rest[1:])._replace(script=script, is_main=True, search_path=paths)
+        start = self._record(rest[1:])._replace(script=script, is_main=True, search_path=paths)
+        return self._loading(start, script)
 
     def _main_of(self, script: str) -> str:
         """The file that python runs: of a folder, which is searched first then, its `__main__.py`."""
@@ -155,7 +156,20 @@ class _StartRun:
             start = self._server(AS_MODULE[name], arguments)
             return start._replace(search_path=tuple(dict.fromkeys([*start.search_path, *paths])))
         start = self._record(arguments)._replace(module=name, is_main=True, search_path=paths)
-        return start._replace(undecided=f"the module {name} is known at run time only") if "$" in name else start
+        if "$" in name:
+            return start._replace(undecided=f"the module {name} is known at run time only")
+        bases = (posixpath.join(folder, *name.split(".")) for folder in paths)
+        files = (file for base in bases for file in (f"{base}/__main__.py", f"{base}.py"))
+        return self._loading(start, next((file for file in files if self._context.read(file) is not None), ""))
+
+    def _loading(self, start: StartCommand, path: str) -> StartCommand:
+        """A start of Python with what its script loads by name."""
+        content = self._context.read(path) if path else None
+        if content is None or posixpath.basename(path) == "manage.py":
+            return start
+        from buildguard.project.script_applications import load_applications  # it needs `ast`
+
+        return load_applications(start, path, content, lambda file: self._context.read(file) is not None)
 
     def _python_path(self) -> tuple[str, ...]:
         """The entries of PYTHONPATH; what is unknown in it is left out."""

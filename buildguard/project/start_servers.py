@@ -10,6 +10,7 @@ from types import MappingProxyType
 from buildguard.definitions import lazy_pattern
 from buildguard.errors import UsageError
 from buildguard.project import toml
+from buildguard.project.celery_start import MODULE, PINS, apply_celery, read_module, searching_folder, text_of
 from buildguard.project.server_options import SERVERS, OptionRole, ParsedOptions, parse_options
 from buildguard.project.start_command import ListenAddress, StartCommand, StartContext, in_folder, is_unknown
 
@@ -24,14 +25,20 @@ _FLASK_TEXTS = (
     ".env.template",
     ".env.dist",
 )  # of a `.env` that git ignores
-_CELERY_NAMES = lazy_pattern(rb"\b(?:app|celery)\b")  # what celery looks for in a package, before its module `celery`
-_COMMENTS = lazy_pattern(rb"#[^\n]*")
 _LITESTAR_PATHS = ("app.py", "application.py")
 _FASTAPI_PATHS = ("main.py", "app.py", "api.py", "app/main.py", "app/app.py", "app/api.py")
-_PINS = ("requirements.txt", "uv.lock", "poetry.lock")
 _CLI_PIN = lazy_pattern(rb"(?m)^(?:name = \")?fastapi-cli(?:\[[^\]\n]*\])?(?:\s*==\s*|\"\r?\nversion = \")0\.0\.(\d+)")
+_CLI_RANGE = lazy_pattern(rb"(?m)^fastapi-cli(?:\[[^\]\n]*\])?\s*(?:<|~=|!=|===)")
 _READS_PYPROJECT = 15  # fastapi-cli 0.0.15
-_MODULE = lazy_pattern(r"[^\W\d]\w*(?:\.[^\W\d]\w*)*")
+_WORKERS = MappingProxyType(
+    {
+        "gevent": "gevent",
+        "gevent_wsgi": "gevent",
+        "gevent_pywsgi": "gevent",
+        "eventlet": "eventlet",
+        "tornado": "tornado",
+    }
+)
 
 
 def apply_server(start: StartCommand, words: Sequence[str], context: StartContext) -> StartCommand:
@@ -43,6 +50,8 @@ def apply_server(start: StartCommand, words: Sequence[str], context: StartContex
     if parsed.unknown:
         return start._replace(undecided=f"{start.server} option {parsed.unknown} is not known")
     start = _APPLY[start.server](_in_folder(start, parsed), parsed, context)
+    needed = (in_folder(start.folder, name) for name in parsed.all(OptionRole.NEEDED) if not is_unknown(name))
+    start = start._replace(configs=(*start.configs, *needed))
     return start if start.listener is not None else start._replace(listener=_listener(start, parsed))
 
 
@@ -110,11 +119,28 @@ def _gunicorn(start: StartCommand, parsed: ParsedOptions, context: StartContext)
     start = _with_config(start, parsed, context)
     if start.folder not in start.search_path:
         start = start._replace(search_path=(start.folder, *start.search_path))
+    start = _with_worker(start, parsed, context)
     operand = parsed.operands[0] if parsed.operands else ""
     application = operand or (start.module and f"{start.module}:{start.attribute}")
     if not application:
         return start._replace(undecided=start.undecided or "gunicorn gets no application")
     return _application(start._replace(module="", attribute=""), application)
+
+
+def _with_worker(start: StartCommand, parsed: ParsedOptions, context: StartContext) -> StartCommand:
+    """With what the class of gunicorn's workers needs: a program, or a module of the project."""
+    option = parsed.last(OptionRole.WORKER)
+    name = option.value if option is not None else ""
+    if name in _WORKERS:
+        return start._replace(worker=_WORKERS[name])
+    module, _, attribute = name.rpartition(".")
+    top = module.partition(".")[0]
+    if top in {"uvicorn", "gevent", "tornado"}:
+        return start._replace(worker=top)
+    if not module or not MODULE.fullmatch(name) or read_module(start, top, context) is None:
+        return start
+    loaded = StartCommand(start.place, server="gunicorn", module=module, attribute=attribute, folder=start.folder)
+    return start._replace(loads=(loaded._replace(search_path=start.search_path, env=start.env),))
 
 
 def _with_config(start: StartCommand, parsed: ParsedOptions, context: StartContext) -> StartCommand:
@@ -162,7 +188,7 @@ def _named(start: StartCommand, parsed: ParsedOptions, _context: StartContext) -
     if start.server == "hypercorn" and "/" in application.partition(":")[0]:
         start, application = _application_of_path(start, application)
     elif not parsed.has(OptionRole.PATH):
-        start = _searching_folder(start)
+        start = searching_folder(start)
     start = _application(start, application)
     is_factory = parsed.has(OptionRole.FACTORY)
     return start._replace(is_factory=start.is_factory or is_factory)
@@ -182,11 +208,11 @@ def _application(start: StartCommand, text: str) -> StartCommand:
     call = _CALL.fullmatch(attribute.strip())
     attribute = call[1] if call is not None else attribute.strip()
     default = SERVERS[start.server].attribute
-    if is_unknown(text) or "$" in text or not _MODULE.fullmatch(module) or (not attribute and not default):
+    if is_unknown(text) or "$" in text or not MODULE.fullmatch(module) or (not attribute and not default):
         return start._replace(
             undecided=start.undecided or f"the application '{text}' of {start.server} is not understood"
         )
-    if not _MODULE.fullmatch(attribute or default):
+    if not MODULE.fullmatch(attribute or default):
         return start._replace(module=module, undecided=f"the attribute '{attribute}' is not a name")
     return start._replace(module=module, attribute=attribute or default, is_factory=call is not None)
 
@@ -210,30 +236,25 @@ def _flask(start: StartCommand, parsed: ParsedOptions, context: StartContext) ->
 
 def _with_flask_address(start: StartCommand, context: StartContext) -> StartCommand:
     """With an unknown address where a file that flask reads sets it, or the template of such a file does."""
-    setter = next((name for name in _FLASK_TEXTS if b"FLASK_RUN_" in _text(start, name, context)), "")
+    setter = next((name for name in _FLASK_TEXTS if b"FLASK_RUN_" in text_of(start, name, context)), "")
     return start._replace(listener=_unknown_listener(start, setter)) if setter else start
 
 
 def _discovered_flask(start: StartCommand, context: StartContext) -> StartCommand:
     """What `flask run` takes where no option and no variable names an application."""
-    names_it = any(b"FLASK_APP" in _text(start, name, context) for name in _FLASK_FILES)
+    names_it = any(b"FLASK_APP" in text_of(start, name, context) for name in _FLASK_FILES)
     path = "" if names_it else _first_file(start.folder, _FLASK_PATHS, context)
     if not path:
         return start._replace(undecided="flask searches for its application in wsgi.py and app.py")
     return _imported_file(start, path, context)
 
 
-def _text(start: StartCommand, name: str, context: StartContext) -> bytes:
-    """The content of a file of the working folder; empty where the image is not known to have one."""
-    return context.read(in_folder(start.folder, name)) or b""
-
-
 def _file_or_module(start: StartCommand, target: str, context: StartContext) -> StartCommand:
     if target.endswith(".py") or "/" in target:
         return _source_file(start, in_folder(start.folder, target), context)
-    if not _MODULE.fullmatch(target):
+    if not MODULE.fullmatch(target):
         return start._replace(undecided=f"'{target}' is not a module")
-    return _searching_folder(start)._replace(module=target)
+    return searching_folder(start)._replace(module=target)
 
 
 def _source_file(start: StartCommand, path: str, context: StartContext) -> StartCommand:
@@ -250,7 +271,7 @@ def _imported_file(start: StartCommand, path: str, context: StartContext) -> Sta
         parts.insert(0, package)
     start = start._replace(search_path=tuple(dict.fromkeys([folder, *start.search_path])))
     module = ".".join(parts)
-    if context.read(path) is None or not _MODULE.fullmatch(module):
+    if context.read(path) is None or not MODULE.fullmatch(module):
         return start._replace(script=path)
     return start._replace(module=module)
 
@@ -288,20 +309,22 @@ def _discovered_fastapi(start: StartCommand, context: StartContext) -> StartComm
     except UsageError:
         return start._replace(undecided="fastapi reads pyproject.toml, which is not valid TOML")
     entrypoint = toml.table(settings, "tool", "fastapi").get("entrypoint")
+    if entrypoint is not None and any(_CLI_RANGE.search(text_of(start, name, context)) for name in PINS):
+        return start._replace(undecided="whether fastapi-cli reads [tool.fastapi] depends on its version")
     if entrypoint is None or _has_old_cli(start, context):
         path = _first_file(start.folder, _FASTAPI_PATHS, context)
         if not path:
             return start._replace(undecided="fastapi searches for its application")
         return _imported_file(start, path, context)
     module, _, attribute = str(entrypoint).partition(":")
-    if not _MODULE.fullmatch(module):
+    if not MODULE.fullmatch(module):
         return start._replace(undecided=f"'{entrypoint}' of [tool.fastapi] is not a module")
-    return _searching_folder(start)._replace(module=module, attribute=attribute or start.attribute)
+    return searching_folder(start)._replace(module=module, attribute=attribute or start.attribute)
 
 
 def _has_old_cli(start: StartCommand, context: StartContext) -> bool:
     """Whether a fastapi-cli is pinned that does not read pyproject.toml."""
-    texts = (_text(start, name, context) for name in _PINS)
+    texts = (text_of(start, name, context) for name in PINS)
     return any(int(number) < _READS_PYPROJECT for text in texts for number in _CLI_PIN.findall(text))
 
 
@@ -321,36 +344,6 @@ def _streamlit(start: StartCommand, parsed: ParsedOptions, _context: StartContex
         return start._replace(undecided="streamlit runs another command than `run FILE`")
     script = in_folder(start.folder, parsed.operands[1])
     return start._replace(script=script, search_path=(posixpath.dirname(script), *start.search_path))
-
-
-def _celery(start: StartCommand, parsed: ParsedOptions, context: StartContext) -> StartCommand:
-    option = parsed.last(OptionRole.APP)
-    start = _searching_folder(start)
-    if option is None:
-        return start._replace(undecided="celery gets no application")
-    module, colon, attribute = option.value.partition(":")
-    if not _MODULE.fullmatch(module) or module.partition(".")[0] == "celery":  # its own package is loaded already
-        return start._replace(undecided=f"the application '{option.value}' of celery is not understood")
-    return start._replace(module=module, attribute=attribute) if colon else _celery_module(start, module, context)
-
-
-def _celery_module(start: StartCommand, name: str, context: StartContext) -> StartCommand:
-    """A dotted name of celery: a module, an attribute of one, or a package whose module `celery` has the application."""
-    content = _read_module(start, name, context)
-    parent, _, last = name.rpartition(".")
-    if content is None and parent and _read_module(start, parent, context) is not None:
-        return start._replace(module=parent, attribute=last)
-    if _CELERY_NAMES.search(content or b"") is None and _read_module(start, f"{name}.celery", context) is not None:
-        return start._replace(module=f"{name}.celery")
-    is_empty = content is not None and not _COMMENTS.sub(b"", content).strip()
-    return start._replace(module=name, attribute="celery" if is_empty else "")
-
-
-def _read_module(start: StartCommand, name: str, context: StartContext) -> bytes | None:
-    """The source of a module or package on the search path; None where the image is not known to have one."""
-    bases = (posixpath.join(folder, *name.split(".")) for folder in start.search_path)
-    contents = (context.read(path) for base in bases for path in (f"{base}/__init__.py", f"{base}.py"))
-    return next((content for content in contents if content is not None), None)
 
 
 def _granian(start: StartCommand, parsed: ParsedOptions, context: StartContext) -> StartCommand:
@@ -378,7 +371,7 @@ def _sanic(start: StartCommand, parsed: ParsedOptions, _context: StartContext) -
     if not separator:
         module, attribute = target, SERVERS["sanic"].attribute
     is_factory = attribute.endswith("()") or parsed.has(OptionRole.FACTORY)
-    start = _application(_searching_folder(start), f"{module}:{attribute.removesuffix('()')}")
+    start = _application(searching_folder(start), f"{module}:{attribute.removesuffix('()')}")
     return start._replace(is_factory=is_factory)
 
 
@@ -387,7 +380,7 @@ def _litestar(start: StartCommand, parsed: ParsedOptions, context: StartContext)
     if "run" not in parsed.operands:
         return start._replace(undecided="litestar runs another command than `run`")
     if not parsed.has(OptionRole.PATH):
-        start = _searching_folder(start)
+        start = searching_folder(start)
     option = parsed.last(OptionRole.APP)
     if option is not None:
         return _application(start, option.value)
@@ -395,10 +388,6 @@ def _litestar(start: StartCommand, parsed: ParsedOptions, context: StartContext)
     if not path:
         return start._replace(undecided="litestar searches for its application")
     return start._replace(module=posixpath.basename(path).removesuffix(".py"))
-
-
-def _searching_folder(start: StartCommand) -> StartCommand:
-    return start._replace(search_path=tuple(dict.fromkeys([start.folder, *start.search_path])))
 
 
 _Applier = Callable[[StartCommand, ParsedOptions, StartContext], StartCommand]
@@ -409,7 +398,7 @@ _APPLY: Mapping[str, _Applier] = MappingProxyType(
         "fastapi": _fastapi,
         "functions-framework": _functions,
         "streamlit": _streamlit,
-        "celery": _celery,
+        "celery": apply_celery,
         "granian": _granian,
         "sanic": _sanic,
         "litestar": _litestar,

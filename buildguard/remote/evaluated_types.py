@@ -28,6 +28,17 @@ LIBRARY_GENERICS = {
     "functools": ("partial", "partialmethod", "cached_property"),
     "weakref": ("WeakSet", "WeakKeyDictionary", "WeakValueDictionary", "ReferenceType"),
 }
+LIBRARY_TYPES = {  # classes whose names alone do not say that they are
+    "datetime": ("datetime", "date", "time", "timedelta", "tzinfo", "timezone"),
+    "decimal": ("Decimal",),
+    "fractions": ("Fraction",),
+    "io": ("StringIO", "BytesIO", "TextIOWrapper"),
+    "ipaddress": ("IPv4Address", "IPv6Address", "IPv4Network", "IPv6Network", "IPv4Interface", "IPv6Interface"),
+    "pathlib": ("Path", "PurePath", "PosixPath", "PurePosixPath"),
+    "uuid": ("UUID",),
+}
+# What classes are called, and neither constants nor type variables: of two of them only a metaclass could make a union.
+CLASS_NAME = re.compile(r"_{0,2}[A-Z]+[a-z0-9]\w*")
 GENERIC_WORDS = (
     b"list|dict|set|frozenset|tuple|type|deque|defaultdict|OrderedDict|Counter|ChainMap|AbstractContextManager"
     b"|AbstractAsyncContextManager|Pattern|Match|Queue|PathLike|Popen|CompletedProcess|Future|Task|partial"
@@ -81,6 +92,12 @@ def may_evaluate(code, names, minor):
 def runs_at_once(code):
     """Whether nested code is that of a class, or of a comprehension: what is in it runs where it stands."""
     return not code.co_flags & OPTIMIZED or (code.co_name[:1] == "<" and code.co_name != "<lambda>")
+
+
+def is_class(node):
+    """Whether an expression in an annotation is called like a class."""
+    name = node.id if isinstance(node, ast.Name) else node.attr if isinstance(node, ast.Attribute) else ""
+    return CLASS_NAME.fullmatch(name) is not None
 
 
 class TypeReader:
@@ -182,7 +199,9 @@ class TypeReader:
         if all(known) or (any(known) and any(nothing)):
             return True
         named = [isinstance(side, (ast.Name, ast.Attribute, ast.Subscript)) for side in (node.left, node.right)]
-        return is_type and (any(known) or any(nothing)) and any(named)
+        if not is_type:
+            return False
+        return ((any(known) or any(nothing)) and any(named)) or (is_class(node.left) and is_class(node.right))
 
     def _is_type(self, node):
         """Whether an expression is a type for sure: a builtin one, one of `typing`, or either with brackets."""
@@ -190,8 +209,8 @@ class TypeReader:
             return self._is_type(node.value) or self._is_generic(node.value)
         if isinstance(node, ast.Name) and node.id in BUILTIN_TYPES:
             return node.id not in self._bound
-        module = self._values.dotted(node).rpartition(".")[0]
-        return module in ("typing", "typing_extensions")
+        module, _dot, name = self._values.dotted(node).rpartition(".")
+        return module in ("typing", "typing_extensions") or name in LIBRARY_TYPES.get(module, ())
 
     def _written(self, node):
         """An expression as text, as far as names, brackets and bars make it."""

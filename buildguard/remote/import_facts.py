@@ -34,6 +34,7 @@ from buildguard.remote.import_outline import (
     bound_names,
     imports_in,
     line_starts,
+    names_bound_again,
     outline_of,
     statements_with,
     store_offsets,
@@ -57,7 +58,6 @@ LARGEST = 2 << 20  # bytes of a source that is still read: larger ones are data
 DYNAMIC = frozenset({"globals", "exec", "modules", "meta_path", "path_hooks"})
 DYNAMIC_AT_TOP = frozenset({"vars", "locals", "eval", "__dict__", "setattr"})
 GLOBAL = re.compile(rb"global\b([^\n;#]*)")  # what functions change is no constant
-LOOP = re.compile(rb"^for\b([^\n:]*?)\bin\b", re.MULTILINE)  # nor is what a loop of the module binds
 WORD = re.compile(rb"[\w\x80-\xff]+")
 # In the flags of code whose annotations are text: of 3.8, and from 3.9 on.
 ANNOTATIONS = 0x100000 if sys.version_info < (3, 9) else 0x1000000
@@ -181,7 +181,7 @@ def read_pieces(split, codes, how, reader):
     names, _bound, version, platform, _typed = how
     origins = NameOrigins(codes[0], reader, split)
     values = PieceEvaluator(version, platform, names, origins)
-    values.forget(names_rebound(split.data))
+    values.forget(names_rebound(split.data, codes[0]))
     facts = FactReader(split.data, names, values)
     if split.words:
         modules = {word: origins.module_of(word, codes) for word in split.words}
@@ -196,15 +196,14 @@ def read_pieces(split, codes, how, reader):
     return facts
 
 
-def names_rebound(data):
-    """What functions and loops of the module may change, and is no constant therefore."""
+def names_rebound(data, code):
+    """What functions of the module may change, and what its own code binds again: no constants."""
     lines = []
     if b"global" in data:
         found = GLOBAL.finditer(data)
         lines = [match.group(1) for match in found if not WORD.match(data, max(0, match.start() - 1), match.start())]
-    if b"\nfor " in data:
-        lines += LOOP.findall(data)
-    return [name.decode("utf-8", "replace") for line in lines for name in WORD.findall(line)]
+    names = [name.decode("utf-8", "replace") for line in lines for name in WORD.findall(line)]
+    return names + names_bound_again(code)
 
 
 def read_exports(data, code):
@@ -235,13 +234,13 @@ def tree_facts(data, codes, how, blocks):
     blocks, outline, left_out = outline_beside(data, codes, how, blocks)
     rows = [row for line in left_out for row in blocks[line]]
     try:
-        reader = None if outline is None else read_tree(outline, data, *how)
+        reader = None if outline is None else read_tree(outline, data, codes[0], *how)
     except (SyntaxError, ValueError):
         reader = None
     compiled = imports_in(codes)
     # what the compiler made of the whole proves the outline: as many imports, of the same modules
     if reader is None or reader.count + len(rows) != compiled or not how[0].issuperset(reader.modules):
-        reader, rows = read_tree(data, data, *how), []
+        reader, rows = read_tree(data, data, codes[0], *how), []
         # a `finally` is compiled more than once; else a statement of a newer Python holds what was not read
         if compiled > reader.count and (b"finally" not in data or not reader.count):
             raise ValueError("an import is in a statement that is not known here")
@@ -268,10 +267,10 @@ def line_of(row):
     return row[0]
 
 
-def read_tree(text, data, names, bound, version, platform, typed):
+def read_tree(text, data, code, names, bound, version, platform, typed):
     """What a reader finds in the text of a source, or in the outline of it."""
     reader = FactReader(data, names, Evaluator(version, platform, names))
-    reader.values.forget(names_rebound(data))
+    reader.values.forget(names_rebound(data, code))
     if typed is not None:
         reader.types = TypeReader(version[1], bound, reader.values)
     reader.read(ast.parse(text))

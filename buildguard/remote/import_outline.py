@@ -89,6 +89,23 @@ def store_offsets(code, codes):
     return offsets
 
 
+def names_bound_again(code):
+    """The names that a module binds more than once, and once by anything else than an import; what only type checkers set aside."""
+    import opcode
+
+    imports = {opcode.opmap["IMPORT_NAME"], opcode.opmap["IMPORT_FROM"]}
+    operations = code.co_code[::2]
+    once, others, again = set(), set(), set()
+    for name, offset in stored(code, opcode.opmap["STORE_NAME"], opcode.EXTENDED_ARG):
+        before = offset // 2 - 1
+        while before >= 0 and operations[before] == opcode.EXTENDED_ARG:
+            before -= 1
+        if operations[before] not in imports:
+            others.add(name)
+        (again if name in once else once).add(name)
+    return sorted(again & others - {"TYPE_CHECKING"})
+
+
 def bound_names(offsets, codes, lines):
     """The names that a module binds at its top, by `global` in the functions among `codes` too, each with its first line.
 
@@ -338,6 +355,16 @@ class CallLines:
         first = min([node.lineno] + [decorator.lineno for decorator in getattr(node, "decorator_list", ())])
         at = bisect_left(self._lines, first)
         return at < len(self._lines) and self._lines[at] <= node.end_lineno
+
+
+def is_main_test(node: ast.AST) -> bool:
+    """Whether this is `__name__ == "__main__"`."""
+    if not isinstance(node, ast.Compare) or len(node.ops) != 1 or not isinstance(node.ops[0], ast.Eq):
+        return False
+    sides = [node.left, node.comparators[0]]
+    names = [side.id for side in sides if isinstance(side, ast.Name)]
+    texts = [side.value for side in sides if isinstance(side, ast.Constant)]
+    return names == ["__name__"] and texts == ["__main__"]
 
 
 def all_nodes(tree):

@@ -7,13 +7,12 @@ import ast
 import re
 
 from buildguard.remote.import_codes import ExportReader
-from buildguard.remote.import_outline import CallLines, all_nodes
+from buildguard.remote.import_outline import CallLines, all_nodes, is_main_test
 from buildguard.remote.import_tests import (
     ENDS,
     PATH_CALLS,
     ImportBlock,
     UnknownValue,
-    is_main_test,
 )
 
 CALLS = ("importlib.import_module", "importlib.__import__", "__import__", "builtins.__import__")

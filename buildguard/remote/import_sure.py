@@ -16,6 +16,8 @@ PLAIN = (b"import ", b"from ", b"def ", b"class ", b"async def ")
 PAIRS = ((b"(", b")"), (b"[", b"]"), (b"{", b"}"))
 JUMPS = []  # type: list[re.Pattern[bytes]]
 REMOVING = frozenset(("pop", "popitem", "clear"))
+RUNS = frozenset(("exec", "eval"))
+REMOVAL = re.compile(r"(?:^|[\n;:])[ \t]*del[ (]|(?:globals\(\)|vars\(\)|locals\(\)|__dict__)\.(?:pop|popitem|clear)\(")
 SPACES = frozenset(("globals", "vars", "locals", "__dict__"))
 
 
@@ -90,6 +92,11 @@ def may_remove(codes):
         names, operations = part.co_names, part.co_code[::2]
         if not SPACES.isdisjoint(names) and (delete in operations or not REMOVING.isdisjoint(names)):
             return True
-        if "modules" in names and "__name__" in names and store in operations:
+        if "modules" in names and "__name__" in names and (store in operations or "delattr" in names):
             return True
-    return False
+    return any(not RUNS.isdisjoint(part.co_names) for part in codes) and any(map(has_removal, codes))
+
+
+def has_removal(code):
+    """Whether a text in a code object takes names away, once something executes it."""
+    return any(isinstance(item, str) and REMOVAL.search(item) is not None for item in code.co_consts)

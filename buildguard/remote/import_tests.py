@@ -40,16 +40,6 @@ CATCHES_NAMES = frozenset({"ImportError", "Exception", "BaseException"})
 GUARDS = ("", "conditional", "main", "module-only", "handler", "tested", "except", "false")
 
 
-def is_main_test(node: ast.AST) -> bool:
-    """Whether this is `__name__ == "__main__"`."""
-    if not isinstance(node, ast.Compare) or len(node.ops) != 1 or not isinstance(node.ops[0], ast.Eq):
-        return False
-    sides = [node.left, node.comparators[0]]
-    names = [side.id for side in sides if isinstance(side, ast.Name)]
-    texts = [side.value for side in sides if isinstance(side, ast.Constant)]
-    return names == ["__name__"] and texts == ["__main__"]
-
-
 class ImportBlock:
     """What surrounds statements: the guard of their imports, and whether a function holds them.
 
@@ -84,6 +74,7 @@ class Evaluator:
         version = tuple(version)
         self._aliases = {}  # type: dict[str, str]
         self._values = {}  # type: dict[str, object]
+        self._literals = set()  # type: set[str]
         self._version = version
         self._may_ask = not TESTS.isdisjoint(names) or "modules" in names
         self._known = {
@@ -114,7 +105,9 @@ class Evaluator:
                 self._aliases[alias.asname] = alias.name
 
     def see_import_from(self, node: ast.ImportFrom) -> None:
-        """Note what `from x import y as z` calls a name."""
+        """Note what `from x import y as z` calls a name; a star may bring other values of literal constants."""
+        if any(alias.name == "*" for alias in node.names):
+            self.forget(name for name in self._literals if self._values[name] is not TESTED)
         if node.module and not node.level:
             for alias in node.names:
                 self._aliases[alias.asname or alias.name] = node.module + "." + alias.name
@@ -153,6 +146,8 @@ class Evaluator:
             value = tuple(names) if names and all(isinstance(item, ast.Name) for item in node.elts) else self.test(node)
             folder = self.folder(node) if isinstance(value, UnknownValue) and not value.tested else None
             self._values[target.id] = value if folder is None else FolderValue(folder)
+            if isinstance(node, ast.Constant):
+                self._literals.add(target.id)
 
     # --- names
 
@@ -271,6 +266,9 @@ class Evaluator:
             return UNKNOWN if isinstance(value, UnknownValue) else value[index]
         except (TypeError, IndexError, KeyError):
             return UNKNOWN
+
+    def _named(self, node):
+        return self._value(node.value)
 
     def _not(self, node):
         value = self._value(node.operand)
@@ -426,6 +424,7 @@ VALUES = {
     ast.BoolOp: "_all_or_any",
     ast.Compare: "_compare",
     ast.Call: "_call",
+    getattr(ast, "NamedExpr", None): "_named",
 }
 FOLDERS = {
     ast.Constant: "_folder_text",

@@ -48,6 +48,8 @@ def _check_config(image: ImageStart, start: StartCommand, findings: StartupFindi
         return
     if unknown := image.tree.why_unknown(path):
         findings.leave_open(place, f"{path}: {unknown}")
+    elif any(image.files.git_ignore_rule(source) for source in image.tree.project_paths(path)):
+        findings.leave_open(place, f"{path}: git ignores it, and it may be made before the build")
     elif any(image.files.is_file(source) for source in image.tree.project_paths(path)):
         check_needed(image, findings, StartupFile(path, f"{start.server} reads its configuration from it"))
     else:

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 from buildguard.definitions import NamedTuple
+from buildguard.project.script_calls import dotted
 
 _DEEPEST = 30
 _SAME = frozenset(
@@ -145,16 +146,6 @@ def _up(path: LiteralPath | None, levels: int) -> LiteralPath | None:
         is_above = text in {".", ""} or text.endswith("..")
         text = posixpath.join(text, "..") if is_above else posixpath.dirname(text)
     return path._replace(text=posixpath.normpath(text or "."))
-
-
-def dotted(node: ast.expr) -> str:
-    """The names of `a.b.c`; they begin with a dot where the first is no name."""
-    parts: list[str] = []
-    while isinstance(node, ast.Attribute):
-        parts.append(node.attr)
-        node = node.value
-    parts.append(node.id if isinstance(node, ast.Name) else "")
-    return ".".join(reversed(parts))
 
 
 def bound_once(body: Sequence[ast.stmt]) -> dict[str, ast.expr]:

@@ -32,6 +32,9 @@ _PROVIDERS: Mapping[str, str] = MappingProxyType(
                 "streamlit",
                 "uvicorn",
                 "honcho",
+                "eventlet",  # these two and tornado are what workers of gunicorn need
+                "gevent",
+                "tornado",
             ]
         },
         "fastapi": "fastapi-cli",

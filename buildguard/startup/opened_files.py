@@ -5,7 +5,8 @@ from __future__ import annotations
 import ast
 
 from buildguard.definitions import NamedTuple
-from buildguard.startup.literal_paths import LiteralPath, PathReader, dotted
+from buildguard.project.script_calls import dotted
+from buildguard.startup.literal_paths import LiteralPath, PathReader
 
 _OPEN = frozenset({"open", "io.open", "codecs.open"})
 # Calls whose first argument is a file that has to exist.

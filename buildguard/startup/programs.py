@@ -6,7 +6,7 @@ import posixpath
 import re
 
 from buildguard.codes import Code
-from buildguard.project import image_reference
+from buildguard.project import dockerfile, image_reference
 from buildguard.project.image_model import DEFAULT_PATH, PlacedFile
 from buildguard.project.server_options import SERVERS
 from buildguard.project.start_command import StartCommand, StartProgram, in_folder, is_shell, is_unknown
@@ -32,6 +32,9 @@ def check_programs(image: ImageStart, start: StartCommand, findings: StartupFind
     if reason:
         message = f"the start command runs {name}, and {reason}"
         findings.add(Code.BG701, image.place_of(start.place), message, _add_hint(reason, name))
+    elif start.worker and (lack := find_reason(image, start.worker)):
+        message = f"{name} runs workers of {start.worker}, and {lack}"
+        findings.add(Code.BG701, image.place_of(start.place), message, _add_hint(lack, start.worker))
     return not reason
 
 
@@ -189,7 +192,8 @@ def _may_hold(image: ImageStart, folder: str, name: str) -> bool:
 def _installs_nothing(image: ImageStart) -> bool:
     """Whether the image is Python's own, and no instruction can have added a program."""
     model = image.tree.model
-    runs = any(step.name == "RUN" for stage in image.stages for step in stage.instructions)
+    needed = [image.stages[number] for number in dockerfile.needed_stages(image.stages, image.service.stage)]
+    runs = any(step.name == "RUN" for stage in needed for step in stage.instructions)
     return model.base.startswith("python:") and not runs and not model.unknown
 
 

@@ -113,6 +113,8 @@ def _check_command(image: ImageStart, command: StartCommand, findings: StartupFi
     if not check_programs(image, command, findings):
         return None
     entry = check_application(image, command, findings)
+    for loaded in command.loads:
+        check_application(image, loaded, findings)
     if entry is not None:
         check_closure(image, command, [entry], findings)
     check_configs(image, command, findings)

@@ -6,7 +6,7 @@ import ast
 from collections.abc import Iterator
 
 from buildguard.definitions import NamedTuple
-from buildguard.startup.literal_paths import dotted
+from buildguard.project.script_calls import dotted, full_name, imported_names, reached_calls
 
 _ALL = "0.0.0.0"  # noqa: S104 -- what servers listen on, not what we do
 _LOOPBACK = "127.0.0.1"
@@ -69,75 +69,23 @@ _OTHER_SOCKETS = frozenset({None, "uds", "fd", "sock", "path", "unix_socket", "s
 
 def script_servers(tree: ast.Module) -> Iterator[ScriptServer]:
     """The servers on the path of a script: at its top level, under `__main__`, and in functions that are called there."""
-    imported = _imported_names(tree)
+    imported = imported_names(tree)
     instances = dict(_instances(tree, imported))
-    for call in _reached_calls(tree):
+    for call in reached_calls(tree):
         name = dotted(call.func)
         holder, _, method = name.rpartition(".")
-        known = _METHODS.get((instances.get(holder, ""), method)) or _FUNCTIONS.get(_full_name(name, imported))
+        known = _METHODS.get((instances.get(holder, ""), method)) or _FUNCTIONS.get(full_name(name, imported))
         server = _read_call(call, known) if known is not None else None
         if server is not None:
             yield server
-
-
-def _imported_names(tree: ast.Module) -> dict[str, str]:
-    """What each imported name stands for, by its full name."""
-    names: dict[str, str] = {}
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            names.update((alias.asname, alias.name) for alias in node.names if alias.asname)
-        elif isinstance(node, ast.ImportFrom) and not node.level and node.module:
-            names.update((alias.asname or alias.name, f"{node.module}.{alias.name}") for alias in node.names)
-    return names
-
-
-def _full_name(name: str, imported: dict[str, str]) -> str:
-    first, dot, rest = name.partition(".")
-    return f"{imported.get(first, first)}{dot}{rest}"
 
 
 def _instances(tree: ast.Module, imported: dict[str, str]) -> Iterator[tuple[str, str]]:
     """The class of each name that is assigned a call at the top level."""
     for node in tree.body:
         if isinstance(node, ast.Assign) and isinstance(node.value, ast.Call):
-            made = _full_name(dotted(node.value.func), imported)
+            made = full_name(dotted(node.value.func), imported)
             yield from ((target.id, made) for target in node.targets if isinstance(target, ast.Name))
-
-
-def _reached_calls(tree: ast.Module) -> Iterator[ast.Call]:
-    functions = {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}
-    seen: set[str] = set()
-    pending: list[ast.AST] = [node for node in tree.body if _runs(node)]
-    while pending:
-        for call in _calls_of(pending.pop(0)):
-            name = dotted(call.func)
-            if name in functions and name not in seen:
-                seen.add(name)
-                pending.append(functions[name])
-            else:
-                yield call
-
-
-def _runs(node: ast.stmt) -> bool:
-    """Whether a statement of a script runs: tests other than the one for `__main__` may not hold."""
-    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-        return False
-    if isinstance(node, ast.If):
-        return "__name__" in ast.unparse(node.test)
-    return not isinstance(node, ast.Try)
-
-
-def _calls_of(node: ast.AST) -> Iterator[ast.Call]:
-    """The calls in a block, less those in its inner functions and tests."""
-    children = node.body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.If) else [node]
-    pending: list[ast.AST] = list(children)
-    while pending:
-        part = pending.pop(0)
-        if isinstance(part, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Lambda | ast.If):
-            continue
-        if isinstance(part, ast.Call):
-            yield part
-        pending += ast.iter_child_nodes(part)
 
 
 def _read_call(call: ast.Call, known: ServerCall) -> ScriptServer | None:

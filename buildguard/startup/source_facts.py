@@ -7,7 +7,8 @@ import functools
 from collections.abc import Iterator, Sequence
 
 from buildguard.definitions import NamedTuple
-from buildguard.startup.literal_paths import LiteralPath, PathReader, bound_once, dotted
+from buildguard.project.script_calls import dotted
+from buildguard.startup.literal_paths import LiteralPath, PathReader, bound_once
 from buildguard.startup.opened_files import handles_absence, read_call
 
 _DYNAMIC = frozenset({"globals", "exec", "eval", "setattr", "vars", "locals", "__import__"})

@@ -47,6 +47,10 @@ class StartWalk:
             self._reach_packages(entry.module)
         package = posixpath.dirname(entry.path) if entry.path.endswith("__init__.py") or entry.module else ""
         self._reach(ReachedFile(entry.path, entry.file, package, self._start.is_main))
+        for loaded in self._start.loads:
+            if loaded.module:
+                self._reach_packages(loaded.module)
+                self._reach_module(search(self._image, loaded.module, loaded.search_path))
         while self._pending and len(self._seen) < MOST_FILES:
             self._read(self._pending.pop(0))
 

@@ -53,3 +53,11 @@ def test_compiled_modules_are_found_by_their_names(name: str) -> None:
     found = [tree.find(module, ["/srv"]) for module in ("b", "c", "d")]
 
     assert [location and location.kind for location in found] == [ModuleKind.COMPILED, ModuleKind.COMPILED, None]
+
+
+def test_what_is_below_a_link_is_unclear_too() -> None:
+    tree = FileTree({"/srv/app.py": "app.py", "/srv/sites.py": "sites.py"}, ["/srv/site"])
+
+    paths = ["/srv/site", "/srv/site/wsgi.py", "/srv/sites.py", "/srv/app.py"]
+
+    assert [tree.is_unclear(path) for path in paths] == [True, True, False, False]

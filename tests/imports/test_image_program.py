@@ -16,6 +16,8 @@ from buildguard.project.discovery import ImageRecipe
 from buildguard.project.target import Certainty, ContextBasis, ImageService
 from buildguard.stages.stage import Entry, EntryKind
 
+_RUN = "import uvicorn\nuvicorn.run('app.main:app')\n"
+
 
 def _program(files: Mapping[str, str], entry: tuple[str, ...] = ()) -> StartedProgram:
     entries = [Entry(RelativePath(name.encode()), EntryKind.FILE) for name in files]
@@ -48,6 +50,17 @@ def test_a_script_has_its_own_folder_first() -> None:
 
     assert _names(program) == ["__main__"]
     assert program.path.front == ("/srv/app",)
+
+
+def test_what_a_server_and_a_script_load_beside_it_is_started_too() -> None:
+    head = "FROM python:3.11\nWORKDIR /srv\nCOPY . .\n"
+    files = {"app/__init__.py": "", "app/main.py": "", "gunicorn.conf.py": "import app\n", "run.py": _RUN}
+    by_config = _program({"Dockerfile": f'{head}CMD ["gunicorn", "app.main:app"]\n', **files})
+    by_script = _program({"Dockerfile": f'{head}CMD ["python", "run.py"]\n', **files})
+
+    assert _names(by_config) == ["app", "app.main", "__config__"]
+    assert _names(by_script) == ["__main__", "app", "app.main"]
+    assert by_script.path.front == ("/srv",)
 
 
 @pytest.mark.parametrize("command", ["fastapi run shop/api/main.py", "flask --app shop/api/main.py run"])

@@ -351,6 +351,7 @@ def test_options_and_wrappers_that_are_not_known() -> None:
     assert split_address("fd://3", "--bind", StartCommand(_PLACE)) is None
 
 
+_OLD_CELERY = "celery takes -A behind its command up to version 4 only"
 _ENTRYPOINT = {"main.py": "", "pyproject.toml": "[tool.fastapi]\nentrypoint = 'web:api'\n"}
 
 
@@ -375,6 +376,9 @@ _ENTRYPOINT = {"main.py": "", "pyproject.toml": "[tool.fastapi]\nentrypoint = 'w
         ("fastapi run", {"main.py": "", "pyproject.toml": "[tool.fastapi"}, ("", "", "")),
         ("fastapi run", {**_ENTRYPOINT, "requirements.txt": "fastapi\nfastapi-cli==0.0.14\n"}, ("", "main", "")),
         ("fastapi run", {**_ENTRYPOINT, "requirements.txt": "fastapi-cli[standard] == 0.0.15\n"}, ("", "web", "api")),
+        ("fastapi run", {**_ENTRYPOINT, "requirements.txt": "fastapi-cli<0.0.15\n"}, ("", "", "")),
+        ("fastapi run", {**_ENTRYPOINT, "requirements.txt": "fastapi-cli~=0.0.5\n"}, ("", "", "")),
+        ("fastapi run", {**_ENTRYPOINT, "requirements.txt": "fastapi-cli>=0.0.5\n"}, ("", "web", "api")),
         ("fastapi run", {**_ENTRYPOINT, "uv.lock": 'name = "fastapi-cli"\nversion = "0.0.8"\n'}, ("", "main", "")),
         ("litestar run", {"app.py": ""}, ("", "app", "")),
         ("litestar run", {"web.py": ""}, ("", "", "")),
@@ -445,6 +449,7 @@ def test_the_folders_that_a_server_searches(text: str, module: str, folders: tup
         ("celery -A shop worker", ["shop/__init__.py"], "shop", "celery"),
         ("celery -A shop worker", [], "shop", ""),
         ("celery -A celery worker", ["celery.py"], "", ""),
+        ("celery --app shop:queue worker -l info", ["shop.py"], "shop", "queue"),
         ("granian --interface wsgi shop", ["shop.py"], "shop", "app"),
         ("granian --interface wsgi shop.web:api", ["shop/web.py"], "shop.web", "api"),
         ("granian shop/web.py:api --factory", ["shop/__init__.py", "shop/web.py"], "shop.web", "api"),
@@ -462,6 +467,24 @@ def test_the_application_of_a_worker(command: str, files: list[str], module: str
 
     assert (start.module, start.attribute) == (module, attribute)
     assert bool(start.undecided) is not bool(module)
+
+
+@pytest.mark.parametrize(
+    ("requirements", "is_open"),
+    [
+        ("celery==4.4.7\n", False),
+        ("Celery[redis]==4.4\n", False),
+        ("celery==5.3.0\n", True),
+        ("celery\n", True),
+        ("", True),
+    ],
+)
+def test_the_options_of_celery_behind_its_command(requirements: str, *, is_open: bool) -> None:
+    files = {"/srv/shop.py": "app = 1\n", "/srv/requirements.txt": requirements}
+    start = _start("celery worker -A shop", files)
+
+    assert (start.module, start.undecided) == ("shop", _OLD_CELERY if is_open else "")
+    assert _start("celery -A shop worker", files).undecided == ""
 
 
 def test_a_package_whose_init_names_an_application_is_asked_itself() -> None:

@@ -200,6 +200,7 @@ def _by_tree(data: bytes) -> Any:
         reader = read_tree(
             data,
             data,
+            code,
             names,
             bound_names(store_offsets(code, codes), codes, line_starts(code)),
             sys.version_info,

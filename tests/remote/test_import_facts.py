@@ -147,3 +147,62 @@ def test_nothing_is_looked_for_where_every_type_is_understood() -> None:
     assert _TYPES.typed_bytes(9).search(b"x: int | None = None\n")
     assert not _TYPES.typed_bytes(9).search(b"x: list[int] = []\n")
     assert _TYPES.typed_bytes(8).search(b"x: list[int] = []\n")
+
+
+@pytest.mark.parametrize(
+    "again",
+    [
+        "with open(__file__) as flag:\n    pass",
+        "with (open(__file__)) as flag, open(__file__) as other:\n    pass",
+        "other = (flag := True)",
+        "if (flag := True):\n    pass",
+        "flag += 1",
+        "flag, other = True, False",
+        "[other, *flag] = 1, 2",
+        "from os import name as flag",
+        "import os.path as flag",
+        "from os import *\nfrom os import path as flag",
+        "if flag is not None:\n    for flag in (1, 2):\n        pass",
+        "try:\n    pass\nfinally:\n    flag = 2",
+        "def flag():\n    pass",
+        "class flag:\n    pass",
+        "def turn():\n    global flag\n    flag = 1\nturn()",
+    ],
+)
+@pytest.mark.parametrize("around", ["{}", "def other():\n    import sys\n    return sys\n{}\n__all__ = []"])
+def test_a_flag_that_is_bound_again_guards_nothing(again: str, around: str) -> None:
+    source = around.format(f"flag = False\n{again}\nif flag:\n    import gone\n")
+    with pytest.raises(ModuleNotFoundError, match="gone"):
+        exec(compile(source, "<source>", "exec"), {"__file__": __file__, "__name__": "module"})
+
+    facts = extract(source.encode(), (3, 11))
+
+    assert facts is not None
+    assert [row.guard for row in facts.imports if row.module == "gone"] == [Guard.CONDITIONAL]
+
+
+def test_a_star_import_may_bring_another_value_of_a_literal() -> None:
+    source = "import sys\nNEW = sys.version_info >= (3, 8)\nflag = False\nfrom .local import *\nif flag:\n    import a\nif NEW:\n    import b\n"
+
+    facts = extract(source.encode(), (3, 11))
+
+    assert facts is not None
+    assert [row.guard for row in facts.imports if row.module in {"a", "b"}] == [Guard.CONDITIONAL, Guard.NONE]
+
+
+def test_a_guard_that_names_its_test_is_read() -> None:
+    source = b"import sys\nif (new := sys.version_info >= (3, 12)):\n    import a\nelif (version := sys.version_info) >= (3, 8):\n    import b\n"
+
+    facts = extract(source, (3, 11))
+
+    assert facts is not None
+    assert [(row.module, row.guard) for row in facts.imports[1:]] == [("a", Guard.FALSE), ("b", Guard.NONE)]
+
+
+def test_a_name_for_type_checkers_stays_false_whatever_binds_it() -> None:
+    source = b"import sys\nif sys.version_info >= (3, 8):\n    from typing import TYPE_CHECKING\nelse:\n    TYPE_CHECKING = False\nif TYPE_CHECKING:\n    import a\n"
+
+    facts = extract(source, (3, 11))
+
+    assert facts is not None
+    assert facts.imports[-1].guard is Guard.FALSE

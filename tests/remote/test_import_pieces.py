@@ -159,5 +159,5 @@ def _by_tree(data: bytes) -> object:
         codes = all_codes(code)
         names = {name for part in codes for name in part.co_names}
         bound = bound_names(store_offsets(code, codes), codes, line_starts(code))
-        reader: Any = import_facts.read_tree(data, data, names, bound, sys.version_info, "linux", None)
+        reader: Any = import_facts.read_tree(data, data, code, names, bound, sys.version_info, "linux", None)
     return [row for row in reader.imports if row[6] != "false"], reader.exports.names(codes)

@@ -344,7 +344,7 @@ def test_a_stage_hands_on_what_it_has(tmp_path: Path) -> None:
         (f"{APP}app.run()\n", [("BG705", "main.py", 4)]),
         (f"{APP}if __name__ == '__main__':\n    app.run(debug=True)\n", [("BG705", "main.py", 5)]),
         (f"{APP}def main():\n    app.run()\nif __name__ == '__main__':\n    main()\n", [("BG705", "main.py", 5)]),
-        ("import uvicorn\nuvicorn.run('main:app', port=8080)\n", [("BG705", "main.py", 2)]),
+        ("import uvicorn\nuvicorn.run('main:app', port=8080)\napp = 1\n", [("BG705", "main.py", 2)]),
         ("import http.server as h\nh.HTTPServer(('127.0.0.1', 8080), H)\n", [("BG705", "main.py", 2)]),
         ("import http.server as h\nh.HTTPServer(('127.0.0.1', 9100), H)\n", []),  # metrics, beside what is not seen
         (
@@ -603,3 +603,138 @@ def test_sources_that_compose_mounts_are_undecided(tmp_path: Path) -> None:
     assert [row[0] for row in rows_of(unmounted)] == ["BG704"]
     assert rows_of(mounted) == []
     assert any("compose.yaml:3 may mount it" in each for each in mounted.undecided)
+
+
+_RUN = "import uvicorn\n\nif __name__ == '__main__':\n    uvicorn.run({}, host='0.0.0.0', port=8080)\n"
+_PACKAGE: Files = {
+    "app/__init__.py": "",
+    "app/web.py": "from app.routes import api\n\napp = api\n",
+    "app/routes.py": "api = 1\n",
+}
+
+
+@pytest.mark.parametrize(
+    ("changes", "rows"),
+    [
+        ({"run.py": _RUN.format("'app.web:app'")}, []),
+        ({"run.py": _RUN.format("app='app.web:app'")}, []),
+        ({"run.py": "import uvicorn\nfrom app.web import app\nuvicorn.run(app, host='0.0.0.0', port=8080)\n"}, []),
+        ({"run.py": _RUN.format("'app.wbe:app'")}, [("BG701", "run.py", 4)]),
+        ({"run.py": _RUN.format("'app.web:application'")}, [("BG701", "run.py", 4)]),
+        ({"run.py": _RUN.format("'app.web:create', factory=True")}, [("BG701", "run.py", 4)]),
+        ({"run.py": "from uvicorn import Config\nConfig('app.wbe:app', host='0.0.0.0', port=8080)\n"}, [("BG701", "run.py", 2)]),
+        ({"run.py": "import granian\ngranian.Granian('app.wbe:app', address='0.0.0.0', port=8080)\n"}, [("BG701", "run.py", 2)]),
+        ({"run.py": "import runpy\nrunpy.run_module('app.wbe', run_name='__main__')\n"}, [("BG701", "run.py", 2)]),
+        ({"run.py": "def main():\n    import uvicorn\n    uvicorn.run('app.wbe:app', host='0.0.0.0')\nmain()\n"}, [("BG701", "run.py", 3), ("BG705", "run.py", 3)]),
+        ({"run.py": _RUN.format("'app.web:app'"), "app/web.py": "from app.lost import app\n", ".dockerignore": "app/lost.py\n", "app/lost.py": "app = 1\n"}, [("BG704", ".dockerignore", 1)]),
+    ],
+)  # fmt: skip
+def test_an_application_that_a_script_names_is_loaded(
+    tmp_path: Path, changes: Files, rows: list[tuple[str, str, int]]
+) -> None:
+    files: Files = {
+        "Dockerfile": f'{_ALL}CMD ["python", "run.py"]\n',
+        "cloudbuild.yaml": _DEPLOY.format(""),
+        **_PACKAGE,
+    }
+
+    report = report_of(tmp_path, {**files, **changes})
+
+    assert [row for row in rows_of(report) if row[0] != "BG705"] == [row for row in rows if row[0] != "BG705"]
+
+
+@pytest.mark.parametrize(
+    ("script", "words"),
+    [
+        (_RUN.format("f'{NAME}:app'"), "the name that uvicorn loads is computed"),
+        (_RUN.format("'a b:app'"), "the application 'a b:app' of uvicorn is not understood"),
+        (f"import sys\nsys.path.insert(0, FOLDER)\n{_RUN.format(repr('wbe:app'))}", "run.py changes sys.path"),
+    ],
+)
+def test_an_application_that_only_running_can_name_is_undecided(tmp_path: Path, script: str, words: str) -> None:
+    files: Files = {"Dockerfile": f'{_ALL}CMD ["python", "run.py"]\n', **_PACKAGE, "run.py": script}
+
+    report = report_of(tmp_path, files)
+
+    assert rows_of(report) == []
+    assert any(words in each for each in report.undecided)
+
+
+def test_a_module_that_python_runs_names_its_application_too(tmp_path: Path) -> None:
+    files: Files = {"Dockerfile": f'{_ALL}CMD ["python", "-m", "app"]\n', **_PACKAGE}
+
+    report = report_of(tmp_path, {**files, "app/__main__.py": _RUN.format("'app.wbe:app'")})
+
+    assert rows_of(report) == [("BG701", "app/__main__.py", 4)]
+
+
+_PINNED = "fastapi==0.110.0\nflask==3.0.0\ngunicorn==21.2.0\n"
+
+
+@pytest.mark.parametrize(
+    ("worker", "requirements", "rows"),
+    [
+        ("uvicorn.workers.UvicornWorker", _PINNED, ["BG701"]),
+        ("uvicorn.workers.UvicornWorker", f"{_PINNED}uvicorn==0.29.0\n", []),
+        ("gevent", _PINNED, ["BG701"]),
+        ("gevent", f"{_PINNED}gevent==24.2.1\n", []),
+        ("gevent", _PINNED.replace("gunicorn", "gunicorn[gevent]"), []),
+        ("gevent", f"{_PINNED}locust\n", []),  # may bring it
+        ("gthread", _PINNED, []),
+        ("uvicorn_worker.UvicornWorker", _PINNED, []),  # a package of its own
+        ("pkg.workers.Worker", _PINNED, []),
+        ("pkg.workers.Other", _PINNED, ["BG701"]),
+        ("pkg.lost.Worker", _PINNED, ["BG701"]),
+    ],
+)
+def test_the_workers_of_gunicorn(tmp_path: Path, worker: str, requirements: str, rows: list[str]) -> None:
+    text = f"{_HEAD}COPY requirements.txt .\n{_INSTALL}COPY . .\nCMD gunicorn -k {worker} -b :$PORT main:app\n"
+    files = {
+        "Dockerfile": text,
+        "requirements.txt": requirements,
+        "pkg/__init__.py": "",
+        "pkg/workers.py": "Worker = 1\n",
+    }
+
+    assert [row[0] for row in rows_of(report_of(tmp_path, files))] == rows
+
+
+@pytest.mark.parametrize(
+    ("files", "rows"),
+    [
+        ({}, [("BG701", "Dockerfile", 5)]),
+        ({"log.yaml": "version: 1\n"}, []),
+        ({"log.yaml": "version: 1\n", ".dockerignore": "*.yaml\n"}, [("BG704", ".dockerignore", 1)]),
+        ({".gitignore": "log.yaml\n"}, []),
+    ],
+)
+@pytest.mark.parametrize("option", ["--log-config", "--env-file"])
+def test_a_file_that_uvicorn_cannot_do_without(
+    tmp_path: Path, option: str, files: Files, rows: list[tuple[str, str, int]]
+) -> None:
+    command = f'CMD ["uvicorn", "{option}", "log.yaml", "--host", "0.0.0.0", "--port", "8080", "main:app"]\n'
+
+    report = report_of(tmp_path, {"Dockerfile": _ALL + command, **files})
+
+    assert rows_of(report) == rows
+
+
+@pytest.mark.parametrize(("copies", "rows"), [("", ["BG701"]), ("COPY --from=build /deps /deps\n", [])])
+def test_what_only_an_unused_stage_installs(tmp_path: Path, copies: str, rows: list[str]) -> None:
+    build = "FROM python:3.11 AS build\nCOPY requirements.txt .\nRUN pip install --target /deps -r requirements.txt\n"
+    text = f"{build}{_HEAD}{copies}COPY . .\nCMD gunicorn -b :$PORT main:app\n"
+
+    assert [row[0] for row in rows_of(report_of(tmp_path, {"Dockerfile": text}))] == rows
+
+
+@pytest.mark.parametrize("name", ["wsgi.py", "app.py"])
+def test_a_file_behind_a_link_may_be_the_application_of_flask(tmp_path: Path, name: str) -> None:
+    text = f"{_HEAD}COPY site /srv\nCOPY requirements.txt .\n{_INSTALL}CMD flask run --host=0.0.0.0 --port=$PORT\n"
+    files = {"Dockerfile": text, "site/app.py": "from flask import Flask\nother = 1\n", "real/wsgi.py": APP}
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site" / name).symlink_to("../real/wsgi.py")
+
+    report = report_of(tmp_path, {path: content for path, content in files.items() if path != f"site/{name}"})
+
+    assert rows_of(report) == []
+    assert report.undecided

@@ -6,7 +6,8 @@ import ast
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
-from buildguard.remote.import_tests import Evaluator, UnknownValue, is_main_test
+from buildguard.remote.import_outline import is_main_test
+from buildguard.remote.import_tests import Evaluator, UnknownValue
 from buildguard.startup.variables.bound_calls import fill
 from buildguard.startup.variables.guards import VariableTests, default_of, gotten
 from buildguard.startup.variables.names import FAILING_CALLS, ModuleNames, always_fails, assigned, may_return, parts_of
@@ -75,6 +76,7 @@ class BlockReader:
         self._empty: dict[str, VariableRead] = {}  # names that are bound once, to a variable or None
         self._whole: Sequence[ast.stmt] = ()
         self._prefix = ""
+        self._readers: dict[str, CallSite] = {}  # names of the body that a call made
         self._repeated: dict[str, ast.expr] = {}  # names of loops over texts, with the text of this round
         self._guarded = False
         self._spares_keys = False
@@ -127,6 +129,9 @@ class BlockReader:
             return
         self._holders.pop(name, None)
         self._missing.pop(name, None)
+        self._readers.pop(name, None)
+        if isinstance(value, ast.Call) and self._full(value.func):
+            self._readers[name] = CallSite(self._full(value.func), value)
         read = gotten(self._names, value)
         if read is not None and _gives_none(value) and self._is_bound_once(name):
             self._empty[name] = read
@@ -367,7 +372,8 @@ class BlockReader:
         if name.startswith(("os.environ.", "os.getenv", "os.putenv")):
             self._environment_call(name, call, certain=certain)
         elif name:
-            self._calls.append(CallSite(name, call, self._prefix, certain, self._guarded))
+            reader = self._readers.get(name.partition(".")[0])
+            self._calls.append(CallSite(name, call, self._prefix, certain, self._guarded, reader))
         if name == "asyncio.run" and call.args and isinstance(call.args[0], ast.Call):
             inner = call.args[0]
             self._calls.append(CallSite(f"{self._full(inner.func)}()", inner, self._prefix, certain, self._guarded))
@@ -379,10 +385,10 @@ class BlockReader:
             self._setting_call(name, call)
             return
         text = self._names.text(call.args[0]) if call.args else ""
-        if not text or name not in {"os.getenv", "os.environ.get", "os.environ.pop"}:
+        if not text or name not in {"os.getenv", "os.environ.get", "os.environ.pop", "os.environ.__getitem__"}:
             return
         default = default_of(call)
-        is_required = name == "os.environ.pop" and default is None
+        is_required = name in {"os.environ.pop", "os.environ.__getitem__"} and default is None
         shown = "" if default is None else ast.unparse(default)[:_SHOWN]
         self._add(VariableRead((text,), call.lineno, name, is_required, shown), certain=certain)
 

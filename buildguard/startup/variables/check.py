@@ -56,6 +56,11 @@ def check_variables(
         return
     for needed in lost:
         _report(image, template, variables, needed, findings)
+    for reason in variables.unread if template.is_known else ():
+        path, _, rest = reason.partition(":")
+        line, _, words = rest.partition(": ")
+        place = FindingPlace(path, int(line)) if line.isdigit() else FindingPlace(path)
+        findings.leave_open(place, words if line.isdigit() else rest.strip())
 
 
 def minor_of(image: ImageStart) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import posixpath
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from buildguard.definitions import NamedTuple
 from buildguard.project.start_command import StartCommand
@@ -16,7 +16,7 @@ from buildguard.startup.variables import settings, wrappers
 from buildguard.startup.variables.env_files import EnvFile, beside, file_of
 from buildguard.startup.variables.lookup import Definition, ModuleLookup
 from buildguard.startup.variables.module_reader import read_module
-from buildguard.startup.variables.records import CallSite, CodeBlock, ModuleVariables, VariableRead
+from buildguard.startup.variables.records import CallSite, CodeBlock, ModuleVariables, UnreadUse, VariableRead
 from buildguard.startup.walk import ReachedFile, StartWalk
 
 
@@ -31,12 +31,14 @@ class NeededVariable(NamedTuple):
 class StartVariables(NamedTuple):
     """Everything that a start reads.
 
-    `sets` are names that the code, or a file in the image, sets. `unknown` are reasons why others may be set, or not be needed.
+    `sets` are names that the code, or a file in the image, sets. `unknown` are reasons why others may be set, or not be needed;
+    `unread` are reasons why others may be required.
     """
 
     needed: tuple[NeededVariable, ...] = ()
     sets: frozenset[str] = frozenset()
     unknown: tuple[str, ...] = ()
+    unread: tuple[str, ...] = ()
 
 
 def read_start(image: ImageStart, start: StartCommand, entry: EntryFile, minor: int) -> StartVariables:
@@ -90,27 +92,33 @@ class _VariableCollector:
         self._needed: dict[NeededVariable, None] = {}
         self._files: dict[EnvFile, None] = {}
         self._unknown: dict[str, None] = {}
+        self._unread: dict[str, None] = {}
+        self._attributes: set[str] = set()  # what the start asks objects for
         self._done: set[Definition] = set()
 
     def collect(self, entry: EntryFile) -> StartVariables:
         for path, module in self._walk.modules.items():
             self._block(path, module.block, at_start=True)
-        self._factory(entry)
+        self._factory(self._start, entry.path)
+        for loaded in self._start.loads:
+            self._factory(loaded, self._walk.find(loaded.module))
         for path, module in self._walk.modules.items():
             for name, block in module.functions.items():
                 if Definition(path, name) not in self._done:
                     self._block(path, block, at_start=False)
         self._unused_settings()
+        for path, module in self._walk.modules.items():
+            self._leave_unread(path, (use for name, use in module.properties.items() if name in self._attributes))
         sets = {name for module in self._walk.modules.values() for name in module.sets}
         if any(module.is_open for module in self._walk.modules.values()):
             self._unknown["the code sets variables under computed names"] = None
         sets |= {*self._by_server(), *self._from_files()}
-        return StartVariables(tuple(self._needed), frozenset(sets), tuple(self._unknown))
+        return StartVariables(tuple(self._needed), frozenset(sets), tuple(self._unknown), tuple(self._unread))
 
-    def _factory(self, entry: EntryFile) -> None:
-        name = self._start.attribute.partition("(")[0]
-        if self._start.is_factory and name and entry.path in self._walk.modules:
-            definition = self._lookup.locate(entry.path, name)
+    def _factory(self, start: StartCommand, path: str) -> None:
+        name = start.attribute.partition("(")[0]
+        if start.is_factory and name and path in self._walk.modules:
+            definition = self._lookup.locate(path, name)
             if definition is not None:
                 self._enter(definition)
 
@@ -121,6 +129,12 @@ class _VariableCollector:
             self._need(path, read, at_start=False)
         for site in block.calls:
             self._call(path, site, at_start=at_start and site.is_certain)
+        if at_start:
+            self._attributes |= block.attributes
+            self._leave_unread(path, block.unread)
+
+    def _leave_unread(self, path: str, uses: Iterable[UnreadUse]) -> None:
+        self._unread |= dict.fromkeys(f"{self._walk.shown[path]}:{use.line}: {use.reason}" for use in uses)
 
     def _need(self, path: str, read: VariableRead, *, at_start: bool) -> None:
         self._needed[NeededVariable(self._walk.shown[path], read, at_start)] = None
@@ -130,16 +144,24 @@ class _VariableCollector:
             return
         if site.name in wrappers.OPEN_READERS:
             place = f"{self._walk.shown[path]}:{site.call.lineno}"
-            self._unknown[f"{place}: {site.name.partition('.')[0]} reads variables and files by rules of its own"] = (
-                None
-            )
+            library = site.name.partition(".")[0]
+            self._leave_open(f"{place}: {library} reads variables and files by rules of its own", at_start=at_start)
         direct = wrappers.wrapper_of(site.name)
+        method = wrappers.method_of(site.name)
+        definition = self._lookup.locate(path, site.name) if direct is None else None
+        if definition is None and direct is None and site.reader is not None:
+            direct, method = wrappers.made_by(site.reader), site.name.partition(".")[2]
         if direct is not None:
-            self._wrapped(path, direct, wrappers.method_of(site.name), site, at_start=at_start)
+            self._wrapped(path, direct, method, site, at_start=at_start)
             return
-        definition = self._lookup.locate(path, site.name)
         if definition is not None:
             self._defined(path, definition, site, at_start=at_start)
+
+    def _leave_open(self, reason: str, *, at_start: bool) -> None:
+        """Values may come from elsewhere, and where the start comes to it others may be required as well."""
+        self._unknown[reason] = None
+        if at_start:
+            self._unread[reason] = None
 
     def _loads(self, path: str, site: CallSite) -> bool:
         """Whether a call loads a file of variables into the environment; which one is kept."""
@@ -191,7 +213,7 @@ class _VariableCollector:
         if read is None:
             return
         if wrapper.unknown:
-            self._unknown[f"{self._walk.shown[path]}:{read.line}: {wrapper.unknown}"] = None
+            self._leave_open(f"{self._walk.shown[path]}:{read.line}: {wrapper.unknown}", at_start=at_start)
             at_start = False
         self._files |= dict.fromkeys(wrappers.files_of(wrapper, path))
         self._need(path, read, at_start=at_start)
@@ -207,8 +229,11 @@ class _VariableCollector:
         self._settings(definition, result, at_start=at_start and not site.is_guarded)
 
     def _settings(self, definition: Definition, result: settings.SettingsReads, *, at_start: bool) -> None:
+        place = f"{self._walk.shown[definition.path]}: class {definition.name}"
         if result.unknown:
-            self._unknown[f"{self._walk.shown[definition.path]}: class {definition.name}: {result.unknown}"] = None
+            self._leave_open(f"{place}: {result.unknown}", at_start=at_start)
+        if result.refusal and at_start:
+            self._unread[f"{place}: {result.refusal}"] = None
         self._files |= dict.fromkeys(result.files)
         for placed in result.reads:
             self._need(placed.path, placed.read, at_start=at_start)

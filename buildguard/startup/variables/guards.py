@@ -31,20 +31,33 @@ class VariableTests(NamedTuple):
                 return _join(groups) if isinstance(operator, ast.Or) is truth else _any_of(groups)
             case ast.Compare(left=left, ops=[operator], comparators=[right]):
                 return self._compared(left, operator, right, truth=truth)
-            case ast.Call(func=ast.Name(id="any" | "all" as name), args=[argument]):
-                return self._all_of(argument, truth=truth) if (name == "any") is truth else ()
+            case ast.Call(args=[_]) if (found := self._of_call(test, truth=truth)) is not None:
+                return found
             case ast.Name(id=name) if truth:
                 return self.missing.get(name, ())
-        return () if truth else self._held(test)
+        return self.lacking(test) if truth else self._held(test)
+
+    def _of_call(self, call: ast.Call, *, truth: bool) -> tuple[VariableRead, ...] | None:
+        """What `any(…)`, `all(…)` and `NAMES.issubset(…)` say; None for any other call."""
+        match call:
+            case ast.Call(func=ast.Name(id="any" | "all" as name), args=[argument]):
+                return self._all_of(argument, truth=truth) if (name == "any") is truth else ()
+            case ast.Call(func=ast.Attribute(value=part, attr="issubset"), args=[whole]):
+                return () if truth else self._absent(part, whole)
+        return None
 
     def lacking(self, node: ast.expr) -> tuple[VariableRead, ...]:
         """What `set(NAMES) - set(os.environ)` leaves: each name that is missing."""
         if not isinstance(node, ast.BinOp) or not isinstance(node.op, ast.Sub):
             return ()
-        texts = self.names.texts(_unwrapped(self.names, node.left))
-        if self.names.full(_unwrapped(self.names, node.right)) not in {"os.environ", "os.environ.keys"}:
+        return self._absent(node.left, node.right)
+
+    def _absent(self, part: ast.expr, whole: ast.expr) -> tuple[VariableRead, ...]:
+        """Each of some names that is missing in the environment."""
+        texts = self.names.texts(unwrapped(self.names, part))
+        if self.names.full(unwrapped(self.names, whole)) not in {"os.environ", "os.environ.keys"}:
             return ()
-        return tuple(VariableRead((text,), node.lineno, "os.environ") for text in texts)
+        return tuple(VariableRead((text,), part.lineno, "os.environ") for text in texts)
 
     def _compared(
         self, left: ast.expr, operator: ast.cmpop, right: ast.expr, *, truth: bool
@@ -57,6 +70,8 @@ class VariableTests(NamedTuple):
             return self._held(left)
         if isinstance(operator, ast.NotIn if truth else ast.In):
             return self._named(left, right)
+        if not truth and isinstance(operator, ast.LtE | ast.GtE):
+            return self._absent(*((left, right) if isinstance(operator, ast.LtE) else (right, left)))
         return ()
 
     def _all_of(self, argument: ast.expr, *, truth: bool) -> tuple[VariableRead, ...]:
@@ -101,10 +116,10 @@ class VariableTests(NamedTuple):
         return (VariableRead((name,), left.lineno, "os.environ"),)
 
 
-def _unwrapped(names: ModuleNames, node: ast.expr) -> ast.expr:
+def unwrapped(names: ModuleNames, node: ast.expr) -> ast.expr:
     """What is inside of `set(…)`, `list(…)` and `.keys()`."""
     if isinstance(node, ast.Call) and names.full(node.func) in {"set", "frozenset", "list", "tuple"} and node.args:
-        return _unwrapped(names, node.args[0])
+        return unwrapped(names, node.args[0])
     return node.func if isinstance(node, ast.Call) and not node.args else node
 
 

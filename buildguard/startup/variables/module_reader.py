@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import ast
 import functools
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from buildguard.definitions import NamedTuple
 from buildguard.remote.import_tests import Evaluator
 from buildguard.startup.variables.block_reader import BlockReader
 from buildguard.startup.variables.bound_calls import bind
 from buildguard.startup.variables.names import ModuleNames, assigned
-from buildguard.startup.variables.records import UNKNOWN_PREFIX, CallSite, CodeBlock, ModuleVariables
+from buildguard.startup.variables.records import UNKNOWN_PREFIX, CallSite, CodeBlock, ModuleVariables, UnreadUse
+from buildguard.startup.variables.unread_uses import UnreadFinder
 
 # Decorators under which a call still runs the function's body.
 _PLAIN = frozenset({"functools.lru_cache", "functools.cache", "staticmethod", "classmethod", "functools.wraps"})
+_PROPERTIES = frozenset({"property", "functools.cached_property", "pydantic.computed_field"})
 _COMMANDS = ("click.", "typer.")
 _ELSEWHERE = (
     "@"  # behind the name of a function that a framework calls, such as a handler of requests: its body runs later
@@ -51,13 +53,14 @@ class _ModuleReader:
 
     def read(self) -> ModuleVariables:
         whole = BlockReader(self._names, self._evaluator, is_main=self._is_main)
-        block = whole.read(self._tree.body)
+        block = self._with_unread(whole.read(self._tree.body), self._tree.body, (), is_main=self._is_main)
         sets, is_open = whole.sets, whole.is_open
         functions: dict[str, CodeBlock] = {}
+        properties: dict[str, UnreadUse] = {}
         for function in _functions(self._tree.body):
             parameters = {*_parameters(function.node)}
             reader = BlockReader(self._names.without(parameters), self._evaluator, parameters, is_main=False)
-            body = reader.read(function.node.body)
+            body = self._with_unread(reader.read(function.node.body), function.node.body, parameters)
             sets |= reader.sets
             is_open |= reader.is_open
             if self._runs_when_called(function.node):
@@ -66,9 +69,29 @@ class _ModuleReader:
                 self._nodes[function.name] = function.node
             else:
                 functions[function.name + _ELSEWHERE] = body
+                if (use := self._required_by(function.node, body)) is not None:
+                    properties[function.node.name] = use
         classes = {node.name: node for node in self._tree.body if isinstance(node, ast.ClassDef)}
         made = self._objects()
-        return ModuleVariables(block, self._names, functions, classes, made, frozenset(sets), is_open, self._bind)
+        return ModuleVariables(
+            block, self._names, functions, classes, made, frozenset(sets), is_open, properties, self._bind
+        )
+
+    def _with_unread(
+        self, block: CodeBlock, body: list[ast.stmt], parameters: Collection[str], *, is_main: bool = False
+    ) -> CodeBlock:
+        """A block with the uses of the environment that are not read in it."""
+        finder = UnreadFinder(self._names, parameters, is_main=is_main)
+        finder.read(body)
+        return block._replace(unread=tuple(finder.uses), attributes=frozenset(finder.attributes))
+
+    def _required_by(self, node: ast.FunctionDef | ast.AsyncFunctionDef, block: CodeBlock) -> UnreadUse | None:
+        """What a property requires where it is asked for."""
+        decorators = {self._names.full(decorator) for decorator in node.decorator_list}
+        read = next((read for read in block.reads if read.is_required), None)
+        if read is None or decorators.isdisjoint(_PROPERTIES):
+            return None
+        return UnreadUse(node.lineno, f"the property {node.name} requires {read.names[0]} where it is asked for")
 
     def _bind(self, name: str, call: ast.Call) -> CodeBlock | None:
         """The body of a function as a call runs it."""

@@ -29,6 +29,7 @@ _PLAIN_TYPES = frozenset(
     }
 )
 _FILLS = frozenset({"model_validator", "root_validator"})
+_VALIDATORS = frozenset({*_FILLS, "field_validator", "validator"})
 _UNREAD = frozenset({"alias_generator", "secrets_dir", "env_prefix_target"})
 _OPEN = "secrets_dir"  # the key for settings that are not read: like this one, they decide where values come from
 _DEEPEST = 20
@@ -42,12 +43,13 @@ class PlacedValue(NamedTuple):
 
 
 class SettingsModel(NamedTuple):
-    """A settings class with what it inherits; `unknown` is why what it reads cannot be known."""
+    """A settings class with what it inherits; `unknown` is why what it reads cannot be known, `refusal` what may refuse values."""
 
     fields: Mapping[str, SettingsField]
     config: Mapping[str, PlacedValue]
     major: int
     unknown: str = ""
+    refusal: str = ""
 
 
 class PlacedRead(NamedTuple):
@@ -58,11 +60,15 @@ class PlacedRead(NamedTuple):
 
 
 class SettingsReads(NamedTuple):
-    """What a settings class reads once an object of it is made; `files` are those that it takes values of."""
+    """What a settings class reads once an object of it is made; `files` are those that it takes values of.
+
+    `refusal` is what may refuse the values that it gets, and with them a default.
+    """
 
     reads: tuple[PlacedRead, ...] = ()
     files: tuple[EnvFile, ...] = ()
     unknown: str = ""
+    refusal: str = ""
 
 
 def read_settings(
@@ -78,7 +84,7 @@ def read_settings(
     unknown = unknown or options.unknown
     if unknown or any(word.startswith("_") for word in keywords):
         return SettingsReads(unknown=unknown or "it is made with settings of its own")
-    return _read_fields(lookup, model, options, keywords, depth)
+    return _read_fields(lookup, model, options, keywords, depth)._replace(refusal=model.refusal)
 
 
 def _read_fields(
@@ -238,7 +244,8 @@ def class_model(
     own = {field.name: field.field for field in fields_of(names, definition.path, node, inherited.major)}
     placed = {key: PlacedValue(definition.path, value) for key, value in own_config.items()}
     config = {**inherited.config, **placed}
-    return SettingsModel({**fields, **own}, config, inherited.major, unknown or _own_way(names, node))
+    refusal = inherited.refusal or _refusing(names, node)
+    return SettingsModel({**fields, **own}, config, inherited.major, unknown or _own_way(names, node), refusal)
 
 
 def _merge(bases: Sequence[SettingsModel]) -> SettingsModel:
@@ -248,7 +255,9 @@ def _merge(bases: Sequence[SettingsModel]) -> SettingsModel:
     for base in reversed(bases):
         fields |= base.fields
         config |= base.config
-    return SettingsModel(fields, config, bases[0].major, next((base.unknown for base in bases if base.unknown), ""))
+    unknown = next((base.unknown for base in bases if base.unknown), "")
+    refusal = next((base.refusal for base in bases if base.refusal), "")
+    return SettingsModel(fields, config, bases[0].major, unknown, refusal)
 
 
 def _base(
@@ -283,6 +292,18 @@ def _own_way(names: ModuleNames, node: ast.ClassDef) -> str:
                     and ("before" in ast.unparse(call) or "pre=" in ast.unparse(call))
                 ):
                     return f"{item.name} may fill its fields"
+    return ""
+
+
+def _refusing(names: ModuleNames, node: ast.ClassDef) -> str:
+    """The validator of a class that may raise for what is missing; empty without one."""
+    for item in node.body:
+        if not isinstance(item, ast.FunctionDef):
+            continue
+        kinds = {names.full(each.func if isinstance(each, ast.Call) else each) for each in item.decorator_list}
+        is_validator = not _VALIDATORS.isdisjoint(kind.rpartition(".")[2] for kind in kinds)
+        if is_validator and any(isinstance(part, ast.Raise | ast.Assert) for part in ast.walk(item)):
+            return f"{item.name} may refuse a default"
     return ""
 
 

@@ -7,7 +7,7 @@ by the manifest in the archive. Nothing that it looks at is imported or run. Fin
 not be looked at with 3.
 
 version: 0.1.0
-digest: sha256:503d2dfff1758411e77fe1f11de0239a9b9ffc4b8cf3448b529d702828f5d4c4
+digest: sha256:0b0a5062d7aa1ac8b9fc3b994f25dba946a836f30365433a36e73d41458b4f5c
     (SHA-256 of everything below the line of equals signs)
 """
 
@@ -1753,7 +1753,7 @@ class FileTree:
         at = bisect_left(self._paths, start)
         return at < len(self._paths) and self._paths[at].startswith(start)
     def is_unclear(self, path: str) -> bool:
-        return path in self._unclear
+        return path in self._unclear or any(path.startswith(f"{other}/") for other in self._unclear)
     def has_sources(self, folder: str) -> bool:
         start = _start_of(folder)
         inside = itertools.takewhile(lambda path: path.startswith(start), self._from(start))
@@ -1918,6 +1918,19 @@ def store_offsets(code, codes):
             offsets[name] = min(offset, offsets.get(name, offset))
         offsets = dict(sorted(offsets.items(), key=offset_of))
     return offsets
+def names_bound_again(code):
+    import opcode
+    imports = {opcode.opmap["IMPORT_NAME"], opcode.opmap["IMPORT_FROM"]}
+    operations = code.co_code[::2]
+    once, others, again = set(), set(), set()
+    for name, offset in stored(code, opcode.opmap["STORE_NAME"], opcode.EXTENDED_ARG):
+        before = offset // 2 - 1
+        while before >= 0 and operations[before] == opcode.EXTENDED_ARG:
+            before -= 1
+        if operations[before] not in imports:
+            others.add(name)
+        (again if name in once else once).add(name)
+    return sorted(again & others - {"TYPE_CHECKING"})
 def bound_names(offsets, codes, lines):
     import opcode
     bound = {}
@@ -2100,6 +2113,13 @@ class CallLines:
         first = min([node.lineno] + [decorator.lineno for decorator in getattr(node, "decorator_list", ())])
         at = bisect_left(self._lines, first)
         return at < len(self._lines) and self._lines[at] <= node.end_lineno
+def is_main_test(node: ast.AST) -> bool:
+    if not isinstance(node, ast.Compare) or len(node.ops) != 1 or not isinstance(node.ops[0], ast.Eq):
+        return False
+    sides = [node.left, node.comparators[0]]
+    names = [side.id for side in sides if isinstance(side, ast.Name)]
+    texts = [side.value for side in sides if isinstance(side, ast.Constant)]
+    return names == ["__name__"] and texts == ["__main__"]
 def all_nodes(tree):
     nodes = [tree]
     for node in nodes:
@@ -2141,13 +2161,6 @@ PYTHON_FLAGS = {"PY2": False, "PY3": True, "IS_PY2": False, "IS_PY3": True, "is_
 CAUGHT = frozenset({"ImportError", "ModuleNotFoundError", "Exception", "BaseException"})
 CATCHES_NAMES = frozenset({"ImportError", "Exception", "BaseException"})
 GUARDS = ("", "conditional", "main", "module-only", "handler", "tested", "except", "false")
-def is_main_test(node: ast.AST) -> bool:
-    if not isinstance(node, ast.Compare) or len(node.ops) != 1 or not isinstance(node.ops[0], ast.Eq):
-        return False
-    sides = [node.left, node.comparators[0]]
-    names = [side.id for side in sides if isinstance(side, ast.Name)]
-    texts = [side.value for side in sides if isinstance(side, ast.Constant)]
-    return names == ["__name__"] and texts == ["__main__"]
 class ImportBlock:
     def __init__(self, guard="", late=False, model=False, caught=False, local=False, absent=False):
         self.absent = absent
@@ -2168,6 +2181,7 @@ class Evaluator:
         version = tuple(version)
         self._aliases = {}
         self._values = {}
+        self._literals = set()
         self._version = version
         self._may_ask = not TESTS.isdisjoint(names) or "modules" in names
         self._known = {
@@ -2193,6 +2207,8 @@ class Evaluator:
             if alias.asname:
                 self._aliases[alias.asname] = alias.name
     def see_import_from(self, node: ast.ImportFrom) -> None:
+        if any(alias.name == "*" for alias in node.names):
+            self.forget(name for name in self._literals if self._values[name] is not TESTED)
         if node.module and not node.level:
             for alias in node.names:
                 self._aliases[alias.asname or alias.name] = node.module + "." + alias.name
@@ -2221,6 +2237,8 @@ class Evaluator:
             value = tuple(names) if names and all(isinstance(item, ast.Name) for item in node.elts) else self.test(node)
             folder = self.folder(node) if isinstance(value, UnknownValue) and not value.tested else None
             self._values[target.id] = value if folder is None else FolderValue(folder)
+            if isinstance(node, ast.Constant):
+                self._literals.add(target.id)
     def alias_of(self, name):
         return self._aliases.get(name, name)
     def value_of(self, name):
@@ -2308,6 +2326,8 @@ class Evaluator:
             return UNKNOWN if isinstance(value, UnknownValue) else value[index]
         except (TypeError, IndexError, KeyError):
             return UNKNOWN
+    def _named(self, node):
+        return self._value(node.value)
     def _not(self, node):
         value = self._value(node.operand)
         if isinstance(value, UnknownValue):
@@ -2432,6 +2452,7 @@ VALUES = {
     ast.BoolOp: "_all_or_any",
     ast.Compare: "_compare",
     ast.Call: "_call",
+    getattr(ast, "NamedExpr", None): "_named",
 }
 FOLDERS = {
     ast.Constant: "_folder_text",
@@ -2585,7 +2606,8 @@ from buildguard.imports.binding_nodes import (
     names_bound_by,
 )
 from buildguard.imports.records import Bound
-from buildguard.remote.import_tests import ENDS, Evaluator, UnknownValue, is_main_test
+from buildguard.remote.import_outline import is_main_test
+from buildguard.remote.import_tests import ENDS, Evaluator, UnknownValue
 _BOUND, _UNBOUND = 1, 2
 _ANSWERS = {_BOUND: Bound.YES, _UNBOUND: Bound.NO}
 _STARS = {Bound.YES: _BOUND, Bound.NO: 0}
@@ -3566,6 +3588,11 @@ def started_modules(command: StartCommand, tree: FileTree) -> Iterator[LoadedMod
         yield _of_file(command)
     if command.module and not command.script:
         yield from _named(command, tree)
+    for path in command.configs:
+        if path.endswith(".py") and path in tree.origins:
+            yield LoadedModule("__config__", ModuleLocation(ModuleKind.MODULE, path))
+    for loaded in command.loads:
+        yield from started_modules(loaded, tree)
 def _of_file(command: StartCommand) -> LoadedModule:
     if command.server != "functions-framework":
         return LoadedModule("__main__", ModuleLocation(ModuleKind.MODULE, command.script), home="")
@@ -4779,6 +4806,16 @@ LIBRARY_GENERICS = {
     "functools": ("partial", "partialmethod", "cached_property"),
     "weakref": ("WeakSet", "WeakKeyDictionary", "WeakValueDictionary", "ReferenceType"),
 }
+LIBRARY_TYPES = {
+    "datetime": ("datetime", "date", "time", "timedelta", "tzinfo", "timezone"),
+    "decimal": ("Decimal",),
+    "fractions": ("Fraction",),
+    "io": ("StringIO", "BytesIO", "TextIOWrapper"),
+    "ipaddress": ("IPv4Address", "IPv6Address", "IPv4Network", "IPv6Network", "IPv4Interface", "IPv6Interface"),
+    "pathlib": ("Path", "PurePath", "PosixPath", "PurePosixPath"),
+    "uuid": ("UUID",),
+}
+CLASS_NAME = re.compile(r"_{0,2}[A-Z]+[a-z0-9]\w*")
 GENERIC_WORDS = (
     b"list|dict|set|frozenset|tuple|type|deque|defaultdict|OrderedDict|Counter|ChainMap|AbstractContextManager"
     b"|AbstractAsyncContextManager|Pattern|Match|Queue|PathLike|Popen|CompletedProcess|Future|Task|partial"
@@ -4819,6 +4856,9 @@ def may_evaluate(code, names, minor):
     return False
 def runs_at_once(code):
     return not code.co_flags & OPTIMIZED or (code.co_name[:1] == "<" and code.co_name != "<lambda>")
+def is_class(node):
+    name = node.id if isinstance(node, ast.Name) else node.attr if isinstance(node, ast.Attribute) else ""
+    return CLASS_NAME.fullmatch(name) is not None
 class TypeReader:
     def __init__(self, minor, bound, values):
         self.rows = []
@@ -4896,14 +4936,16 @@ class TypeReader:
         if all(known) or (any(known) and any(nothing)):
             return True
         named = [isinstance(side, (ast.Name, ast.Attribute, ast.Subscript)) for side in (node.left, node.right)]
-        return is_type and (any(known) or any(nothing)) and any(named)
+        if not is_type:
+            return False
+        return ((any(known) or any(nothing)) and any(named)) or (is_class(node.left) and is_class(node.right))
     def _is_type(self, node):
         if isinstance(node, ast.Subscript):
             return self._is_type(node.value) or self._is_generic(node.value)
         if isinstance(node, ast.Name) and node.id in BUILTIN_TYPES:
             return node.id not in self._bound
-        module = self._values.dotted(node).rpartition(".")[0]
-        return module in ("typing", "typing_extensions")
+        module, _dot, name = self._values.dotted(node).rpartition(".")
+        return module in ("typing", "typing_extensions") or name in LIBRARY_TYPES.get(module, ())
     def _written(self, node):
         if isinstance(node, ast.BinOp):
             return self._written(node.left) + " | " + self._written(node.right)
@@ -4928,6 +4970,8 @@ PLAIN = (b"import ", b"from ", b"def ", b"class ", b"async def ")
 PAIRS = ((b"(", b")"), (b"[", b"]"), (b"{", b"}"))
 JUMPS = []
 REMOVING = frozenset(("pop", "popitem", "clear"))
+RUNS = frozenset(("exec", "eval"))
+REMOVAL = re.compile(r"(?:^|[\n;:])[ \t]*del[ (]|(?:globals\(\)|vars\(\)|locals\(\)|__dict__)\.(?:pop|popitem|clear)\(")
 SPACES = frozenset(("globals", "vars", "locals", "__dict__"))
 def unsure_names(data, code_and_nested, bound, offsets, changing):
     import opcode
@@ -4980,9 +5024,11 @@ def may_remove(codes):
         names, operations = part.co_names, part.co_code[::2]
         if not SPACES.isdisjoint(names) and (delete in operations or not REMOVING.isdisjoint(names)):
             return True
-        if "modules" in names and "__name__" in names and store in operations:
+        if "modules" in names and "__name__" in names and (store in operations or "delattr" in names):
             return True
-    return False
+    return any(not RUNS.isdisjoint(part.co_names) for part in codes) and any(map(has_removal, codes))
+def has_removal(code):
+    return any(isinstance(item, str) and REMOVAL.search(item) is not None for item in code.co_consts)
 ''',
     'buildguard.remote.library_attributes': r'''import ast
 import re
@@ -5672,13 +5718,12 @@ def lines_of(code, operation, lines):
     'buildguard.remote.import_reader': r'''import ast
 import re
 from buildguard.remote.import_codes import ExportReader
-from buildguard.remote.import_outline import CallLines, all_nodes
+from buildguard.remote.import_outline import CallLines, all_nodes, is_main_test
 from buildguard.remote.import_tests import (
     ENDS,
     PATH_CALLS,
     ImportBlock,
     UnknownValue,
-    is_main_test,
 )
 CALLS = ("importlib.import_module", "importlib.__import__", "__import__", "builtins.__import__")
 EXPRESSIONS = (ast.expr, ast.withitem, ast.keyword)
@@ -5905,6 +5950,7 @@ from buildguard.remote.import_outline import (
     bound_names,
     imports_in,
     line_starts,
+    names_bound_again,
     outline_of,
     statements_with,
     store_offsets,
@@ -5927,7 +5973,6 @@ LARGEST = 2 << 20
 DYNAMIC = frozenset({"globals", "exec", "modules", "meta_path", "path_hooks"})
 DYNAMIC_AT_TOP = frozenset({"vars", "locals", "eval", "__dict__", "setattr"})
 GLOBAL = re.compile(rb"global\b([^\n;#]*)")
-LOOP = re.compile(rb"^for\b([^\n:]*?)\bin\b", re.MULTILINE)
 WORD = re.compile(rb"[\w\x80-\xff]+")
 ANNOTATIONS = 0x100000 if sys.version_info < (3, 9) else 0x1000000
 def facts_here(data, code):
@@ -6015,7 +6060,7 @@ def read_pieces(split, codes, how, reader):
     names, _bound, version, platform, _typed = how
     origins = NameOrigins(codes[0], reader, split)
     values = PieceEvaluator(version, platform, names, origins)
-    values.forget(names_rebound(split.data))
+    values.forget(names_rebound(split.data, codes[0]))
     facts = FactReader(split.data, names, values)
     if split.words:
         modules = {word: origins.module_of(word, codes) for word in split.words}
@@ -6027,14 +6072,13 @@ def read_pieces(split, codes, how, reader):
     if facts.count + len(split.rows) != imports_in(codes) or not names.issuperset(facts.modules):
         raise UnclearImportError
     return facts
-def names_rebound(data):
+def names_rebound(data, code):
     lines = []
     if b"global" in data:
         found = GLOBAL.finditer(data)
         lines = [match.group(1) for match in found if not WORD.match(data, max(0, match.start() - 1), match.start())]
-    if b"\nfor " in data:
-        lines += LOOP.findall(data)
-    return [name.decode("utf-8", "replace") for line in lines for name in WORD.findall(line)]
+    names = [name.decode("utf-8", "replace") for line in lines for name in WORD.findall(line)]
+    return names + names_bound_again(code)
 def read_exports(data, code):
     text = statements_with(data, b"__all__")
     if b"__all__ as" in text or b"\r" in data or b"\f" in data or not text.isascii():
@@ -6055,12 +6099,12 @@ def tree_facts(data, codes, how, blocks):
     blocks, outline, left_out = outline_beside(data, codes, how, blocks)
     rows = [row for line in left_out for row in blocks[line]]
     try:
-        reader = None if outline is None else read_tree(outline, data, *how)
+        reader = None if outline is None else read_tree(outline, data, codes[0], *how)
     except (SyntaxError, ValueError):
         reader = None
     compiled = imports_in(codes)
     if reader is None or reader.count + len(rows) != compiled or not how[0].issuperset(reader.modules):
-        reader, rows = read_tree(data, data, *how), []
+        reader, rows = read_tree(data, data, codes[0], *how), []
         if compiled > reader.count and (b"finally" not in data or not reader.count):
             raise ValueError("an import is in a statement that is not known here")
     return {
@@ -6078,9 +6122,9 @@ def outline_beside(data, codes, how, blocks):
     return (blocks,) + outline_of(data, how[-1], blocks, is_whole=is_whole)
 def line_of(row):
     return row[0]
-def read_tree(text, data, names, bound, version, platform, typed):
+def read_tree(text, data, code, names, bound, version, platform, typed):
     reader = FactReader(data, names, Evaluator(version, platform, names))
-    reader.values.forget(names_rebound(data))
+    reader.values.forget(names_rebound(data, code))
     if typed is not None:
         reader.types = TypeReader(version[1], bound, reader.values)
     reader.read(ast.parse(text))
