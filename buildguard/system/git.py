@@ -66,7 +66,7 @@ class WorktreeListing:
         """Mode and path of each row of the index; it is there before the others are."""
         try:
             rows = _rows(self._finish(self._tracked)[0])
-            paths, _heads = split_rows(rows)
+            paths = split_rows(rows)
         except BaseException:
             process.stop(self._untracked)
             raise
@@ -228,7 +228,7 @@ class Repository(NamedTuple):
 
     def index_columns(self) -> IndexColumns:
         """The same as columns: an index has as many rows as a repository has files."""
-        return columns_of(_rows(self.folder.ask(*_INDEX)))
+        return columns_of(self.folder.ask(*_INDEX))
 
     def conflicts(self) -> list[bytes]:
         """Paths that the index holds in several versions."""

@@ -117,7 +117,9 @@ class GitDir:
 
     def start(self, *args: str) -> subprocess.Popen[bytes]:
         """Start a git command through our folder whose pipes the caller reads; end it with `process.stop`."""
-        return process.start(self._argv(args), cwd=self.parts.top, env=self._environment())
+        child = process.start(self._argv(args), cwd=self.parts.top, env=self._environment())
+        process.widen(child.stdout)  # git is not held up while the caller is busy
+        return child
 
     def start_archive(self, commit: str) -> subprocess.Popen[bytes]:
         """Start `git archive` of a commit; end it with `process.stop`.
