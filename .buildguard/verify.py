@@ -7,7 +7,7 @@ by the manifest in the archive. Nothing that it looks at is imported or run. Fin
 not be looked at with 3.
 
 version: 0.1.0
-digest: sha256:4f3057c3c76f8e9604a18b3bcd0edcf579678ca9db73ba9aa7aff47a5f14d941
+digest: sha256:fc6a7f96251c4bd1fc17aca2cac732f64ee168f2e58ccb6e1fcb987ff4f2045b
     (SHA-256 of everything below the line of equals signs)
 """
 
@@ -21,7 +21,6 @@ EXCLUDE: list[tuple[str, str]] = [
     ('tests/cases/', '^tests/cases(?P<ps_d>/)'),
 ]
 # ====================================================================================================
-from enum import Enum
 from types import ModuleType
 import codecs
 import gc
@@ -32,6 +31,7 @@ import signal
 import stat
 import sys
 import warnings
+from collections import namedtuple
 from time import monotonic
 from typing import NamedTuple
 
@@ -161,9 +161,11 @@ _FIRST_LETTERS = (("utf-8", ("utf-8",)), ("iso-8859-1", ("latin-1", "iso-8859-1"
 _PLAIN = bytes(range(32, 127)) + b"\t\r\n+AGE-\\u0061\\x41\\N{DIGIT ONE}~{!!~}\n"
 
 
-class SourceEncoding(NamedTuple):
+# `typing` takes longer to load than all of this
+class SourceEncoding(namedtuple("SourceEncoding", ("cookie", "line", "has_bom"))):  # noqa: PYI024
     """How a source says that it is encoded: `cookie` is None where it says nothing, `line` where it says it."""
 
+    __slots__ = ()
     cookie: str | None
     line: int
     has_bom: bool
@@ -222,6 +224,8 @@ def undecodable(data: bytes) -> int | None:
 
 # ---------------------------------------- source_names
 
+
+TYPE_CHECKING = False  # for those who read types: `typing` takes longer to load than all of this
 
 SUFFIXES = (b".py", b".pyw")
 # python, python3, python3.11, python3.13t, pypy3.10, `uv run` and `pipx run`, also behind env; python2 is another interpreter.
@@ -1124,10 +1128,11 @@ import re
 import sys
 from collections import _tuplegetter, namedtuple
 from functools import partial
-from typing import TYPE_CHECKING, Any, AnyStr, cast
+TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from typing import NamedTuple, TypeVar
+    from collections.abc import Callable, Iterable, Iterator
+    from enum import StrEnum
+    from typing import Any, AnyStr, NamedTuple, NewType, Protocol, TypeVar
     T = TypeVar("T", bound=tuple[Any, ...])
 else:
     _FEW = 20
@@ -1188,6 +1193,48 @@ else:
             return record
     class NamedTuple(metaclass=_RecordType):
         pass
+    class _ClosedSet(type):
+        def __new__(cls, name: str, bases: tuple[type, ...], body: dict[str, Any]) -> type:
+            values = {key: body.pop(key) for key in [*body] if key[0] != "_" and isinstance(body[key], (str, tuple))}
+            create = body.pop("__new__", str.__new__)
+            made = super().__new__(cls, name, bases, body)
+            made.__members__ = {}
+            made._by_value = {}
+            for key, value in values.items():
+                member = create(made, *([value] if isinstance(value, str) else value))
+                text = str(member)
+                member = made._by_value.setdefault(text, member)
+                if "name" not in vars(member):
+                    member.name, member.value = key, text
+                made.__members__[key] = member
+                setattr(made, key, member)
+            return made
+        def __call__(cls, value: object) -> Any:
+            try:
+                return cls._by_value[value]
+            except (KeyError, TypeError):
+                raise ValueError(f"{value!r} is not a valid {cls.__name__}") from None
+        def __getitem__(cls, name: str) -> Any:
+            return cls.__members__[name]
+        def __iter__(cls) -> Iterator[Any]:
+            return iter(cls._by_value.values())
+        def __len__(cls) -> int:
+            return len(cls._by_value)
+        def __contains__(cls, value: object) -> bool:
+            return value in cls._by_value
+    class StrEnum(str, metaclass=_ClosedSet):
+        def __repr__(self) -> str:
+            return f"<{type(self).__name__}.{self.name}: {self.value!r}>"
+        def __reduce__(self) -> tuple[Any, ...]:
+            return type(self), (self.value,)
+        def __copy__(self) -> Any:
+            return self
+        def __deepcopy__(self, _known: object) -> Any:
+            return self
+    class Protocol:
+        pass
+    def NewType(_name: str, _kind: type) -> Callable[[T], T]:
+        return lambda value: value
 def records(kind: type[T], *columns: Iterable[Any]) -> list[T]:
     return list(map(partial(tuple.__new__, kind), zip(*columns, strict=True)))
 def words(text: str) -> frozenset[str]:
@@ -1200,12 +1247,13 @@ class _LazyPattern:
         setattr(self, name, value)
         return value
 def lazy_pattern(text: AnyStr, flags: int = 0) -> re.Pattern[AnyStr]:
-    return cast("re.Pattern[AnyStr]", _LazyPattern(text, flags))
-__all__ = ["NamedTuple", "lazy_pattern", "records", "words"]
+    return _LazyPattern(text, flags)
+__all__ = ["TYPE_CHECKING", "NamedTuple", "NewType", "Protocol", "StrEnum", "lazy_pattern", "records", "words"]
 ''',
     'buildguard.codes': r'''from __future__ import annotations
 import re
 from pathlib import Path
+from buildguard.definitions import StrEnum
 class Code(StrEnum):
     summary: str
     def __new__(cls, code: str, summary: str = "") -> Code:
@@ -1292,9 +1340,8 @@ def check_pattern(pattern: str, where: str) -> None:
     'buildguard.diagnostic': r'''from __future__ import annotations
 import re
 from collections.abc import Sequence
-from typing import NewType
 from buildguard.codes import Code, SourceMark
-from buildguard.definitions import NamedTuple
+from buildguard.definitions import NamedTuple, NewType, StrEnum
 RelativePath = NewType("RelativePath", bytes)
 """A path relative to the root of the project or of a stage, with slashes, as its files are stored."""
 DisplayPath = NewType("DisplayPath", str)
@@ -1550,7 +1597,7 @@ def providers_of(module: str) -> tuple[str, ...]:
 import json
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
-from buildguard.definitions import NamedTuple
+from buildguard.definitions import NamedTuple, StrEnum
 from buildguard.diagnostic import Finding
 class ImportForm(StrEnum):
     IMPORT = "import"
@@ -1681,7 +1728,7 @@ import itertools
 import posixpath
 from bisect import bisect_left
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from buildguard.definitions import NamedTuple, lazy_pattern
+from buildguard.definitions import NamedTuple, StrEnum, lazy_pattern
 _COMPILED = lazy_pattern(r"\.(?:(?:cpython|pypy)-?\d+[\w-]*\.|abi3\.)?(?:so|pyd)\Z")
 COMPILED_ENDINGS = ("so", "pyd")
 _MODULE_SUFFIXES = (".py", ".pyc")
@@ -3059,7 +3106,7 @@ class NameReader:
     'buildguard.imports.resolver': r'''from __future__ import annotations
 import posixpath
 from collections.abc import Callable, Container, Sequence
-from buildguard.definitions import NamedTuple
+from buildguard.definitions import NamedTuple, StrEnum
 from buildguard.imports.finder import FileTree, Lookup, ModuleKind, ModuleLocation
 from buildguard.imports.names import LoadedModule
 from buildguard.imports.records import ImportStatement
@@ -3205,10 +3252,12 @@ def _resolution(lookup: Lookup, parts: Sequence[str], before: tuple[LoadedModule
 ''',
     'buildguard.imports.faults': r'''from __future__ import annotations
 from collections.abc import Callable, Container, Mapping
-from buildguard.definitions import NamedTuple
+from buildguard.definitions import TYPE_CHECKING, NamedTuple, StrEnum
 from buildguard.imports import standard_names
 from buildguard.imports.names import LoadedModule
 from buildguard.imports.records import ImportStatement, ModuleFacts
+if TYPE_CHECKING:
+    from typing import TypeAlias
 FactsReader = "Callable[[str], ModuleFacts | None]"
 class FaultKind(StrEnum):
     MISSING = "missing"
@@ -3584,7 +3633,7 @@ def sources_of(tree: FileTree, is_wanted: Callable[[str], bool], among: Collecti
 ''',
     'buildguard.imports.shadows': r'''from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING
+from buildguard.definitions import TYPE_CHECKING
 from buildguard.imports.faults import FaultKind, ImportFault
 from buildguard.imports.import_graph import ImportEdge, ImportGraph, ReachedModule, has_source
 from buildguard.imports.names import LoadedModule, NameReader
@@ -3831,8 +3880,7 @@ class OwnImportJudge:
 import posixpath
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING
-from buildguard.definitions import NamedTuple
+from buildguard.definitions import TYPE_CHECKING, NamedTuple
 from buildguard.imports.circles import CircularImport, find_circles
 from buildguard.imports.finder import FileTree, ModuleKind, ModuleLocation
 from buildguard.imports.import_graph import ImportGraph, ReachedModule
@@ -4087,8 +4135,7 @@ def _is_build_script(source: bytes) -> bool:
     return b"Extension(" in source or b"set_source(" in source
 ''',
     'buildguard.imports.third_party': r'''from __future__ import annotations
-from typing import Protocol
-from buildguard.definitions import NamedTuple
+from buildguard.definitions import NamedTuple, Protocol, StrEnum
 from buildguard.imports.records import ImportStatement
 class PackagePresence(StrEnum):
     PRESENT = "present"
@@ -4118,9 +4165,8 @@ class UnknownPackages:
 ''',
     'buildguard.imports.project_imports': r'''from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING
 from buildguard.codes import Code
-from buildguard.definitions import NamedTuple
+from buildguard.definitions import TYPE_CHECKING, NamedTuple
 from buildguard.diagnostic import Finding, Range, Severity
 from buildguard.imports import standard_names
 from buildguard.imports.execution import is_guarded
@@ -4269,8 +4315,10 @@ class LibraryModules(Container):
 import json
 from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
-from buildguard.definitions import NamedTuple, words
+from buildguard.definitions import TYPE_CHECKING, NamedTuple, StrEnum, words
 from buildguard.imports import standard_names
+if TYPE_CHECKING:
+    from typing import TypeAlias
 _BUILD_NAMES = words("""
     copy_file_range eventfd eventfd_read eventfd_write getrandom getresgid getresuid grantpt lchflags lchmod login_tty
     memfd_create pidfd_getfd pidfd_open pidfd_send_signal posix_fadvise posix_fallocate posix_openpt posix_spawn
@@ -6093,13 +6141,6 @@ def _build_finding(path: str, finding: Finding) -> BuildFinding:
 ''',
 }
 
-class StrEnum(str, Enum):
-    """`enum.StrEnum` for older versions."""
-
-    __str__ = str.__str__
-    __format__ = str.__format__
-
-
 def removesuffix(text, end):
     """`str.removesuffix` for older versions."""
     return text[: len(text) - len(end)] if end and text.endswith(end) else text
@@ -6118,7 +6159,7 @@ def load_modules():
         module = sys.modules[name] = ModuleType(name)
         parent, _, last = name.rpartition(".")
         setattr(sys.modules[parent], last, module)
-        module.__dict__.update(StrEnum=StrEnum, removesuffix=removesuffix, removeprefix=removeprefix)
+        module.__dict__.update(removesuffix=removesuffix, removeprefix=removeprefix)
         exec(compile(text, name, "exec", 0, True), module.__dict__)
     return sys.modules[name]
 

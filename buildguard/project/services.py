@@ -6,9 +6,8 @@ import functools
 import posixpath
 import re
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING
 
-from buildguard.definitions import lazy_pattern
+from buildguard.definitions import TYPE_CHECKING, lazy_pattern
 from buildguard.errors import UsageError, did_you_mean
 from buildguard.project import contexts, dockerfile
 from buildguard.project.config import Config, ServiceTable

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+
+TYPE_CHECKING = False  # for those who read types: `typing` takes longer to load than all of this
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -6,15 +6,16 @@ import os
 import posixpath
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from enum import StrEnum
 from functools import cached_property
 from operator import lt
 from pathlib import Path
-from typing import Protocol, overload
 
-from buildguard.definitions import NamedTuple
+from buildguard.definitions import TYPE_CHECKING, NamedTuple, Protocol, StrEnum
 from buildguard.diagnostic import RelativePath, UnreadableFile
 from buildguard.system.git_paths import joined, other_paths
+
+if TYPE_CHECKING:
+    from typing import overload
 
 
 class EntryKind(StrEnum):
@@ -62,10 +63,13 @@ class Listing(Sequence[Entry]):
         """One of them, by its place in the list."""
         return self.every[number]
 
-    @overload
-    def __getitem__(self, index: int) -> Entry: ...
-    @overload
-    def __getitem__(self, index: slice) -> list[Entry]: ...
+    if TYPE_CHECKING:
+
+        @overload
+        def __getitem__(self, index: int) -> Entry: ...
+        @overload
+        def __getitem__(self, index: slice) -> list[Entry]: ...
+
     def __getitem__(self, index: int | slice) -> Entry | list[Entry]:
         """One of them, or some."""
         return self.every[index]

@@ -7,8 +7,8 @@ import selectors
 import sys
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Protocol
 
+from buildguard.definitions import TYPE_CHECKING, Protocol
 from buildguard.errors import UnprovenError
 from buildguard.system import process
 

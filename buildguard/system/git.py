@@ -5,9 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from buildguard.definitions import NamedTuple, records
+from buildguard.definitions import TYPE_CHECKING, NamedTuple, records
 from buildguard.diagnostic import UnreadableFile
 from buildguard.errors import UnprovenError, UsageError, did_you_mean
 from buildguard.system import git_directory, git_notes, git_wait, process, programs

@@ -9,14 +9,15 @@ import stat
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
+from buildguard.definitions import TYPE_CHECKING
 from buildguard.diagnostic import display_path
 from buildguard.errors import UnprovenError
 from buildguard.system import process
 
 if TYPE_CHECKING:
     import subprocess
+    from typing import Any
 
 PATIENCE = 3.0  # seconds before a look at what git waits for
 DEADLINE = 600.0
@@ -60,7 +61,7 @@ def finish(child: subprocess.Popen[bytes], top: Path, stdin: bytes = b"") -> tup
 
 
 def _read_all(child: subprocess.Popen[bytes], top: Path) -> tuple[bytes, bytes] | None:
-    """The same of a process that is told nothing, in as few reads as there can be; None where it does not end."""
+    """The same of a process that reads no input, in as few reads as there can be; None where it does not end."""
     assert child.stdin is not None
     assert child.stdout is not None
     assert child.stderr is not None

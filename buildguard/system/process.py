@@ -11,10 +11,12 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO
 
-from buildguard.definitions import NamedTuple
+from buildguard.definitions import TYPE_CHECKING, NamedTuple
 from buildguard.errors import TimedOutError, UnprovenError
+
+if TYPE_CHECKING:
+    from typing import IO
 
 PIPE_SIZE = 1 << 20
 
