@@ -7,7 +7,7 @@ by the manifest in the archive. Nothing that it looks at is imported or run. Fin
 not be looked at with 3.
 
 version: 0.1.0
-digest: sha256:fc6a7f96251c4bd1fc17aca2cac732f64ee168f2e58ccb6e1fcb987ff4f2045b
+digest: sha256:662074a18cb27bfa5075a54a31e18ba8bbe1c72051b4402e0a0ea1cc6631b747
     (SHA-256 of everything below the line of equals signs)
 """
 
@@ -229,7 +229,7 @@ TYPE_CHECKING = False  # for those who read types: `typing` takes longer to load
 
 SUFFIXES = (b".py", b".pyw")
 # python, python3, python3.11, python3.13t, pypy3.10, `uv run` and `pipx run`, also behind env; python2 is another interpreter.
-SHEBANG = re.compile(
+_SHEBANG = (
     rb"#![ \t]*\S*(?:/|\benv[ \t]+(?:-\S+[ \t]+)*(?:\S+=\S*[ \t]+)*)(?:python(?:3(?:\.\d+)?t?)?|pypy(?:3(?:\.\d+)?)?"
     rb"|(?:uv|pipx)[ \t]+run)(?:[ \t\r\n]|$)"
 )
@@ -241,6 +241,11 @@ PACKAGES, VIRTUAL = b"node_modules", b"pyvenv.cfg"
 def may_be_script(path: bytes, *, executable: bool) -> bool:
     """Whether a file without Python's suffix is looked into: it can be started, or its name has no suffix at all."""
     return executable or b"." not in path.rpartition(b"/")[2]
+
+
+def has_shebang(head: bytes) -> bool:
+    """Whether a file that begins so is started by Python."""
+    return head.startswith(b"#!") and re.match(_SHEBANG, head) is not None
 
 
 def matches_any(rules: Sequence[tuple[str, str]], path: str) -> bool:
@@ -421,7 +426,7 @@ def _is_source(path: bytes, mode: int) -> bool:
     if not stat.S_ISREG(mode) or not may_be_script(path, executable=bool(mode & 0o111)):
         return False
     head = read_file(path, HEAD)
-    return isinstance(head, str) or SHEBANG.match(head) is not None  # what cannot be read is told later
+    return isinstance(head, str) or has_shebang(head)  # what cannot be read is told later
 
 
 def read_source(path: bytes) -> bytes | str:

@@ -6,7 +6,7 @@ import posixpath
 import re
 from collections.abc import Iterator, Mapping
 
-from buildguard.definitions import TYPE_CHECKING, NamedTuple, lazy_pattern
+from buildguard.definitions import TYPE_CHECKING, NamedTuple
 from buildguard.project.target import Certainty, ContextBasis
 from buildguard.project.yaml import Node
 
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from buildguard.project.declared_builds import DeclaredBuild
     from buildguard.project.yaml import Node
 
-_NAME = lazy_pattern(rb"(?:^|/)skaffold[^/]*\.ya?ml$")
 _LONGEST = 1 << 18
 _MOST_DOCUMENTS = 50
 
@@ -26,11 +25,6 @@ class SkaffoldBuilds(NamedTuple):
     images: tuple[DeclaredBuild, ...]
     buildpacks: tuple[BuildpackService, ...]
     notes: tuple[str, ...]
-
-
-def is_skaffold(path: bytes) -> bool:
-    """Whether a path has the name of a Skaffold file."""
-    return _NAME.search(path) is not None
 
 
 def builds(files: Mapping[str, bytes]) -> SkaffoldBuilds:
