@@ -7,7 +7,7 @@ by the manifest in the archive. Nothing that it looks at is imported or run. Fin
 not be looked at with 3.
 
 version: 0.1.0
-digest: sha256:662074a18cb27bfa5075a54a31e18ba8bbe1c72051b4402e0a0ea1cc6631b747
+digest: sha256:3d65dbce5534fb8233e483a768d9ce6e2045b39cf8d0e4366023eee0dddce4d5
     (SHA-256 of everything below the line of equals signs)
 """
 
@@ -4926,9 +4926,12 @@ def unsure_names(data, code_and_nested, bound, offsets, changing):
 def straight_until(code):
     if not JUMPS:
         import opcode
-        JUMPS.append(re.compile(b"[" + b"".join(b"\\x%02x" % item for item in jumps_of(opcode)) + b"]"))
-    first = JUMPS[0].search(code.co_code[::2])
-    whole = len(code.co_code) if first is None else 2 * first.start()
+        jumps = jumps_of(opcode)
+        JUMPS.append(
+            bytes(item in jumps for item in range(256))
+        )
+    first = code.co_code[::2].translate(JUMPS[0]).find(1)
+    whole = len(code.co_code) if first < 0 else 2 * first
     table = getattr(code, "co_exceptiontable", b"")
     if table:
         at, start = 0, table[0] & 63
@@ -5228,7 +5231,6 @@ from buildguard.remote.import_outline import BLOCK_START, CODE, SourceLines, cha
 IMPORT_LINE = re.compile(
     rb"[ \t]*(?:import[ \t]+|(from)[ \t]+(\.*)[ \t]*)([A-Za-z0-9_.]*)[^;#\n]*(?:#[^\n]*)?(?:\n|\Z)"
 )
-MARGIN_OF_LINE = re.compile(rb"[ \t]*")
 HEADER = re.compile(rb"^[ \t]*(?:async[ \t]+)?(?:def|class)[ \t]+([A-Za-z0-9_]+)[^\n]*\n", re.MULTILINE)
 EXPORTS = re.compile(rb"^__all__[ \t]*=[ \t]*([\[(])([^\])#]*)[\])][ \t]*$", re.MULTILINE)
 SYS_USE = re.compile(rb"sys(?!\w)(?!\.(?!path\b)\w|[ \t]*[\n,#])")
@@ -5358,7 +5360,7 @@ class PlainReader:
         if any(end in operations for end in ends):
             raise UnclearImportError
     def margin_of(self, begin, margin, body):
-        width = MARGIN_OF_LINE.match(self._data, begin).end() - begin
+        width = self._end_of_margin(begin) - begin
         if margin is not None and width != margin:
             raise UnclearImportError
         if body and width and lesser(width).search(self._data, body - 1, begin):
@@ -5366,6 +5368,10 @@ class PlainReader:
         if self._data[begin - 2 : begin] == b"\\\n":
             raise UnclearImportError
         return width
+    def _end_of_margin(self, begin):
+        stop = self._data.find(b"\n", begin)
+        line = self._data[begin : stop if stop >= 0 else None]
+        return begin + len(line) - len(line.lstrip(b" \t"))
     def statements(self, code, lines):
         at = 0
         for module, offset in stored(code, self._import, self._extended):
@@ -5386,6 +5392,10 @@ class PlainReader:
         return code.co_consts[argument]
     def _written(self, item, begin):
         module, names = item
+        if module and self._data.startswith(
+            plain_line(module, names), begin
+        ):
+            return ["import", module, [], 0] if names is None else ["from", module, list(names), 0]
         match = IMPORT_LINE.match(self._data, begin)
         if match is None or bool(match.group(1)) != isinstance(names, tuple):
             raise UnclearImportError
@@ -5407,10 +5417,14 @@ class PlainReader:
         )
     def body_of(self, code, begin):
         header = HEADER.search(self._data, begin)
-        is_block = BLOCK_START.match(self._data, MARGIN_OF_LINE.match(self._data, begin).end())
+        is_block = BLOCK_START.match(self._data, self._end_of_margin(begin))
         if header is None or not is_block or header.group(1) != code.co_name.encode():
             raise UnclearImportError
         return header.end()
+def plain_line(module, names):
+    if names is None:
+        return ("import %s\n" % module).encode("utf-8")
+    return ("from %s import %s\n" % (module, ", ".join(names))).encode("utf-8")
 def may_nest_imports(data):
     at = data.find(b"import")
     while at >= 0:
@@ -5854,6 +5868,8 @@ from buildguard.remote.import_sure import unsure_names
 from buildguard.remote.import_tests import Evaluator
 from buildguard.remote.library_attributes import AttributeReader, does_use, may_use
 ENCODER = []
+PROOF = {"a": ['\u00e9\n"\ud800\U0001f600', 10, None, True, False, [], {}], "b": [[1, "x"]]}
+PROOF_AS_JSON = '{"a":["\\u00e9\\n\\"\\ud800\\ud83d\\ude00",10,null,true,false,[],{}],"b":[[1,"x"]]}'
 LARGEST = 2 << 20
 DYNAMIC = frozenset({"globals", "exec", "modules", "meta_path", "path_hooks"})
 DYNAMIC_AT_TOP = frozenset({"vars", "locals", "eval", "__dict__", "setattr"})
@@ -5869,15 +5885,24 @@ def import_facts(data: bytes, code: object, version: object, platform: str) -> b
     try:
         if len(data) > LARGEST or sys.version_info < (3, 8):
             return b""
-        text = encoder().encode(read_facts(data, code, version, platform))
+        text = encoder()(read_facts(data, code, version, platform))
         return text.encode("ascii")
     except Exception:
         return b""
 def encoder():
     if not ENCODER:
-        import json
-        ENCODER.append(json.JSONEncoder(separators=(",", ":"), check_circular=False))
+        try:
+            ENCODER.append(bare_encoder())
+        except Exception:
+            import json
+            ENCODER.append(json.JSONEncoder(separators=(",", ":"), check_circular=False).encode)
     return ENCODER[0]
+def bare_encoder():
+    from _json import encode_basestring_ascii, make_encoder
+    encode = make_encoder(None, None, encode_basestring_ascii, None, ":", ",", False, False, True)
+    if "".join(encode(PROOF, 0)) != PROOF_AS_JSON:
+        raise ValueError("it writes something else")
+    return lambda value: "".join(encode(value, 0))
 def read_facts(data, code, version, platform):
     codes = all_codes(code)
     names = set().union(*[part.co_names for part in codes])
