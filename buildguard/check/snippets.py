@@ -105,10 +105,10 @@ def _is_asked(job: Job, path: str) -> bool:
 def _snippets(job: Job, entries: Sequence[Entry]) -> Iterator[Snippet]:
     stage, config, service = job.place.stage, job.config, job.request.service
     if any(decides_target(entry.path) for entry in entries) or config.dockerfile or config.services:
-        from buildguard.project.snippets.dockerfile_snippets import dockerfile_snippets
-
         for recipe in Project(job.place, config).recipes_of(service):
             if _is_asked(job, recipe.service.dockerfile):
+                from buildguard.project.snippets.dockerfile_snippets import dockerfile_snippets
+
                 yield from dockerfile_snippets(recipe.dockerfile, recipe.service)
     for path, data in build_files(stage, config) if not service else ():
         if _is_asked(job, path):

@@ -149,6 +149,11 @@ class IndexColumns:
         """The object id of every path."""
         return list(map(self.oid, range(len(self.paths))))
 
+    def modes_and_paths(self) -> list[tuple[bytes, bytes]]:
+        """The mode of every path, as bytes, with the path."""
+        start, rest = self._kind.encode("ascii"), 6 - len(self._kind)
+        return [(start + row[:rest], path) for row, path in zip(self._rows, self.paths, strict=True)]
+
     def special(self) -> list[int]:
         """The numbers of the paths that are no files: links and submodules."""
         return [] if self._kind else [number for number, row in enumerate(self._rows) if row[1:2] != b"0"]
@@ -159,7 +164,7 @@ def columns_of(listing: bytes) -> IndexColumns:
 
     Raises UnprovenError where one is what no checkout can have; in a conflict a file may be a folder as well.
     """
-    columns = _columns_of_files(listing)
+    columns = columns_of_files(listing)
     if columns is not None:
         return columns
     rows = listing.split(b"\0")[:-1]
@@ -167,12 +172,13 @@ def columns_of(listing: bytes) -> IndexColumns:
     return IndexColumns([*last], [*last.values()])
 
 
-def _columns_of_files(listing: bytes) -> IndexColumns | None:
-    """The columns of an index of plain files, each there once; None where each row has to be looked at."""
-    rows = listing.split(b"\0" + _FILE)
-    if not listing.startswith(_FILE) or len(rows) != listing.count(b"\0"):
+def columns_of_files(listing: bytes, tag: bytes = b"") -> IndexColumns | None:
+    """The columns of an index of plain files, each there once and with a tag; None where each row has to be looked at."""
+    start = tag + _FILE
+    rows = listing.split(b"\0" + start)
+    if not listing.startswith(start) or len(rows) != listing.count(b"\0"):
         return None
-    rows[0] = rows[0][len(_FILE) :]
+    rows[0] = rows[0][len(start) :]
     rows[-1] = rows[-1][:-1]  # of a zero byte
     width = rows[0].index(b"\t") + 1
     columns = IndexColumns([row[width:] for row in rows], rows, _FILE.decode("ascii"))
