@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from enum import StrEnum
 from pathlib import Path
 
+from buildguard.definitions import StrEnum
 from buildguard.errors import UsageError, did_you_mean
 
 

@@ -1,4 +1,4 @@
-"""Records and patterns that cost next to nothing to define: a commit hook defines hundreds, and uses few of them."""
+"""Records, closed sets and patterns that cost next to nothing to define: a commit hook defines hundreds, and uses few of them."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ import re
 import sys
 from collections import _tuplegetter, namedtuple  # type: ignore[attr-defined]
 from functools import partial
-from typing import TYPE_CHECKING, Any, AnyStr, cast
+
+TYPE_CHECKING = False  # for those who read types; `typing` itself takes longer to load than ten modules of ours
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from typing import NamedTuple, TypeVar
+    from collections.abc import Callable, Iterable, Iterator
+    from enum import StrEnum
+    from typing import Any, AnyStr, NamedTuple, NewType, Protocol, TypeVar
 
     T = TypeVar("T", bound=tuple[Any, ...])
 else:
@@ -93,6 +95,67 @@ else:
     class NamedTuple(metaclass=_RecordType):
         """The base of a record; its annotations stay text."""
 
+    class _ClosedSet(type):
+        """Makes of a class body what `enum.StrEnum` makes of it, in a fifth of the time."""
+
+        def __new__(cls, name: str, bases: tuple[type, ...], body: dict[str, Any]) -> type:
+            values = {key: body.pop(key) for key in [*body] if key[0] != "_" and isinstance(body[key], (str, tuple))}
+            create = body.pop("__new__", str.__new__)
+            made = super().__new__(cls, name, bases, body)
+            made.__members__ = {}
+            made._by_value = {}
+            for key, value in values.items():
+                member = create(made, *([value] if isinstance(value, str) else value))
+                text = str(member)
+                member = made._by_value.setdefault(text, member)
+                if "name" not in vars(member):
+                    member.name, member.value = key, text
+                made.__members__[key] = member
+                setattr(made, key, member)
+            return made
+
+        def __call__(cls, value: object) -> Any:
+            """The member with a value."""
+            try:
+                return cls._by_value[value]
+            except (KeyError, TypeError):
+                raise ValueError(f"{value!r} is not a valid {cls.__name__}") from None
+
+        def __getitem__(cls, name: str) -> Any:
+            """The member with a name."""
+            return cls.__members__[name]
+
+        def __iter__(cls) -> Iterator[Any]:
+            return iter(cls._by_value.values())
+
+        def __len__(cls) -> int:
+            return len(cls._by_value)
+
+        def __contains__(cls, value: object) -> bool:
+            return value in cls._by_value
+
+    class StrEnum(str, metaclass=_ClosedSet):  # noqa: SLOT000  a member has a name and a value
+        """The base of a closed set of words."""
+
+        def __repr__(self) -> str:
+            return f"<{type(self).__name__}.{self.name}: {self.value!r}>"
+
+        def __reduce__(self) -> tuple[Any, ...]:
+            return type(self), (self.value,)
+
+        def __copy__(self) -> Any:
+            return self
+
+        def __deepcopy__(self, _known: object) -> Any:
+            return self
+
+    class Protocol:
+        """The base of what others implement."""
+
+    def NewType(_name: str, _kind: type) -> Callable[[T], T]:  # noqa: N802
+        """A name for some values of a type, which are what they are."""
+        return lambda value: value
+
 
 def records(kind: type[T], *columns: Iterable[Any]) -> list[T]:
     """A record of each row of some columns, one column for each field; for thousands of them, which nothing checks."""
@@ -118,7 +181,7 @@ class _LazyPattern:
 
 def lazy_pattern(text: AnyStr, flags: int = 0) -> re.Pattern[AnyStr]:
     """`re.compile`, put off until the pattern is used; it cannot be given to a function of `re`, only be asked itself."""
-    return cast("re.Pattern[AnyStr]", _LazyPattern(text, flags))
+    return _LazyPattern(text, flags)  # type: ignore[return-value]
 
 
-__all__ = ["NamedTuple", "lazy_pattern", "records", "words"]
+__all__ = ["TYPE_CHECKING", "NamedTuple", "NewType", "Protocol", "StrEnum", "lazy_pattern", "records", "words"]

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from enum import StrEnum
-from typing import NewType
 
 from buildguard.codes import Code, SourceMark
-from buildguard.definitions import NamedTuple
+from buildguard.definitions import NamedTuple, NewType, StrEnum
 
 RelativePath = NewType("RelativePath", bytes)
 """A path relative to the root of the project or of a stage, with slashes, as its files are stored."""

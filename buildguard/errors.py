@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from enum import StrEnum
+
+from buildguard.definitions import StrEnum
 
 
 def did_you_mean(word: str, known: Iterable[str], otherwise: str = "") -> str:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import copy
+import enum
 import importlib
+import json
 import pickle
 import re
 import typing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from buildguard import definitions
+from buildguard.codes import Code
 from tests.conftest import REPOSITORY
 from tests.wasm import ask_wasm
 
@@ -55,6 +59,54 @@ def test_a_record_is_a_named_tuple() -> None:
     assert typing.get_type_hints(_Place) == typing.get_type_hints(_Typed)
     with pytest.raises(TypeError):
         _Place()  # type: ignore[call-arg]
+
+
+class _Light(definitions.StrEnum):
+    """What it shows."""
+
+    RED = "red"
+    GREEN = "green"
+    GO = "green"
+
+    @property
+    def is_red(self) -> bool:
+        """Whether to stop."""
+        return self is _Light.RED
+
+
+class _Usual(enum.StrEnum):
+    """What it shows."""
+
+    RED = "red"
+    GREEN = "green"
+    GO = "green"
+
+
+def test_a_closed_set_is_one_of_the_library() -> None:
+    red = _Light.RED
+
+    assert [*_Light] == [*_Usual] == ["red", "green"]
+    assert (len(_Light), [*_Light.__members__]) == (len(_Usual), [*_Usual.__members__])
+    assert (str(red), f"{red:>4}", json.dumps([red])) == (str(_Usual.RED), f"{_Usual.RED:>4}", json.dumps([_Usual.RED]))
+    assert repr(_Light.GO) == repr(_Usual.GO).replace("_Usual", "_Light")
+    assert (red.name, red.value, _Light.GO.name, hash(red)) == ("RED", "red", "GREEN", hash(_Usual.RED))
+    assert _Light("red") is _Light["RED"] is pickle.loads(pickle.dumps(red)) is copy.deepcopy(red) is copy.copy(red)
+    assert _Light["GO"] is _Light["GREEN"]
+    assert red.is_red
+    assert not _Light.GO.is_red
+    assert red in _Light
+    wrong: tuple[Any, ...] = ("blue", None, [])
+    for value in wrong:
+        with pytest.raises(ValueError, match="is not a valid"):
+            _Light(value)
+    with pytest.raises(KeyError):
+        _Light["BLUE"]
+
+
+def test_a_member_of_several_values_is_made_by_its_class() -> None:
+    assert Code("BG101") is Code.BG101
+    assert Code.BG101.summary
+    assert [code.value for code in Code] == [*Code.__members__]
 
 
 def test_a_pattern_is_compiled_when_it_is_used() -> None:

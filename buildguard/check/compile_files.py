@@ -7,13 +7,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
 from importlib import import_module
 from pathlib import Path
-from typing import NewType
 
 from buildguard import __version__
 from buildguard.check.fact_store import FactStore
 from buildguard.check.merge import MARK
 from buildguard.codes import Code, SourceMark
-from buildguard.definitions import NamedTuple
+from buildguard.definitions import NamedTuple, NewType
 from buildguard.diagnostic import Edit, Finding, Range, Severity, UnreadableFile, display_path
 from buildguard.engines.engine import CompilerDeath, Engine, Outcome, ReadyEngine, Source
 from buildguard.errors import UnprovenError

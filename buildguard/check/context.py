@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
 
 from buildguard.check.filters import Filters, filters
 from buildguard.check.shared_imports import SharedProjectImports
-from buildguard.definitions import NamedTuple
+from buildguard.definitions import TYPE_CHECKING, NamedTuple
 from buildguard.diagnostic import display_path
 from buildguard.engines.select import EngineSettings
 from buildguard.errors import UsageError

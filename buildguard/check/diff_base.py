@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from typing import TYPE_CHECKING
 
 from buildguard.check.context import Job
-from buildguard.definitions import NamedTuple
+from buildguard.definitions import TYPE_CHECKING, NamedTuple
 from buildguard.diagnostic import Diagnostic, Unproven, count, display_path
 from buildguard.engines.engine import ReadyEngine
 from buildguard.errors import UsageError

@@ -115,7 +115,7 @@ def _compiles(verdict: FileVerdict) -> bool:
     """Whether a source was read in this run and compiles."""
     if not verdict.digest or verdict.unproven:
         return False
-    return not any(finding.code in _REFUSED for finding in verdict.findings)
+    return not verdict.findings or not any(finding.code in _REFUSED for finding in verdict.findings)
 
 
 class KeptResult:
@@ -125,10 +125,7 @@ class KeptResult:
         self._cache = cache
         self._stage = stage
         self._context = context_of("results of imports", version_of(_RULES))
-        digest = hashlib.sha256()
-        for part in about:
-            digest.update(b"%d:" % len(part) + part)
-        self._key = digest.digest()
+        self._key = hashlib.sha256(b"".join([b"%d:%b" % (len(part), part) for part in about])).digest()
 
     def load(self) -> TargetImports | None:
         """The kept result; None if none still holds."""

@@ -8,9 +8,9 @@ import os
 import posixpath
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from buildguard.check.context import Job
+from buildguard.definitions import TYPE_CHECKING
 from buildguard.imports.image_program import ProjectSources, read_programs
 from buildguard.imports.lock import LOCKS, LockedPackages, read_lock
 from buildguard.imports.program import StartedProgram

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 from buildguard.codes import RULE_ERRORS, Code
-from buildguard.definitions import NamedTuple
+from buildguard.definitions import TYPE_CHECKING, NamedTuple
 from buildguard.diagnostic import Diagnostic, DisplayPath, Severity, Unproven
 from buildguard.imports.records import UndecidedImport
 from buildguard.project.target import ContextBasis

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
 from importlib import import_module
-from typing import TYPE_CHECKING
 
 from buildguard.check.compile_files import SourceDigest
 from buildguard.check.context import Job, cache_of
+from buildguard.definitions import TYPE_CHECKING
 from buildguard.system.cache import Cache
 
 if TYPE_CHECKING:

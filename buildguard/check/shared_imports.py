@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 from buildguard.check.recording_stage import RecordingStage
+from buildguard.definitions import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from buildguard.check.context import Job

@@ -12,7 +12,7 @@ from buildguard.check.context import Job, nothing_checked
 from buildguard.check.filters import IgnoreComment
 from buildguard.check.targets import CheckState, TargetShare, Watcher, judge_shares
 from buildguard.codes import Code
-from buildguard.definitions import NamedTuple, lazy_pattern
+from buildguard.definitions import TYPE_CHECKING, NamedTuple, lazy_pattern
 from buildguard.diagnostic import Diagnostic, DisplayPath, Range, RelativePath, Unproven, UnreadableFile, display_path
 from buildguard.engines import select as engines
 from buildguard.engines.engine import EngineName
@@ -20,17 +20,15 @@ from buildguard.errors import GuardError
 from buildguard.load import Project
 from buildguard.project import discovery
 from buildguard.project.proof_grade import ProofGrade
-from buildguard.project.snippets.build_file_snippets import build_file_snippets
-from buildguard.project.snippets.dockerfile_snippets import dockerfile_snippets
-from buildguard.project.snippets.mapped_text import MappedText, dedent
-from buildguard.project.snippets.pth import pth_snippets
-from buildguard.project.snippets.snippet import Snippet, SnippetForm
 from buildguard.project.snippets.unchecked import UNCHECKED, UncheckedKind, UncheckedPython, unchecked_files
-from buildguard.project.source_text import excerpt_of
 from buildguard.project.sources import ChosenSources, decides_target, deciding, matches
 from buildguard.project.target import PythonVersion, Target
 from buildguard.stages.filesystem import DiskStage
 from buildguard.stages.stage import Entry, EntryKind, Listing, Stage, listing_of
+
+if TYPE_CHECKING:
+    from buildguard.project.snippets.mapped_text import MappedText
+    from buildguard.project.snippets.snippet import Snippet
 
 _DEDENTS = 14  # the minor version from which on `-c` takes away the indentation that all lines share
 _LARGEST = 1 << 18  # characters of a snippet
@@ -109,15 +107,21 @@ def _snippets(job: Job, entries: Sequence[Entry]) -> Iterator[Snippet]:
     if any(decides_target(entry.path) for entry in entries) or config.dockerfile or config.services:
         for recipe in Project(job.place, config).recipes_of(service):
             if _is_asked(job, recipe.service.dockerfile):
+                from buildguard.project.snippets.dockerfile_snippets import dockerfile_snippets
+
                 yield from dockerfile_snippets(recipe.dockerfile, recipe.service)
     for path, data in build_files(stage, config) if not service else ():
         if _is_asked(job, path):
             yield from _of_build_file(data, path)
     for path, data in _small_files(stage, [entry for entry in entries if entry.path.endswith(b".pth")]):
+        from buildguard.project.snippets.pth import pth_snippets
+
         yield from pth_snippets(data, path)
 
 
 def _of_build_file(data: bytes, path: str) -> Iterator[Snippet]:
+    from buildguard.project.snippets.build_file_snippets import build_file_snippets
+
     try:
         yield from build_file_snippets(data, path)
     except GuardError:
@@ -177,6 +181,8 @@ def _of_snippets(target: Target) -> Target:
 
 def _shared_targets(job: Job, snippet: Snippet) -> list[Target]:
     """The targets of the files that run this snippet too."""
+    from buildguard.project.snippets.snippet import SnippetForm
+
     if snippet.source.form is SnippetForm.PTH:
         path = os.fsencode(snippet.path)
         return [target for target in job.targets if discovery.target_covers(target, job.targets, path)]
@@ -273,6 +279,9 @@ def _contents(stage: Stage, paths: set[str]) -> Iterator[tuple[str, bytes]]:
 
 def _texts(judged: Sequence[_JudgedSnippet]) -> dict[bytes, MappedText]:
     """The source of each snippet as its target reads it, by a path of its own."""
+    from buildguard.project.snippets.mapped_text import dedent
+    from buildguard.project.snippets.snippet import SnippetForm
+
     texts: dict[bytes, MappedText] = {}
     for number, each in enumerate(judged):
         text = each.snippet.source.text
@@ -316,6 +325,7 @@ def _is_about_source(code: str) -> bool:
 
 def _in_file(diagnostic: Diagnostic, text: MappedText, path: str, data: bytes) -> Diagnostic:
     """A finding in a snippet as one in its file; a repair of it is not known."""
+    from buildguard.project.source_text import excerpt_of
 
     def in_file(match: re.Match[str]) -> str:
         return f"{match[1]}{text.range_in_file(Range(int(match[2]), 1)).line}"

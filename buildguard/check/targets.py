@@ -6,7 +6,6 @@ import threading
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING, Protocol
 
 from buildguard.check import diff_base
 from buildguard.check.compile_files import UNREAD, FileVerdict, Judge, SourceDigest, digests_of
@@ -16,7 +15,7 @@ from buildguard.check.merge import diagnostic_of
 from buildguard.check.result import TargetRow
 from buildguard.check.runner_groups import RunnerGroup, group_runners
 from buildguard.codes import SourceMark
-from buildguard.definitions import NamedTuple
+from buildguard.definitions import TYPE_CHECKING, NamedTuple, Protocol
 from buildguard.diagnostic import Diagnostic, DisplayPath, Finding, Unproven, UnreadableFile, display_path
 from buildguard.engines import select as engines
 from buildguard.engines.engine import Engine, EngineName, ReadyEngine

@@ -6,7 +6,11 @@ click parses every other command line. `tests/cli/test_check_arguments.py` compa
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+
+from buildguard.definitions import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from typing import Any
 
 _DEFAULTS: dict[str, Any] = {
     "paths": (),

@@ -6,15 +6,17 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from buildguard.cli.output import Destination, deliver_all, destinations, protect_log
 from buildguard.cli.render.formats import render
 from buildguard.cli.render.layout import Detail, TextLayout
 from buildguard.cli.terminal import ColorChoice, screen, wants_color
+from buildguard.definitions import TYPE_CHECKING
 from buildguard.errors import UnprovenError, UsageError
 
 if TYPE_CHECKING:
+    from typing import Any
+
     from buildguard.check.result import CheckReport
     from buildguard.cli.render.progress import Progress
     from buildguard.locate import WorkScope

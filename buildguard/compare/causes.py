@@ -10,9 +10,8 @@ import difflib
 import hashlib
 import re
 from collections.abc import Callable, Iterator
-from enum import StrEnum
 
-from buildguard.definitions import NamedTuple
+from buildguard.definitions import NamedTuple, StrEnum
 from buildguard.diagnostic import escape_text
 from buildguard.stages.lfs import parse_pointer
 

@@ -6,12 +6,11 @@ What was added, removed or changed is a matter of digests alone: no cause can ta
 from __future__ import annotations
 
 from collections.abc import Container, Iterator, Mapping
-from enum import StrEnum
 from types import MappingProxyType
 
 from buildguard.codes import Code
 from buildguard.compare.causes import CauseKind
-from buildguard.definitions import NamedTuple
+from buildguard.definitions import NamedTuple, StrEnum
 from buildguard.diagnostic import RelativePath, Unproven, display_path
 from buildguard.stages.manifest import EXECUTABLE, LINK, SUBMODULE, ManifestEntry
 from buildguard.stages.snapshot import Snapshot, StageKind

@@ -6,10 +6,9 @@ another builder, and neither is a missing right.
 
 from __future__ import annotations
 
-from enum import StrEnum
 from typing import assert_never
 
-from buildguard.definitions import NamedTuple
+from buildguard.definitions import NamedTuple, StrEnum
 from buildguard.errors import Reason
 
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from buildguard.definitions import NamedTuple
+from buildguard.definitions import NamedTuple, StrEnum
 from buildguard.project.deploy_table import DeployKind, TrafficStage
 from buildguard.project.verify_config import VerifyCommand
 from buildguard.stages.manifest import Sha256

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import TYPE_CHECKING
 
+from buildguard.definitions import TYPE_CHECKING
 from buildguard.engines.verify_interpreter import facts_text
 from buildguard.engines.worker import FactsProgram
 from buildguard.errors import UnprovenError

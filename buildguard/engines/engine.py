@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from enum import StrEnum
-from typing import Protocol
 
-from buildguard.definitions import NamedTuple
+from buildguard.definitions import NamedTuple, Protocol, StrEnum
 from buildguard.diagnostic import Range
 from buildguard.project.proof_grade import ProofGrade
 

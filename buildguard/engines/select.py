@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, assert_never
 
-from buildguard.definitions import NamedTuple
+from buildguard.definitions import TYPE_CHECKING, NamedTuple
 from buildguard.engines.engine import Engine, EngineName, ReadyEngine, UnavailableEngine
 from buildguard.errors import UsageError, did_you_mean
 from buildguard.project.deploy_table import PLATFORM
@@ -15,6 +14,8 @@ from buildguard.project.target import PythonVersion
 from buildguard.system.cache import Cache
 
 if TYPE_CHECKING:
+    from typing import Never
+
     from buildguard.engines.cloud import CloudSession
 
 AUTO = (EngineName.INTERPRETER, EngineName.CONTAINER, EngineName.STATIC)
@@ -136,7 +137,8 @@ def create_engine(name: EngineName, setting: EngineSettings) -> Engine | None:
             return _interpreter_engine(setting, setting.version) if setting.version is not None else None
         case EngineName.STATIC:
             return _static_engine(setting.version) if setting.version is not None else None
-    assert_never(name)
+    unknown: Never = name
+    raise AssertionError(unknown)
 
 
 def _container_engine(setting: EngineSettings) -> Engine:

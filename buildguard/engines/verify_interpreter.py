@@ -30,10 +30,8 @@ _FACTS = (
     "import_facts.py",
     "library_query.py",
 )
-# For a source that a hook stages, the import of `ast` and forty patterns are half of what reads its imports, and few are used.
+# For a source that a hook stages, the imports of `ast` and `re` and forty patterns are most of what reads its imports, and few are used.
 _LAZY = """\
-import re
-
 try:
     import _ast
 except ImportError:  # CPython and PyPy have it
@@ -48,6 +46,17 @@ class Lazy:
         value = self.make(name)
         setattr(self, name, value)
         return value
+
+
+def of_re(name):
+    if name == "MULTILINE":  # which patterns are defined with
+        return 8
+    import re
+
+    return getattr(re, name)
+
+
+re = Lazy(of_re)
 
 
 def lazy_pattern(*source):

@@ -66,7 +66,7 @@ _INNER = lazy_pattern(rb"\{[^\n\\{]*[fF][rR]?[\"']")
 _INNER_OVER_LINES = lazy_pattern(rb"\{[^\\{]*[fF][rR]?[\"']")
 _AT_THE_START = lazy_pattern(rb"(?:[fF][rR]?|[rR][fF])[\"']")  # where nothing stands before it to look back at
 _OPENING = lazy_pattern(rb"[fF][rR]?[\"']")
-_TRIPLE = [re.compile(rf"{letter}[rR]?(?:\"\"\"|''')".encode()) for letter in "fF"]
+_TRIPLE = [lazy_pattern(rf"{letter}[rR]?(?:\"\"\"|''')".encode()) for letter in "fF"]
 
 
 def next_suspect(text: str, at: int) -> int:

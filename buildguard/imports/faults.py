@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Mapping
-from enum import StrEnum
-from typing import TypeAlias
 
-from buildguard.definitions import NamedTuple
+from buildguard.definitions import TYPE_CHECKING, NamedTuple, StrEnum
 from buildguard.imports import standard_names
 from buildguard.imports.names import LoadedModule
 from buildguard.imports.records import ImportStatement, ModuleFacts
+
+if TYPE_CHECKING:
+    from typing import TypeAlias
 
 FactsReader: TypeAlias = "Callable[[str], ModuleFacts | None]"
 

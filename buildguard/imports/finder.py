@@ -7,9 +7,8 @@ import itertools
 import posixpath
 from bisect import bisect_left
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from enum import StrEnum
 
-from buildguard.definitions import NamedTuple, lazy_pattern
+from buildguard.definitions import NamedTuple, StrEnum, lazy_pattern
 
 _COMPILED = lazy_pattern(r"\.(?:(?:cpython|pypy)-?\d+[\w-]*\.|abi3\.)?(?:so|pyd)\Z")
 COMPILED_ENDINGS = ("so", "pyd")

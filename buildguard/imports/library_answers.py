@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping
-from enum import StrEnum
 from types import MappingProxyType
-from typing import TypeAlias
 
-from buildguard.definitions import NamedTuple, words
+from buildguard.definitions import TYPE_CHECKING, NamedTuple, StrEnum, words
 from buildguard.imports import standard_names
+
+if TYPE_CHECKING:
+    from typing import TypeAlias
 
 # Functions of `os` and its like that a C library or kernel may lack.
 _BUILD_NAMES = words("""

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
 
-from buildguard.definitions import NamedTuple, lazy_pattern
+from buildguard.definitions import TYPE_CHECKING, NamedTuple, lazy_pattern
 from buildguard.errors import UsageError
 from buildguard.project import toml
 from buildguard.project.package_names import normalize
+
+if TYPE_CHECKING:
+    from typing import Any
 
 LOCKS = ("uv.lock", "pylock.toml", "poetry.lock")
 _NAME = lazy_pattern(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
 
+from buildguard.definitions import TYPE_CHECKING
 from buildguard.errors import UsageError
 from buildguard.project import toml
+
+if TYPE_CHECKING:
+    from typing import Any
 
 _USUAL = ("src", "lib", "python")
 

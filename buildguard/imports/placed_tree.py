@@ -5,9 +5,12 @@ from __future__ import annotations
 import functools
 from bisect import bisect_left
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from typing import overload
 
+from buildguard.definitions import TYPE_CHECKING
 from buildguard.imports.finder import COMPILED_ENDINGS, FileTree
+
+if TYPE_CHECKING:
+    from typing import overload
 
 _FEW = 2000  # questions of a hook
 
@@ -84,10 +87,13 @@ class _Places(Sequence[str]):
     def __init__(self, files: PlacedFiles) -> None:
         self._files = files
 
-    @overload
-    def __getitem__(self, index: int) -> str: ...
-    @overload
-    def __getitem__(self, index: slice) -> list[str]: ...
+    if TYPE_CHECKING:
+
+        @overload
+        def __getitem__(self, index: int) -> str: ...
+        @overload
+        def __getitem__(self, index: slice) -> list[str]: ...
+
     def __getitem__(self, index: int | slice) -> str | list[str]:
         """One of them, or some."""
         if self._files.count_question():

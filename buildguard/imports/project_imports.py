@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING
 
 from buildguard.codes import Code
-from buildguard.definitions import NamedTuple
+from buildguard.definitions import TYPE_CHECKING, NamedTuple
 from buildguard.diagnostic import Finding, Range, Severity
 from buildguard.imports import standard_names
 from buildguard.imports.execution import is_guarded

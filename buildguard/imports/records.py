@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from enum import StrEnum
 from types import MappingProxyType
 
-from buildguard.definitions import NamedTuple
+from buildguard.definitions import NamedTuple, StrEnum
 from buildguard.diagnostic import Finding
 
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Callable, Container, Sequence
-from enum import StrEnum
 
-from buildguard.definitions import NamedTuple
+from buildguard.definitions import NamedTuple, StrEnum
 from buildguard.imports.finder import FileTree, Lookup, ModuleKind, ModuleLocation
 from buildguard.imports.names import LoadedModule
 from buildguard.imports.records import ImportStatement

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING
 
+from buildguard.definitions import TYPE_CHECKING
 from buildguard.imports.faults import FaultKind, ImportFault
 from buildguard.imports.import_graph import ImportEdge, ImportGraph, ReachedModule, has_source
 from buildguard.imports.names import LoadedModule, NameReader

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
-from typing import Protocol
-
-from buildguard.definitions import NamedTuple
+from buildguard.definitions import NamedTuple, Protocol, StrEnum
 from buildguard.imports.records import ImportStatement
 
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 import posixpath
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING
 
-from buildguard.definitions import NamedTuple
+from buildguard.definitions import TYPE_CHECKING, NamedTuple
 from buildguard.imports.circles import CircularImport, find_circles
 from buildguard.imports.finder import FileTree, ModuleKind, ModuleLocation
 from buildguard.imports.import_graph import ImportGraph, ReachedModule

@@ -5,9 +5,8 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Callable, Collection, Iterator, Mapping
 from types import MappingProxyType
-from typing import Any
 
-from buildguard.definitions import NamedTuple, lazy_pattern
+from buildguard.definitions import TYPE_CHECKING, NamedTuple, lazy_pattern
 from buildguard.errors import GuardError
 from buildguard.project import buildpacks, toml
 from buildguard.project.buildpacks import BuildpackService
@@ -15,6 +14,9 @@ from buildguard.project.image_model import DEFAULT_PATH, ImageModel, PlacedFile,
 from buildguard.project.start_command import CommandPlace, CommandText
 from buildguard.project.start_declarations import buildpack_default, read_app_yaml, read_procfile, read_scripts
 from buildguard.project.target import PythonVersion
+
+if TYPE_CHECKING:
+    from typing import Any
 
 WORKSPACE = "/workspace"
 _LAYERS = "/layers"

@@ -7,26 +7,19 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Collection, Iterator, Mapping
-from typing import TYPE_CHECKING
 
-from buildguard.definitions import lazy_pattern
+from buildguard.definitions import TYPE_CHECKING
 from buildguard.project import dockerfile
+from buildguard.project.build_file_names import COMPOSE, is_compose
 from buildguard.project.yaml import Node
 
 if TYPE_CHECKING:
     from buildguard.project.declared_builds import DeclaredBuild
 
-# compose.yaml, docker-compose.yml and, over them, compose.override.yaml, docker-compose.prod.yml …
-_NAME = lazy_pattern(rb"(?:docker-)?compose(?P<layer>[.-][^/]*)?\.ya?ml")
 _LONGEST = 1 << 18  # bytes of one file, and of all files together four times as many: pure Python reads 100 KB a second
 _DEEPEST = 8  # services that extend services that extend …
 
 _Fields = dict[str, Node]
-
-
-def is_compose(path: bytes) -> bool:
-    """Whether a path has the name of a compose file."""
-    return b"compose" in path and _NAME.fullmatch(path[path.rfind(b"/") + 1 :]) is not None
 
 
 def referenced(files: Mapping[str, bytes]) -> set[str]:
@@ -181,7 +174,7 @@ def _order(file: str) -> tuple[str, bool, bool, str]:
 
 
 def _is_layer(file: str) -> bool:
-    match = _NAME.fullmatch(posixpath.basename(file).encode("utf-8", "surrogateescape"))
+    match = COMPOSE.fullmatch(posixpath.basename(file).encode("utf-8", "surrogateescape"))
     return match is not None and match["layer"] is not None
 
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-from buildguard.definitions import NamedTuple
+from buildguard.definitions import TYPE_CHECKING, NamedTuple
 from buildguard.diagnostic import display_path
 from buildguard.errors import UnprovenError, UsageError, did_you_mean
 from buildguard.project import deploy_table, environment, toml
@@ -14,6 +13,8 @@ from buildguard.project.deploy_table import PLATFORM, DeployTable
 from buildguard.stages.stage import Stage, listing_of
 
 if TYPE_CHECKING:
+    from typing import Any
+
     from buildguard.project.config_file import ConfigFile
     from buildguard.project.environment import Environment
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from enum import StrEnum
-from typing import TYPE_CHECKING, Any
 
-from buildguard.definitions import NamedTuple, lazy_pattern
+from buildguard.definitions import TYPE_CHECKING, NamedTuple, StrEnum, lazy_pattern
 from buildguard.errors import UsageError, did_you_mean
 
 if TYPE_CHECKING:
+    from typing import Any
+
     from buildguard.project.config_file import ConfigFile
     from buildguard.project.verify_config import KnownFailure, VerifyCommand
 

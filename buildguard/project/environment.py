@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
 
-from buildguard.definitions import NamedTuple
+from buildguard.definitions import TYPE_CHECKING, NamedTuple
 from buildguard.errors import did_you_mean
 from buildguard.project import deploy_table
 
 if TYPE_CHECKING:
+    from typing import Any
+
     from buildguard.project.config_file import ConfigFile
     from buildguard.project.deploy_table import DeployTable
 

@@ -6,9 +6,8 @@ import os
 import posixpath
 import re
 from collections.abc import Collection, Iterable, Iterator
-from typing import TYPE_CHECKING
 
-from buildguard.definitions import NamedTuple
+from buildguard.definitions import TYPE_CHECKING, NamedTuple
 from buildguard.project.project_files import ProjectFiles, build_folders, from_base
 from buildguard.project.target import Certainty, ContextBasis, ImageService, Rank, VersionDeclaration
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NewType
-
-from buildguard.definitions import NamedTuple, lazy_pattern
+from buildguard.definitions import NamedTuple, NewType, lazy_pattern
 from buildguard.project.target import PythonVersion, why_no_target
 
 _VERSION = r"3\.\d{1,2}(?:\.\d{1,3})?(?:(?:a|b|rc|-rc)\d*)?t?"

@@ -10,12 +10,11 @@ import json
 import os
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
-from enum import StrEnum
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from buildguard.definitions import NamedTuple
+from buildguard.definitions import NamedTuple, StrEnum
 from buildguard.errors import UnprovenError
 
 NAME = "buildguard/ledger.jsonl"

@@ -7,13 +7,12 @@ import posixpath
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
-from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
-from buildguard.definitions import NamedTuple, lazy_pattern
+from buildguard.definitions import TYPE_CHECKING, NamedTuple, lazy_pattern
 from buildguard.diagnostic import display_path
 from buildguard.errors import DamagedFileError, UnprovenError
-from buildguard.project import compose, skaffold, workflows
+from buildguard.project.build_file_names import is_compose, is_skaffold, is_workflow
 from buildguard.project.config import Config
 from buildguard.project.sources import decides_target, deciding
 from buildguard.stages.stage import Entry, Listing, Stage, listing_of
@@ -141,6 +140,10 @@ class _DeclaredBuilds(NamedTuple):
 
 def _declared_builds(stage: Stage, entries: Listing, files: _FileCollector) -> _DeclaredBuilds:
     named = _compose_files_named(files)
+    if not (named or files.composed or files.skaffold or files.workflows):
+        return _DeclaredBuilds((), ())
+    from buildguard.project import compose, skaffold, workflows
+
     _read_referenced(stage, entries, files.notes, files.composed, named)
     composed, compose_notes = compose.builds(files.composed, named)
     by_skaffold = skaffold.builds(files.skaffold)
@@ -162,6 +165,8 @@ def _read_referenced(
     stage: Stage, entries: Listing, notes: list[str], composed: dict[str, bytes], named: Iterable[str]
 ) -> None:
     """Read the compose files that are named, included or extended."""
+    from buildguard.project import compose
+
     wanted = {*named} - composed.keys()
     for _round in range(_INCLUDE_ROUNDS):
         found = [entry for path in sorted(wanted) if (entry := _find_shown(entries, path)) is not None]
@@ -193,11 +198,11 @@ def _sort_in(raw: bytes, content: bytes, config: Config, files: _FileCollector) 
         files.pins[path] = content
     elif raw == os.fsencode(config.build_file) or is_build_file_name(raw):
         _read_build_file(path, content, config, files)
-    elif compose.is_compose(raw):
+    elif is_compose(raw):
         files.composed[path] = content
-    elif skaffold.is_skaffold(raw):
+    elif is_skaffold(raw):
         files.skaffold[path] = content
-    elif workflows.is_workflow(raw):
+    elif is_workflow(raw):
         files.workflows[path] = content
 
 
@@ -215,12 +220,12 @@ def _add_dockerfile(path: str, content: bytes, files: _FileCollector) -> None:
 def _is_read(path: bytes) -> bool:
     if not decides_target(path):
         return False
-    return workflows.is_workflow(path) or not (_declares_builds(path) and _is_tooling(path))
+    return is_workflow(path) or not (_declares_builds(path) and _is_tooling(path))
 
 
 def _declares_builds(path: bytes) -> bool:
     """Whether a file only says how images are built: without it they are built in another way, or none is known."""
-    return compose.is_compose(path) or skaffold.is_skaffold(path) or workflows.is_workflow(path)
+    return is_compose(path) or is_skaffold(path) or is_workflow(path)
 
 
 def _contents(stage: Stage, wanted: Iterable[Entry], notes: list[str]) -> Iterator[tuple[Entry, bytes]]:
@@ -280,7 +285,10 @@ def is_build_file_name(path: bytes) -> bool:
 
 
 def _is_dockerfile(path: bytes) -> bool:
-    if _DOCKERFILE.search(path) is None or _NO_DOCKERFILE.search(path) or _CODE.search(path):
+    name = path[path.rfind(b"/") + 1 :]
+    if name != b"Dockerfile" and not (
+        _DOCKERFILE.search(path) and not _NO_DOCKERFILE.search(path) and not _CODE.search(path)
+    ):
         return False
     return not _is_tooling(path) and not any(folder in _FOREIGN for folder in path.split(b"/")[:-1])
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from enum import StrEnum
 from types import MappingProxyType
 
-from buildguard.definitions import NamedTuple, words
+from buildguard.definitions import NamedTuple, StrEnum, words
 
 
 class OptionRole(StrEnum):

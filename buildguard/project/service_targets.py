@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
 
-from buildguard.definitions import NamedTuple
+from buildguard.definitions import TYPE_CHECKING, NamedTuple
 from buildguard.diagnostic import Severity
 from buildguard.errors import UnprovenError
 from buildguard.project import contexts, dockerfile, dockerfile_python

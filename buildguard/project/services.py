@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import functools
 import posixpath
-import re
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING
 
-from buildguard.definitions import lazy_pattern
+from buildguard.definitions import TYPE_CHECKING, lazy_pattern
 from buildguard.errors import UsageError, did_you_mean
 from buildguard.project import contexts, dockerfile
 from buildguard.project.config import Config, ServiceTable
@@ -19,6 +17,7 @@ if TYPE_CHECKING:
     from buildguard.project.buildpacks import BuildpackService
 
 _VARIABLE = lazy_pattern(r"\$(?:\w+|\{\w+\})")
+_KIND = lazy_pattern(r"(?i)^(?:docker|container)file[-._]?|[-._]?(?:docker|container)file$")
 
 
 def services(files: ProjectFiles, config: Config) -> tuple[list[ImageService], list[str]]:
@@ -162,5 +161,5 @@ def _distinct(every: Iterable[ImageService]) -> list[ImageService]:
 def _name(path: str) -> str:
     """What `--service` calls a Dockerfile: its folder, or its own second name (Dockerfile.worker)."""
     folder, base = posixpath.split(path)
-    second = re.sub(r"(?i)^(?:docker|container)file[-._]?|[-._]?(?:docker|container)file$", "", base)
+    second = "" if base == "Dockerfile" else _KIND.sub("", base)
     return second or folder or "root"

@@ -5,9 +5,8 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING
 
-from buildguard.definitions import NamedTuple, lazy_pattern
+from buildguard.definitions import TYPE_CHECKING, NamedTuple
 from buildguard.project.target import Certainty, ContextBasis
 from buildguard.project.yaml import Node
 
@@ -16,7 +15,6 @@ if TYPE_CHECKING:
     from buildguard.project.declared_builds import DeclaredBuild
     from buildguard.project.yaml import Node
 
-_NAME = lazy_pattern(rb"(?:^|/)skaffold[^/]*\.ya?ml$")
 _LONGEST = 1 << 18
 _MOST_DOCUMENTS = 50
 
@@ -27,11 +25,6 @@ class SkaffoldBuilds(NamedTuple):
     images: tuple[DeclaredBuild, ...]
     buildpacks: tuple[BuildpackService, ...]
     notes: tuple[str, ...]
-
-
-def is_skaffold(path: bytes) -> bool:
-    """Whether a path has the name of a Skaffold file."""
-    return _NAME.search(path) is not None
 
 
 def builds(files: Mapping[str, bytes]) -> SkaffoldBuilds:

@@ -8,10 +8,8 @@ from functools import lru_cache
 
 from buildguard.definitions import NamedTuple
 from buildguard.diagnostic import UnreadableFile, display_path
-from buildguard.project.compose import is_compose
-from buildguard.project.skaffold import is_skaffold
-from buildguard.project.workflows import is_workflow
-from buildguard.remote.source_names import HEAD, SHEBANG, SUFFIXES, may_be_script
+from buildguard.project.build_file_names import is_compose, is_skaffold, is_workflow
+from buildguard.remote.source_names import HEAD, SUFFIXES, has_shebang, may_be_script
 from buildguard.stages.filesystem import DiskStage, read_file
 from buildguard.stages.stage import Entry, EntryKind, Listing, Stage, listing_of
 
@@ -69,7 +67,7 @@ def decides_target(path: bytes) -> bool:
     name = path[path.rfind(b"/") + 1 :]
     if name in _PINS or b"loudbuild" in name or b"ockerfile" in name.lower() or b"ontainerfile" in name.lower():
         return True
-    return (b"compose" in name and is_compose(name)) or (b"skaffold" in name and is_skaffold(path)) or is_workflow(path)
+    return is_compose(name) or is_skaffold(path) or is_workflow(path)
 
 
 def deciding(listing: Listing) -> list[Entry]:
@@ -152,7 +150,7 @@ def _scripts(stage: Stage, entries: list[Entry]) -> Iterator[Entry]:
     """Those of some entries that start with a Python shebang, or that cannot be looked at."""
     if not isinstance(stage, DiskStage):
         for entry, content in stage.contents(entries):
-            if isinstance(content, UnreadableFile) or SHEBANG.match(content[:HEAD]):
+            if isinstance(content, UnreadableFile) or has_shebang(content[:HEAD]):
                 yield entry
         return
     base = os.fsencode(stage.root) + b"/"
@@ -160,7 +158,7 @@ def _scripts(stage: Stage, entries: list[Entry]) -> Iterator[Entry]:
         # what decides a target is read whole in any case
         whole = next(content for _entry, content in stage.contents([entry])) if decides_target(entry.path) else None
         head = read_file(base + entry.path, most=HEAD) if whole is None else whole
-        if _is_plain(base + entry.path) if isinstance(head, UnreadableFile) else SHEBANG.match(head):
+        if _is_plain(base + entry.path) if isinstance(head, UnreadableFile) else has_shebang(head):
             yield entry
 
 

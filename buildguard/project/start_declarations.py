@@ -5,15 +5,17 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Collection, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any
 
-from buildguard.definitions import NamedTuple, lazy_pattern
+from buildguard.definitions import TYPE_CHECKING, NamedTuple, lazy_pattern
 from buildguard.errors import UsageError
 from buildguard.project import toml
 from buildguard.project.image_build import BuildInput, build_model
 from buildguard.project.image_model import CommandForm, ImageCommand, ImageModel
 from buildguard.project.start_command import CommandPlace, CommandText, combine
 from buildguard.project.target import PythonVersion
+
+if TYPE_CHECKING:
+    from typing import Any
 
 _SHELL_FORM = ("/bin/sh", "-c")
 _WEB = lazy_pattern(r"(?m)^web:[ \t]*(\S[^\r\n]*)")

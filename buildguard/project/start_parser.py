@@ -5,9 +5,8 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Sequence
 from types import MappingProxyType
-from typing import TYPE_CHECKING
 
-from buildguard.definitions import lazy_pattern
+from buildguard.definitions import TYPE_CHECKING, lazy_pattern
 from buildguard.project.server_options import AS_MODULE, SERVERS
 from buildguard.project.start_command import (
     CommandPlace,

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from enum import IntEnum, StrEnum
+from enum import IntEnum
 
-from buildguard.definitions import NamedTuple, lazy_pattern
+from buildguard.definitions import NamedTuple, StrEnum, lazy_pattern
 from buildguard.diagnostic import Severity
 from buildguard.errors import UsageError
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
-from typing import Any
 
-from buildguard.definitions import lazy_pattern
+from buildguard.definitions import TYPE_CHECKING, lazy_pattern
 from buildguard.errors import UsageError
+
+if TYPE_CHECKING:
+    from typing import Any
 
 _MOST_PARTS = 100
 _ENDLESS = lazy_pattern(rb"""(?<![\w"'.-])(?:[\w"'-]++[ \t]*+\.[ \t]*+){%d}""" % _MOST_PARTS)

@@ -5,9 +5,8 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
 
-from buildguard.definitions import lazy_pattern
+from buildguard.definitions import TYPE_CHECKING, lazy_pattern
 from buildguard.errors import UsageError
 from buildguard.project import image_reference, toml
 from buildguard.project.target import PythonVersion, Rank, VersionDeclaration, lowest, why_no_target

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING
 
-from buildguard.definitions import lazy_pattern
+from buildguard.definitions import TYPE_CHECKING, lazy_pattern
 from buildguard.project.yaml import Node
 
 if TYPE_CHECKING:
@@ -14,16 +13,10 @@ if TYPE_CHECKING:
     from buildguard.project.yaml import Node
 
 ACTION = b"docker/build-push-action"
-_NAME = lazy_pattern(rb"(?:^|/)\.github/workflows/[^/]+\.ya?ml$")
 _MATRIX = lazy_pattern(r"\$\{\{\s*matrix\.([\w-]+(?:\.[\w-]+)?)\s*\}\}")
 _WORKSPACE = lazy_pattern(r"^\$\{\{\s*github\.workspace\s*\}\}/?")
 _LONGEST = 1 << 18
 _MOST_COMBINATIONS = 100
-
-
-def is_workflow(path: bytes) -> bool:
-    """Whether a path is a workflow of GitHub's."""
-    return b".github/workflows/" in path and _NAME.search(path) is not None
 
 
 def builds(files: Mapping[str, bytes]) -> tuple[list[DeclaredBuild], list[str]]:

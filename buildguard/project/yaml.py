@@ -5,10 +5,12 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any
 
-from buildguard.definitions import NamedTuple
+from buildguard.definitions import TYPE_CHECKING, NamedTuple
 from buildguard.errors import UsageError
+
+if TYPE_CHECKING:
+    from typing import Any
 
 _MOST_VALUES, _DEEPEST = 20_000, 60
 _MOST_TOKENS = 8 * _MOST_VALUES  # of a value in a list of lists, say, with all that marks it

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from buildguard.remote.import_facts import facts_here
 from buildguard.remote.manifest_rows import CARRIED, EXECUTABLE, FILE, OWN, QUESTIONS, ManifestRow, as_bytes, rows_of
 from buildguard.remote.probe import main, send
-from buildguard.remote.source_names import HEAD, NO_SOURCE, SHEBANG, SUFFIXES, may_be_script
+from buildguard.remote.source_names import HEAD, NO_SOURCE, SUFFIXES, has_shebang, may_be_script
 from buildguard.remote.wire import read_list
 from buildguard.remote.workspace import read_file, read_source, row_of_file, scan_workspace
 
@@ -70,7 +70,7 @@ def is_source(path: bytes, mode: int, head: bytes) -> bool:
         return False
     if path.endswith(SUFFIXES):
         return True
-    return may_be_script(path, executable=bool(mode & 0o111)) and SHEBANG.match(head) is not None
+    return may_be_script(path, executable=bool(mode & 0o111)) and has_shebang(head)
 
 
 def list_sources(workspace: Workspace, more: Sequence[bytes]) -> list[SourceRef]:

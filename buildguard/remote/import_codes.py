@@ -13,7 +13,6 @@ from buildguard.remote.import_outline import BLOCK_START, CODE, SourceLines, cha
 IMPORT_LINE = re.compile(
     rb"[ \t]*(?:import[ \t]+|(from)[ \t]+(\.*)[ \t]*)([A-Za-z0-9_.]*)[^;#\n]*(?:#[^\n]*)?(?:\n|\Z)"
 )
-MARGIN_OF_LINE = re.compile(rb"[ \t]*")
 HEADER = re.compile(rb"^[ \t]*(?:async[ \t]+)?(?:def|class)[ \t]+([A-Za-z0-9_]+)[^\n]*\n", re.MULTILINE)
 EXPORTS = re.compile(rb"^__all__[ \t]*=[ \t]*([\[(])([^\])#]*)[\])][ \t]*$", re.MULTILINE)
 # Where the path of modules may be changed: every use of `sys`, but for `import sys` and other attributes. Each begins with a
@@ -194,7 +193,7 @@ class PlainReader:
 
     def margin_of(self, begin, margin, body):
         """The width of the margin of a statement that stands directly in the block whose text begins at `body`."""
-        width = MARGIN_OF_LINE.match(self._data, begin).end() - begin
+        width = self._end_of_margin(begin) - begin
         if margin is not None and width != margin:
             raise UnclearImportError
         if body and width and lesser(width).search(self._data, body - 1, begin):
@@ -202,6 +201,11 @@ class PlainReader:
         if self._data[begin - 2 : begin] == b"\\\n":
             raise UnclearImportError
         return width
+
+    def _end_of_margin(self, begin):
+        stop = self._data.find(b"\n", begin)
+        line = self._data[begin : stop if stop >= 0 else None]
+        return begin + len(line) - len(line.lstrip(b" \t"))
 
     def statements(self, code, lines):
         """Each import of a code object: its line, with its module and names."""
@@ -239,6 +243,10 @@ class PlainReader:
     def _written(self, item, begin):
         """Form, module, names and level of an import, where its line is one of the usual form."""
         module, names = item
+        if module and self._data.startswith(
+            plain_line(module, names), begin
+        ):  # as most are written, and no pattern is needed
+            return ["import", module, [], 0] if names is None else ["from", module, list(names), 0]
         match = IMPORT_LINE.match(self._data, begin)
         if match is None or bool(match.group(1)) != isinstance(names, tuple):
             raise UnclearImportError
@@ -265,10 +273,17 @@ class PlainReader:
     def body_of(self, code, begin):
         """Where the text after the first line of a function or class begins."""
         header = HEADER.search(self._data, begin)
-        is_block = BLOCK_START.match(self._data, MARGIN_OF_LINE.match(self._data, begin).end())
+        is_block = BLOCK_START.match(self._data, self._end_of_margin(begin))
         if header is None or not is_block or header.group(1) != code.co_name.encode():
             raise UnclearImportError
         return header.end()
+
+
+def plain_line(module, names):
+    """An import of a module, or of names from it, in its shortest form."""
+    if names is None:
+        return ("import %s\n" % module).encode("utf-8")
+    return ("from %s import %s\n" % (module, ", ".join(names))).encode("utf-8")
 
 
 def may_nest_imports(data):

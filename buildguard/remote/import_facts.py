@@ -54,6 +54,9 @@ from buildguard.remote.library_attributes import (
 )
 
 ENCODER = []  # type: list[object]
+# What the facts of a source are made of, and how it is written.
+PROOF = {"a": ['\u00e9\n"\ud800\U0001f600', 10, None, True, False, [], {}], "b": [[1, "x"]]}
+PROOF_AS_JSON = '{"a":["\\u00e9\\n\\"\\ud800\\ud83d\\ude00",10,null,true,false,[],{}],"b":[[1,"x"]]}'
 LARGEST = 2 << 20  # bytes of a source that is still read: larger ones are data
 DYNAMIC = frozenset({"globals", "exec", "modules", "meta_path", "path_hooks"})
 DYNAMIC_AT_TOP = frozenset({"vars", "locals", "eval", "__dict__", "setattr"})
@@ -79,19 +82,32 @@ def import_facts(data: bytes, code: object, version: object, platform: str) -> b
     try:
         if len(data) > LARGEST or sys.version_info < (3, 8):
             return b""
-        text = encoder().encode(read_facts(data, code, version, platform))  # type: str
+        text = encoder()(read_facts(data, code, version, platform))  # type: str
         return text.encode("ascii")
     except Exception:  # RecursionError, MemoryError, a tree of a Python that is newer than this text
         return b""
 
 
 def encoder():
-    """The JSON encoder, made once: making it costs more than what it writes for a source."""
+    """What writes JSON, made once: making it costs more than what it writes for a source."""
     if not ENCODER:
-        import json
+        try:
+            ENCODER.append(bare_encoder())
+        except Exception:  # not of this Python
+            import json
 
-        ENCODER.append(json.JSONEncoder(separators=(",", ":"), check_circular=False))
+            ENCODER.append(json.JSONEncoder(separators=(",", ":"), check_circular=False).encode)
     return ENCODER[0]
+
+
+def bare_encoder():
+    """What CPython's `json` writes with, without loading the rest of it, half of which are patterns for reading."""
+    from _json import encode_basestring_ascii, make_encoder
+
+    encode = make_encoder(None, None, encode_basestring_ascii, None, ":", ",", False, False, True)
+    if "".join(encode(PROOF, 0)) != PROOF_AS_JSON:
+        raise ValueError("it writes something else")
+    return lambda value: "".join(encode(value, 0))
 
 
 def read_facts(data, code, version, platform):

@@ -14,7 +14,7 @@ SURE = re.compile(
 )
 PLAIN = (b"import ", b"from ", b"def ", b"class ", b"async def ")
 PAIRS = ((b"(", b")"), (b"[", b"]"), (b"{", b"}"))
-JUMPS = []  # type: list[re.Pattern[bytes]]
+JUMPS = []  # type: list[bytes]
 REMOVING = frozenset(("pop", "popitem", "clear"))
 RUNS = frozenset(("exec", "eval"))
 REMOVAL = re.compile(r"(?:^|[\n;:])[ \t]*del[ (]|(?:globals\(\)|vars\(\)|locals\(\)|__dict__)\.(?:pop|popitem|clear)\(")
@@ -50,9 +50,12 @@ def straight_until(code):
     if not JUMPS:
         import opcode
 
-        JUMPS.append(re.compile(b"[" + b"".join(b"\\x%02x" % item for item in jumps_of(opcode)) + b"]"))
-    first = JUMPS[0].search(code.co_code[::2])
-    whole = len(code.co_code) if first is None else 2 * first.start()
+        jumps = jumps_of(opcode)
+        JUMPS.append(
+            bytes(item in jumps for item in range(256))
+        )  # one for each that jumps, and no pattern to load `re` for
+    first = code.co_code[::2].translate(JUMPS[0]).find(1)
+    whole = len(code.co_code) if first < 0 else 2 * first
     table = getattr(code, "co_exceptiontable", b"")
     if table:  # where its first range starts, six bits in each byte
         at, start = 0, table[0] & 63

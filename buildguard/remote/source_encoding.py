@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 import re
 import warnings
-from typing import NamedTuple
+from collections import namedtuple
 
 BOM = codecs.BOM_UTF8
 _FIRST_LINES = re.compile(rb"[^\r\n]*(?:\r\n|\r|\n|$)")
@@ -16,9 +16,11 @@ _FIRST_LETTERS = (("utf-8", ("utf-8",)), ("iso-8859-1", ("latin-1", "iso-8859-1"
 _PLAIN = bytes(range(32, 127)) + b"\t\r\n+AGE-\\u0061\\x41\\N{DIGIT ONE}~{!!~}\n"
 
 
-class SourceEncoding(NamedTuple):
+# `typing` takes longer to load than all of this
+class SourceEncoding(namedtuple("SourceEncoding", ("cookie", "line", "has_bom"))):  # noqa: PYI024
     """How a source says that it is encoded: `cookie` is None where it says nothing, `line` where it says it."""
 
+    __slots__ = ()
     cookie: str | None
     line: int
     has_bom: bool

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+
+TYPE_CHECKING = False  # for those who read types: `typing` takes longer to load than all of this
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 SUFFIXES = (b".py", b".pyw")
 # python, python3, python3.11, python3.13t, pypy3.10, `uv run` and `pipx run`, also behind env; python2 is another interpreter.
-SHEBANG = re.compile(
+_SHEBANG = (
     rb"#![ \t]*\S*(?:/|\benv[ \t]+(?:-\S+[ \t]+)*(?:\S+=\S*[ \t]+)*)(?:python(?:3(?:\.\d+)?t?)?|pypy(?:3(?:\.\d+)?)?"
     rb"|(?:uv|pipx)[ \t]+run)(?:[ \t\r\n]|$)"
 )
@@ -22,6 +23,11 @@ PACKAGES, VIRTUAL = b"node_modules", b"pyvenv.cfg"
 def may_be_script(path: bytes, *, executable: bool) -> bool:
     """Whether a file without Python's suffix is looked into: it can be started, or its name has no suffix at all."""
     return executable or b"." not in path.rpartition(b"/")[2]
+
+
+def has_shebang(head: bytes) -> bool:
+    """Whether a file that begins so is started by Python."""
+    return head.startswith(b"#!") and re.match(_SHEBANG, head) is not None
 
 
 def matches_any(rules: Sequence[tuple[str, str]], path: str) -> bool:

@@ -15,9 +15,9 @@ from buildguard.remote.source_names import (
     HEAD,
     NO_SOURCE,
     PACKAGES,
-    SHEBANG,
     SUFFIXES,
     VIRTUAL,
+    has_shebang,
     matches_any,
     may_be_script,
 )
@@ -110,7 +110,7 @@ def _is_source(path: bytes, mode: int) -> bool:
     if not stat.S_ISREG(mode) or not may_be_script(path, executable=bool(mode & 0o111)):
         return False
     head = read_file(path, HEAD)
-    return isinstance(head, str) or SHEBANG.match(head) is not None  # what cannot be read is told later
+    return isinstance(head, str) or has_shebang(head)  # what cannot be read is told later
 
 
 def read_source(path: bytes) -> bytes | str:

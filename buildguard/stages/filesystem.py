@@ -113,6 +113,7 @@ class DiskStage:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self._base = os.fsencode(root) + b"/"
         self._inside: dict[bytes, bool] = {}
         self._entries: Listing | None = None
         self._left_out: list[str] = []
@@ -150,7 +151,7 @@ class DiskStage:
         return content
 
     def _read(self, path: bytes) -> bytes | UnreadableFile:
-        whole = os.fsencode(self.root) + b"/" + path
+        whole = self._base + path
         content = read_file(whole)
         # asked of the disk: git's index may still know a link as the file that it was
         if isinstance(content, UnreadableFile) and os.path.islink(whole):
@@ -163,7 +164,7 @@ class DiskStage:
 
     def plain_paths(self, entries: Iterable[Entry]) -> list[bytes | None]:
         """The whole path of each entry that is `reachable`, None in the place of any other."""
-        base, link, inside = os.fsencode(self.root) + b"/", EntryKind.LINK, self._inside
+        base, link, inside = self._base, EntryKind.LINK, self._inside
         paths: list[bytes | None] = []
         for path, kind, _oid in entries:
             folder = path.rpartition(b"/")[0]
@@ -180,8 +181,8 @@ class DiskStage:
             return True
         known = self._inside.get(folder)
         if known is None:
-            path = os.path.join(os.fsencode(self.root), folder)
-            known = self._inside[folder] = self._reachable(folder.rpartition(b"/")[0]) and self._stays(path)
+            above = folder.rpartition(b"/")[0]
+            known = self._inside[folder] = self._reachable(above) and self._stays(self._base + folder)
         return known
 
     def _stays(self, path: bytes) -> bool:

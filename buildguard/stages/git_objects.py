@@ -34,6 +34,20 @@ class IndexListing(Listing):
         """Their paths."""
         return self._columns.paths
 
+    @cached_property
+    def text(self) -> bytes:
+        """Their paths as one text."""
+        return self._columns.text
+
+    @cached_property
+    def other_paths(self) -> list[bytes]:
+        """Those of them that are called anything else than `.py`."""
+        return self._columns.others
+
+    @cached_property
+    def _ascend(self) -> bool:
+        return self._columns.ascend
+
     def entry(self, number: int) -> Entry:
         """One of them, by its place in the list."""
         return Entry(RelativePath(self.paths[number]), _kind(self._columns.mode(number)), self._columns.oid(number))

@@ -56,10 +56,11 @@ def hash_files(
     answers = chain(_RECORD.iter_unpack(child[:whole]), repeat(_NOTHING))
     others = _RECORD.iter_unpack(own)
     results: list[HashedFile | UnreadableFile] = []
+    new = tuple.__new__  # of as many fields as a record has
     for at, path in enumerate(paths):
         fields = next(answers if at % shares else others)
         # what the child could not hash, or did not live to tell, is hashed here: the reason is told then
-        results.append(HashedFile._make(fields[:5]) if fields[5] else hash_file(base + path, blobs=blobs))
+        results.append(new(HashedFile, fields[:5]) if fields[5] else hash_file(base + path, blobs=blobs))
     return results
 
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from enum import StrEnum
 from types import MappingProxyType
 from typing import Protocol
 
-from buildguard.definitions import NamedTuple
+from buildguard.definitions import NamedTuple, StrEnum
 from buildguard.diagnostic import Unproven, UnreadableFile
 from buildguard.stages.manifest import Manifest
 

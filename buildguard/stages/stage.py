@@ -6,14 +6,16 @@ import os
 import posixpath
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from enum import StrEnum
 from functools import cached_property
 from operator import lt
 from pathlib import Path
-from typing import Protocol, overload
 
-from buildguard.definitions import NamedTuple
+from buildguard.definitions import TYPE_CHECKING, NamedTuple, Protocol, StrEnum
 from buildguard.diagnostic import RelativePath, UnreadableFile
+from buildguard.system.git_paths import joined, other_paths
+
+if TYPE_CHECKING:
+    from typing import overload
 
 
 class EntryKind(StrEnum):
@@ -61,10 +63,13 @@ class Listing(Sequence[Entry]):
         """One of them, by its place in the list."""
         return self.every[number]
 
-    @overload
-    def __getitem__(self, index: int) -> Entry: ...
-    @overload
-    def __getitem__(self, index: slice) -> list[Entry]: ...
+    if TYPE_CHECKING:
+
+        @overload
+        def __getitem__(self, index: int) -> Entry: ...
+        @overload
+        def __getitem__(self, index: slice) -> list[Entry]: ...
+
     def __getitem__(self, index: int | slice) -> Entry | list[Entry]:
         """One of them, or some."""
         return self.every[index]
@@ -106,7 +111,7 @@ class Listing(Sequence[Entry]):
     @property
     def is_plain(self) -> bool:
         """Whether the paths are sorted, and of ASCII: as text they are sorted, too."""
-        return self._is_sorted and self._folded.isascii()
+        return self._ascend and self.text.isascii()
 
     def find(self, path: bytes) -> Entry | None:
         """The entry of a path; None where it is not listed."""
@@ -126,7 +131,7 @@ class Listing(Sequence[Entry]):
 
     def below(self, paths: Sequence[bytes]) -> list[Entry]:
         """The entries at and below some paths."""
-        if not self._is_sorted:
+        if not self._ascend:
             exact, prefixes = set(paths), tuple(path + b"/" for path in paths)
             return [entry for entry in self.every if entry.path in exact or entry.path.startswith(prefixes)]
         numbers = {number for path in paths if (number := self._number(path)) is not None}
@@ -140,10 +145,10 @@ class Listing(Sequence[Entry]):
 
         The words are of small letters, and found in whatever case; with a zero byte at its end, a path ends with it.
         """
-        numbers = {*_lines_with(words, self._folded)}
-        others = self._other_numbers
-        numbers.update([others[at] for at in _lines_with(words_of_others, self._folded_others)])
-        return list(map(self.entry, sorted(numbers)))
+        numbers = {*_lines_with(words, self.text.lower())}
+        others = self.other_paths
+        found = (self._number(others[at]) for at in _lines_with(words_of_others, self._text_of_others))
+        return list(map(self.entry, sorted(numbers.union(number for number in found if number is not None))))
 
     @cached_property
     def chosen(self) -> dict[Callable[[Listing], list[Entry]], list[Entry]]:
@@ -157,21 +162,21 @@ class Listing(Sequence[Entry]):
         return self.chosen[by]
 
     @cached_property
-    def _folded(self) -> bytes:
-        """Their paths in small letters, with a zero byte behind each."""
-        return b"\0".join([*self.paths, b""]).lower()
+    def text(self) -> bytes:
+        """Their paths as one text, with a zero byte before and behind each."""
+        return joined(self.paths)
 
     @cached_property
-    def _other_numbers(self) -> list[int]:
-        return [number for number, path in enumerate(self.paths) if not path.endswith(b".py")]
+    def other_paths(self) -> list[bytes]:
+        """Those of them that are called anything else than `.py`."""
+        return other_paths(self.paths)
 
     @cached_property
-    def _folded_others(self) -> bytes:
-        paths = self.paths
-        return b"\0".join([*[paths[number] for number in self._other_numbers], b""]).lower()
+    def _text_of_others(self) -> bytes:
+        return joined(self.other_paths).lower()
 
     @cached_property
-    def _is_sorted(self) -> bool:
+    def _ascend(self) -> bool:
         """Whether each path comes after the one before it, as git sorts them."""
         return all(map(lt, self.paths, self.paths[1:]))
 
@@ -180,16 +185,16 @@ class Listing(Sequence[Entry]):
         return {path: number for number, path in enumerate(self.paths)}
 
     def _number(self, path: bytes) -> int | None:
-        if not self._is_sorted:
+        if not self._ascend:
             return self._numbers.get(path)
         at = bisect_left(self.paths, path)
         return at if at < len(self.paths) and self.paths[at] == path else None
 
 
 def _lines_with(words: Iterable[bytes], text: bytes) -> Iterator[int]:
-    """The numbers of the lines in which any of some words is found; each line ends with a zero byte."""
+    """The numbers of the lines in which any of some words is found; a zero byte stands before and behind each line."""
     for word in words:
-        number = start = 0
+        number, start = -1, 0
         while (at := text.find(word, start)) >= 0:
             number += text.count(b"\0", start, at)
             yield number

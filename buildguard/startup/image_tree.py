@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from buildguard.definitions import lazy_pattern
 from buildguard.project import dockerfile
-from buildguard.project.compose import is_compose
+from buildguard.project.build_file_names import is_compose
 from buildguard.project.discovery import ImageRecipe
 from buildguard.project.image_model import ImageModel, MissingSource, PlacedFile, folders_above, is_below
 from buildguard.project.project_installs import installs

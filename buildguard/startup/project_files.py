@@ -8,8 +8,8 @@ import os
 import posixpath
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from enum import StrEnum
 
+from buildguard.definitions import StrEnum
 from buildguard.errors import GuardError, UnprovenError
 from buildguard.project.ignore import docker
 from buildguard.project.ignore.rules import IgnoreRule

@@ -12,7 +12,8 @@ import os
 import stat
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+from buildguard.definitions import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import sqlite3
@@ -92,7 +93,7 @@ class Cache:
         """The stored verdicts of some digests; rows whose checksum does not fit do not count."""
         if self._db is None or not digests:
             return {}
-        import sqlite3
+        import _sqlite3 as sqlite3  # `sqlite3` itself loads `datetime`, for adapters that nothing here needs
 
         try:
             rows = self._rows(self._db, context, digests)
@@ -113,7 +114,7 @@ class Cache:
 
     def is_empty(self) -> bool:
         """Whether there is nothing to be found, so that nothing need be looked up."""
-        import sqlite3
+        import _sqlite3 as sqlite3
 
         if self._db is None:
             return True
@@ -127,7 +128,7 @@ class Cache:
         """Keep some verdicts, all or none of them."""
         if self._db is None or not self._writable or not verdicts:
             return
-        import sqlite3
+        import _sqlite3 as sqlite3
 
         rows = [(context, digest, verdict, _checksum(context, digest, verdict)) for digest, verdict in verdicts.items()]
         try:
@@ -155,7 +156,7 @@ class Cache:
         return db.execute(f"{query} AND digest IN ({marks})", (context, *digests)).fetchall()
 
     def _open(self, where: Path) -> None:
-        import sqlite3
+        import _sqlite3 as sqlite3
 
         try:
             where.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -172,7 +173,7 @@ class Cache:
             self._damaged(error)
 
     def _connect(self, file: Path) -> None:
-        import sqlite3
+        import _sqlite3 as sqlite3
 
         self._writable = os.access(file.parent, os.W_OK) and (not file.exists() or os.access(file, os.W_OK))
         if not self._writable:
@@ -190,7 +191,7 @@ class Cache:
         self._check_schema(self._connection, file)
 
     def _check_schema(self, db: sqlite3.Connection, file: Path) -> None:
-        import sqlite3
+        import _sqlite3 as sqlite3
 
         tables = db.execute("SELECT sql FROM sqlite_master").fetchall()
         if not tables and self._writable:

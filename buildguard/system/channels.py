@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import selectors
 import sys
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Protocol
 
+from buildguard.definitions import TYPE_CHECKING, Protocol
 from buildguard.errors import UnprovenError
 from buildguard.system import process
 
@@ -100,7 +99,7 @@ class LocalChannel:
         self._outgoing: deque[memoryview] = deque()
         for pipe in (self._stdin, self._stdout, self._stderr):
             os.set_blocking(pipe, False)
-        _widen(self._stdin)
+        process.widen(child.stdin)
         selector.register(self._stdout, selectors.EVENT_READ, self._read)
         selector.register(self._stderr, selectors.EVENT_READ, self._overhear)
 
@@ -172,11 +171,3 @@ class LocalChannel:
             self._selector.unregister(pipe)
         except (KeyError, ValueError):
             pass
-
-
-def _widen(pipe: int) -> None:
-    """Make room for a whole window in a pipe, where the system lets us: fewer writes, fewer wake-ups."""
-    try:
-        fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, _MEBI)
-    except (AttributeError, OSError):
-        pass

@@ -5,14 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from buildguard.definitions import NamedTuple, records
+from buildguard.definitions import TYPE_CHECKING, NamedTuple, records
 from buildguard.diagnostic import UnreadableFile
 from buildguard.errors import UnprovenError, UsageError, did_you_mean
 from buildguard.system import git_directory, git_notes, git_wait, process, programs
 from buildguard.system.git_directory import GitDir
-from buildguard.system.git_paths import IndexColumns, columns_of, split_rows
+from buildguard.system.git_paths import IndexColumns, columns_of, columns_of_files, split_rows
 from buildguard.system.git_reader import LINK, SUBMODULE, GitEntry, ObjectReader, Tree
 
 if TYPE_CHECKING:
@@ -65,14 +64,19 @@ class WorktreeListing:
     def tracked(self) -> list[tuple[bytes, bytes]]:
         """Mode and path of each row of the index; it is there before the others are."""
         try:
-            rows = _rows(self._finish(self._tracked)[0])
-            paths, _heads = split_rows(rows)
+            listing = self._finish(self._tracked)[0]
+            columns = columns_of_files(listing, b"H ")
+            rows = [] if columns is not None else _rows(listing)
+            paths = split_rows(rows)
         except BaseException:
             process.stop(self._untracked)
             raise
         finally:
             process.stop(self._tracked)
         self._marked = [row for row in rows if row[:1] not in _UNMARKED]
+        if columns is not None:
+            self._tracked_rows = columns.modes_and_paths()
+            return self._tracked_rows
         # "<tag> <mode> <oid> <stage>\t<path>"; a path in conflict has several rows, one after the other
         self._tracked_rows = [(row[2:8], path) for row, path in zip(rows, paths, strict=True)]
         return self._tracked_rows
@@ -228,7 +232,7 @@ class Repository(NamedTuple):
 
     def index_columns(self) -> IndexColumns:
         """The same as columns: an index has as many rows as a repository has files."""
-        return columns_of(_rows(self.folder.ask(*_INDEX)))
+        return columns_of(self.folder.ask(*_INDEX))
 
     def conflicts(self) -> list[bytes]:
         """Paths that the index holds in several versions."""

@@ -13,9 +13,8 @@ from collections.abc import Sequence
 from functools import cached_property
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from buildguard.definitions import NamedTuple
+from buildguard.definitions import TYPE_CHECKING, NamedTuple
 from buildguard.errors import UnprovenError
 from buildguard.system import git_wait, process, programs
 
@@ -117,7 +116,9 @@ class GitDir:
 
     def start(self, *args: str) -> subprocess.Popen[bytes]:
         """Start a git command through our folder whose pipes the caller reads; end it with `process.stop`."""
-        return process.start(self._argv(args), cwd=self.parts.top, env=self._environment())
+        child = process.start(self._argv(args), cwd=self.parts.top, env=self._environment())
+        process.widen(child.stdout)  # git is not held up while the caller is busy
+        return child
 
     def start_archive(self, commit: str) -> subprocess.Popen[bytes]:
         """Start `git archive` of a commit; end it with `process.stop`.

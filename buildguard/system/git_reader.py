@@ -13,9 +13,8 @@ import re
 from collections.abc import Iterator, Sequence
 from functools import partial
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
 
-from buildguard.definitions import NamedTuple, lazy_pattern
+from buildguard.definitions import TYPE_CHECKING, NamedTuple, lazy_pattern
 from buildguard.diagnostic import UnreadableFile, display_path
 from buildguard.errors import UnprovenError
 from buildguard.system import process
@@ -25,6 +24,7 @@ from buildguard.system.git_wait import TimedPipe
 
 if TYPE_CHECKING:
     import subprocess
+    from typing import Self
 
 
 MISSING = UnreadableFile("its object is missing from the repository")

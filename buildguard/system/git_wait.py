@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import fcntl
 import io
 import os
 import select
 import stat
+import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
+from buildguard.definitions import TYPE_CHECKING
 from buildguard.diagnostic import display_path
 from buildguard.errors import UnprovenError
 from buildguard.system import process
 
 if TYPE_CHECKING:
     import subprocess
+    from typing import Any
 
-_PIPE_SIZE = 1 << 20  # how far git may be ahead
 PATIENCE = 3.0  # seconds before a look at what git waits for
 DEADLINE = 600.0
 _READ_BY_GIT = frozenset((b".gitignore", b".gitattributes", b".gitmodules", b".mailmap"))
@@ -49,8 +48,8 @@ def run(
 def finish(child: subprocess.Popen[bytes], top: Path, stdin: bytes = b"") -> tuple[bytes, bytes]:
     """What a git process writes until it ends; raises UnprovenError, the process killed, where it never would."""
     try:
-        answer = process.communicate(child, PATIENCE, stdin)
-        if answer is None:
+        answer = process.communicate(child, PATIENCE, stdin) if stdin else _read_all(child, top)
+        if answer is None and stdin:
             refuse_pipe(top)
             answer = process.communicate(child, DEADLINE - PATIENCE)
     finally:
@@ -59,6 +58,36 @@ def finish(child: subprocess.Popen[bytes], top: Path, stdin: bytes = b"") -> tup
     if answer is None:
         raise UnprovenError(f"git did not end within {DEADLINE:g} seconds")
     return answer
+
+
+def _read_all(child: subprocess.Popen[bytes], top: Path) -> tuple[bytes, bytes] | None:
+    """The same of a process that reads no input, in as few reads as there can be; None where it does not end."""
+    assert child.stdin is not None
+    assert child.stdout is not None
+    assert child.stderr is not None
+    end = time.monotonic() + DEADLINE
+    child.stdin.close()
+    parts: dict[int, list[bytes]] = {pipe.fileno(): [] for pipe in (child.stdout, child.stderr)}
+    poll = select.poll()
+    for descriptor in parts:
+        poll.register(descriptor, select.POLLIN | select.POLLHUP)
+    still_open = len(parts)
+    while still_open and time.monotonic() < end:
+        ready = poll.poll(PATIENCE * 1000)
+        if not ready:
+            refuse_pipe(top)
+        for descriptor, _event in ready:
+            part = os.read(descriptor, process.PIPE_SIZE)
+            parts[descriptor].append(part)
+            if not part:
+                poll.unregister(descriptor)
+                still_open -= 1
+    if still_open or not process.wait_for_exit(child, DEADLINE):
+        return None
+    child.stdout.close()
+    child.stderr.close()
+    stdout, stderr = map(b"".join, parts.values())
+    return stdout, stderr
 
 
 def refuse_pipe(top: Path) -> None:
@@ -94,9 +123,6 @@ class TimedPipe(io.RawIOBase):
         """Read from a copy of a descriptor; `top` is where a FIFO would be, for the message."""
         self._descriptor = os.dup(descriptor)
         self._top = top
-        if hasattr(fcntl, "F_SETPIPE_SZ"):  # of Linux
-            with suppress(OSError):  # more than this user may have
-                fcntl.fcntl(self._descriptor, fcntl.F_SETPIPE_SZ, _PIPE_SIZE)
         self._poll = select.poll()
         self._poll.register(self._descriptor, select.POLLIN | select.POLLHUP)
 

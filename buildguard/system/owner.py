@@ -10,10 +10,9 @@ import os
 import re
 import sys
 from contextlib import suppress
-from enum import StrEnum
 from functools import cache
 
-from buildguard.definitions import NamedTuple
+from buildguard.definitions import NamedTuple, StrEnum
 from buildguard.errors import UnprovenError
 from buildguard.system import process
 

@@ -13,11 +13,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
-from typing import Self
 
-from buildguard.definitions import lazy_pattern
+from buildguard.definitions import TYPE_CHECKING, lazy_pattern
 from buildguard.system import owner as owners
 from buildguard.system.owner import Life
+
+if TYPE_CHECKING:
+    from typing import Self
 
 _MARK = "buildguard-"
 _IN_NAME = _MARK.encode()

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from typing import TypeVar
 
-_First = TypeVar("_First")
-_Second = TypeVar("_Second")
+from buildguard.definitions import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from typing import TypeVar
+
+    _First = TypeVar("_First")
+    _Second = TypeVar("_Second")
 _LAST_MOMENT = 10.0  # seconds for a thread to remove its containers
 
 

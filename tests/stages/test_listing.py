@@ -94,7 +94,7 @@ def test_an_index_makes_an_entry_when_it_is_asked_for() -> None:
         b"100755 %s 0\tb/run" % (b"2" * 40),
         b"120000 %s 0\tlink" % (b"3" * 40),
     ]
-    listing = IndexListing(columns_of(rows))
+    listing = IndexListing(columns_of(b"".join(row + b"\0" for row in rows)))
 
     assert listing.find(b"b/run") == Entry(RelativePath(b"b/run"), EntryKind.EXECUTABLE, "2" * 40)
     assert listing.unclear == [b"link"]
@@ -104,10 +104,11 @@ def test_an_index_makes_an_entry_when_it_is_asked_for() -> None:
 
 def test_of_a_path_in_conflict_the_last_row_counts() -> None:
     rows = [b"100644 %s %d\ta.py" % (str(stage).encode() * 40, stage) for stage in (1, 2, 3)]
-    columns = columns_of([*rows, b"100644 %s 0\tb.py" % (b"9" * 40)])
+    rows.append(b"100644 %s 0\tb.py" % (b"9" * 40))
+    columns = columns_of(b"".join(row + b"\0" for row in rows))
 
     assert columns.paths == [b"a.py", b"b.py"]
     assert columns.oids() == ["3" * 40, "9" * 40]
     assert columns.modes() == ["100644", "100644"]
     assert columns.special() == []
-    assert (columns_of([]).paths, columns_of([]).modes(), columns_of([]).special()) == ([], [], [])
+    assert (columns_of(b"").paths, columns_of(b"").modes(), columns_of(b"").special()) == ([], [], [])

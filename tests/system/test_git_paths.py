@@ -14,7 +14,8 @@ from buildguard.errors import UnprovenError
 from buildguard.project.source_archive import pack
 from buildguard.stages.git_objects import commit_of
 from buildguard.system import git as gits
-from buildguard.system.git_paths import refuse_overlaps, refuse_unsafe_paths
+from buildguard.system import git_paths
+from buildguard.system.git_paths import columns_of, columns_of_files, refuse_overlaps, refuse_unsafe_paths
 from tests.conftest import Project
 
 _FILE, _FOLDER = b"100644", b"40000"
@@ -181,6 +182,56 @@ def test_a_conflict_between_a_file_and_a_folder_is_no_such_index(repo: Project) 
 )
 def test_an_ordinary_name_is_not_refused(path: bytes) -> None:
     refuse_unsafe_paths([b"a.py", path], "x")
+
+
+def _listing(*rows: tuple[str, bytes], tag: bytes = b"") -> bytes:
+    """What git writes of some files, each with what stands in the place of its mode and a path."""
+    return b"".join(b"%b%b %b 0\t%b\0" % (tag, mode.encode(), b"a" * 40, path) for mode, path in rows)
+
+
+def _paths_of(listing: bytes) -> list[bytes] | str:
+    try:
+        return columns_of(listing).paths
+    except UnprovenError as error:
+        return error.what
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [("100644", b"a"), ("100755", b"a.b"), ("100644", b"b/c.py")],
+        [("100644", b"a"), ("120000", b"b"), ("160000", b"c")],
+        [("100644", b"a\tb"), ("100644", b"c")],
+        [("100644", b"b"), ("100644", b"a")],
+        [("100644", b"a"), ("100644", b"a")],
+        [("100644", b"a"), ("100644", b"a-b"), ("100644", b"a/b.py")],
+        [("100644", b"a.py"), ("100644", b"a.py/b.py")],
+        [("100644", b"a"), *[("100644", b"m%02d.py" % number) for number in range(40)]],
+        [("100644", b"a"), *[("100644", b"a/m%02d.py" % number) for number in range(40)]],
+        [("1006440", b"a"), ("100644", b"bc")],
+        [("100644", b"a"), ("1006440", b"bc")],
+        [("100644", b"a"), ("100644", b"b/../c")],
+    ],
+)
+def test_an_index_of_files_alone_is_read_as_any_other(
+    rows: list[tuple[str, bytes]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listing = _listing(*rows)
+    quickly = _paths_of(listing)
+    monkeypatch.setattr(git_paths, "columns_of_files", lambda _listing: None)
+
+    assert quickly == _paths_of(listing)
+
+
+def test_an_index_of_files_alone_has_their_modes_and_ids() -> None:
+    columns = columns_of_files(_listing(("100644", b"a"), ("100755", b"b"), tag=b"H "), b"H ")
+
+    assert columns is not None
+    assert columns.modes() == ["100644", "100755"]
+    assert columns.oids() == ["a" * 40] * 2
+    assert columns.modes_and_paths() == [(b"100644", b"a"), (b"100755", b"b")]
+    assert columns_of_files(_listing(("100644", b"a"), tag=b"S "), b"H ") is None
+    assert columns_of_files(b"") is None
 
 
 def test_no_path_is_no_trouble() -> None:

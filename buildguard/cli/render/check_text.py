@@ -6,14 +6,13 @@ import posixpath
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
-from typing import TYPE_CHECKING
 
 from buildguard.check.result import CheckReport, ImageReport, TargetRow
 from buildguard.cli.render.layout import Detail, TextLayout
 from buildguard.cli.render.source_line import excerpt, fold
 from buildguard.cli.render.styling import style, unstyle
 from buildguard.codes import CODES
-from buildguard.definitions import NamedTuple
+from buildguard.definitions import TYPE_CHECKING, NamedTuple
 from buildguard.diagnostic import Diagnostic, Severity, Unproven, count, escape_text, shorten_digests, unproven_line
 
 if TYPE_CHECKING:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import importlib
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from buildguard.cli.render.layout import TextLayout
+from buildguard.definitions import TYPE_CHECKING
 from buildguard.errors import UnprovenError
 
 if TYPE_CHECKING:

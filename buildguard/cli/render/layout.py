@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
-
-from buildguard.definitions import NamedTuple
+from buildguard.definitions import NamedTuple, StrEnum
 
 
 class Detail(StrEnum):

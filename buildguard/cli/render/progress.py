@@ -5,7 +5,11 @@ from __future__ import annotations
 import sys
 import time
 from types import TracebackType
-from typing import Any, Self
+
+from buildguard.definitions import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from typing import Any, Self
 
 _PATIENCE = 1.0  # seconds before a bar is worth its flicker
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import difflib
 import threading
 from collections.abc import Iterable
-from enum import StrEnum
 
+from buildguard.definitions import StrEnum
 from buildguard.errors import UsageError
 
 

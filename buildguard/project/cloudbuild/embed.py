@@ -16,13 +16,6 @@ from buildguard.project.cloudbuild.assemble import strip_comments
 
 # What the loader puts into each module in place of what Python 3.8 lacks.
 LOADER = '''
-class StrEnum(str, Enum):
-    """`enum.StrEnum` for older versions."""
-
-    __str__ = str.__str__
-    __format__ = str.__format__
-
-
 def removesuffix(text, end):
     """`str.removesuffix` for older versions."""
     return text[: len(text) - len(end)] if end and text.endswith(end) else text
@@ -41,13 +34,12 @@ def load_modules():
         module = sys.modules[name] = ModuleType(name)
         parent, _, last = name.rpartition(".")
         setattr(sys.modules[parent], last, module)
-        module.__dict__.update(StrEnum=StrEnum, removesuffix=removesuffix, removeprefix=removeprefix)
+        module.__dict__.update(removesuffix=removesuffix, removeprefix=removeprefix)
         exec(compile(text, name, "exec", 0, True), module.__dict__)
     return sys.modules[name]
 '''
 _METHODS = frozenset({"removesuffix", "removeprefix"})
 _NEWER = (
-    (re.compile(r"^from enum import StrEnum\n", re.MULTILINE), ""),
     (re.compile(r"^from typing import TypeAlias\n|, TypeAlias\b", re.MULTILINE), ""),
     (re.compile(r": TypeAlias = "), " = "),
     (re.compile(r"\(Container\[str\]\)"), "(Container)"),

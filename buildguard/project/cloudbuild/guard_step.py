@@ -130,7 +130,7 @@ def text(include: Sequence[str], exclude: Sequence[str]) -> bytes:
 
 @functools.cache
 def _body() -> bytes:
-    needs = "from enum import Enum\nfrom types import ModuleType\n"
+    needs = "from types import ModuleType\n"
     return (needs + assemble(_PARTS) + "\n" + embed(_IMPORTS) + LOADER + _TAIL).encode("utf-8")
 
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Iterator, Mapping, Sequence
-from enum import StrEnum
 
-from buildguard.definitions import NamedTuple, lazy_pattern
+from buildguard.definitions import NamedTuple, StrEnum, lazy_pattern
 
 _RELEASE_TRACKS = frozenset({"alpha", "beta", "preview"})
 _REMOTE = lazy_pattern(r"[\w+.-]+://|git@|gs:")

@@ -10,13 +10,14 @@ from __future__ import annotations
 import fnmatch
 import re
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, TypeAlias
 
-from buildguard.definitions import NamedTuple, lazy_pattern
+from buildguard.definitions import TYPE_CHECKING, NamedTuple, lazy_pattern
 from buildguard.errors import UnprovenError
 from buildguard.project.ignore.rules import IgnoreRule, parents
 
 if TYPE_CHECKING:
+    from typing import TypeAlias
+
     # whether these parts of a pattern match that path
     _Known: TypeAlias = dict[tuple[tuple[str, ...], str], bool]
 

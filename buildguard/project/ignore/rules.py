@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING
 
-from buildguard.definitions import NamedTuple, lazy_pattern
+from buildguard.definitions import TYPE_CHECKING, NamedTuple, lazy_pattern
 
 if TYPE_CHECKING:
     from pathspec import GitIgnoreSpec

@@ -9,7 +9,7 @@ from buildguard.definitions import lazy_pattern
 from buildguard.project.snippets.shell_script import ScriptCommand, ScriptWord, read_script
 from buildguard.project.snippets.snippet import EmbeddedSource, SnippetForm
 from buildguard.project.start_wrappers import unwrap
-from buildguard.remote.source_names import HEAD, SHEBANG, SUFFIXES
+from buildguard.remote.source_names import HEAD, SUFFIXES, has_shebang
 
 PROGRAM = lazy_pattern(r"(?:python(?:3(?:\.\d+)?t?)?|pypy(?:3(?:\.\d+)?)?)")
 _SHELLS = frozenset({"sh", "bash", "dash", "ash", "ksh", "zsh", "su"})
@@ -66,7 +66,7 @@ def is_source_name(name: str) -> bool:
 
 def is_python_script(text: str) -> bool:
     """Whether a text starts with a shebang of Python's."""
-    return SHEBANG.match(text[:HEAD].encode("utf-8", "surrogateescape")) is not None
+    return has_shebang(text[:HEAD].encode("utf-8", "surrogateescape"))
 
 
 def _embedded(word: ScriptWord, form: SnippetForm, program: str) -> EmbeddedSource:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import posixpath
-from enum import StrEnum
 
-from buildguard.definitions import NamedTuple, lazy_pattern
+from buildguard.definitions import NamedTuple, StrEnum, lazy_pattern
 from buildguard.project import image_reference
 from buildguard.project.snippets.mapped_text import MappedText
 from buildguard.project.target import PythonVersion

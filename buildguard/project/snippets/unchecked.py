@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Iterable, Iterator
-from enum import StrEnum
 
-from buildguard.definitions import NamedTuple
+from buildguard.definitions import NamedTuple, StrEnum
 
 
 class UncheckedKind(StrEnum):

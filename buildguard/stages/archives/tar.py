@@ -7,11 +7,10 @@ end silently on damage and drop what they do not understand. Whatever two good p
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from enum import StrEnum
 from itertools import chain
 from typing import NoReturn
 
-from buildguard.definitions import NamedTuple, lazy_pattern
+from buildguard.definitions import NamedTuple, StrEnum, lazy_pattern
 from buildguard.diagnostic import display_path
 from buildguard.errors import UnprovenError
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from enum import StrEnum
 
-from buildguard.definitions import NamedTuple, lazy_pattern
+from buildguard.definitions import NamedTuple, StrEnum, lazy_pattern
 from buildguard.project import shell
 from buildguard.project.dockerfile import exec_words
 from buildguard.project.package_names import normalize

@@ -6,14 +6,16 @@ import posixpath
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any
 
-from buildguard.definitions import NamedTuple
+from buildguard.definitions import TYPE_CHECKING, NamedTuple
 from buildguard.errors import UsageError
 from buildguard.project import toml
 from buildguard.project.package_names import normalize
 from buildguard.startup.installs.choice import InstallChoice
 from buildguard.startup.installs.platform import WheelPlatform
+
+if TYPE_CHECKING:
+    from typing import Any
 
 _MOST_PACKAGES = 5_000
 _REMOTE = frozenset({"registry", "git", "url", "path"})

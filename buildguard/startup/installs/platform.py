@@ -6,14 +6,15 @@ import functools
 import posixpath
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
 
-from buildguard.definitions import NamedTuple, lazy_pattern
+from buildguard.definitions import TYPE_CHECKING, NamedTuple, lazy_pattern
 from buildguard.project import dockerfile, image_reference
 from buildguard.project.dockerfile import DockerfileStage
 from buildguard.project.image_build import knows_base
 
 if TYPE_CHECKING:
+    from typing import Any
+
     from packaging.tags import Tag
 
 _MACHINES = {"amd64": "x86_64", "arm64": "aarch64", "386": "i686", "ppc64le": "ppc64le", "s390x": "s390x"}

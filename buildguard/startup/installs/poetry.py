@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
 
-from buildguard.definitions import NamedTuple, lazy_pattern
+from buildguard.definitions import TYPE_CHECKING, NamedTuple, lazy_pattern
 from buildguard.project import toml
 from buildguard.project.package_names import normalize
 from buildguard.startup.installs.choice import InstallChoice
 from buildguard.startup.installs.locked import Lock, LockedRelease, line_of
 from buildguard.startup.installs.platform import WheelPlatform
+
+if TYPE_CHECKING:
+    from typing import Any
 
 _MAIN = "main"
 _CLAUSE = lazy_pattern(r"(?:[<>=!~^]+\s*)?[^\s,<>=!~^]+")

@@ -6,9 +6,8 @@ import io
 import posixpath
 import zipfile
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING
 
-from buildguard.definitions import NamedTuple
+from buildguard.definitions import TYPE_CHECKING, NamedTuple
 from buildguard.project.package_names import normalize
 from buildguard.startup.installs.platform import WheelPlatform
 

@@ -5,7 +5,11 @@ from __future__ import annotations
 import ast
 import copy
 from collections.abc import Mapping
-from typing import cast
+
+from buildguard.definitions import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from typing import cast
 
 _READS = frozenset({"environ", "getenv"})
 

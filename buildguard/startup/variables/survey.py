@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from enum import StrEnum
 from types import MappingProxyType
 
-from buildguard.definitions import NamedTuple
+from buildguard.definitions import NamedTuple, StrEnum
 from buildguard.errors import GuardError, UnprovenError
 from buildguard.project.config import Config
 from buildguard.project.discovery import ImageRecipe, list_recipes

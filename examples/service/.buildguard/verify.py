@@ -7,7 +7,7 @@ by the manifest in the archive. Nothing that it looks at is imported or run. Fin
 not be looked at with 3.
 
 version: 0.1.0
-digest: sha256:0b0a5062d7aa1ac8b9fc3b994f25dba946a836f30365433a36e73d41458b4f5c
+digest: sha256:ed4d997de472d58baa879d205ea1d0bb2c1fc7b82aba34ac0603cd78365803fd
     (SHA-256 of everything below the line of equals signs)
 """
 
@@ -18,7 +18,6 @@ VERSION = "0.1.0"
 INCLUDE: list[tuple[str, str]] = []
 EXCLUDE: list[tuple[str, str]] = []
 # ====================================================================================================
-from enum import Enum
 from types import ModuleType
 import codecs
 import gc
@@ -29,6 +28,7 @@ import signal
 import stat
 import sys
 import warnings
+from collections import namedtuple
 from time import monotonic
 from typing import NamedTuple
 
@@ -158,9 +158,11 @@ _FIRST_LETTERS = (("utf-8", ("utf-8",)), ("iso-8859-1", ("latin-1", "iso-8859-1"
 _PLAIN = bytes(range(32, 127)) + b"\t\r\n+AGE-\\u0061\\x41\\N{DIGIT ONE}~{!!~}\n"
 
 
-class SourceEncoding(NamedTuple):
+# `typing` takes longer to load than all of this
+class SourceEncoding(namedtuple("SourceEncoding", ("cookie", "line", "has_bom"))):  # noqa: PYI024
     """How a source says that it is encoded: `cookie` is None where it says nothing, `line` where it says it."""
 
+    __slots__ = ()
     cookie: str | None
     line: int
     has_bom: bool
@@ -220,9 +222,11 @@ def undecodable(data: bytes) -> int | None:
 # ---------------------------------------- source_names
 
 
+TYPE_CHECKING = False  # for those who read types: `typing` takes longer to load than all of this
+
 SUFFIXES = (b".py", b".pyw")
 # python, python3, python3.11, python3.13t, pypy3.10, `uv run` and `pipx run`, also behind env; python2 is another interpreter.
-SHEBANG = re.compile(
+_SHEBANG = (
     rb"#![ \t]*\S*(?:/|\benv[ \t]+(?:-\S+[ \t]+)*(?:\S+=\S*[ \t]+)*)(?:python(?:3(?:\.\d+)?t?)?|pypy(?:3(?:\.\d+)?)?"
     rb"|(?:uv|pipx)[ \t]+run)(?:[ \t\r\n]|$)"
 )
@@ -234,6 +238,11 @@ PACKAGES, VIRTUAL = b"node_modules", b"pyvenv.cfg"
 def may_be_script(path: bytes, *, executable: bool) -> bool:
     """Whether a file without Python's suffix is looked into: it can be started, or its name has no suffix at all."""
     return executable or b"." not in path.rpartition(b"/")[2]
+
+
+def has_shebang(head: bytes) -> bool:
+    """Whether a file that begins so is started by Python."""
+    return head.startswith(b"#!") and re.match(_SHEBANG, head) is not None
 
 
 def matches_any(rules: Sequence[tuple[str, str]], path: str) -> bool:
@@ -414,7 +423,7 @@ def _is_source(path: bytes, mode: int) -> bool:
     if not stat.S_ISREG(mode) or not may_be_script(path, executable=bool(mode & 0o111)):
         return False
     head = read_file(path, HEAD)
-    return isinstance(head, str) or SHEBANG.match(head) is not None  # what cannot be read is told later
+    return isinstance(head, str) or has_shebang(head)  # what cannot be read is told later
 
 
 def read_source(path: bytes) -> bytes | str:
@@ -1121,10 +1130,11 @@ import re
 import sys
 from collections import _tuplegetter, namedtuple
 from functools import partial
-from typing import TYPE_CHECKING, Any, AnyStr, cast
+TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from typing import NamedTuple, TypeVar
+    from collections.abc import Callable, Iterable, Iterator
+    from enum import StrEnum
+    from typing import Any, AnyStr, NamedTuple, NewType, Protocol, TypeVar
     T = TypeVar("T", bound=tuple[Any, ...])
 else:
     _FEW = 20
@@ -1185,6 +1195,48 @@ else:
             return record
     class NamedTuple(metaclass=_RecordType):
         pass
+    class _ClosedSet(type):
+        def __new__(cls, name: str, bases: tuple[type, ...], body: dict[str, Any]) -> type:
+            values = {key: body.pop(key) for key in [*body] if key[0] != "_" and isinstance(body[key], (str, tuple))}
+            create = body.pop("__new__", str.__new__)
+            made = super().__new__(cls, name, bases, body)
+            made.__members__ = {}
+            made._by_value = {}
+            for key, value in values.items():
+                member = create(made, *([value] if isinstance(value, str) else value))
+                text = str(member)
+                member = made._by_value.setdefault(text, member)
+                if "name" not in vars(member):
+                    member.name, member.value = key, text
+                made.__members__[key] = member
+                setattr(made, key, member)
+            return made
+        def __call__(cls, value: object) -> Any:
+            try:
+                return cls._by_value[value]
+            except (KeyError, TypeError):
+                raise ValueError(f"{value!r} is not a valid {cls.__name__}") from None
+        def __getitem__(cls, name: str) -> Any:
+            return cls.__members__[name]
+        def __iter__(cls) -> Iterator[Any]:
+            return iter(cls._by_value.values())
+        def __len__(cls) -> int:
+            return len(cls._by_value)
+        def __contains__(cls, value: object) -> bool:
+            return value in cls._by_value
+    class StrEnum(str, metaclass=_ClosedSet):
+        def __repr__(self) -> str:
+            return f"<{type(self).__name__}.{self.name}: {self.value!r}>"
+        def __reduce__(self) -> tuple[Any, ...]:
+            return type(self), (self.value,)
+        def __copy__(self) -> Any:
+            return self
+        def __deepcopy__(self, _known: object) -> Any:
+            return self
+    class Protocol:
+        pass
+    def NewType(_name: str, _kind: type) -> Callable[[T], T]:
+        return lambda value: value
 def records(kind: type[T], *columns: Iterable[Any]) -> list[T]:
     return list(map(partial(tuple.__new__, kind), zip(*columns, strict=True)))
 def words(text: str) -> frozenset[str]:
@@ -1197,12 +1249,13 @@ class _LazyPattern:
         setattr(self, name, value)
         return value
 def lazy_pattern(text: AnyStr, flags: int = 0) -> re.Pattern[AnyStr]:
-    return cast("re.Pattern[AnyStr]", _LazyPattern(text, flags))
-__all__ = ["NamedTuple", "lazy_pattern", "records", "words"]
+    return _LazyPattern(text, flags)
+__all__ = ["TYPE_CHECKING", "NamedTuple", "NewType", "Protocol", "StrEnum", "lazy_pattern", "records", "words"]
 ''',
     'buildguard.codes': r'''from __future__ import annotations
 import re
 from pathlib import Path
+from buildguard.definitions import StrEnum
 class Code(StrEnum):
     summary: str
     def __new__(cls, code: str, summary: str = "") -> Code:
@@ -1289,9 +1342,8 @@ def check_pattern(pattern: str, where: str) -> None:
     'buildguard.diagnostic': r'''from __future__ import annotations
 import re
 from collections.abc import Sequence
-from typing import NewType
 from buildguard.codes import Code, SourceMark
-from buildguard.definitions import NamedTuple
+from buildguard.definitions import NamedTuple, NewType, StrEnum
 RelativePath = NewType("RelativePath", bytes)
 """A path relative to the root of the project or of a stage, with slashes, as its files are stored."""
 DisplayPath = NewType("DisplayPath", str)
@@ -1547,7 +1599,7 @@ def providers_of(module: str) -> tuple[str, ...]:
 import json
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
-from buildguard.definitions import NamedTuple
+from buildguard.definitions import NamedTuple, StrEnum
 from buildguard.diagnostic import Finding
 class ImportForm(StrEnum):
     IMPORT = "import"
@@ -1678,7 +1730,7 @@ import itertools
 import posixpath
 from bisect import bisect_left
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from buildguard.definitions import NamedTuple, lazy_pattern
+from buildguard.definitions import NamedTuple, StrEnum, lazy_pattern
 _COMPILED = lazy_pattern(r"\.(?:(?:cpython|pypy)-?\d+[\w-]*\.|abi3\.)?(?:so|pyd)\Z")
 COMPILED_ENDINGS = ("so", "pyd")
 _MODULE_SUFFIXES = (".py", ".pyc")
@@ -3108,7 +3160,7 @@ class NameReader:
     'buildguard.imports.resolver': r'''from __future__ import annotations
 import posixpath
 from collections.abc import Callable, Container, Sequence
-from buildguard.definitions import NamedTuple
+from buildguard.definitions import NamedTuple, StrEnum
 from buildguard.imports.finder import FileTree, Lookup, ModuleKind, ModuleLocation
 from buildguard.imports.names import LoadedModule
 from buildguard.imports.records import ImportStatement
@@ -3254,10 +3306,12 @@ def _resolution(lookup: Lookup, parts: Sequence[str], before: tuple[LoadedModule
 ''',
     'buildguard.imports.faults': r'''from __future__ import annotations
 from collections.abc import Callable, Container, Mapping
-from buildguard.definitions import NamedTuple
+from buildguard.definitions import TYPE_CHECKING, NamedTuple, StrEnum
 from buildguard.imports import standard_names
 from buildguard.imports.names import LoadedModule
 from buildguard.imports.records import ImportStatement, ModuleFacts
+if TYPE_CHECKING:
+    from typing import TypeAlias
 FactsReader = "Callable[[str], ModuleFacts | None]"
 class FaultKind(StrEnum):
     MISSING = "missing"
@@ -3645,7 +3699,7 @@ def sources_of(tree: FileTree, is_wanted: Callable[[str], bool], among: Collecti
 ''',
     'buildguard.imports.shadows': r'''from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING
+from buildguard.definitions import TYPE_CHECKING
 from buildguard.imports.faults import FaultKind, ImportFault
 from buildguard.imports.import_graph import ImportEdge, ImportGraph, ReachedModule, has_source
 from buildguard.imports.names import LoadedModule, NameReader
@@ -3892,8 +3946,7 @@ class OwnImportJudge:
 import posixpath
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING
-from buildguard.definitions import NamedTuple
+from buildguard.definitions import TYPE_CHECKING, NamedTuple
 from buildguard.imports.circles import CircularImport, find_circles
 from buildguard.imports.finder import FileTree, ModuleKind, ModuleLocation
 from buildguard.imports.import_graph import ImportGraph, ReachedModule
@@ -4174,8 +4227,7 @@ def _is_build_script(source: bytes) -> bool:
     return b"Extension(" in source or b"set_source(" in source
 ''',
     'buildguard.imports.third_party': r'''from __future__ import annotations
-from typing import Protocol
-from buildguard.definitions import NamedTuple
+from buildguard.definitions import NamedTuple, Protocol, StrEnum
 from buildguard.imports.records import ImportStatement
 class PackagePresence(StrEnum):
     PRESENT = "present"
@@ -4205,9 +4257,8 @@ class UnknownPackages:
 ''',
     'buildguard.imports.project_imports': r'''from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING
 from buildguard.codes import Code
-from buildguard.definitions import NamedTuple
+from buildguard.definitions import TYPE_CHECKING, NamedTuple
 from buildguard.diagnostic import Finding, Range, Severity
 from buildguard.imports import standard_names
 from buildguard.imports.execution import is_guarded
@@ -4357,8 +4408,10 @@ class LibraryModules(Container):
 import json
 from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
-from buildguard.definitions import NamedTuple, words
+from buildguard.definitions import TYPE_CHECKING, NamedTuple, StrEnum, words
 from buildguard.imports import standard_names
+if TYPE_CHECKING:
+    from typing import TypeAlias
 _BUILD_NAMES = words("""
     copy_file_range eventfd eventfd_read eventfd_write getrandom getresgid getresuid grantpt lchflags lchmod login_tty
     memfd_create pidfd_getfd pidfd_open pidfd_send_signal posix_fadvise posix_fallocate posix_openpt posix_spawn
@@ -4992,9 +5045,12 @@ def unsure_names(data, code_and_nested, bound, offsets, changing):
 def straight_until(code):
     if not JUMPS:
         import opcode
-        JUMPS.append(re.compile(b"[" + b"".join(b"\\x%02x" % item for item in jumps_of(opcode)) + b"]"))
-    first = JUMPS[0].search(code.co_code[::2])
-    whole = len(code.co_code) if first is None else 2 * first.start()
+        jumps = jumps_of(opcode)
+        JUMPS.append(
+            bytes(item in jumps for item in range(256))
+        )
+    first = code.co_code[::2].translate(JUMPS[0]).find(1)
+    whole = len(code.co_code) if first < 0 else 2 * first
     table = getattr(code, "co_exceptiontable", b"")
     if table:
         at, start = 0, table[0] & 63
@@ -5297,7 +5353,6 @@ from buildguard.remote.import_outline import BLOCK_START, CODE, SourceLines, cha
 IMPORT_LINE = re.compile(
     rb"[ \t]*(?:import[ \t]+|(from)[ \t]+(\.*)[ \t]*)([A-Za-z0-9_.]*)[^;#\n]*(?:#[^\n]*)?(?:\n|\Z)"
 )
-MARGIN_OF_LINE = re.compile(rb"[ \t]*")
 HEADER = re.compile(rb"^[ \t]*(?:async[ \t]+)?(?:def|class)[ \t]+([A-Za-z0-9_]+)[^\n]*\n", re.MULTILINE)
 EXPORTS = re.compile(rb"^__all__[ \t]*=[ \t]*([\[(])([^\])#]*)[\])][ \t]*$", re.MULTILINE)
 SYS_USE = re.compile(rb"sys(?!\w)(?!\.(?!path\b)\w|[ \t]*[\n,#])")
@@ -5426,7 +5481,7 @@ class PlainReader:
         if any(end in operations for end in ends):
             raise UnclearImportError
     def margin_of(self, begin, margin, body):
-        width = MARGIN_OF_LINE.match(self._data, begin).end() - begin
+        width = self._end_of_margin(begin) - begin
         if margin is not None and width != margin:
             raise UnclearImportError
         if body and width and lesser(width).search(self._data, body - 1, begin):
@@ -5434,6 +5489,10 @@ class PlainReader:
         if self._data[begin - 2 : begin] == b"\\\n":
             raise UnclearImportError
         return width
+    def _end_of_margin(self, begin):
+        stop = self._data.find(b"\n", begin)
+        line = self._data[begin : stop if stop >= 0 else None]
+        return begin + len(line) - len(line.lstrip(b" \t"))
     def statements(self, code, lines):
         at = 0
         for module, offset in stored(code, self._import, self._extended):
@@ -5461,6 +5520,10 @@ class PlainReader:
         return code.co_consts[argument], before
     def _written(self, item, begin):
         module, names = item
+        if module and self._data.startswith(
+            plain_line(module, names), begin
+        ):
+            return ["import", module, [], 0] if names is None else ["from", module, list(names), 0]
         match = IMPORT_LINE.match(self._data, begin)
         if match is None or bool(match.group(1)) != isinstance(names, tuple):
             raise UnclearImportError
@@ -5482,10 +5545,14 @@ class PlainReader:
         )
     def body_of(self, code, begin):
         header = HEADER.search(self._data, begin)
-        is_block = BLOCK_START.match(self._data, MARGIN_OF_LINE.match(self._data, begin).end())
+        is_block = BLOCK_START.match(self._data, self._end_of_margin(begin))
         if header is None or not is_block or header.group(1) != code.co_name.encode():
             raise UnclearImportError
         return header.end()
+def plain_line(module, names):
+    if names is None:
+        return ("import %s\n" % module).encode("utf-8")
+    return ("from %s import %s\n" % (module, ", ".join(names))).encode("utf-8")
 def may_nest_imports(data):
     at = data.find(b"import")
     while at >= 0:
@@ -5969,6 +6036,8 @@ from buildguard.remote.library_attributes import (
     uses_of,
 )
 ENCODER = []
+PROOF = {"a": ['\u00e9\n"\ud800\U0001f600', 10, None, True, False, [], {}], "b": [[1, "x"]]}
+PROOF_AS_JSON = '{"a":["\\u00e9\\n\\"\\ud800\\ud83d\\ude00",10,null,true,false,[],{}],"b":[[1,"x"]]}'
 LARGEST = 2 << 20
 DYNAMIC = frozenset({"globals", "exec", "modules", "meta_path", "path_hooks"})
 DYNAMIC_AT_TOP = frozenset({"vars", "locals", "eval", "__dict__", "setattr"})
@@ -5984,15 +6053,24 @@ def import_facts(data: bytes, code: object, version: object, platform: str) -> b
     try:
         if len(data) > LARGEST or sys.version_info < (3, 8):
             return b""
-        text = encoder().encode(read_facts(data, code, version, platform))
+        text = encoder()(read_facts(data, code, version, platform))
         return text.encode("ascii")
     except Exception:
         return b""
 def encoder():
     if not ENCODER:
-        import json
-        ENCODER.append(json.JSONEncoder(separators=(",", ":"), check_circular=False))
+        try:
+            ENCODER.append(bare_encoder())
+        except Exception:
+            import json
+            ENCODER.append(json.JSONEncoder(separators=(",", ":"), check_circular=False).encode)
     return ENCODER[0]
+def bare_encoder():
+    from _json import encode_basestring_ascii, make_encoder
+    encode = make_encoder(None, None, encode_basestring_ascii, None, ":", ",", False, False, True)
+    if "".join(encode(PROOF, 0)) != PROOF_AS_JSON:
+        raise ValueError("it writes something else")
+    return lambda value: "".join(encode(value, 0))
 def read_facts(data, code, version, platform):
     codes = all_codes(code)
     names = set().union(*[part.co_names for part in codes])
@@ -6268,13 +6346,6 @@ def _build_finding(path: str, finding: Finding) -> BuildFinding:
 ''',
 }
 
-class StrEnum(str, Enum):
-    """`enum.StrEnum` for older versions."""
-
-    __str__ = str.__str__
-    __format__ = str.__format__
-
-
 def removesuffix(text, end):
     """`str.removesuffix` for older versions."""
     return text[: len(text) - len(end)] if end and text.endswith(end) else text
@@ -6293,7 +6364,7 @@ def load_modules():
         module = sys.modules[name] = ModuleType(name)
         parent, _, last = name.rpartition(".")
         setattr(sys.modules[parent], last, module)
-        module.__dict__.update(StrEnum=StrEnum, removesuffix=removesuffix, removeprefix=removeprefix)
+        module.__dict__.update(removesuffix=removesuffix, removeprefix=removeprefix)
         exec(compile(text, name, "exec", 0, True), module.__dict__)
     return sys.modules[name]
 
