@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import posixpath
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from functools import cached_property
 from operator import lt
 from pathlib import Path
@@ -140,12 +140,12 @@ class Listing(Sequence[Entry]):
             numbers.update(range(start, bisect_left(self.paths, path + b"0", start)))  # "0" comes after "/"
         return list(map(self.entry, sorted(numbers)))
 
-    def holding(self, words: Iterable[bytes], words_of_others: Iterable[bytes] = ()) -> list[Entry]:
+    def holding(self, words: Collection[bytes], words_of_others: Iterable[bytes] = ()) -> list[Entry]:
         """The entries whose path holds one of some words, or is not called `.py` and holds one of some others.
 
         The words are of small letters, and found in whatever case; with a zero byte at its end, a path ends with it.
         """
-        numbers = {*_lines_with(words, self.text.lower())}
+        numbers = {*_lines_with(words, self._folded)} if words else set()
         others = self.other_paths
         found = (self._number(others[at]) for at in _lines_with(words_of_others, self._text_of_others))
         return list(map(self.entry, sorted(numbers.union(number for number in found if number is not None))))
@@ -165,6 +165,10 @@ class Listing(Sequence[Entry]):
     def text(self) -> bytes:
         """Their paths as one text, with a zero byte before and behind each."""
         return joined(self.paths)
+
+    @cached_property
+    def _folded(self) -> bytes:
+        return self.text.lower()
 
     @cached_property
     def other_paths(self) -> list[bytes]:

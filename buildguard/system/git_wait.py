@@ -71,11 +71,12 @@ def _read_all(child: subprocess.Popen[bytes], top: Path) -> tuple[bytes, bytes] 
     poll = select.poll()
     for descriptor in parts:
         poll.register(descriptor, select.POLLIN | select.POLLHUP)
-    still_open = len(parts)
+    still_open, patience = len(parts), PATIENCE
     while still_open and time.monotonic() < end:
-        ready = poll.poll(PATIENCE * 1000)
+        ready = poll.poll(patience * 1000)
         if not ready:
             refuse_pipe(top)
+            patience = DEADLINE  # the files of a large tree are looked through once
         for descriptor, _event in ready:
             part = os.read(descriptor, process.PIPE_SIZE)
             parts[descriptor].append(part)
