@@ -7,7 +7,7 @@ by the manifest in the archive. Nothing that it looks at is imported or run. Fin
 not be looked at with 3.
 
 version: 0.1.0
-digest: sha256:ed4d997de472d58baa879d205ea1d0bb2c1fc7b82aba34ac0603cd78365803fd
+digest: sha256:a63d41357fe56c90eff285ec38c39b9c57320c0cb284a5a009094583f34016fd
     (SHA-256 of everything below the line of equals signs)
 """
 
@@ -1717,8 +1717,8 @@ def extract(source: bytes, version: tuple[int, ...], platform: str = "linux") ->
 ''',
     'buildguard.imports.execution': r'''from __future__ import annotations
 from buildguard.imports.records import Guard, ImportStatement
-_CAUGHT = (Guard.HANDLER, Guard.TESTED, Guard.EXCEPT)
-_CERTAIN = (Guard.NONE, Guard.MAIN, Guard.MODULE_ONLY)
+_CAUGHT = frozenset({Guard.HANDLER, Guard.TESTED, Guard.EXCEPT})
+_CERTAIN = frozenset({Guard.NONE, Guard.MAIN, Guard.MODULE_ONLY})
 def is_guarded(row: ImportStatement) -> bool:
     return row.guard in _CAUGHT
 def runs_at_import(row: ImportStatement, *, is_main: bool) -> bool:
@@ -4523,8 +4523,8 @@ from buildguard.diagnostic import Finding, Range, Severity
 from buildguard.imports import standard_names
 from buildguard.imports.library_answers import Availability, LibraryAnswer, Question
 from buildguard.imports.records import FileReach, Guard, ImportForm, ImportStatement
-_NEVER_FAILS = (Guard.FALSE, Guard.EXCEPT, Guard.TESTED, Guard.HANDLER)
-_MAY_NOT_RUN = (Guard.CONDITIONAL, Guard.MAIN)
+_NEVER_FAILS = frozenset({Guard.FALSE, Guard.EXCEPT, Guard.TESTED, Guard.HANDLER})
+_MAY_NOT_RUN = frozenset({Guard.CONDITIONAL, Guard.MAIN})
 _MOVED = (
     (
         "typing",

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from buildguard.imports.records import Guard, ImportStatement
 
-# Tuples: asked for every import, and a member of an enumeration is found faster than its hash is made.
-_CAUGHT = (Guard.HANDLER, Guard.TESTED, Guard.EXCEPT)
-_CERTAIN = (Guard.NONE, Guard.MAIN, Guard.MODULE_ONLY)
+_CAUGHT = frozenset({Guard.HANDLER, Guard.TESTED, Guard.EXCEPT})
+_CERTAIN = frozenset({Guard.NONE, Guard.MAIN, Guard.MODULE_ONLY})
 
 
 def is_guarded(row: ImportStatement) -> bool:

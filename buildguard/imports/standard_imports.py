@@ -13,9 +13,8 @@ from buildguard.imports import standard_names
 from buildguard.imports.library_answers import Availability, LibraryAnswer, Question
 from buildguard.imports.records import FileReach, Guard, ImportForm, ImportStatement
 
-# Tuples: asked for every import, and a member of an enumeration is found faster than its hash is made.
-_NEVER_FAILS = (Guard.FALSE, Guard.EXCEPT, Guard.TESTED, Guard.HANDLER)
-_MAY_NOT_RUN = (Guard.CONDITIONAL, Guard.MAIN)
+_NEVER_FAILS = frozenset({Guard.FALSE, Guard.EXCEPT, Guard.TESTED, Guard.HANDLER})
+_MAY_NOT_RUN = frozenset({Guard.CONDITIONAL, Guard.MAIN})
 
 # Where names are that a module lacks: the module, the one to take, and the names.
 _MOVED = (
