@@ -7,7 +7,7 @@ by the manifest in the archive. Nothing that it looks at is imported or run. Fin
 not be looked at with 3.
 
 version: 0.1.0
-digest: sha256:4f3057c3c76f8e9604a18b3bcd0edcf579678ca9db73ba9aa7aff47a5f14d941
+digest: sha256:7a254d06ad91f65d294ec803dc4506a6a377d6abf4cb1f28e3a31293b39cd55f
     (SHA-256 of everything below the line of equals signs)
 """
 
@@ -753,6 +753,7 @@ _VARIABLE = "BUILDGUARD_DIGEST"
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _MOST_OUTPUT = 50_000  # Cloud Build keeps the first 50 KB
 _MOST_LINES = 200
+_NOT_COMPILED = "the start command runs it with Python, and it was not compiled: only .py files and #! scripts are"
 
 
 class StepSettings(NamedTuple):
@@ -817,6 +818,7 @@ def main(folders: Sequence[str], settings: StepSettings) -> int:
     unproven = [(path, "a folder that cannot be opened") for path in workspace.closed]
     if not sources:
         unproven.append((b" ".join(map(os.fsencode, folders)) or b".", "no Python source here"))
+    unproven += [(path, _NOT_COMPILED) for path in _started(words, workspace, settings) if path not in sources]
     for result in compile_all(sources, _cores(), importing.reader):
         findings += result.findings
         importing.note(result)
@@ -830,6 +832,15 @@ def main(folders: Sequence[str], settings: StepSettings) -> int:
     sys.stdout.buffer.flush()
     _report(seen)
     return seen.exit_code
+
+
+def _started(words: Sequence[str], workspace: Workspace, settings: StepSettings) -> Iterator[bytes]:
+    """The files that the start command runs, where neither a suffix nor a pattern decides whether they are sources."""
+    for word in words:
+        path = word.partition("=")[2].partition("=")[2] if word.startswith("--start=") else ""
+        name = os.fsencode(path)
+        if name in workspace.modes and not name.endswith(SUFFIXES) and not matches_any(settings.exclude, path):
+            yield name
 
 
 class ImportStep:
