@@ -7,7 +7,7 @@ by the manifest in the archive. Nothing that it looks at is imported or run. Fin
 not be looked at with 3.
 
 version: 0.1.0
-digest: sha256:7a254d06ad91f65d294ec803dc4506a6a377d6abf4cb1f28e3a31293b39cd55f
+digest: sha256:84e3e1b4e7ffe74a5b8edee59b34e25eb2a0d9e5fe871434f8fe8ec97909e442
     (SHA-256 of everything below the line of equals signs)
 """
 
@@ -2934,6 +2934,7 @@ from collections.abc import Callable
 from buildguard.definitions import NamedTuple
 from buildguard.imports.finder import FileTree, ModuleKind, ModuleLocation
 from buildguard.imports.records import Bound, Guard, ImportForm, ImportStatement, ModuleFacts
+_MOST_STEPS, _FEWEST_STEPS, _ALL_STEPS = 20_000, 1_000, 2_000_000
 _OF_EVERY_MODULE = frozenset(
     {
         "__builtins__",
@@ -2982,8 +2983,13 @@ class NameReader:
         self._facts = facts
         self._follow = follow
         self._may_be_foreign = may_be_foreign
+        self._left = _ALL_STEPS
+        self._steps = 0
     def is_bound(self, module: LoadedModule, name: str, before: int | None = None) -> Bound:
-        return self._is_bound(module, name, before, frozenset())
+        granted = self._steps = min(_MOST_STEPS, max(_FEWEST_STEPS, self._left))
+        answer = self._is_bound(module, name, before, frozenset())
+        self._left -= granted - self._steps
+        return answer if self._steps > 0 else Bound.UNKNOWN
     def _is_bound(self, module: LoadedModule, name: str, before: int | None, seen: frozenset[str]) -> Bound:
         location = module.location
         if name in _OF_EVERY_MODULE or self._tree.find(name, location.folders) is not None:
@@ -3023,6 +3029,8 @@ class NameReader:
     ) -> Bound:
         answer = Bound.NO
         for row in facts.imports:
+            if self._steps <= 0:
+                return Bound.UNKNOWN
             if not row.is_star or row.guard is Guard.FALSE or (before is not None and row.line >= before):
                 continue
             source = self._follow(module, row)
@@ -3036,7 +3044,8 @@ class NameReader:
             answer = brought if brought is Bound.UNKNOWN else answer
         return answer
     def _by_star(self, source: LoadedModule | None, name: str, seen: frozenset[str]) -> Bound:
-        if source is None or source.location.kind not in {ModuleKind.PACKAGE, ModuleKind.MODULE}:
+        self._steps -= 1
+        if self._steps <= 0 or source is None or source.location.kind not in {ModuleKind.PACKAGE, ModuleKind.MODULE}:
             return Bound.UNKNOWN
         facts = self._facts(source.location.file)
         if source.name in seen:
@@ -3055,6 +3064,7 @@ class NameReader:
             facts = self._facts(waiting[-1].location.file)
             current = waiting.pop()
             for row in facts.imports if facts is not None else ():
+                self._steps -= 1
                 target = None if row.late or row.guard is Guard.FALSE else self._follow(current, row)
                 if target is None or target.name in known:
                     continue
