@@ -71,6 +71,13 @@ _ENDLESS = {
         'TEXT = \'set -- "$@" "$@"\\n\' * 60 + \'exec python "$@"\'' + _SCRIPT,
         "the file $(…) is known at run time only",
     ),
+    "digits of a number in a source": (
+        (
+            "from buildguard.startup.source_facts import read_facts\n"
+            'print(read_facts(b"app.run(port=0x" + b"f" * 9000 + b")"), read_facts(b"x = 0xff") is not None)'
+        ),
+        "None True",
+    ),
     "digits of a number": (
         _TOML
         + 'try: tomlfile.read(b"a = " + b"9" * 2_000_000, "pyproject.toml")\n'

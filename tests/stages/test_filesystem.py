@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from buildguard.diagnostic import UnreadableFile
+from buildguard.diagnostic import RelativePath, UnreadableFile
 from buildguard.stages.filesystem import FolderStage, digest_file, read_file
 
 _LARGE = 3 << 30  # bytes; as a sparse file it takes no room
@@ -32,4 +32,4 @@ def test_a_link_to_such_a_file(tmp_path: Path) -> None:
 
     contents = {entry.path: content for entry, content in stage.contents(stage.entries())}
 
-    assert contents[b"a.py"] == UnreadableFile("more than 256 MiB, so it was not read")
+    assert contents[RelativePath(b"a.py")] == UnreadableFile("more than 256 MiB, so it was not read")
