@@ -25,7 +25,7 @@ def test_a_user_without_home_and_account(monkeypatch: pytest.MonkeyPatch) -> Non
     def unknown(_number: int) -> Never:
         raise KeyError
 
-    for name in ("HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME"):
+    for name in ("HOME", "BUILDGUARD_CACHE_DIR", "XDG_CACHE_HOME", "XDG_CONFIG_HOME"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(pwd, "getpwuid", unknown)
 
