@@ -39,7 +39,51 @@ except yamlfile.InvalidYamlError as error:
 _SETTLED = "from buildguard.project.cloudbuild.substitutions import resolve_substitutions\n"
 _TOML = "from buildguard.project import toml as tomlfile\nfrom buildguard.errors import UsageError\n"
 _DOCKERFILE = "from buildguard.project import dockerfile\n"
+_SCRIPT = """
+from buildguard.project.start_command import CommandPlace, CommandText, StartContext
+from buildguard.project.start_parser import parse_start
+context = StartContext("/srv", {}, lambda path: TEXT.encode() if path == "/srv/s.sh" else None)
+start = parse_start(CommandText(CommandPlace("Dockerfile", 3), ("sh", "s.sh", "a")), context)
+print(start.script[:50], start.undecided)
+"""
+_STARS = """
+import functools
+from tests.imports.projects import TextProject, findings
+TextProject.facts = functools.cache(TextProject.facts)
+names = range(40)
+files = {f"a{name}.py": "".join(f"from a{other} import *\\n" for other in names if other != name) for name in names}
+files["main.py"] = "from a0 import " + ", ".join(f"x{number}" for number in range(300)) + "\\n"
+print(findings(files, "main.py"))
+"""
+_REQUIREMENTS = """
+from buildguard.startup.installs.requirements import read_requirement_file
+files = {f"{number}.txt": f"-r {number + 1}.txt\\n" * 10 for number in range(8)} | {"8.txt": "flask\\n"}
+print(len(read_requirement_file("0.txt", lambda name: files[name].encode()).lines))
+"""
 _ENDLESS = {
+    "modules that import each other by stars": (_STARS, "[]"),
+    "files of requirements that include others twice": (_REQUIREMENTS, "1"),
+    "a variable of a script that doubles": (
+        'TEXT = "A=x\\n" + \'A="$A$A$A$A"\\n\' * 60 + "exec python $A"' + _SCRIPT,
+        "is known at run time only",
+    ),
+    "arguments of a script that double": (
+        'TEXT = \'set -- "$@" "$@"\\n\' * 60 + \'exec python "$@"\'' + _SCRIPT,
+        "the file $(…) is known at run time only",
+    ),
+    "digits of a number in a source": (
+        (
+            "from buildguard.startup.source_facts import read_facts\n"
+            'print(read_facts(b"app.run(port=0x" + b"f" * 9000 + b")"), read_facts(b"x = 0xff") is not None)'
+        ),
+        "None True",
+    ),
+    "digits of a number": (
+        _TOML
+        + 'try: tomlfile.read(b"a = " + b"9" * 2_000_000, "pyproject.toml")\n'
+        + "except UsageError as error: print(error.what)",
+        "pyproject.toml is not valid TOML",
+    ),
     "stars in a name, docker": (_LONG + 'PATTERN = "*a" * 30 + "*b"' + _DOCKER, "None"),
     "question marks, docker": (_LONG + 'PATTERN = "*?" * 60 + "b"' + _DOCKER, "None"),
     "classes, docker": (_LONG + 'PATTERN = "[a-z]*" * 20 + "*.py"' + _DOCKER, ".dockerignore:1"),

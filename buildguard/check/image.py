@@ -133,6 +133,7 @@ class _ImageCheck:
         if contents.has_bytecode and not any(row.image_id for row in seen.rows):
             seen.unproven.append(Unproven(None, None, _BYTECODE_UNSEEN))
         self._report_missing(located, contents.missing, seen)
+        seen.notes += filter(None, [self._finder.other_start(located)])
         compiled, own = contents.split_sources(job.chosen.sources)
         changed = self._with_committed(contents.places, list(self._changed(contents.places, own)))
         self._report_changed(located, contents.places, changed, seen)

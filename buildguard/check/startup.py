@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator, Sequence
 
 from buildguard.check.context import Job
 from buildguard.check.targets import CheckState
 from buildguard.codes import Code
-from buildguard.diagnostic import Diagnostic
+from buildguard.diagnostic import Diagnostic, Unproven, display_path
 from buildguard.errors import GuardError
 from buildguard.project.discovery import builds_images
+from buildguard.project.sources import matches
+from buildguard.remote.source_names import SUFFIXES
 from buildguard.startup.findings import FindingPlace, StartupReport
 
 
@@ -32,8 +35,22 @@ def add_startup(job: Job, seen: CheckState) -> None:
     diagnostics = (*report.diagnostics, *installs.diagnostics)
     seen.diagnostics += [diagnostic for diagnostic in diagnostics if _is_asked(job, diagnostic)]
     seen.startup_undecided += (*report.undecided, *installs.undecided)
+    seen.unproven += _uncompiled(job, report.executed)
     if report.explained_imports:  # one cause, one finding: the file is missing, not the import wrong
         seen.diagnostics = [each for each in seen.diagnostics if not _is_explained(each, report)]
+
+
+def _uncompiled(job: Job, executed: Sequence[str]) -> Iterator[Unproven]:
+    """The files that a start lets Python read as code, and that neither their name nor a `#!` line shows to be a source."""
+    chosen = {entry.path for entry in job.chosen.sources}
+    include, exclude = job.config.include, job.config.exclude
+    for source in executed:
+        path = os.fsencode(source)
+        left_out = matches(exclude, source) or (include and not matches(include, source))
+        if path in chosen or path.endswith(SUFFIXES) or left_out or not job.covers(path):
+            continue
+        reason = "the start command runs it with Python, and it was not compiled: only `.py` files and `#!` scripts are"
+        yield Unproven(display_path(path), None, reason)
 
 
 def _is_explained(diagnostic: Diagnostic, report: StartupReport) -> bool:

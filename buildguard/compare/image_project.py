@@ -10,6 +10,7 @@ from contextlib import closing
 from pathlib import Path
 
 from buildguard.compare.installed_project import find_installed
+from buildguard.compare.other_start import find_other_start
 from buildguard.definitions import NamedTuple
 from buildguard.docker.image_source import ImageFilesystem
 from buildguard.docker.image_stage import ImageFiles
@@ -294,6 +295,13 @@ class ProjectFinder:
 
     def _layout(self, recipe: discovery.ImageRecipe) -> ImageModel:
         return recipe.model(self._project.paths)
+
+    def other_start(self, located: ProjectLocation) -> str:
+        """In words, how the image starts otherwise than its Dockerfile declares; empty where it does not."""
+        recipe = located.recipe
+        if recipe is None or recipe.by_buildpacks or located.is_package:
+            return ""
+        return find_other_start(self._image, self._layout(recipe), recipe.service.dockerfile)
 
     def _prefixes(self) -> set[str]:
         """Folders that may have been copied as a whole."""

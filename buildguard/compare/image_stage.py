@@ -44,6 +44,7 @@ class ImageSnapshotter:
             finder = ProjectFinder(project, image, cell, self._files, self._root)
             located = finder.located()
             own, _installed = finder.places(located)
+            other = finder.other_start(located)
             own = {**finder.elsewhere(located), **own}
         self._places = {path: place for path, place in own.items() if not self._copy(path, place, located.twins, own)}
         entries, special, unproven = [], {}, []
@@ -55,7 +56,7 @@ class ImageSnapshotter:
                 special[path] = "something special"
             else:
                 unproven.append(Unproven(display_path(path), None, "a hard link to what was not read of the image"))
-        notes = (f"the project is in {', '.join(located.roots)}, by {located.reported_by}",)
+        notes = (f"the project is in {', '.join(located.roots)}, by {located.reported_by}", *filter(None, [other]))
         return Snapshot(
             self._text,
             StageKind.IMAGE,

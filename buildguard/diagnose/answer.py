@@ -6,12 +6,15 @@ import re
 from collections.abc import Iterable, Iterator
 
 from buildguard.codes import RULE_ERRORS
+from buildguard.definitions import lazy_pattern
 from buildguard.diagnose import missing_variables
 from buildguard.diagnose.cause import HEALTHY, UNKNOWN, CauseId
 from buildguard.diagnose.events import Event
 from buildguard.diagnose.incident import IncidentEvidence, SourceLocation, TargetRefusal
 from buildguard.diagnose.judges import not_examined
 
+_REPORTS = frozenset({"not-listening", "probe-failed"})
+_REVISION = lazy_pattern(r"[Rr]evision '([\w-]+)'")
 _MORE_HELP = (
     "buildguard diagnose --revision NAME    reads a Cloud Run revision",
     "buildguard diagnose --build ID         reads a build and its log",
@@ -78,6 +81,10 @@ def _unexplained(evidence: IncidentEvidence) -> str:
     """The sentence where no cause is known."""
     if evidence.build_failure:
         return f"{evidence.build_failure}; nothing that was examined shows why"
+    if _is_report(evidence):
+        return (
+            "the container did not start: this log has Cloud Run's report, and the reason is in the container's own log"
+        )
     if evidence.quote:
         return f"the cause is unknown; the last line that looks like an error: {evidence.quote}"
     if not (evidence.has_log or evidence.alive):
@@ -85,6 +92,11 @@ def _unexplained(evidence: IncidentEvidence) -> str:
     if not evidence.alive:
         return "no line of this log is a known failure, and none proves that anything runs"
     return f"{evidence.alive}; whether everything is well is unknown: {_unexamined(evidence)}"
+
+
+def _is_report(evidence: IncidentEvidence) -> bool:
+    """Whether a log has Cloud Run's words for a container that did not start, and nothing of that container."""
+    return any(match.message.id in _REPORTS for match in evidence.known_messages) and not evidence.failures
 
 
 def _unexamined(evidence: IncidentEvidence) -> str:
@@ -129,7 +141,8 @@ def _remedies_of_events(led: list[Event]) -> list[str]:
 def _for_unknown(evidence: IncidentEvidence) -> Iterator[str]:
     if evidence.failures and evidence.failures[-1].as_shown is False:
         yield "buildguard diff commit:HEAD image:REF      compares the files in the image with the commit's"
-    yield from _MORE_HELP
+    revision = next((found[1] for match in evidence.known_messages if (found := _REVISION.search(match.text))), "")
+    yield from (line.replace("NAME ", f"{revision} ") if revision else line for line in _MORE_HELP)
 
 
 def _against_age(evidence: IncidentEvidence, *, alone: bool) -> Iterator[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
-from buildguard.definitions import NamedTuple
+from buildguard.definitions import NamedTuple, lazy_pattern
 from buildguard.diagnose import health, missing_variables, permissions, ports
 from buildguard.diagnose.cause import CauseId
 from buildguard.diagnose.log_parser import straighten
@@ -39,6 +39,7 @@ _ORDINALS = frozenset(
         "thirteenth",
     ]
 )
+_PID = lazy_pattern(r"\(pid:(\d+)\)")
 _MOST_LINES, _LAST_LINES = 1000, 300
 _GRANT = "gcloud projects add-iam-policy-binding"
 # What takes several lines.
@@ -48,8 +49,9 @@ _WRONG_SETTINGS = KnownMessage(
     "correct or remove {field}: gcloud run services update SERVICE --update-env-vars {field}=VALUE",
 )  # fmt: skip
 _WRONG_ADDRESS = KnownMessage(
-    "wrong-address", CauseId.PORT, "", "", "{name}", "CMD exec gunicorn --bind 0.0.0.0:$PORT main:app"
-)
+    "wrong-address", CauseId.PORT, "", "", "{name}",
+    "listen on 0.0.0.0:$PORT: gunicorn --bind 0.0.0.0:$PORT, uvicorn or flask run --host 0.0.0.0 --port $PORT",
+)  # fmt: skip
 # Exceptions that come of another one: they lead nowhere.
 CONSEQUENCES = frozenset(
     {
@@ -89,13 +91,13 @@ class KnownMessageMatch(NamedTuple):
             return missing_variables.set_command(self.variables)
         if self.message.remedy.startswith(_GRANT):
             return permissions.grant_command(self.groups, self.text)
-        return self._filled(self.message.remedy)
+        return self._filled(self.message.remedy, "NAME")
 
-    def _filled(self, text: str) -> str:
+    def _filled(self, text: str, unknown: str = "something") -> str:
         for name, value in self.groups.items():
             text = text.replace(f"{{{name}}}", value)
         text = re.sub(r"(?::| on) \{\w+\}", "", text)
-        return re.sub(r"\{\w+\}", "something", text)
+        return re.sub(r"\{\w+\}", unknown, text)
 
 
 def match_messages(lines: Sequence[str]) -> list[KnownMessageMatch]:
@@ -104,10 +106,19 @@ def match_messages(lines: Sequence[str]) -> list[KnownMessageMatch]:
     within = {number for error in settings.values() for number in range(error.line, error.last + 1)}
     matches = [match for match in _by_line(lines) if match.line not in within]
     matches += [_of_settings(error, lines[error.line - 1]) for error in settings.values()]
+    matches = _without_killed_by_timeout(matches)
     number, words = ports.wrong_address(lines)
     if number:
         matches.append(KnownMessageMatch(_WRONG_ADDRESS, number, lines[number - 1].strip(), {"name": words}))
     return sorted(matches, key=lambda match: match.line)
+
+
+def _without_killed_by_timeout(matches: list[KnownMessageMatch]) -> list[KnownMessageMatch]:
+    """Those matches without the workers that gunicorn itself killed because they did not answer: no memory was missing."""
+    late = {pid for match in matches if match.message.id == "worker-timeout" for pid in _PID.findall(match.text)}
+    return [
+        match for match in matches if match.message.id != "worker-killed" or late.isdisjoint(_PID.findall(match.text))
+    ]
 
 
 def _by_every_line(lines: Sequence[str]) -> list[KnownMessageMatch]:

@@ -37,7 +37,9 @@ _ROLES = (
     ("compute", "roles/compute.viewer"),
 )
 _MEMBER = lazy_pattern(r"[\w.+-]+@[\w.-]+\w")
-_PROJECT = lazy_pattern(r"projects/([a-z][\w-]+)|gcr\.io/([a-z][\w-]+)|-docker\.pkg\.dev/([a-z][\w-]+)")
+_ROLE = lazy_pattern(r"\broles/[\w.]*\w")
+_ACCOUNT = lazy_pattern(r"(?i:actAs)'? denied on service account ([\w.+-]+@[\w.-]+\w)")
+_PROJECT = lazy_pattern(r"projects/([a-z0-9][\w-]+)|gcr\.io/([a-z][\w-]+)|-docker\.pkg\.dev/([a-z][\w-]+)")
 
 
 def role_of(permission: str) -> str:
@@ -47,10 +49,18 @@ def role_of(permission: str) -> str:
 
 def grant_command(groups: Mapping[str, str], line: str) -> str:
     """The gcloud command that grants what a line says was denied."""
+    impersonated = _ACCOUNT.search(line)
+    if impersonated is not None:  # the account that may not be used is the resource, and who deploys is not named
+        return (
+            f"gcloud iam service-accounts add-iam-policy-binding {impersonated[1]} --member=MEMBER"
+            " --role=roles/iam.serviceAccountUser (MEMBER is who deploys, such as user:YOU@example.com)"
+        )
     member = _MEMBER.search(line)
     name = groups.get("principal") or (member[0] if member else "")
     kind = "serviceAccount" if name.endswith("gserviceaccount.com") else "user"
     found = _PROJECT.search(line)
     project = next((group for group in found.groups() if group), "PROJECT") if found else "PROJECT"
     who = f"{kind}:{name}" if name else "serviceAccount:ACCOUNT"
-    return f"gcloud projects add-iam-policy-binding {project} --member={who} --role={role_of(groups.get('name', ''))}"
+    named = _ROLE.search(line)
+    role = named[0] if named else role_of(groups.get("name", ""))
+    return f"gcloud projects add-iam-policy-binding {project} --member={who} --role={role}"

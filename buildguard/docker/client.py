@@ -27,6 +27,7 @@ from buildguard.definitions import NamedTuple, lazy_pattern
 from buildguard.errors import Reason, UnprovenError
 from buildguard.system import process, programs
 from buildguard.system.foreign import translate_foreign
+from buildguard.system.home import home_folder
 
 if TYPE_CHECKING:
     import subprocess
@@ -160,7 +161,7 @@ def _context_error(error: Exception) -> UnprovenError:
 
 
 def _sockets() -> Iterator[Path]:
-    home, runtime = Path.home(), os.environ.get("XDG_RUNTIME_DIR")
+    home, runtime = home_folder(), os.environ.get("XDG_RUNTIME_DIR")
     yield Path("/var/run/docker.sock")
     if runtime:
         yield Path(runtime, "docker.sock")

@@ -12,6 +12,7 @@ from importlib import metadata
 from pathlib import Path
 
 from buildguard.definitions import NamedTuple
+from buildguard.system.home import home_folder
 
 PACKAGES = ("google-cloud-build", "google-cloud-run", "google-cloud-storage")  # the extra `cloud`
 _VARIABLE = "GOOGLE_APPLICATION_CREDENTIALS"
@@ -58,7 +59,7 @@ def credentials_file(environ: Mapping[str, str] = os.environ) -> CredentialsFile
     """The file from which Google's libraries would read credentials; None if this machine has no such file."""
     if environ.get(_VARIABLE):
         return _read(CredentialsFile(Path(environ[_VARIABLE]), _VARIABLE))
-    folder = Path(environ.get(_FOLDER) or Path("~/.config/gcloud").expanduser())
+    folder = Path(environ.get(_FOLDER) or home_folder() / ".config/gcloud")
     file = CredentialsFile(folder / _NAME, "gcloud auth application-default login")
     return _read(file) if os.path.isfile(file.path) else None
 

@@ -8,6 +8,8 @@ from buildguard.definitions import NamedTuple
 from buildguard.imports.finder import FileTree, ModuleKind, ModuleLocation
 from buildguard.imports.records import Bound, Guard, ImportForm, ImportStatement, ModuleFacts
 
+# Modules that import each other by stars have more ways through them than can be followed: steps for one name, and for all.
+_MOST_STEPS, _FEWEST_STEPS, _ALL_STEPS = 20_000, 1_000, 2_000_000
 _OF_EVERY_MODULE = frozenset(
     {
         "__builtins__",
@@ -77,10 +79,15 @@ class NameReader:
         self._facts = facts
         self._follow = follow
         self._may_be_foreign = may_be_foreign
+        self._left = _ALL_STEPS
+        self._steps = 0  # those that one name may still take
 
     def is_bound(self, module: LoadedModule, name: str, before: int | None = None) -> Bound:
-        """Whether a module binds a name in the end, or before it executes a line."""
-        return self._is_bound(module, name, before, frozenset())
+        """Whether a module binds a name in the end, or before it executes a line; unknown where that takes too long."""
+        granted = self._steps = min(_MOST_STEPS, max(_FEWEST_STEPS, self._left))
+        answer = self._is_bound(module, name, before, frozenset())
+        self._left -= granted - self._steps
+        return answer if self._steps > 0 else Bound.UNKNOWN
 
     def _is_bound(self, module: LoadedModule, name: str, before: int | None, seen: frozenset[str]) -> Bound:
         location = module.location
@@ -127,6 +134,8 @@ class NameReader:
     ) -> Bound:
         answer = Bound.NO
         for row in facts.imports:
+            if self._steps <= 0:
+                return Bound.UNKNOWN
             if not row.is_star or row.guard is Guard.FALSE or (before is not None and row.line >= before):
                 continue
             source = self._follow(module, row)
@@ -142,7 +151,8 @@ class NameReader:
 
     def _by_star(self, source: LoadedModule | None, name: str, seen: frozenset[str]) -> Bound:
         """Whether `from source import *` brings a name."""
-        if source is None or source.location.kind not in {ModuleKind.PACKAGE, ModuleKind.MODULE}:
+        self._steps -= 1
+        if self._steps <= 0 or source is None or source.location.kind not in {ModuleKind.PACKAGE, ModuleKind.MODULE}:
             return Bound.UNKNOWN
         facts = self._facts(source.location.file)
         if source.name in seen:
@@ -171,6 +181,7 @@ class NameReader:
             facts = self._facts(waiting[-1].location.file)
             current = waiting.pop()
             for row in facts.imports if facts is not None else ():
+                self._steps -= 1
                 target = None if row.late or row.guard is Guard.FALSE else self._follow(current, row)
                 if target is None or target.name in known:
                     continue

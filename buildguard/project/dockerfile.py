@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 
 from buildguard.definitions import NamedTuple, lazy_pattern
 
@@ -18,6 +19,7 @@ _WORD = lazy_pattern(r"""(?:"[^"]*"|'[^']*'|\\.|[^\s"'\\])+""")
 _HEREDOC = lazy_pattern(r"\d*<<(-?)([^<]+)")
 _VARIABLE = lazy_pattern(r"\$(?:(?P<plain>\w+)|\{(?P<name>\w+)(?:(?P<operator>:?[-+?])(?P<word>[^{}]*))?\})")
 _LONGEST = 1 << 14  # characters that variables may bring into one text
+_MOST_PARSED = 64  # files: each is asked about some thirty times in a run
 _WITH_HEREDOC = frozenset({"RUN", "COPY", "ADD"})
 
 
@@ -107,9 +109,14 @@ def installs_python(chain: Iterable[DockerfileStage]) -> str:
 
 def instructions(data: bytes) -> list[Instruction]:
     """The instructions of a Dockerfile; comments, continuations and heredocs as BuildKit reads them."""
+    return list(_parse(data))
+
+
+@lru_cache(maxsize=_MOST_PARSED)
+def _parse(data: bytes) -> tuple[Instruction, ...]:
     text = data.decode("utf-8", "replace").removeprefix("\ufeff")
     lines = [line.removesuffix("\r") for line in text.split("\n")]
-    return list(_read(lines, _escape(lines)))
+    return tuple(_read(lines, _escape(lines)))
 
 
 def stages(data: bytes, build_args: Mapping[str, str]) -> list[DockerfileStage]:

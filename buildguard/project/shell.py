@@ -32,6 +32,7 @@ _CLOSING = {
     "(": ")",
 }
 _KEYWORDS = frozenset({*_CLOSING, *_CLOSING.values(), "then", "else", "elif", "do", "function", "!", "[["})
+_MOST_ARGUMENTS = 1000  # `set -- "$@" "$@"` doubles them
 LONGEST = 1 << 14  # characters of a text that is followed
 
 
@@ -85,7 +86,7 @@ def assignment(word: str) -> tuple[str, str] | None:
 def expand(word: str, known: Mapping[str, str], arguments: Sequence[str] = ()) -> list[str]:
     """What a raw word becomes: `"$@"` gives every argument, an unquoted variable is split, an unknown one stays as `$NAME`."""
     if word in {'"$@"', "$@", "$*", '"${@}"', "${@}"}:
-        return list(arguments)
+        return list(arguments) if len(arguments) <= _MOST_ARGUMENTS else [UNKNOWN]
     pieces = [_piece(piece, known, arguments) for piece in _pieces(word)]
     text = "".join(pieces)
     bare = _VARIABLE.fullmatch(word)
@@ -107,7 +108,15 @@ def _piece(piece: str, known: Mapping[str, str], arguments: Sequence[str]) -> st
 
 def _fill(text: str, known: Mapping[str, str], arguments: Sequence[str]) -> str:
     text = re.sub(r"`[^`]*`|\$\((?:[^()]|\([^()]*\))*\)", UNKNOWN, text)
-    return _VARIABLE.sub(lambda match: _value(match, known, arguments), text)
+    left = LONGEST
+
+    def value_of(match: re.Match[str]) -> str:
+        nonlocal left
+        value = _value(match, known, arguments)
+        left -= len(value)
+        return value if left >= 0 else UNKNOWN  # variables that double would fill the memory
+
+    return _VARIABLE.sub(value_of, text)
 
 
 def _value(match: re.Match[str], known: Mapping[str, str], arguments: Sequence[str]) -> str:

@@ -24,7 +24,7 @@ def read(data: bytes, file: str) -> dict[str, Any]:
         raise UsageError(f"{file} is not valid TOML: a key has more than {_MOST_PARTS} parts")
     try:
         return tomllib.loads(data.decode("utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # TOMLDecodeError is one, and so is that of an endless number
         match = re.search(r"at line (\d+)", str(error))
         place = f"{file}:{match.group(1)}" if match else file
         raise UsageError(f"{place} is not valid TOML: {error}") from error

@@ -8,6 +8,7 @@ from pathlib import Path
 from buildguard.definitions import NamedTuple
 from buildguard.errors import UsageError
 from buildguard.project import toml
+from buildguard.system.home import home_folder
 
 KEYS = {"fetch-python": bool}
 
@@ -20,15 +21,15 @@ class UserConfig(NamedTuple):
 
 def user_config_file() -> Path:
     """The file below XDG_CONFIG_HOME, by default ~/.config."""
-    return Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "buildguard/buildguard.toml"
+    return Path(os.environ.get("XDG_CONFIG_HOME") or home_folder() / ".config") / "buildguard/buildguard.toml"
 
 
 def read_user_config() -> UserConfig:
-    """The configuration of the person, empty if the file is missing; raises UsageError."""
+    """The configuration of the person, empty if there is no such file or home folder here; raises UsageError."""
     file = user_config_file()
     try:
         data = file.read_bytes()
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError, PermissionError):  # HOME=/dev/null, or another user's
         return UserConfig()
     except OSError as error:
         raise UsageError(f"{file}: {error.strerror}") from error

@@ -155,7 +155,7 @@ class _NodeCopier:
         kind = str(node.tag).removeprefix(_TAG)
         # where lines of a folded text were joined, ruamel.yaml leaves a bell, which no text may contain
         text = str(node.value).replace("\a", "") if node.style == ">" else str(node.value)
-        return Node(text, place.line, kind, place, alias=alias)
+        return Node(_joined(text), place.line, kind, place, alias=alias)
 
     def _list(self, node: Any, place: YamlPosition, *, alias: bool) -> Node:
         items = tuple(self.plain(value) for value in node.value)
@@ -167,7 +167,7 @@ class _NodeCopier:
         keys: dict[str, YamlPosition] = {}
         repeated: list[RepeatedKey] = []
         for key, value in node.value:
-            name = key.value if isinstance(key.value, str) else ""
+            name = _joined(key.value) if isinstance(key.value, str) else ""
             if str(key.tag) == _MERGE:
                 for source in _merge_sources(value):
                     merged = {**dict(self.plain(source).pairs()), **merged}
@@ -177,6 +177,11 @@ class _NodeCopier:
             fields[name], keys[name] = self.plain(value), _place(key)
         values = MappingProxyType({**merged, **fields})
         return Node(values, place.line, "map", place, keys, tuple(repeated), bool(node.flow_style), alias)
+
+
+def _joined(text: str) -> str:
+    """A text in which JSON may write one character as two surrogates; a single one is no character, as in Go."""
+    return text if text.isascii() else text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
 def _merge_sources(value: Any) -> list[Any]:

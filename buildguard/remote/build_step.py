@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from buildguard.remote.compile_all import SourceResult, StepFinding, compile_all
 from buildguard.remote.manifest_rows import CARRIED, EXECUTABLE, FILE, OWN, ManifestRow, as_bytes, rows_of
+from buildguard.remote.source_names import SUFFIXES, matches_any
 from buildguard.remote.workspace import (
     WorkspaceDifference,
     compare_rows,
@@ -35,6 +36,7 @@ _VARIABLE = "BUILDGUARD_DIGEST"
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _MOST_OUTPUT = 50_000  # Cloud Build keeps the first 50 KB
 _MOST_LINES = 200
+_NOT_COMPILED = "the start command runs it with Python, and it was not compiled: only .py files and #! scripts are"
 
 
 class StepSettings(NamedTuple):
@@ -99,6 +101,7 @@ def main(folders: Sequence[str], settings: StepSettings) -> int:
     unproven = [(path, "a folder that cannot be opened") for path in workspace.closed]
     if not sources:
         unproven.append((b" ".join(map(os.fsencode, folders)) or b".", "no Python source here"))
+    unproven += [(path, _NOT_COMPILED) for path in _started(words, workspace, settings) if path not in sources]
     for result in compile_all(sources, _cores(), importing.reader):
         findings += result.findings
         importing.note(result)
@@ -112,6 +115,15 @@ def main(folders: Sequence[str], settings: StepSettings) -> int:
     sys.stdout.buffer.flush()
     _report(seen)
     return seen.exit_code
+
+
+def _started(words: Sequence[str], workspace: Workspace, settings: StepSettings) -> Iterator[bytes]:
+    """The files that the start command runs, where neither a suffix nor a pattern decides whether they are sources."""
+    for word in words:
+        path = word.partition("=")[2].partition("=")[2] if word.startswith("--start=") else ""
+        name = os.fsencode(path)
+        if name in workspace.modes and not name.endswith(SUFFIXES) and not matches_any(settings.exclude, path):
+            yield name
 
 
 class ImportStep:

@@ -23,8 +23,14 @@ from buildguard.system import git
 READ_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
-def read_file(path: bytes, *, most: int | None = None) -> bytes | UnreadableFile:
-    """The content of a regular file, not through a link in its last part; whole, or the first `most` bytes."""
+_LARGEST = 256 << 20  # bytes of a file that a stage reads into memory; no compiler takes a source so large
+
+
+def read_file(path: bytes, *, most: int | None = None, largest: int | None = None) -> bytes | UnreadableFile:
+    """The content of a regular file, not through a link in its last part; whole, or the first `most` bytes.
+
+    One of more than `largest` bytes is not read.
+    """
     for _ in range(3):
         try:
             handle = os.open(path, READ_FLAGS)
@@ -32,8 +38,8 @@ def read_file(path: bytes, *, most: int | None = None) -> bytes | UnreadableFile
             return why_not(path, error)
         try:
             before = os.fstat(handle)
-            if not stat.S_ISREG(before.st_mode):
-                return not_a_file(before.st_mode)
+            if not stat.S_ISREG(before.st_mode) or (largest is not None and before.st_size > largest):
+                return _not_readable(before, largest)
             if most is not None:
                 return os.read(handle, most)
             data = os.read(handle, before.st_size + 1)
@@ -47,6 +53,12 @@ def read_file(path: bytes, *, most: int | None = None) -> bytes | UnreadableFile
         if len(data) == after.st_size and (before.st_mtime_ns, before.st_size) == (after.st_mtime_ns, after.st_size):
             return data
     return UnreadableFile("changed while it was read")
+
+
+def _not_readable(status: os.stat_result, largest: int | None) -> UnreadableFile:
+    if largest is None or not stat.S_ISREG(status.st_mode):
+        return not_a_file(status.st_mode)
+    return UnreadableFile(f"more than {largest >> 20} MiB, so it was not read")
 
 
 def digest_file(path: bytes) -> bytes | None:
@@ -63,6 +75,8 @@ def digest_file(path: bytes) -> bytes | None:
         status = os.fstat(handle)
         if not stat.S_ISREG(status.st_mode):
             return None  # a FIFO or a device reads as empty
+        if status.st_size > _LARGEST:
+            return None
         data = os.read(handle, status.st_size + 1)
     except OSError:
         return None
@@ -152,7 +166,7 @@ class DiskStage:
 
     def _read(self, path: bytes) -> bytes | UnreadableFile:
         whole = self._base + path
-        content = read_file(whole)
+        content = read_file(whole, largest=_LARGEST)
         # asked of the disk: git's index may still know a link as the file that it was
         if isinstance(content, UnreadableFile) and os.path.islink(whole):
             return self._behind_link(whole)
@@ -201,7 +215,7 @@ class DiskStage:
             return UnreadableFile(f"a symbolic link that leads {'in a circle' if circle else 'nowhere'}")
         if not self.holds(real):
             return UnreadableFile("a symbolic link out of the root, not followed")
-        return read_file(real)
+        return read_file(real, largest=_LARGEST)
 
 
 class FolderStage(DiskStage):

@@ -19,11 +19,15 @@ class FindingPlace(NamedTuple):
 
 
 class StartupReport(NamedTuple):
-    """The findings of all images, what could not be decided, with the reasons, and the imports that a BG704 explains."""
+    """The findings of all images, what could not be decided, with the reasons, and the imports that a BG704 explains.
+
+    `executed` are the files of the project that a start lets Python read as code, whatever their names are.
+    """
 
     diagnostics: tuple[Diagnostic, ...] = ()
     undecided: tuple[str, ...] = ()
     explained_imports: frozenset[FindingPlace] = frozenset()
+    executed: tuple[str, ...] = ()
 
 
 class StartupFindings:
@@ -37,6 +41,7 @@ class StartupFindings:
         self._undecided: dict[str, None] = {}
         self._imports: set[FindingPlace] = set()
         self._needed: dict[str, str] = {}
+        self._executed: dict[str, None] = {}
         self.explained_placeholders: set[str] = set()  # those that another finding is about
 
     def add(self, code: Code, place: FindingPlace, message: str, hint: str = "", *, is_error: bool = True) -> None:
@@ -67,6 +72,10 @@ class StartupFindings:
         """What reads a file during the start; empty where nothing is known to."""
         return self._needed.get(source, "")
 
+    def execute(self, source: str) -> None:
+        """Keep a file of the project that Python reads as code during the start."""
+        self._executed.setdefault(source)
+
     def explain_import(self, place: FindingPlace) -> None:
         """Keep the place of an import that fails because a file does not reach the image."""
         self._imports.add(place)
@@ -74,7 +83,9 @@ class StartupFindings:
     def report(self) -> StartupReport:
         """Everything so far."""
         diagnostics = (_with_count(item, len(self._messages[key]) - 1) for key, item in self._diagnostics.items())
-        return StartupReport(tuple(diagnostics), tuple(self._undecided), frozenset(self._imports))
+        return StartupReport(
+            tuple(diagnostics), tuple(self._undecided), frozenset(self._imports), tuple(self._executed)
+        )
 
 
 def _with_count(item: Diagnostic, more: int) -> Diagnostic:

@@ -11,6 +11,7 @@ from buildguard.project.image_model import DEFAULT_PATH, PlacedFile
 from buildguard.project.server_options import SERVERS
 from buildguard.project.start_command import StartCommand, StartProgram, in_folder, is_shell, is_unknown
 from buildguard.project.start_wrappers import unwrap
+from buildguard.remote.source_names import HEAD, SHEBANG
 from buildguard.startup.base_programs import find_lack
 from buildguard.startup.findings import FindingPlace, StartupFindings
 from buildguard.startup.image_start import ImageStart
@@ -21,6 +22,19 @@ _ALWAYS = frozenset({"/bin/sh", "/bin/bash", "/usr/bin/env"})  # part of the ima
 _BOM = b"\xef\xbb\xbf"
 _WITHOUT_BASH = frozenset({"alpine", "golang", "nginx", "node", "python"})  # what is built on Alpine may bring it
 _PYTHONS = frozenset({"/usr/bin/python", "/usr/bin/python3"})
+
+
+def note_executed(image: ImageStart, start: StartCommand, findings: StartupFindings) -> None:
+    """Keep the files of the project that a start lets Python read as code: its script, configurations, and `#!` programs."""
+    paths = [start.script, *start.configs]
+    paths += [in_folder(program.folder, program.name) for program in start.programs if "/" in program.name]
+    for path in filter(None, dict.fromkeys(paths)):
+        placed = image.tree.find(path)
+        if placed is None or not placed.source:
+            continue
+        is_code = path == start.script or path in start.configs
+        if is_code or SHEBANG.match((image.content(placed) or b"")[:HEAD]):
+            findings.execute(placed.source)
 
 
 def check_programs(image: ImageStart, start: StartCommand, findings: StartupFindings) -> bool:

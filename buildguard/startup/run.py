@@ -20,7 +20,7 @@ from buildguard.startup.findings import FindingPlace, StartupFindings, StartupRe
 from buildguard.startup.image_start import ImageStart, open_image
 from buildguard.startup.placeholders import check_placeholders
 from buildguard.startup.ports import check_port
-from buildguard.startup.programs import check_programs
+from buildguard.startup.programs import check_programs, note_executed
 from buildguard.startup.project_files import BuildSender, ProjectFileTree
 from buildguard.startup.secrets import check_secrets
 from buildguard.startup.variables.check import EnvironmentSources, check_variables
@@ -110,6 +110,7 @@ def _check_start(
 
 def _check_command(image: ImageStart, command: StartCommand, findings: StartupFindings) -> EntryFile | None:
     """The first file that a command loads, where its program is there."""
+    note_executed(image, command, findings)
     if not check_programs(image, command, findings):
         return None
     entry = check_application(image, command, findings)

@@ -6,7 +6,7 @@ import ast
 import functools
 from collections.abc import Iterator, Sequence
 
-from buildguard.definitions import NamedTuple
+from buildguard.definitions import NamedTuple, lazy_pattern
 from buildguard.project.script_calls import dotted
 from buildguard.startup.literal_paths import LiteralPath, PathReader, bound_once
 from buildguard.startup.opened_files import handles_absence, read_call
@@ -14,6 +14,7 @@ from buildguard.startup.opened_files import handles_absence, read_call
 _DYNAMIC = frozenset({"globals", "exec", "eval", "setattr", "vars", "locals", "__import__"})
 _KEPT = 256  # sources whose facts are kept: the commands of one start load much the same
 _LONGEST = 4 << 20
+_ENDLESS_NUMBER = lazy_pattern(rb"0[xXoObB][0-9a-fA-F_]{3500}")  # Python refuses to write out so many digits
 
 
 class SourceImport(NamedTuple):
@@ -55,7 +56,7 @@ class SourceFacts(NamedTuple):
 @functools.lru_cache(_KEPT)
 def read_facts(data: bytes, *, is_main: bool = False) -> SourceFacts | None:
     """The facts of a source, run as a script or imported; None for one that this Python cannot parse."""
-    if len(data) > _LONGEST:
+    if len(data) > _LONGEST or _ENDLESS_NUMBER.search(data):
         return None
     try:
         tree = ast.parse(data)

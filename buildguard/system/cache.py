@@ -15,6 +15,8 @@ from pathlib import Path
 
 from buildguard.definitions import TYPE_CHECKING
 
+from buildguard.system.home import home_folder
+
 if TYPE_CHECKING:
     import sqlite3
 
@@ -31,7 +33,7 @@ def cache_folder() -> Path:
     """Where the cache lies: BUILDGUARD_CACHE_DIR, else where XDG has caches."""
     if chosen := os.environ.get("BUILDGUARD_CACHE_DIR"):
         return Path(chosen)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "buildguard"
+    return Path(os.environ.get("XDG_CACHE_HOME") or home_folder() / ".cache") / "buildguard"
 
 
 def context_of(*parts: str) -> bytes:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from buildguard.definitions import lazy_pattern
 from buildguard.system import programs
+from buildguard.system.home import home_folder
 
 _PYENV_NAME = lazy_pattern(r"[0-9A-Za-z][0-9A-Za-z._+-]*")
 
@@ -48,7 +49,7 @@ def default_python3(root: Path) -> Path | None:
 
 def _is_inside(path: Path, root: Path) -> bool:
     # Where a home folder is itself the repository, the person's own version managers still count.
-    stores = [store for store in (_pyenv_root(), Path.home() / ".local/share/uv") if os.path.isdir(store)]
+    stores = [store for store in (_pyenv_root(), home_folder() / ".local/share/uv") if os.path.isdir(store)]
     return path.is_relative_to(root) and not any(path.is_relative_to(store) for store in stores)
 
 
@@ -69,7 +70,7 @@ def _running_interpreter(version: str) -> Iterator[Path]:
 
 
 def _pyenv_root() -> Path:
-    return Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
+    return Path(os.environ.get("PYENV_ROOT") or home_folder() / ".pyenv")
 
 
 def _in_pyenv(version: str) -> Iterator[Path]:
@@ -113,7 +114,7 @@ def _pyenv_names(start: Path) -> list[str]:
 
 
 def _in_conda(name: str) -> Iterator[Path]:
-    listed = Path.home() / ".conda" / "environments.txt"
+    listed = home_folder() / ".conda" / "environments.txt"
     try:
         prefixes = listed.read_text("utf-8").splitlines()
     except (OSError, UnicodeDecodeError):
@@ -127,7 +128,7 @@ def _by_library(name: str) -> Iterator[Path]:
     from findpython.providers import ALL_PROVIDERS
 
     for kind, provider_class in ALL_PROVIDERS.items():
-        provider = None if kind in {"path", "pyenv"} else provider_class.create()
-        with suppress(OSError):  # a home folder that may not be read, after `su`
+        with suppress(OSError, RuntimeError):  # a home folder that may not be read, after `su`, or none at all
+            provider = None if kind in {"path", "pyenv"} else provider_class.create()
             for python in provider.find_pythons() if provider is not None else ():
                 yield python.executable.parent / name

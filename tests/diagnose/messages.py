@@ -51,7 +51,8 @@ MESSAGES: dict[str, tuple[str, ...]] = {
     "killed": ("The command '/bin/sh -c pip install -r requirements.txt' returned a non-zero code: 137", "npm ERR! Exit status 137", 'ERROR: build step 0 "gcr.io/cloud-builders/docker" failed: exit status 137'),
     "no-memory": ("MemoryError", "MemoryError: Unable to allocate 7.45 GiB for an array"),
     "worker-timeout": ("[2026-11-17 09:00:00 +0000] [1] [CRITICAL] WORKER TIMEOUT (pid:8)",),
-    "no-disk": ("OSError: [Errno 28] No space left on device",),
+    "no-disk": ("ERROR: Could not install packages due to an OSError: [Errno 28] No space left on device",
+        "OSError: [Errno 28] No space left on device"),
     "build-timeout": ("TIMEOUT", "ERROR: build TIMEOUT: it took longer than 600 s"),
     "deadline": ("ERROR: context deadline exceeded",),
     "internal-error-of-an-api": ("ERROR: (gcloud.builds.submit) generic::internal: an internal error has occurred",),
@@ -120,6 +121,34 @@ MESSAGES: dict[str, tuple[str, ...]] = {
     "probe-failed": ('Default STARTUP TCP probe failed 1 time consecutively for container "app" on port 8080.',),
     "not-executable-exit": ("web-1 exited with code 127",),
     "another-python-required": ("ERROR: Package 'larkspur' requires a different Python: 3.9.2 not in '>=3.10'",),
+    "python-range-too-wide": (
+        "  ╰─▶ Because the requested Python version (>=3.8) does not satisfy Python>=3.9 and pandas==2.1.0 depends on Python>=3.9, we can conclude that pandas==2.1.0 cannot be used.",
+    ),
+    "requirements-conflict": (
+        "ERROR: Cannot install -r requirements.txt (line 3) and flask==1.0 because these package versions have conflicting dependencies.",
+    ),
+    "requirements-conflict-report": (
+        "ERROR: ResolutionImpossible: for help visit https://pip.pypa.io/en/latest/topics/dependency-resolution/#dealing-with-dependency-conflicts",
+    ),
+    "no-solution-of-uv": ("  × No solution found when resolving dependencies:",),
+    "wheel-of-another-platform": ("#0 1.139 ERROR: bcrypt-4.0.1-cp36-abi3-manylinux_2_28_x86_64.whl is not a supported wheel on this platform.",),
+    "no-right-to-install": ("ERROR: Could not install packages due to an OSError: [Errno 13] Permission denied: '/usr/local/lib/python3.11/site-packages/six.py'",),
+    "pull-rate-limit": (
+        "toomanyrequests: You have reached your pull rate limit. You may increase the limit by authenticating and upgrading: https://www.docker.com/increase-rate-limit",
+    ),
+    "quota-of-cloud-run": (
+        "Quota violated:",
+        "ERROR: (gcloud.beta.run.deploy) spec.template.metadata.annotations[autoscaling.knative.dev/maxScale]: Max instances must be set to 0 or fewer to set the requested total CPU.",
+    ),
+    "no-docker-credentials": (
+        'denied: Unauthenticated request. Unauthenticated requests do not have permission "artifactregistry.repositories.uploadArtifacts" on resource "projects/p/locations/us-central1/repositories/r" (or it may not exist)',
+    ),
+    "secret-denied": (
+        "ERROR: (gcloud.run.deploy) spec.template.spec.containers[0].env[3].value_from.secret_key_ref.name: Permission denied on secret: projects/123/secrets/DB_PASS/versions/latest for Revision service account 123-compute@developer.gserviceaccount.com. The service account used must be granted the 'Secret Manager Secret Accessor' role (roles/secretmanager.secretAccessor) at the secret, project or higher level.",
+    ),
+    "api-not-enabled": ("ERROR: API [run.googleapis.com] not enabled on project [p].",),
+    "not-executable": ("/bin/sh: 1: ./entrypoint.sh: Permission denied", 'starting container process caused: exec: "/app/start.sh": permission denied: unknown'),
+    "script-without-interpreter": ("exec /app/start.sh: exec format error",),
     "no-matching-version": ("ERROR: Could not find a version that satisfies the requirement flask==99 (from versions: none)", "ERROR: No matching distribution found for flask==99"),
     "no-compiler": ("error: command 'gcc' failed: No such file or directory", "unable to execute 'gcc': No such file or directory", "src/x.c:4:10: fatal error: Python.h: No such file or directory", "Error: pg_config executable not found."),
     "no-wheel-built": ("ERROR: Failed building wheel for oarlock",),
@@ -136,6 +165,9 @@ MESSAGES: dict[str, tuple[str, ...]] = {
     "no-such-option": ("no such option: --root-user-action",),
     "no-system-package": ("E: Unable to locate package libfoo", "E: Package 'python3-distutils' has no installation candidate"),
     "no-system-repository": ("E: The repository 'http://deb.debian.org/debian buster Release' does not have a Release file.", "E: Failed to fetch http://deb.debian.org/x.deb  404  Not Found"),
+    "index-not-reached-by-pip": (
+        "ERROR: Could not install packages due to an OSError: HTTPSConnectionPool(host='pypi.org', port=443): Max retries exceeded with url: /simple/six/",
+    ),
     "index-not-reached": ("Could not fetch URL https://pypi.org/simple/flask/: There was a problem confirming the ssl certificate",),
     "cannot-be-uninstalled": ("ERROR: Cannot uninstall 'PyYAML'. It is a distutils installed project",),
     "another-version-installed": ("flask 3.0.0 has requirement werkzeug>=3.0.0, but you have werkzeug 2.0.0.", "flask 3.0.0 requires werkzeug>=3, but you have werkzeug 2.0.0 which is incompatible."),

@@ -44,6 +44,61 @@ def test_patterns_take_no_long_time_over_hostile_lines() -> None:
             re.search(known.pattern, (known.needle + filler * 1_500)[:1_500])
 
 
+@pytest.mark.parametrize(
+    ("text", "remedy"),
+    [
+        (
+            "PERMISSION_DENIED: Permission 'iam.serviceaccounts.actAs' denied on service account 1-compute@developer.gserviceaccount.com (or it may not exist).",
+            "gcloud iam service-accounts add-iam-policy-binding 1-compute@developer.gserviceaccount.com --member=MEMBER",
+        ),
+        (
+            MESSAGES["secret-denied"][0],
+            "gcloud projects add-iam-policy-binding 123 --member=serviceAccount:123-compute@developer.gserviceaccount.com --role=roles/secretmanager.secretAccessor",
+        ),
+        (
+            "Cloud Run Admin API has not been used in project 1 before or it is disabled. Enable it by visiting https://console.developers.google.com/apis/api/run.googleapis.com/overview?project=1 then retry.",
+            "gcloud services enable run.googleapis.com",
+        ),
+        (MESSAGES["no-docker-credentials"][0], "gcloud auth configure-docker us-central1-docker.pkg.dev"),
+        ("ERROR: Cloud Run Admin API has not been used in project 1 before or it is disabled.", "gcloud services enable NAME"),
+    ],
+)  # fmt: skip
+def test_a_remedy_is_a_command_for_what_the_line_names(text: str, remedy: str) -> None:
+    (found,) = match_messages((text,))
+
+    assert found.remedy.startswith(remedy)
+    assert "something" not in found.remedy
+
+
+def test_a_worker_that_gunicorn_killed_for_its_silence_missed_no_memory() -> None:
+    late = "[2024-04-07 07:57:07 +0000] [11] [CRITICAL] WORKER TIMEOUT (pid:16)"
+    killed = "[2024-04-07 07:57:08 +0000] [11] [ERROR] Worker (pid:{}) was sent SIGKILL! Perhaps out of memory?"
+
+    assert [match.message.id for match in match_messages((late, killed.format(16)))] == ["worker-timeout"]
+    assert [match.message.id for match in match_messages((late, killed.format(17)))] == [
+        "worker-timeout",
+        "worker-killed",
+    ]
+
+
+def test_a_report_of_cloud_run_leads_to_the_log_of_its_revision() -> None:
+    text = MESSAGES["not-listening"][0]
+
+    found = diagnose(_evidence(text))
+
+    assert found.cause == "unknown"
+    assert found.sentence.startswith("the container did not start: this log has Cloud Run's report")
+    assert found.remedies[0].startswith("buildguard diagnose --revision x-00002-abc ")
+
+
+def test_pip_names_what_excludes_each_other() -> None:
+    found = diagnose(
+        _evidence("\n".join((*MESSAGES["requirements-conflict"], *MESSAGES["requirements-conflict-report"][:1])))
+    )
+
+    assert found.sentence == "these requirements exclude each other: -r requirements.txt (line 3) and flask==1.0"
+
+
 def _evidence(text: str) -> IncidentEvidence:
     found = read(text.encode())
     from buildguard.diagnose.incident import LocatedFailure

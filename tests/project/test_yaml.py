@@ -49,6 +49,17 @@ def test_a_scalar_keeps_its_text_and_its_place() -> None:
     assert node.items()[0].keys["name"].column == 5
 
 
+def test_surrogates_of_json_are_characters_or_replaced() -> None:
+    """A single one cannot be written as UTF-8, so it can name no file."""
+    document = yaml.read(rb'{"smile": "\ud83d\ude00", "half": "a\ud800", "\ud800": "x"}', "cloudbuild.json")
+
+    assert {name: node.text() for name, node in document.pairs()} == {
+        "smile": "\U0001f600",
+        "half": "a\ufffd",
+        "\ufffd": "x",
+    }
+
+
 def test_lines_that_are_folded_are_joined_by_spaces() -> None:
     document = yaml.read(b"command: >-\n  gunicorn\n  --workers 2\n  app:app\n", "compose.yaml")
 

@@ -296,6 +296,19 @@ def test_nothing_to_look_at_is_not_clean(workspace: Path) -> None:
     assert "unproven: .: no Python source here" in ran.out
 
 
+def test_a_started_file_that_is_no_source_by_its_name_is_unproven(workspace: Path) -> None:
+    code = install(workspace)
+    write(workspace, {"a.py": b"x = 1\n", "start": b"x = 1\n", "app.pyz": b"PK"})
+
+    for path in ("start", "app.pyz"):
+        ran = run(workspace, code, words=[f"--start=__main__={path}"])
+        assert (ran.code, [item["path"] for item in ran.answer["unproven"]]) == (3, [path])
+
+    write(workspace, {"start": b"#!/usr/bin/env python3\nx = 1\n"})
+    assert run(workspace, code, words=["--start=__main__=start"]).code == 0
+    assert run(workspace, install(workspace, exclude=["app.pyz"]), words=["--start=__main__=app.pyz"]).code == 0
+
+
 def test_links_that_lead_out_or_nowhere_are_unproven(workspace: Path) -> None:
     code = install(workspace)
     write(workspace, {"a.py": b"x = 1\n"})

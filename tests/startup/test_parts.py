@@ -320,6 +320,42 @@ def test_check_reports_and_counts(repository: Callable[..., Project]) -> None:
     assert add_startup.__doc__
 
 
+@pytest.mark.parametrize(
+    ("command", "path", "content"),
+    [
+        ('["python", "start"]', "start", "x = 1\n"),
+        ("python start.PY", "start.PY", "x = 1\n"),
+        ('["python", "app.pyz"]', "app.pyz", "PK"),
+        ('["sh", "run.sh"]', "code.txt", "x = 1\n"),
+        ('["./run.me"]', "run.me", "#!/usr/bin/env python3\nx = 1\n"),
+        ('["gunicorn", "-c", "settings.conf", "main:app"]', "settings.conf", "workers = 2\n"),
+    ],
+)
+def test_what_python_runs_and_nothing_compiled_is_unproven(
+    repository: Callable[..., Project], command: str, path: str, content: str
+) -> None:
+    project = repository(
+        {
+            "Dockerfile": f"FROM python:3.11-slim\nWORKDIR /srv\nRUN pip install gunicorn\nCOPY --chmod=755 . .\nCMD {command}\n",
+            "main.py": "app = print\n",
+            "run.sh": "exec python code.txt\n",
+            path: content,
+        }
+    )
+    answer = project.check()
+
+    assert answer.code == 3
+    assert [(item["path"], item["reason"]) for item in answer.json["unproven"]] == [
+        (
+            path,
+            "the start command runs it with Python, and it was not compiled: only `.py` files and `#!` scripts are",
+        )
+    ]
+    assert project.check("main.py").code == 0
+    project.write({"buildguard.toml": f'exclude = ["{path}"]\n'})
+    assert project.check().code == 0
+
+
 def test_the_image_of_a_buildpack_holds_the_whole_folder() -> None:
     build = "steps:\n- name: gcr.io/cloud-builders/gcloud\n  args: [run, deploy, svc, --source, api]\n"
     stage = MemoryStage({"cloudbuild.yaml": build, "api/main.py": "", "api/requirements.txt": "fastapi[standard]\n"})

@@ -107,7 +107,10 @@ MESSAGES: tuple[KnownMessage, ...] = (
     ),
     KnownMessage(
         "api-disabled", CauseId.CONFIGURATION, "",
-        r"(?P<name>[\w .]+ API) has not been used in project \S+ before or it is disabled|SERVICE_DISABLED|API \[(?P<other>[\w.]+)\] not enabled", "an API is not enabled in this project: {name}", "gcloud services enable NAME.googleapis.com",
+        r"(?P<name>\w[\w .]* API) has not been used in project \S+ before or it is disabled(?:[^\n]*?apis/(?:api|library)/(?P<service>[\w.-]+\.googleapis\.com))?|SERVICE_DISABLED", "an API is not enabled in this project: {name}", "gcloud services enable {service}",
+    ),
+    KnownMessage(
+        "api-not-enabled", CauseId.CONFIGURATION, "not enabled", r"API \[(?P<name>[\w.-]+)\] not enabled", "an API is not enabled in this project: {name}", "gcloud services enable {name}",
     ),
     KnownMessage(
         "no-such-secret", CauseId.CONFIGURATION, "",

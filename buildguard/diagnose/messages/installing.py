@@ -28,7 +28,7 @@ MESSAGES: tuple[KnownMessage, ...] = (
     ),
     KnownMessage(
         "no-requirements", CauseId.WRONG_FILES_SENT, "",
-        r"Could not open requirements? file: \[Errno 2\] No such file or directory: '(?P<name>[^']+)'|error: File not found: `?(?P<other>[^`\s]+)`?|does not appear to be a Python project|is not installable\. Neither|Poetry could not find a pyproject\.toml|No `pyproject\.toml` found|Unable to find lockfile at `(?P<third>[^`]+)`",
+        r"Could not (?:open requirements? file|install packages due to an (?:OSError|EnvironmentError)): \[Errno 2\] No such file or directory: '(?P<name>[^']+)'|error: File not found: `?(?P<other>[^`\s]+)`?|does not appear to be a Python project|is not installable\. Neither|Poetry could not find a pyproject\.toml|No `pyproject\.toml` found|Unable to find lockfile at `(?P<third>[^`]+)`",
         "{name} was not there when the image was built", "COPY it before it is installed, and check .dockerignore and .gcloudignore",
     ),
     KnownMessage(
@@ -38,14 +38,36 @@ MESSAGES: tuple[KnownMessage, ...] = (
     ),
     # ---- installing
     KnownMessage(
+        "python-range-too-wide", CauseId.DEPENDENCY_INSTALL, "does not satisfy",
+        r"the requested Python version \([^)]*\) does not satisfy (?:[^\n]*?\b(?P<name>[\w.-]+)[=<>!~]=?\S+ depends on Python)?",
+        "requires-python allows a Python that {name} does not support", "raise requires-python in pyproject.toml, or pin a version of {name} that supports all of it",
+    ),
+    KnownMessage(
         "another-python-required", CauseId.DEPENDENCY_INSTALL, "",
-        r"Package '?(?P<name>[\w.-]+)'? requires a different Python: (?P<python>[\d.]+)|[Ii]gnored the following versions that require(?:s)? a different python version|Requires-Python (?P<other>\S+)|(?P<third>[\w.-]+) requires Python '?[<>=!~^]+[^\n]*but the running Python is|[Tt]he current project's (?:supported )?Python requirement|current Python version \([\d.]+\) is not (?:allowed|compatible)|Python version [\d.]+ is not supported by the project|Poetry was unable to find a compatible version|the requested Python version \([^)]*\) does not satisfy|No interpreter found for|your Python version [^\n]* is not compatible",
+        r"Package '?(?P<name>[\w.-]+)'? requires a different Python: (?P<python>[\d.]+)|[Ii]gnored the following versions that require(?:s)? a different python version|Requires-Python (?P<other>\S+)|(?P<third>[\w.-]+) requires Python '?[<>=!~^]+[^\n]*but the running Python is|[Tt]he current project's (?:supported )?Python requirement|current Python version \([\d.]+\) is not (?:allowed|compatible)|Python version [\d.]+ is not supported by the project|Poetry was unable to find a compatible version|No interpreter found for|your Python version [^\n]* is not compatible",
         "{name} needs another Python than the image has", "pin a version of {name} that supports this Python, or build from another base image",
     ),
     KnownMessage(
+        "requirements-conflict", CauseId.DEPENDENCY_INSTALL, "conflicting dependencies", r"Cannot install (?P<name>[^\n]{1,300}?) because these package versions have conflicting dependencies",
+        "these requirements exclude each other: {name}", 'loosen one of the versions that pip lists below "The conflict is caused by"',
+    ),
+    KnownMessage(
+        "requirements-conflict-report", CauseId.DEPENDENCY_INSTALL, "", r"ResolutionImpossible|ResolutionTooDeep|SolverProblemError|version solving failed|conflicting dependencies",
+        "the requirements exclude each other, or a version does not exist", "loosen one of the versions that the lines around it name", 1,
+    ),
+    KnownMessage(
+        "no-solution-of-uv", CauseId.DEPENDENCY_INSTALL, "No solution found when resolving", r"No solution found when resolving",
+        "uv finds no versions that the requirements allow together", "loosen one of the versions that the lines below name", 1,
+    ),
+    KnownMessage(
+        "wheel-of-another-platform", CauseId.DEPENDENCY_INSTALL, "is not a supported wheel", r"(?P<name>[^\s/]+\.whl) is not a supported wheel on this platform",
+        "{name} is for another Python, processor or C library than the image has, or this pip is too old for it",
+        "RUN pip install --upgrade pip before it, and build the wheel in the image that installs it",
+    ),
+    KnownMessage(
         "no-matching-version", CauseId.DEPENDENCY_INSTALL, "",
-        r"Could not find a version that satisfies the requirement (?P<name>[\w.-]+)|No matching distribution found for (?P<other>[\w.-]+)|No solution found when resolving|no wheels? with a matching|ResolutionImpossible|Cannot install (?P<third>[\w.-]+)[^\n]* because these package versions have conflicting|ResolutionTooDeep|SolverProblemError|version solving failed|(?P<fourth>[\w.-]+) was not found in the package registry|has no wheels|Because [^\n]* depends on [^\n]*version"
-        r"|because there (?:is|are) no versions? of (?P<fifth>[\w.-]+)|is not a supported wheel on this platform|doesn't have a (?:source distribution|wheel) for the current platform|is not compatible with (?:this|the current) Python|conflicting dependencies",
+        r"Could not find a version that satisfies the requirement (?P<name>[\w.-]+)|No matching distribution found for (?P<other>[\w.-]+)|no wheels? with a matching|(?P<fourth>[\w.-]+) was not found in the package registry|has no wheels|Because [^\n]* depends on [^\n]*version"
+        r"|because there (?:is|are) no versions? of (?P<fifth>[\w.-]+)|doesn't have a (?:source distribution|wheel) for the current platform|is not compatible with (?:this|the current) Python",
         "no version of {name} can be installed on this Python", "correct its name or version in the requirements: pip index versions {name}",
     ),
     KnownMessage(
@@ -100,6 +122,10 @@ MESSAGES: tuple[KnownMessage, ...] = (
         "the distribution's packages cannot be fetched: {name}", "build from a newer base image: repositories of old releases are taken down; else try again",
     ),
     KnownMessage(
+        "no-right-to-install", CauseId.DEPENDENCY_INSTALL, "Could not install packages", r"Could not install packages due to an (?:OSError|EnvironmentError): \[Errno 13\] Permission denied:(?: '(?P<name>[^'\n]+)')?",
+        "the user of this step may not write {name}", "RUN pip install before USER in the Dockerfile, or into a virtual environment of that user",
+    ),
+    KnownMessage(
         "index-not-reached", CauseId.DEPENDENCY_INSTALL, "", r"Failed to fetch: `(?P<name>[^`]+)|invalid peer certificate|Could not fetch URL (?P<other>\S+?):? ",
         "the package index could not be read: {name}", "try again; behind a proxy or with an index of one's own, check its address, its certificate and the build's network",
     ),
@@ -114,7 +140,7 @@ MESSAGES: tuple[KnownMessage, ...] = (
     ),
     KnownMessage(
         "requirements-refused", CauseId.DEPENDENCY_INSTALL, "",
-        r"ERROR: Could not install packages|pip: error: |invalid-installed-package"
+        r"ERROR: Could not install packages(?! due to an (?:OSError|EnvironmentError): \[Errno (?:28|122)\])|pip: error: |invalid-installed-package"
         r"|Unable to satisfy the following requirements|PackagesNotFoundError|LibMambaUnsatisfiableError|UnsatisfiableError",
         "the packages cannot be installed as they are pinned", "lock them again (uv lock, poetry lock, pip-compile), and commit the file",
     ),

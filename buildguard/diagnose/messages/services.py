@@ -11,9 +11,26 @@ _AGAIN = "try again in a few minutes"
 # fmt: off
 MESSAGES: tuple[KnownMessage, ...] = (
     KnownMessage(
+        "pull-rate-limit", CauseId.SERVICE_TROUBLE, "pull rate limit", r"pull rate limit",
+        "Docker Hub has served too many pulls to this address", "FROM mirror.gcr.io/library/python:3.X-slim, or docker login before the build",
+    ),
+    KnownMessage(
+        "quota-of-cloud-run", CauseId.SERVICE_TROUBLE, "", r"Quota violated:|Max instances must be set to \d+ or fewer|maxScale may not exceed",
+        "the service asks for more CPU or memory than the project's quota in this region allows",
+        "gcloud run deploy with a lower --max-instances, --cpu or --memory, or ask for more: https://cloud.google.com/run/quotas",
+    ),
+    KnownMessage(
         "quota", CauseId.SERVICE_TROUBLE, "",
         r"RESOURCE_EXHAUSTED|toomanyrequests: |pull rate limit|[Rr]ate limit exceeded|[Qq]uota exceeded for (?:quota metric|metric)|due to quota restrictions|QUOTA_EXCEEDED|[Qq]uota '[^']+' exceeded",
         "a quota is used up", "another region, or ask for more on the quotas page of the project",
+    ),
+    KnownMessage(
+        "no-docker-credentials", CauseId.PERMISSION, "Unauthenticated request", r"Unauthenticated requests? (?:do|does) not have permission[^\n]*?locations/(?P<name>[\w-]+)",
+        "docker sent no credentials to Artifact Registry", "gcloud auth configure-docker {name}-docker.pkg.dev, for the user that runs docker (sudo is another)",
+    ),
+    KnownMessage(
+        "secret-denied", CauseId.PERMISSION, "denied on secret", r"[Pp]ermission denied on secret:? \[?(?P<name>[\w./-]*\w)",
+        "the service's account may not read the secret {name}", _GRANT,
     ),
     KnownMessage(
         "permission-of-a-principal", CauseId.PERMISSION, "",
@@ -22,8 +39,8 @@ MESSAGES: tuple[KnownMessage, ...] = (
     ),
     KnownMessage(
         "permission-denied-on-resource", CauseId.PERMISSION, "ermission",
-        r"Permission ['\"](?P<name>[\w.]+)['\"] denied (?:on|for)(?: resource)?:? ?['\"(]?(?P<resource>[\w./:-]*)|[Pp]ermission (?P<other>[a-z]\w*\.\w[\w.]*\w) (?:is )?(?:denied|required|missing)"
-        r"|(?:missing|lacks?|does not have|[Rr]equired|needs?) (?:the )?(?:required )?(?:IAM )?['\"]?(?P<third>[a-z]\w*\.[a-zA-Z]\w*\.\w+)['\"]? permission|with(?:out)? the \"(?P<fourth>[\w.]+)\" permi|[Mm]issing permission (?P<sixth>[\w.]+\w)|does not have (?P<seventh>[a-z]\w*\.\w[\w.]*\w) permission|requires (?:one of \[)?\"(?P<eighth>[\w.]+)\"\]? permission|[Pp]ermission denied on (?:secret|resource|project|service)|[Pp]ermission '(?P<fifth>iam\.[\w.]+)'",
+        r"Permission ['\"](?P<name>[\w.]+)['\"] denied (?:on|for)(?: resource| service account)?:? ?['\"(]?(?P<resource>[\w./:@-]*)|[Pp]ermission (?P<other>[a-z]\w*\.\w[\w.]*\w) (?:is )?(?:denied|required|missing)"
+        r"|(?:missing|lacks?|does not have|[Rr]equired|needs?) (?:the )?(?:required )?(?:IAM )?['\"]?(?P<third>[a-z]\w*\.[a-zA-Z]\w*\.\w+)['\"]? permission|with(?:out)? the \"(?P<fourth>[\w.]+)\" permi|[Mm]issing permission (?P<sixth>[\w.]+\w)|does not have (?P<seventh>[a-z]\w*\.\w[\w.]*\w) permission|requires (?:one of \[)?\"(?P<eighth>[\w.]+)\"\]? permission|[Pp]ermission denied on (?:resource|project|service)|[Pp]ermission '(?P<fifth>iam\.[\w.]+)'",
         "the permission {name} is missing on {resource}", _GRANT,
     ),
     KnownMessage(
@@ -60,7 +77,11 @@ MESSAGES: tuple[KnownMessage, ...] = (
         r"^panic: runtime error|panic: |KeyError: 'ContainerConfig'|TypeError: kwargs_from_env\(\) got an unexpected keyword|Not supported URL scheme http\+docker|Error: google-github-actions/[\w-]+ failed with|Unsupported config option for services|HTTPConnection\.request\(\) got an unexpected keyword argument 'chunked'|ERROR: \(gcloud\.[\w.-]+\) (?:MaxRetryError|There was a problem refreshing)|ERROR: gcloud crashed",
         "the tool itself failed, not what it was called for", "update the tool and run it again", 1,
     ),
-    # ---- another service
+    # ---- another service; the package index first, which no VPC connector reaches
+    KnownMessage(
+        "index-not-reached-by-pip", CauseId.DEPENDENCY_INSTALL, "Could not install packages", r"Could not install packages due to an (?:OSError|EnvironmentError): HTTPS?ConnectionPool\(host='(?P<name>[^']+)'",
+        "the package index could not be read: {name}", "try again; behind a proxy or with an index of one's own, check its address, its certificate and the build's network",
+    ),
     KnownMessage(
         "no-database", CauseId.DEPENDENCY_SERVICE, "",
         r"could not connect to (?:server|database)|(?:psycopg2?|asyncpg|pymysql(?:\.err)?|MySQLdb|django\.db\.utils|sqlalchemy\.exc|peewee|aiomysql|mysql\.connector(?:\.errors)?|pyodbc|oracledb)\.(?:errors\.|exceptions\.)?(?:OperationalError|InterfaceError|ConnectionTimeout|CannotConnectNowError|InvalidPasswordError|InvalidCatalogNameError|TooManyConnectionsError|InvalidAuthorizationSpecificationError)(?!: no such (?:table|column))(?!: \(sqlite3)|connection to server (?:at|on) [^\n]*failed|[Cc]an't connect to (?:local )?(?:MySQL|server)|could not translate host name \"(?P<name>[^\"]+)\"|server closed the connection unexpectedly|SSL connection has been closed unexpectedly|remaining connection slots are reserved|too many (?:clients|connections)"

@@ -18,8 +18,17 @@ MESSAGES: tuple[KnownMessage, ...] = (
     ),
     # ---- the command
     KnownMessage(
+        "script-without-interpreter", CauseId.START_COMMAND, "xec format error", r"(?P<name>[\w./-]+\.sh)\"?: (?i:exec format error)",
+        "{name} has no #! line that names its shell", "begin {name} with #!/bin/sh; if it does, build with docker build --platform linux/amd64",
+    ),
+    KnownMessage(
         "other-architecture", CauseId.PLATFORM, "xec format error", r"(?i:exec format error)",
         "the image was built for another processor than the one that runs it", "docker build --platform linux/amd64",
+    ),
+    KnownMessage(
+        "not-executable", CauseId.START_COMMAND, "ermission denied",
+        r"(?:^|[\s\"/'])(?:ba|da|a|z)?sh: (?:line )?(?:\d+: )?(?:exec: )?(?P<name>[^:\s][^:\n]{0,200}): [Pp]ermission denied|exec: \\?\"(?P<other>[^\"\\]+)\\?\": permission denied|(?:^|\s)exec (?P<third>/\S+): permission denied",
+        "{name} is not executable in the image", "RUN chmod +x {name} in the Dockerfile, or git update-index --chmod=+x for that file",
     ),
     KnownMessage(
         "executable-not-found", CauseId.START_COMMAND, "exec",

@@ -14,7 +14,6 @@ _COMMENT = lazy_pattern(r"(?:^|\s)#.*$")
 _INCLUDE = lazy_pattern(r"(?:-r|--requirement)[=\s]*(\S+)")
 _CONSTRAINT = lazy_pattern(r"(?:-c|--constraint)[=\s]*\S+")
 _OPTIONS = lazy_pattern(r"\s--(?:hash|config-settings?|global-option)\b.*$")
-_DEEPEST = 8
 
 
 class RequirementLine(NamedTuple):
@@ -45,9 +44,22 @@ def read_requirement_file(file: str, read: Callable[[str], bytes | None]) -> Req
     if read(file) is None:
         return None
     lines: list[RequirementLine] = []
-    constrained = [False]
-    _read(file, read, lines, constrained, 0)
-    return RequirementFile(tuple(lines), constrained[0])
+    waiting, known, is_constrained = [_parsed_lines(file, read)], {file}, False
+    while waiting:
+        where, number, line = next(waiting[-1], ("", 0, ""))
+        include = _INCLUDE.match(line)
+        if not where:
+            waiting.pop()
+        elif include is not None:
+            path = posixpath.normpath(posixpath.join(posixpath.dirname(where), include[1]))
+            if path not in known:  # once is enough, and files that include each other twice are read without end
+                known.add(path)
+                waiting.append(_parsed_lines(path, read))
+        elif _CONSTRAINT.match(line) or line.startswith(("--no-index", "--find-links")):
+            is_constrained = True
+        elif (requirement := _requirement(line)) is not None:
+            lines.append(RequirementLine(where, number, requirement))
+    return RequirementFile(tuple(lines), is_constrained)
 
 
 def requirement_lines(file: str, line: int, texts: Iterable[str]) -> list[RequirementLine]:
@@ -56,39 +68,21 @@ def requirement_lines(file: str, line: int, texts: Iterable[str]) -> list[Requir
     return [RequirementLine(file, line, requirement) for requirement in parsed if requirement is not None]
 
 
-def _read(
-    file: str, read: Callable[[str], bytes | None], lines: list[RequirementLine], constrained: list[bool], depth: int
-) -> None:
+def _parsed_lines(file: str, read: Callable[[str], bytes | None]) -> Iterator[tuple[str, int, str]]:
     text = (read(file) or b"").decode("utf-8", "replace")
-    for number, line in _joined(text):
-        include = _INCLUDE.match(line)
-        if include is not None and depth < _DEEPEST:
-            _read(
-                posixpath.normpath(posixpath.join(posixpath.dirname(file), include[1])),
-                read,
-                lines,
-                constrained,
-                depth + 1,
-            )
-        elif _CONSTRAINT.match(line) or line.startswith(("--no-index", "--find-links")):
-            constrained[0] = True
-        else:
-            requirement = _requirement(line)
-            if requirement is not None:
-                lines.append(RequirementLine(file, number, requirement))
+    return ((file, number, line) for number, line in _joined(text))
 
 
 def _joined(text: str) -> Iterator[tuple[int, str]]:
     """The lines with what continues them, each with the number of its first."""
-    held, start = "", 1
+    held: list[str] = []
     for number, line in enumerate(text.splitlines(), 1):
-        start = start if held else number
-        held += line
-        if held.endswith("\\"):
-            held = f"{held[:-1]} "
+        if line.endswith("\\"):
+            held.append(f"{line[:-1]} ")
             continue
-        stripped = _COMMENT.sub("", held).strip()
-        held = ""
+        start, whole = number - len(held), "".join([*held, line])
+        held.clear()
+        stripped = _COMMENT.sub("", whole).strip()
         if stripped:
             yield start, stripped
 

@@ -7,7 +7,7 @@ by the manifest in the archive. Nothing that it looks at is imported or run. Fin
 not be looked at with 3.
 
 version: 0.1.0
-digest: sha256:a63d41357fe56c90eff285ec38c39b9c57320c0cb284a5a009094583f34016fd
+digest: sha256:ba35ebc25d3fa7c8154da9f0a8c571698fda7ec20e22a0cff09e84e0fce464fd
     (SHA-256 of everything below the line of equals signs)
 """
 
@@ -762,6 +762,7 @@ _VARIABLE = "BUILDGUARD_DIGEST"
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _MOST_OUTPUT = 50_000  # Cloud Build keeps the first 50 KB
 _MOST_LINES = 200
+_NOT_COMPILED = "the start command runs it with Python, and it was not compiled: only .py files and #! scripts are"
 
 
 class StepSettings(NamedTuple):
@@ -826,6 +827,7 @@ def main(folders: Sequence[str], settings: StepSettings) -> int:
     unproven = [(path, "a folder that cannot be opened") for path in workspace.closed]
     if not sources:
         unproven.append((b" ".join(map(os.fsencode, folders)) or b".", "no Python source here"))
+    unproven += [(path, _NOT_COMPILED) for path in _started(words, workspace, settings) if path not in sources]
     for result in compile_all(sources, _cores(), importing.reader):
         findings += result.findings
         importing.note(result)
@@ -839,6 +841,15 @@ def main(folders: Sequence[str], settings: StepSettings) -> int:
     sys.stdout.buffer.flush()
     _report(seen)
     return seen.exit_code
+
+
+def _started(words: Sequence[str], workspace: Workspace, settings: StepSettings) -> Iterator[bytes]:
+    """The files that the start command runs, where neither a suffix nor a pattern decides whether they are sources."""
+    for word in words:
+        path = word.partition("=")[2].partition("=")[2] if word.startswith("--start=") else ""
+        name = os.fsencode(path)
+        if name in workspace.modes and not name.endswith(SUFFIXES) and not matches_any(settings.exclude, path):
+            yield name
 
 
 class ImportStep:
@@ -3019,6 +3030,7 @@ from collections.abc import Callable
 from buildguard.definitions import NamedTuple
 from buildguard.imports.finder import FileTree, ModuleKind, ModuleLocation
 from buildguard.imports.records import Bound, Guard, ImportForm, ImportStatement, ModuleFacts
+_MOST_STEPS, _FEWEST_STEPS, _ALL_STEPS = 20_000, 1_000, 2_000_000
 _OF_EVERY_MODULE = frozenset(
     {
         "__builtins__",
@@ -3069,8 +3081,13 @@ class NameReader:
         self._facts = facts
         self._follow = follow
         self._may_be_foreign = may_be_foreign
+        self._left = _ALL_STEPS
+        self._steps = 0
     def is_bound(self, module: LoadedModule, name: str, before: int | None = None) -> Bound:
-        return self._is_bound(module, name, before, frozenset())
+        granted = self._steps = min(_MOST_STEPS, max(_FEWEST_STEPS, self._left))
+        answer = self._is_bound(module, name, before, frozenset())
+        self._left -= granted - self._steps
+        return answer if self._steps > 0 else Bound.UNKNOWN
     def _is_bound(self, module: LoadedModule, name: str, before: int | None, seen: frozenset[str]) -> Bound:
         location = module.location
         if name in _OF_EVERY_MODULE or self._tree.find(name, location.folders) is not None:
@@ -3110,6 +3127,8 @@ class NameReader:
     ) -> Bound:
         answer = Bound.NO
         for row in facts.imports:
+            if self._steps <= 0:
+                return Bound.UNKNOWN
             if not row.is_star or row.guard is Guard.FALSE or (before is not None and row.line >= before):
                 continue
             source = self._follow(module, row)
@@ -3123,7 +3142,8 @@ class NameReader:
             answer = brought if brought is Bound.UNKNOWN else answer
         return answer
     def _by_star(self, source: LoadedModule | None, name: str, seen: frozenset[str]) -> Bound:
-        if source is None or source.location.kind not in {ModuleKind.PACKAGE, ModuleKind.MODULE}:
+        self._steps -= 1
+        if self._steps <= 0 or source is None or source.location.kind not in {ModuleKind.PACKAGE, ModuleKind.MODULE}:
             return Bound.UNKNOWN
         facts = self._facts(source.location.file)
         if source.name in seen:
@@ -3148,6 +3168,7 @@ class NameReader:
             facts = self._facts(waiting[-1].location.file)
             current = waiting.pop()
             for row in facts.imports if facts is not None else ():
+                self._steps -= 1
                 target = None if row.late or row.guard is Guard.FALSE else self._follow(current, row)
                 if target is None or target.name in known:
                     continue
