@@ -11,7 +11,7 @@ from buildguard.project.image_model import DEFAULT_PATH, PlacedFile
 from buildguard.project.server_options import SERVERS
 from buildguard.project.start_command import StartCommand, StartProgram, in_folder, is_shell, is_unknown
 from buildguard.project.start_wrappers import unwrap
-from buildguard.remote.source_names import HEAD, SHEBANG
+from buildguard.remote.source_names import HEAD, has_shebang
 from buildguard.startup.base_programs import find_lack
 from buildguard.startup.findings import FindingPlace, StartupFindings
 from buildguard.startup.image_start import ImageStart
@@ -33,7 +33,7 @@ def note_executed(image: ImageStart, start: StartCommand, findings: StartupFindi
         if placed is None or not placed.source:
             continue
         is_code = path == start.script or path in start.configs
-        if is_code or SHEBANG.match((image.content(placed) or b"")[:HEAD]):
+        if is_code or has_shebang((image.content(placed) or b"")[:HEAD]):
             findings.execute(placed.source)
 
 

@@ -14,7 +14,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from buildguard.definitions import TYPE_CHECKING
-
 from buildguard.system.home import home_folder
 
 if TYPE_CHECKING:
