@@ -7,7 +7,7 @@ by the manifest in the archive. Nothing that it looks at is imported or run. Fin
 not be looked at with 3.
 
 version: 0.1.0
-digest: sha256:ba35ebc25d3fa7c8154da9f0a8c571698fda7ec20e22a0cff09e84e0fce464fd
+digest: sha256:b11847912bfd4cc0c43590e8430436bdab7fb66ad74279be3991e9ea51cf787f
     (SHA-256 of everything below the line of equals signs)
 """
 
@@ -4992,7 +4992,7 @@ class TypeReader:
     def _first(self, node, is_type):
         if isinstance(node, ast.Lambda):
             return None
-        inside = is_type and not isinstance(node, ast.Call)
+        inside = (is_type and not isinstance(node, ast.Call)) or self._takes_types(node)
         for child in ast.iter_child_nodes(node):
             item = self._first(child, inside)
             if item is not None:
@@ -5002,6 +5002,8 @@ class TypeReader:
         if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr) and self._is_union(node, is_type):
             return UNION, node
         return None
+    def _takes_types(self, node):
+        return isinstance(node, ast.Subscript) and (self._is_type(node.value) or self._is_generic(node.value))
     def _is_generic(self, node):
         if isinstance(node, ast.Name) and node.id in BUILTIN_GENERICS:
             return node.id not in self._bound
@@ -5013,6 +5015,8 @@ class TypeReader:
         if all(known) or (any(known) and any(nothing)):
             return True
         named = [isinstance(side, (ast.Name, ast.Attribute, ast.Subscript)) for side in (node.left, node.right)]
+        if any(nothing) and (is_class(node.left) or is_class(node.right)):
+            return True
         if not is_type:
             return False
         return ((any(known) or any(nothing)) and any(named)) or (is_class(node.left) and is_class(node.right))

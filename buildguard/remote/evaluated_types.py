@@ -175,7 +175,7 @@ class TypeReader:
         """The kind and node of the first expression that fails, in the order of evaluation; None without one."""
         if isinstance(node, ast.Lambda):
             return None
-        inside = is_type and not isinstance(node, ast.Call)
+        inside = (is_type and not isinstance(node, ast.Call)) or self._takes_types(node)
         for child in ast.iter_child_nodes(node):
             item = self._first(child, inside)
             if item is not None:
@@ -185,6 +185,10 @@ class TypeReader:
         if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr) and self._is_union(node, is_type):
             return UNION, node
         return None
+
+    def _takes_types(self, node):
+        """Whether what stands in brackets is types, in whatever expression."""
+        return isinstance(node, ast.Subscript) and (self._is_type(node.value) or self._is_generic(node.value))
 
     def _is_generic(self, node):
         if isinstance(node, ast.Name) and node.id in BUILTIN_GENERICS:
@@ -199,6 +203,8 @@ class TypeReader:
         if all(known) or (any(known) and any(nothing)):
             return True
         named = [isinstance(side, (ast.Name, ast.Attribute, ast.Subscript)) for side in (node.left, node.right)]
+        if any(nothing) and (is_class(node.left) or is_class(node.right)):
+            return True
         if not is_type:
             return False
         return ((any(known) or any(nothing)) and any(named)) or (is_class(node.left) and is_class(node.right))
