@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
+from contextlib import closing
 from pathlib import Path
 
 from buildguard.definitions import NamedTuple
@@ -46,15 +47,16 @@ def compare_meaning(questions: Sequence[SourcePair], root: Path) -> MeaningCompa
     doubts = [""] * len(questions)
     open_ones = list(range(len(questions)))
     used: list[str] = []
-    for name, executable in _readers(root):
-        answers = _ask(executable, [questions[at] for at in open_ones])
-        for at, answer in zip(open_ones, answers, strict=True):
-            doubts[at] = answer
-        used.append(_release(executable, name))
-        # one release may not read what the next one does: 3.12.1 stumbles over legal format specs
-        open_ones = [at for at in open_ones if _NOT_THIS_ONE in doubts[at]]
-        if not open_ones:
-            break
+    with closing(_readers(root, min(process.cores(), len(questions)))) as readers:
+        for name, executable, dialogue in readers:
+            answers = _ask(dialogue, [questions[at] for at in open_ones])
+            for at, answer in zip(open_ones, answers, strict=True):
+                doubts[at] = answer
+            used.append(_release(executable, name))
+            # one release may not read what the next one does: 3.12.1 stumbles over legal format specs
+            open_ones = [at for at in open_ones if _NOT_THIS_ONE in doubts[at]]
+            if not open_ones:
+                break
     if not used:
         raise UnprovenError(
             "no Python 3.12 or later on this machine, so equal meaning is unproven",
@@ -78,15 +80,21 @@ def list_rejections(engine: Engine, sources: Sequence[bytes]) -> list[str]:
     return reasons
 
 
-def _readers(root: Path) -> Iterator[tuple[str, Path]]:
-    """The interpreters that read both texts, the newest release of each version, newest first."""
+def _readers(root: Path, jobs: int) -> Generator[tuple[str, Path, JsonWorkers]]:
+    """The interpreters that read both texts, the newest release of each version, newest first, ready for questions."""
     for version in _READERS:
         paths = [path for path, _where in candidates(version, root)]
         if len(paths) > 1:
             paths.sort(key=lambda path: _release_numbers(path, version), reverse=True)
-        path = next(filter(_answers, paths), None)
-        if path is not None:
-            yield version, path
+        for path in paths:
+            argv = [os.fspath(path), "-I", "-S", "-B", "-c", _AST_COMPARE.read_text("utf-8"), str(_MEMORY)]
+            dialogue = JsonWorkers(argv, jobs)
+            try:
+                if _answers(dialogue):
+                    yield version, path, dialogue
+                    break
+            finally:
+                dialogue.close()
 
 
 def _release_numbers(executable: Path, version: str) -> list[int]:
@@ -94,10 +102,11 @@ def _release_numbers(executable: Path, version: str) -> list[int]:
     return [int(number) for number in re.findall(r"\d+", _release(executable, version))]
 
 
-def _answers(executable: Path) -> bool:
+def _answers(dialogue: JsonWorkers) -> bool:
     same = SourcePair("x = f'{\"a\"}'\n", 'x = f"a"\n', ())
     other = same._replace(after="x = f'b'\n")
-    return [bool(answer) for answer in _ask(executable, [same, other])] == [False, True]
+    # one at a time: one process answers both, and the first of the real questions
+    return [bool(_ask(dialogue, [pair])[0]) for pair in (same, other)] == [False, True]
 
 
 def _release(executable: Path, name: str) -> str:
@@ -108,9 +117,7 @@ def _release(executable: Path, name: str) -> str:
         return name
 
 
-def _ask(executable: Path, questions: Sequence[SourcePair]) -> list[str]:
-    argv = [os.fspath(executable), "-I", "-S", "-B", "-c", _AST_COMPARE.read_text("utf-8"), str(_MEMORY)]
-    dialogue = JsonWorkers(argv, min(process.cores(), len(questions)))
+def _ask(dialogue: JsonWorkers, questions: Sequence[SourcePair]) -> list[str]:
     try:
         return [
             answer.reason if isinstance(answer, LostAnswer) else str(answer)
@@ -118,5 +125,3 @@ def _ask(executable: Path, questions: Sequence[SourcePair]) -> list[str]:
         ]
     except UnprovenError as error:
         return [error.what] * len(questions)
-    finally:
-        dialogue.close()
