@@ -47,6 +47,7 @@ def test_it_writes_what_it_has_proven(repository: Callable[..., Project]) -> Non
     assert made.check().code == 0
 
 
+@pytest.mark.one_host
 def test_check_tells_and_writes_nothing(repository: Callable[..., Project]) -> None:
     made = repository({**_DOCKERFILE, "a.py": _BEFORE})
 
@@ -172,6 +173,7 @@ def test_a_full_disk_costs_the_repair_and_nothing_else(project: Callable[..., Pr
     assert os.listdir(made.path / "p") == ["a.py"]
 
 
+@pytest.mark.one_host
 def test_what_is_left_says_why_and_what_to_do(project: Callable[..., Project]) -> None:
     made = project({**_DOCKERFILE, "a.py": _UNFIXABLE + "t = f'{d['k']}'\n"})
 
@@ -240,6 +242,7 @@ def test_without_the_target_nothing_is_written(project: Callable[..., Project], 
     assert (made.path / "a.py").read_text() == _BEFORE
 
 
+@pytest.mark.one_host
 def test_every_target_must_accept_it(repository: Callable[..., Project]) -> None:
     made = repository({"a.py": _BEFORE, "b.py": "s = f'{x:{y:{z}}}'\n"})
 
@@ -336,6 +339,7 @@ def test_a_comment_that_would_become_a_cookie_is_not_moved(project: Callable[...
     assert "encoding" in result.out
 
 
+@pytest.mark.one_host
 def test_code_that_lists_its_names_is_left_alone(project: Callable[..., Project]) -> None:
     source = "def f(x):\n    s = f\"{'\\n'.join(x)}\"\n    return locals()\n"
     made = project({**_DOCKERFILE, "a.py": source})
@@ -396,6 +400,7 @@ def test_hard_links_lead_to_the_repaired_file(repository: Callable[..., Project]
     assert not list(made.path.glob(".*buildguard*"))
 
 
+@pytest.mark.one_host
 def test_the_newest_python_is_the_witness(repository: Callable[..., Project]) -> None:
     made = repository({**_DOCKERFILE, "a.py": _BEFORE})
     newest = next(
@@ -407,6 +412,7 @@ def test_the_newest_python_is_the_witness(repository: Callable[..., Project]) ->
     assert compared.startswith(f"Python {newest}.")
 
 
+@pytest.mark.one_host
 def test_messages_have_the_lines_of_the_users_file(repository: Callable[..., Project]) -> None:
     """A constant that a repair binds before the statement moves everything below it."""
     before = "def f(a):\n    return f'{'\\n'.join(a)}'\n\n\nx = 1\nnonlocal x\n"
@@ -443,6 +449,7 @@ def test_a_repair_in_every_encoding_that_the_target_has(
     assert made.check().code == 0
 
 
+@pytest.mark.one_host
 def test_which_codecs_there_are_is_the_targets_matter(repository: Callable[..., Project]) -> None:
     source = "# coding: windows-31j\ns = '鬘'\n".encode("cp932")
     made = repository({"a.py": source})
