@@ -7,12 +7,9 @@ import gc
 import itertools
 import json
 import os
-import re
-import shutil
 import signal
 import subprocess
 import sys
-import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -452,28 +449,12 @@ def version(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(scope="session")
 def _registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A registry on loopback: a base image has to be sent to it once, not in every test."""
-    folder = tmp_path_factory.mktemp("registry")
-    program = shutil.which("docker-registry")
-    if program is None:
-        missing("docker-registry", "apt-get install docker-registry")
-    config, log = folder / "registry.yml", folder / "log"
-    config.write_text(
-        f"version: 0.1\nstorage:\n  filesystem:\n    rootdirectory: {folder}/data\nhttp:\n  addr: 127.0.0.1:0\n"
-    )
-    with log.open("wb") as written:
-        process = subprocess.Popen([str(program), "serve", str(config)], stdout=written, stderr=written)
-    for _ in range(1200):
-        told = re.search(r"listening on 127\.0\.0\.1:(\d+)", log.read_text("utf-8"))
-        if told is not None:
-            break
-        assert process.poll() is None, log.read_text("utf-8")
-        time.sleep(0.1)
-    else:
-        pytest.fail(f"the registry does not say where it listens: {log.read_text('utf-8')}")
-    yield f"localhost:{told[1]}"
-    process.terminate()
-    process.wait()
+    """A registry on loopback: a base image is compressed and sent once, not by every test and every process of pytest."""
+    from tests import registry as registries
+
+    base = tmp_path_factory.getbasetemp()
+    with registries.shared((base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "registry") as address:
+        yield address
 
 
 _numbers = itertools.count()
@@ -482,4 +463,4 @@ _numbers = itertools.count()
 @pytest.fixture
 def registry(_registry: str) -> str:
     """A place in a registry that no other test has: how its images' names begin."""
-    return f"{_registry}/test-{next(_numbers)}"
+    return f"{_registry}/test-{os.getpid()}-{next(_numbers)}"
