@@ -7,7 +7,7 @@ by the manifest in the archive. Nothing that it looks at is imported or run. Fin
 not be looked at with 3.
 
 version: 0.1.0
-digest: sha256:331c4b26b96bb659df1164459fafb6db97fb245367af9d00a80ba8bdcbf5112c
+digest: sha256:310c612a2998062c4fdf689b4bb1898b4abae69e94efd16ff6792d9cf081e35b
     (SHA-256 of everything below the line of equals signs)
 """
 
@@ -4781,6 +4781,8 @@ def may_evaluate(code, names, minor):
     return False
 def runs_at_once(code):
     return not code.co_flags & OPTIMIZED or (code.co_name[:1] == "<" and code.co_name != "<lambda>")
+def is_none(node):
+    return isinstance(node, ast.Constant) and node.value is None
 def is_class(node):
     name = node.id if isinstance(node, ast.Name) else node.attr if isinstance(node, ast.Attribute) else ""
     return CLASS_NAME.fullmatch(name) is not None
@@ -4859,7 +4861,7 @@ class TypeReader:
         return module in LIBRARY_GENERICS and (not LIBRARY_GENERICS[module] or name in LIBRARY_GENERICS[module])
     def _is_union(self, node, is_type):
         known = [self._is_type(side) for side in (node.left, node.right)]
-        nothing = [isinstance(side, ast.Constant) and side.value is None for side in (node.left, node.right)]
+        nothing = [is_none(side) for side in (node.left, node.right)]
         if all(known) or (any(known) and any(nothing)):
             return True
         named = [isinstance(side, (ast.Name, ast.Attribute, ast.Subscript)) for side in (node.left, node.right)]
