@@ -7,7 +7,7 @@ by the manifest in the archive. Nothing that it looks at is imported or run. Fin
 not be looked at with 3.
 
 version: 0.1.0
-digest: sha256:b11847912bfd4cc0c43590e8430436bdab7fb66ad74279be3991e9ea51cf787f
+digest: sha256:0563af8d6091c34e76898b7561e8b5313b0958b9531152c6b48a71a2d46b2345
     (SHA-256 of everything below the line of equals signs)
 """
 
@@ -4933,6 +4933,8 @@ def may_evaluate(code, names, minor):
     return False
 def runs_at_once(code):
     return not code.co_flags & OPTIMIZED or (code.co_name[:1] == "<" and code.co_name != "<lambda>")
+def is_none(node):
+    return isinstance(node, ast.Constant) and node.value is None
 def is_class(node):
     name = node.id if isinstance(node, ast.Name) else node.attr if isinstance(node, ast.Attribute) else ""
     return CLASS_NAME.fullmatch(name) is not None
@@ -5011,7 +5013,7 @@ class TypeReader:
         return module in LIBRARY_GENERICS and (not LIBRARY_GENERICS[module] or name in LIBRARY_GENERICS[module])
     def _is_union(self, node, is_type):
         known = [self._is_type(side) for side in (node.left, node.right)]
-        nothing = [isinstance(side, ast.Constant) and side.value is None for side in (node.left, node.right)]
+        nothing = [is_none(side) for side in (node.left, node.right)]
         if all(known) or (any(known) and any(nothing)):
             return True
         named = [isinstance(side, (ast.Name, ast.Attribute, ast.Subscript)) for side in (node.left, node.right)]
@@ -6111,16 +6113,20 @@ def read_facts(data, code, version, platform):
     facts["attributes"], facts["patched"] = [], []
     facts["unsure"] = unsure_names(data, (code, nested), bound, offsets, codes if dynamic else ())
     facts["version"] = list(version[:3])
+    facts.update(facts_of_text(data, codes, (names, bound, version, platform), lines))
+    return facts
+def facts_of_text(data, codes, how, lines):
+    names, _bound, version, platform = how
     uses = uses_of(data, codes, names) if may_use(data, names) else ()
-    typed = typed_source(data, code, names, version[1])
+    typed = typed_source(data, codes[0], names, version[1])
+    facts = {}
     if b"import" in data or b"__all__" in data or typed is not None:
+        how += (typed,)
         reader = None if typed is not None else plain_reader(data, names, lines)
-        how = (names, bound, version, platform, typed)
-        plain = None if reader is None else plain_facts(data, codes, how, reader, uses)
-        if plain is None:
-            plain = tree_facts(data, codes, how, {} if reader is None else reader.read_blocks(code))
-        facts.update(plain)
-    if uses is None or (uses and "attributes" not in plain):
+        facts = None if reader is None else plain_facts(data, codes, how, reader, uses)
+        if facts is None:
+            facts = tree_facts(data, codes, how, {} if reader is None else reader.read_blocks(codes[0]))
+    if uses is None or (uses and "attributes" not in facts):
         facts["attributes"], facts["patched"] = read_attributes(data, names, version, platform)
     return facts
 def is_dynamic(code, names, bound):

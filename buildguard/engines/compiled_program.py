@@ -4,14 +4,10 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-from buildguard.definitions import TYPE_CHECKING
-from buildguard.engines.verify_interpreter import facts_text
+from buildguard.engines.pool import Pool, source_of, source_program
 from buildguard.engines.worker import FactsProgram
 from buildguard.errors import UnprovenError
 from buildguard.system.cache import Cache, context_of
-
-if TYPE_CHECKING:
-    from buildguard.engines.pool import Pool
 
 _PROGRAM = b"program"
 
@@ -27,7 +23,7 @@ class CompiledProgram:
     def program(self) -> FactsProgram:
         """The code where a run has kept it, else the source."""
         code = self.code()
-        return FactsProgram(code or facts_text(), is_compiled=bool(code))
+        return FactsProgram(code, is_compiled=True) if code else source_program()
 
     def code(self) -> bytes:
         """The code as `marshal` writes it; empty where no run has kept it."""
@@ -39,8 +35,6 @@ class CompiledProgram:
         """Have the interpreter's own words kept, if they were missing in this run."""
         if self._code != b"" or not self._cache.keeps:
             return
-        from buildguard.engines.pool import source_of
-
         question = source_of(0, b"")._replace(is_question=True)
         with suppress(UnprovenError):  # every verdict is there already
             for outcome in pool.run(iter([question])):

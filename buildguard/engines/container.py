@@ -14,6 +14,7 @@ from buildguard.docker.sandbox import Sandbox
 from buildguard.engines.engine import EngineName, Outcome, ReadyEngine, Source, UnavailableEngine
 from buildguard.engines.pool import Pool
 from buildguard.engines.verify_interpreter import (
+    digest_of_probe,
     full_name,
     identity_of,
     probe_text,
@@ -214,7 +215,7 @@ class ContainerEngine:
         from buildguard.engines.container_transport import relay_text
 
         assert self.image is not None
-        scripts = hashlib.sha256((relay_text() + probe_text()).encode()).hexdigest()
+        scripts = hashlib.sha256((relay_text() + digest_of_probe()).encode()).hexdigest()
         return context_of("the interpreter of an image", self.image.id, self.image.platform, scripts)
 
     def _remember(self, known: SandboxedInterpreter) -> None:

@@ -15,7 +15,6 @@ from buildguard.engines.verify_interpreter import (
     full_name,
     identity_of,
     probe_text,
-    short_probe_text,
     verify_interpreter,
 )
 from buildguard.engines.worker import Greeting, ProbeLimits
@@ -34,17 +33,8 @@ def local_probe(executable: Path, memory: int, facts_for: str = "") -> list[str]
 
     `facts_for` is the version that imports are read for, where it is not the interpreter's own.
     """
-    probe = _command(executable, probe_text(), memory)
+    probe = [str(executable), "-I", "-S", "-B", "-c", probe_text(), str(memory)]
     return [*probe, facts_for] if facts_for else probe
-
-
-def _short_probe(executable: Path, memory: int) -> list[str]:
-    """The same without what reads imports: `CompiledProgram` has it."""
-    return _command(executable, short_probe_text(), memory)
-
-
-def _command(executable: Path, text: str, memory: int) -> list[str]:
-    return [str(executable), "-I", "-S", "-B", "-c", text, str(memory)]
 
 
 class InterpreterEngine:
@@ -160,7 +150,7 @@ class InterpreterEngine:
         return pool
 
     def _new_pool(self, path: Path) -> Pool:
-        return Pool(LocalSite(partial(_short_probe, path)), self._jobs, ProbeLimits())
+        return Pool(LocalSite(partial(local_probe, path)), self._jobs, ProbeLimits())
 
     def _believe(self, pool: Pool, greeting: Greeting) -> None:
         """Refuse another implementation or version, and one that is not what it says."""
@@ -173,7 +163,7 @@ class InterpreterEngine:
 
 def greeting_of(path: Path) -> Greeting:
     """What an executable says it is; raises UnprovenError where it does not greet as a probe does."""
-    pool = Pool(LocalSite(lambda memory: local_probe(path, memory)), 1, ProbeLimits())
+    pool = Pool(LocalSite(partial(local_probe, path)), 1, ProbeLimits())
     try:
         return pool.greet(_PATIENCE)
     finally:
@@ -182,7 +172,7 @@ def greeting_of(path: Path) -> Greeting:
 
 def find_accepted(path: Path, sources: Sequence[Source]) -> tuple[str, set[int]]:
     """The version of an interpreter, and the numbers of the sources that it accepts; raises UnprovenError."""
-    pool = Pool(LocalSite(lambda memory: local_probe(path, memory)), 1, ProbeLimits())
+    pool = Pool(LocalSite(partial(local_probe, path)), 1, ProbeLimits())
     try:
         version = pool.greet(_PATIENCE).version
         accepted = {

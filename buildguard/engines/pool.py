@@ -34,14 +34,19 @@ _WORTH_A_START = 16 << 10  # bytes of source; a probe starts in the time that it
 _NOT_EXECUTABLE = "ermission"  # of "Permission denied"
 
 
+def source_program() -> FactsProgram:
+    """What reads imports, as its source."""
+    from buildguard.engines.verify_interpreter import facts_text
+
+    return FactsProgram(facts_text(), is_compiled=False)
+
+
 class Pool:
     """As many probes as `jobs`, started when there is work for them."""
 
     def __init__(self, site: Site, jobs: int, limits: ProbeLimits) -> None:
         self._site = site
-        self.program: Callable[[], FactsProgram | None] = lambda: (
-            None
-        )  # what reads imports; None where the probes have it
+        self.program: Callable[[], FactsProgram] = source_program
         self._jobs = jobs
         self._limits = limits
         self._workers: list[Worker] = []
@@ -98,7 +103,7 @@ class Pool:
         self._workers.append(worker)
         return worker
 
-    def _current_program(self) -> FactsProgram | None:
+    def _current_program(self) -> FactsProgram:
         return self.program()
 
     def _drop(self, worker: Worker) -> None:

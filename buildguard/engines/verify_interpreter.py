@@ -79,7 +79,7 @@ _BETWEEN = lazy_pattern(r"^from buildguard\.\S+ import (?:\([^)]*\)|.*)\n", re.M
 _START = "main(int(sys.argv[1]))"
 _START_WITH_FACTS = """\
 program = {}
-    texts = [FACTS]
+    texts = []
 
     def compiled():
         return compile(texts[-1], "<facts>", "exec")
@@ -124,19 +124,15 @@ _FEATURES = (
 
 @cache
 def probe_text() -> str:
-    """The probe's source, with what reads imports beside it."""
-    return _probe(facts_text())
-
-
-@cache
-def short_probe_text() -> str:
-    """The same without what reads imports, which is sent when it is needed: to read it takes half as long as the start."""
-    return _probe(b"")
+    """The probe's source; `facts_text` is sent to it when it is needed."""
+    probe = _program("probe.py").decode()
+    main = probe.index("\n\nif __name__")
+    return f"{probe[:main]}\n{probe[main:].replace(_START, _START_WITH_FACTS)}"
 
 
 @cache
 def facts_text() -> bytes:
-    """The source of what reads imports."""
+    """The source of what reads imports: to read it takes half as long as a start, and it is longer than an argument may be."""
     facts = "".join(_BETWEEN.sub("", _program(name).decode()) for name in _FACTS)
     return (_LAZY + _PATTERN.sub(r"\1 = lazy_pattern(", _IMPORTED.sub("", facts))).encode()
 
@@ -144,13 +140,6 @@ def facts_text() -> bytes:
 @cache
 def _program(name: str) -> bytes:
     return program(name).read_bytes()
-
-
-def _probe(facts: bytes) -> str:
-    probe = _program("probe.py").decode()
-    main = probe.index("\n\nif __name__")
-    start = probe[main:].replace(_START, _START_WITH_FACTS)
-    return f"{probe[:main]}\nFACTS = {facts!r}\n{start}"
 
 
 def full_name(greeting: Greeting) -> str:

@@ -64,11 +64,11 @@ class FactsProgram(NamedTuple):
 class Worker:
     """One probe at work: what it was asked and has not answered, and the limits that it lives under."""
 
-    def __init__(self, channel: Channel, limits: ProbeLimits, program: Callable[[], FactsProgram | None]) -> None:
-        """`program` gives what reads imports, None where the probe has it."""
+    def __init__(self, channel: Channel, limits: ProbeLimits, program: Callable[[], FactsProgram]) -> None:
+        """`program` gives what reads imports."""
         self.channel = channel
         self.limits = limits
-        self._program: Callable[[], FactsProgram | None] | None = program
+        self._program: Callable[[], FactsProgram] | None = program
         self.greeting: Greeting | None = None
         self.waiting: deque[Source] = deque()
         self.bytes_waiting = 0
@@ -111,8 +111,8 @@ class Worker:
     def _send_program(self) -> None:
         """Send what reads imports before it is needed first."""
         ask, self._program = self._program, None
-        program = ask() if ask is not None else None
-        if program is not None:
+        if ask is not None:
+            program = ask()
             mark = b" !\n" if program.is_compiled else b" =\n"
             self.channel.send(self._head(0, program.data) + mark, program.data)
 

@@ -94,6 +94,11 @@ def runs_at_once(code):
     return not code.co_flags & OPTIMIZED or (code.co_name[:1] == "<" and code.co_name != "<lambda>")
 
 
+def is_none(node):
+    """Whether an expression is `None`."""
+    return isinstance(node, ast.Constant) and node.value is None
+
+
 def is_class(node):
     """Whether an expression in an annotation is called like a class."""
     name = node.id if isinstance(node, ast.Name) else node.attr if isinstance(node, ast.Attribute) else ""
@@ -199,7 +204,7 @@ class TypeReader:
     def _is_union(self, node, is_type):
         """Whether both sides are types: in an annotation one that is known suffices, and a name on the other side."""
         known = [self._is_type(side) for side in (node.left, node.right)]
-        nothing = [isinstance(side, ast.Constant) and side.value is None for side in (node.left, node.right)]
+        nothing = [is_none(side) for side in (node.left, node.right)]
         if all(known) or (any(known) and any(nothing)):
             return True
         named = [isinstance(side, (ast.Name, ast.Attribute, ast.Subscript)) for side in (node.left, node.right)]

@@ -123,16 +123,23 @@ def read_facts(data, code, version, platform):
     facts["attributes"], facts["patched"] = [], []
     facts["unsure"] = unsure_names(data, (code, nested), bound, offsets, codes if dynamic else ())
     facts["version"] = list(version[:3])
+    facts.update(facts_of_text(data, codes, (names, bound, version, platform), lines))
+    return facts
+
+
+def facts_of_text(data, codes, how, lines):
+    """What imports, exports and names by a dot are, for which code alone does not suffice; `how` is as `read_tree` takes it."""
+    names, _bound, version, platform = how
     uses = uses_of(data, codes, names) if may_use(data, names) else ()
-    typed = typed_source(data, code, names, version[1])
+    typed = typed_source(data, codes[0], names, version[1])
+    facts = {}
     if b"import" in data or b"__all__" in data or typed is not None:
+        how += (typed,)
         reader = None if typed is not None else plain_reader(data, names, lines)
-        how = (names, bound, version, platform, typed)
-        plain = None if reader is None else plain_facts(data, codes, how, reader, uses)
-        if plain is None:
-            plain = tree_facts(data, codes, how, {} if reader is None else reader.read_blocks(code))
-        facts.update(plain)
-    if uses is None or (uses and "attributes" not in plain):
+        facts = None if reader is None else plain_facts(data, codes, how, reader, uses)
+        if facts is None:
+            facts = tree_facts(data, codes, how, {} if reader is None else reader.read_blocks(codes[0]))
+    if uses is None or (uses and "attributes" not in facts):
         facts["attributes"], facts["patched"] = read_attributes(data, names, version, platform)
     return facts
 
