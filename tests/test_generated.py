@@ -26,6 +26,7 @@ programs = {
     "step file": file.text([], []).decode(),
     "step file's loader": file.loader(b"x"),
     "probe": witness.probe_text(),
+    "what reads imports": witness.facts_text().decode(),
 }
 for name in ("relay", "ast_compare"):
     programs[name] = pathlib.Path(sys.argv[1], "buildguard/remote", name + ".py").read_text("utf-8")
@@ -54,7 +55,7 @@ def test_every_program_compiles_wherever_it_may_run(host: str, version: str) -> 
     words = ["-I", "-S", "-B", "-c", _COMPILE]
     done = subprocess.run([interpreter(version), *words], input=_generated(host), capture_output=True, check=True)
 
-    assert len(json.loads(_generated(host))) == 8
+    assert len(json.loads(_generated(host))) == 9
     assert done.stdout.decode() == ""
 
 

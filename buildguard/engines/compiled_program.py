@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-from buildguard.engines.pool import Pool, source_of, source_program
+from buildguard.definitions import TYPE_CHECKING
 from buildguard.engines.worker import FactsProgram
 from buildguard.errors import UnprovenError
 from buildguard.system.cache import Cache, context_of
+
+if TYPE_CHECKING:
+    from buildguard.engines.pool import Pool
 
 _PROGRAM = b"program"
 
@@ -22,6 +25,8 @@ class CompiledProgram:
 
     def program(self) -> FactsProgram:
         """The code where a run has kept it, else the source."""
+        from buildguard.engines.pool import source_program
+
         code = self.code()
         return FactsProgram(code, is_compiled=True) if code else source_program()
 
@@ -35,6 +40,8 @@ class CompiledProgram:
         """Have the interpreter's own words kept, if they were missing in this run."""
         if self._code != b"" or not self._cache.keeps:
             return
+        from buildguard.engines.pool import source_of
+
         question = source_of(0, b"")._replace(is_question=True)
         with suppress(UnprovenError):  # every verdict is there already
             for outcome in pool.run(iter([question])):

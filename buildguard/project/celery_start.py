@@ -1,13 +1,13 @@
-"""The application of a Celery worker, and how servers look up what a command line names. Pure."""
+"""The application of a Celery worker. Pure."""
 
 from __future__ import annotations
 
-import posixpath
 from collections.abc import Sequence
 
 from buildguard.definitions import lazy_pattern
 from buildguard.project.server_options import OptionRole, ParsedOptions
-from buildguard.project.start_command import StartCommand, StartContext, in_folder
+from buildguard.project.start_command import StartCommand, StartContext
+from buildguard.project.start_servers import MODULE, PINS, read_module, searching_folder, text_of
 
 _CELERY_NAMES = lazy_pattern(rb"\b(?:app|celery)\b")  # what celery looks for in a package, before its module `celery`
 _COMMENTS = lazy_pattern(rb"#[^\n]*")
@@ -15,18 +15,6 @@ _CELERY_PIN = lazy_pattern(
     rb"(?mi)^(?:name = \")?celery(?:\[[^\]\n]*\])?(?:\s*(?:==|~=|<)\s*|\"\r?\nversion = \")(\d+)"
 )
 _STRICT_CELERY = 5
-MODULE = lazy_pattern(r"[^\W\d]\w*(?:\.[^\W\d]\w*)*")
-PINS = ("requirements.txt", "uv.lock", "poetry.lock")
-
-
-def searching_folder(start: StartCommand) -> StartCommand:
-    """A start that searches its working folder first."""
-    return start._replace(search_path=tuple(dict.fromkeys([start.folder, *start.search_path])))
-
-
-def text_of(start: StartCommand, name: str, context: StartContext) -> bytes:
-    """The content of a file of the working folder; empty where the image is not known to have one."""
-    return context.read(in_folder(start.folder, name)) or b""
 
 
 def apply_celery(start: StartCommand, parsed: ParsedOptions, context: StartContext) -> StartCommand:
@@ -64,10 +52,3 @@ def _celery_module(start: StartCommand, name: str, context: StartContext) -> Sta
         return start._replace(module=f"{name}.celery")
     is_empty = content is not None and not _COMMENTS.sub(b"", content).strip()
     return start._replace(module=name, attribute="celery" if is_empty else "")
-
-
-def read_module(start: StartCommand, name: str, context: StartContext) -> bytes | None:
-    """The source of a module or package on the search path; None where the image is not known to have one."""
-    bases = (posixpath.join(folder, *name.split(".")) for folder in start.search_path)
-    contents = (context.read(path) for base in bases for path in (f"{base}/__init__.py", f"{base}.py"))
-    return next((content for content in contents if content is not None), None)

@@ -21,7 +21,6 @@ _SERVERS = {
     "granian.server.Granian": "granian",
 }
 _RUNNERS = frozenset({"runpy.run_module"})
-_WORDS = (b"uvicorn", b"granian", b"runpy")
 _KEYWORDS = frozenset({"app", "target", "mod_name"})
 _TEXTS = (ast.JoinedStr, ast.BinOp, ast.IfExp)  # what may put a name together
 
@@ -37,8 +36,6 @@ class LoadedName(NamedTuple):
 
 def load_applications(start: StartCommand, path: str, content: bytes, is_known: Callable[[str], bool]) -> StartCommand:
     """A start with what its script, at a path of the image, loads by name; `is_known` says whether a path has a file."""
-    if not any(word in content for word in _WORDS):
-        return start
     try:
         names = list(_loaded_names(ast.parse(content)))
     except (SyntaxError, ValueError, RecursionError, MemoryError):

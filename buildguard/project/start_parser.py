@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 _DEEPEST = 12
 _MOST_BEFORE = 20
+_LOADERS = (b"uvicorn", b"granian", b"runpy")  # the words of a script that loads a module by its name
 _SHEBANG = lazy_pattern(rb"#![ \t]*([^\r\n]+)")
 # Commands that change nothing about what a script starts in the end.
 _HARMLESS = frozenset({
@@ -164,9 +165,10 @@ class _StartRun:
     def _loading(self, start: StartCommand, path: str) -> StartCommand:
         """A start of Python with what its script loads by name."""
         content = self._context.read(path) if path else None
-        if content is None or posixpath.basename(path) == "manage.py":
+        is_loading = content is not None and any(word in content for word in _LOADERS)
+        if content is None or not is_loading or posixpath.basename(path) == "manage.py":
             return start
-        from buildguard.project.script_applications import load_applications  # it needs `ast`
+        from buildguard.project.script_applications import load_applications  # few scripts need it, and it needs `ast`
 
         return load_applications(start, path, content, lambda file: self._context.read(file) is not None)
 

@@ -10,7 +10,6 @@ from types import MappingProxyType
 from buildguard.definitions import lazy_pattern
 from buildguard.errors import UsageError
 from buildguard.project import toml
-from buildguard.project.celery_start import MODULE, PINS, apply_celery, read_module, searching_folder, text_of
 from buildguard.project.server_options import SERVERS, OptionRole, ParsedOptions, parse_options
 from buildguard.project.start_command import ListenAddress, StartCommand, StartContext, in_folder, is_unknown
 
@@ -29,6 +28,8 @@ _LITESTAR_PATHS = ("app.py", "application.py")
 _FASTAPI_PATHS = ("main.py", "app.py", "api.py", "app/main.py", "app/app.py", "app/api.py")
 _CLI_PIN = lazy_pattern(rb"(?m)^(?:name = \")?fastapi-cli(?:\[[^\]\n]*\])?(?:\s*==\s*|\"\r?\nversion = \")0\.0\.(\d+)")
 _CLI_RANGE = lazy_pattern(rb"(?m)^fastapi-cli(?:\[[^\]\n]*\])?\s*(?:<|~=|!=|===)")
+MODULE = lazy_pattern(r"[^\W\d]\w*(?:\.[^\W\d]\w*)*")
+PINS = ("requirements.txt", "uv.lock", "poetry.lock")  # what may name the version of a server
 _READS_PYPROJECT = 15  # fastapi-cli 0.0.15
 _WORKERS = MappingProxyType(
     {
@@ -346,6 +347,29 @@ def _streamlit(start: StartCommand, parsed: ParsedOptions, _context: StartContex
     return start._replace(script=script, search_path=(posixpath.dirname(script), *start.search_path))
 
 
+def searching_folder(start: StartCommand) -> StartCommand:
+    """A start that searches its working folder first."""
+    return start._replace(search_path=tuple(dict.fromkeys([start.folder, *start.search_path])))
+
+
+def text_of(start: StartCommand, name: str, context: StartContext) -> bytes:
+    """The content of a file of the working folder; empty where the image is not known to have one."""
+    return context.read(in_folder(start.folder, name)) or b""
+
+
+def read_module(start: StartCommand, name: str, context: StartContext) -> bytes | None:
+    """The source of a module or package on the search path; None where the image is not known to have one."""
+    bases = (posixpath.join(folder, *name.split(".")) for folder in start.search_path)
+    contents = (context.read(path) for base in bases for path in (f"{base}/__init__.py", f"{base}.py"))
+    return next((content for content in contents if content is not None), None)
+
+
+def _celery(start: StartCommand, parsed: ParsedOptions, context: StartContext) -> StartCommand:
+    from buildguard.project.celery_start import apply_celery
+
+    return apply_celery(start, parsed, context)
+
+
 def _granian(start: StartCommand, parsed: ParsedOptions, context: StartContext) -> StartCommand:
     """`module:attribute`, where a module may be a path as well."""
     if not parsed.operands:
@@ -398,7 +422,7 @@ _APPLY: Mapping[str, _Applier] = MappingProxyType(
         "fastapi": _fastapi,
         "functions-framework": _functions,
         "streamlit": _streamlit,
-        "celery": apply_celery,
+        "celery": _celery,
         "granian": _granian,
         "sanic": _sanic,
         "litestar": _litestar,

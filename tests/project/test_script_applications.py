@@ -6,10 +6,10 @@ import ast
 
 import pytest
 
-from buildguard.project.celery_start import read_module, searching_folder
 from buildguard.project.script_applications import load_applications
 from buildguard.project.script_calls import dotted, full_name, imported_names, reached_calls
 from buildguard.project.start_command import CommandPlace, StartCommand, StartContext
+from buildguard.project.start_servers import read_module, searching_folder
 
 _START = StartCommand(CommandPlace("Dockerfile", 1), script="/srv/run.py", is_main=True, search_path=("/srv",))
 

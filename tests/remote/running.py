@@ -9,6 +9,7 @@ import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from buildguard.engines.verify_interpreter import facts_text
 from buildguard.project.cloudbuild import guard_step as step
 from buildguard.project.source_archive import pack
 from buildguard.stages import manifest as manifests
@@ -99,3 +100,9 @@ def unpacked(repo: Path, folder: Path) -> str:
     folder.mkdir()
     subprocess.run(["tar", "-xzf", archive, "-C", folder], check=True)
     return packed.written.manifest.digest
+
+
+def facts_request() -> bytes:
+    """What gives a probe the program that reads imports."""
+    text = facts_text()
+    return b"0 %d 30 =\n%b" % (len(text), text)

@@ -11,6 +11,7 @@ from buildguard.imports.records import extract, facts_from
 from buildguard.remote import evaluated_types
 from buildguard.remote.wire import read_list
 from tests.conftest import interpreter
+from tests.remote.running import facts_request
 
 # Each source, and what is found for 3.8, 3.9 and 3.10.
 _CASES = [
@@ -143,7 +144,8 @@ def test_an_old_python_reads_what_a_newer_one_reads_for_it(version: str, minor: 
     sources = [source for source, _expected in _CASES] + _NESTED
     sources += [_HEAD + source for source, _kinds in _TEXT_CASES]
     data = b"".join(b"%d %d 30\n%b" % (at, len(text), text.encode()) for at, text in enumerate(sources))
-    done = subprocess.run(list(local_probe(interpreter(version), 2 << 30)), input=data, capture_output=True, check=True)
+    command = list(local_probe(interpreter(version), 2 << 30))
+    done = subprocess.run(command, input=facts_request() + data, capture_output=True, check=True)
 
     answers, at = [], 0
     while (item := read_list(done.stdout, at)) is not None:

@@ -14,6 +14,7 @@ from buildguard.imports.records import Guard, extract
 from buildguard.remote import evaluated_types, import_codes, import_facts, import_outline, import_tests
 from buildguard.remote.wire import read_list
 from tests.conftest import SOME_VERSIONS, interpreter
+from tests.remote.running import facts_request
 
 _OUTLINE: Any = import_outline  # written for old Pythons, without annotations
 _CODES: Any = import_codes
@@ -41,7 +42,8 @@ __all__ = ["d"]
 
 def _facts(version: str, source: bytes) -> bytes:
     command = list(local_probe(interpreter(version), 2 << 30))
-    done = subprocess.run(command, input=b"0 %d 30\n%b" % (len(source), source), capture_output=True, check=True)
+    asked = facts_request() + b"0 %d 30\n%b" % (len(source), source)
+    done = subprocess.run(command, input=asked, capture_output=True, check=True)
     first = read_list(done.stdout, 0)
     assert first is not None
     answer = read_list(done.stdout, first[1])

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from buildguard.diagnostic import Severity
-from buildguard.engines.verify_interpreter import probe_text
+from buildguard.engines.verify_interpreter import facts_text
 from buildguard.imports.execution import runs_at_import
 from buildguard.imports.records import FileReach, extract, facts_from
 from buildguard.imports.standard_imports import severity_of
@@ -33,24 +33,10 @@ json.dumps([sys.version.split()[0], answers])
 """
 
 
-def _facts_program() -> str:
-    """The part of the probe that reads imports, as the target runs it."""
-    tree = ast.parse(probe_text())
-    return next(
-        node.value.value.decode()
-        for node in tree.body
-        if isinstance(node, ast.Assign)
-        and isinstance(node.targets[0], ast.Name)
-        and node.targets[0].id == "FACTS"
-        and isinstance(node.value, ast.Constant)
-        and isinstance(node.value.value, bytes)
-    )
-
-
 @pytest.mark.slow
 @pytest.mark.interpreters
 def test_a_lazy_import_is_late_as_the_real_python_reads_it(tmp_path: Path) -> None:
-    program = _PROGRAM.replace("PROBE_FACTS", repr(_facts_program()))
+    program = _PROGRAM.replace("PROBE_FACTS", repr(facts_text().decode()))
     version, answers = ask_wasm(
         "3.15", program, [_LAZY, "import os\ntry:\n    import a\nfinally:\n    import b\n"], tmp_path
     )

@@ -6,11 +6,6 @@ import ast
 import copy
 from collections.abc import Mapping
 
-from buildguard.definitions import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from typing import cast
-
 _READS = frozenset({"environ", "getenv"})
 
 
@@ -30,7 +25,10 @@ def bind(node: ast.FunctionDef | ast.AsyncFunctionDef, call: ast.Call) -> list[a
 def fill(call: ast.Call, literal: Mapping[str, ast.expr]) -> ast.Call:
     """A call with literals in place of names."""
     names = {part.id for part in ast.walk(call) if isinstance(part, ast.Name)}
-    return call if names.isdisjoint(literal) else cast("ast.Call", _Filler(literal).visit(copy.deepcopy(call)))
+    if names.isdisjoint(literal):
+        return call
+    filled: ast.Call = _Filler(literal).visit(copy.deepcopy(call))
+    return filled
 
 
 def _concerns_variables(node: ast.AST) -> bool:
