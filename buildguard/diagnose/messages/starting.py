@@ -18,12 +18,8 @@ MESSAGES: tuple[KnownMessage, ...] = (
     ),
     # ---- the command
     KnownMessage(
-        "script-without-interpreter", CauseId.START_COMMAND, "xec format error", r"(?P<name>[\w./-]+\.sh)\"?: (?i:exec format error)",
-        "{name} has no #! line that names its shell", "begin {name} with #!/bin/sh; if it does, build with docker build --platform linux/amd64",
-    ),
-    KnownMessage(
         "other-architecture", CauseId.PLATFORM, "xec format error", r"(?i:exec format error)",
-        "the image was built for another processor than the one that runs it", "docker build --platform linux/amd64",
+        "the image was built for another processor than the one that runs it", "docker build --platform linux/amd64; a script needs a #! line that names its shell",
     ),
     KnownMessage(
         "not-executable", CauseId.START_COMMAND, "ermission denied",
