@@ -66,10 +66,10 @@ class ProjectImportCheck:
         from buildguard.imports.doubts import ProjectTexts
 
         context = self._context(program, facts)
-        origins = program.tree.origins
+        tree = program.tree
 
         def read_each(files: Iterable[str]) -> Iterator[tuple[str, bytes]]:
-            places = {origins[file]: file for file in files}
+            places = {tree.origins[file]: file for file in files}
             return ((places[path], content) for path, content in self._files.read_each(places))
 
         texts = ProjectTexts(context.read, self._is_ignored, context.facts, lambda: self._build_texts, read_each)

@@ -1,4 +1,4 @@
-"""Files that say how images are built, told by their names."""
+"""The names of the files that say how images are built."""
 
 from __future__ import annotations
 

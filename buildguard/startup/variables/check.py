@@ -56,11 +56,8 @@ def check_variables(
         return
     for needed in lost:
         _report(image, template, variables, needed, findings)
-    for reason in variables.unread if template.is_known else ():
-        path, _, rest = reason.partition(":")
-        line, _, words = rest.partition(": ")
-        place = FindingPlace(path, int(line)) if line.isdigit() else FindingPlace(path)
-        findings.leave_open(place, words if line.isdigit() else rest.strip())
+    for use in variables.unread if template.is_known else ():
+        findings.leave_open(FindingPlace(use.path, use.line), use.reason)
 
 
 def minor_of(image: ImageStart) -> int:

@@ -16,7 +16,7 @@ from buildguard.startup.variables import settings, wrappers
 from buildguard.startup.variables.env_files import EnvFile, beside, file_of
 from buildguard.startup.variables.lookup import Definition, ModuleLookup
 from buildguard.startup.variables.module_reader import read_module
-from buildguard.startup.variables.records import CallSite, CodeBlock, ModuleVariables, UnreadUse, VariableRead
+from buildguard.startup.variables.records import CallSite, CodeBlock, ModuleVariables, OpenUse, UnreadUse, VariableRead
 from buildguard.startup.walk import ReachedFile, StartWalk
 
 
@@ -38,7 +38,7 @@ class StartVariables(NamedTuple):
     needed: tuple[NeededVariable, ...] = ()
     sets: frozenset[str] = frozenset()
     unknown: tuple[str, ...] = ()
-    unread: tuple[str, ...] = ()
+    unread: tuple[OpenUse, ...] = ()
 
 
 def read_start(image: ImageStart, start: StartCommand, entry: EntryFile, minor: int) -> StartVariables:
@@ -92,7 +92,7 @@ class _VariableCollector:
         self._needed: dict[NeededVariable, None] = {}
         self._files: dict[EnvFile, None] = {}
         self._unknown: dict[str, None] = {}
-        self._unread: dict[str, None] = {}
+        self._unread: dict[OpenUse, None] = {}
         self._attributes: set[str] = set()  # what the start asks objects for
         self._done: set[Definition] = set()
 
@@ -134,7 +134,7 @@ class _VariableCollector:
             self._leave_unread(path, block.unread)
 
     def _leave_unread(self, path: str, uses: Iterable[UnreadUse]) -> None:
-        self._unread |= dict.fromkeys(f"{self._walk.shown[path]}:{use.line}: {use.reason}" for use in uses)
+        self._unread |= dict.fromkeys(OpenUse(self._walk.shown[path], use.line, use.reason) for use in uses)
 
     def _need(self, path: str, read: VariableRead, *, at_start: bool) -> None:
         self._needed[NeededVariable(self._walk.shown[path], read, at_start)] = None
@@ -143,9 +143,8 @@ class _VariableCollector:
         if self._loads(path, site):
             return
         if site.name in wrappers.OPEN_READERS:
-            place = f"{self._walk.shown[path]}:{site.call.lineno}"
-            library = site.name.partition(".")[0]
-            self._leave_open(f"{place}: {library} reads variables and files by rules of its own", at_start=at_start)
+            reason = f"{site.name.partition('.')[0]} reads variables and files by rules of its own"
+            self._leave_open(OpenUse(self._walk.shown[path], site.call.lineno, reason), at_start=at_start)
         direct = wrappers.wrapper_of(site.name)
         method = wrappers.method_of(site.name)
         definition = self._lookup.locate(path, site.name) if direct is None else None
@@ -157,11 +156,11 @@ class _VariableCollector:
         if definition is not None:
             self._defined(path, definition, site, at_start=at_start)
 
-    def _leave_open(self, reason: str, *, at_start: bool) -> None:
+    def _leave_open(self, use: OpenUse, *, at_start: bool) -> None:
         """Values may come from elsewhere, and where the start comes to it others may be required as well."""
-        self._unknown[reason] = None
+        self._unknown[str(use)] = None
         if at_start:
-            self._unread[reason] = None
+            self._unread[use] = None
 
     def _loads(self, path: str, site: CallSite) -> bool:
         """Whether a call loads a file of variables into the environment; which one is kept."""
@@ -213,7 +212,7 @@ class _VariableCollector:
         if read is None:
             return
         if wrapper.unknown:
-            self._leave_open(f"{self._walk.shown[path]}:{read.line}: {wrapper.unknown}", at_start=at_start)
+            self._leave_open(OpenUse(self._walk.shown[path], read.line, wrapper.unknown), at_start=at_start)
             at_start = False
         self._files |= dict.fromkeys(wrappers.files_of(wrapper, path))
         self._need(path, read, at_start=at_start)
@@ -229,11 +228,11 @@ class _VariableCollector:
         self._settings(definition, result, at_start=at_start and not site.is_guarded)
 
     def _settings(self, definition: Definition, result: settings.SettingsReads, *, at_start: bool) -> None:
-        place = f"{self._walk.shown[definition.path]}: class {definition.name}"
+        path, name = self._walk.shown[definition.path], definition.name
         if result.unknown:
-            self._leave_open(f"{place}: {result.unknown}", at_start=at_start)
+            self._leave_open(OpenUse(path, None, f"class {name}: {result.unknown}"), at_start=at_start)
         if result.refusal and at_start:
-            self._unread[f"{place}: {result.refusal}"] = None
+            self._unread[OpenUse(path, None, f"class {name}: {result.refusal}")] = None
         self._files |= dict.fromkeys(result.files)
         for placed in result.reads:
             self._need(placed.path, placed.read, at_start=at_start)

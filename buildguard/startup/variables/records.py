@@ -35,6 +35,17 @@ class UnreadUse(NamedTuple):
     reason: str
 
 
+class OpenUse(NamedTuple):
+    """Why a file of the project may require variables that are not known: its path, the line if there is one, and the reason."""
+
+    path: str
+    line: int | None
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.path}:{self.line}: {self.reason}" if self.line else f"{self.path}: {self.reason}"
+
+
 class CallSite(NamedTuple):
     """A call: the full name of what is called, the call itself, a prefix for the variables that it reads, and how it is reached.
 

@@ -135,7 +135,7 @@ def _contract(started: StartedImage) -> ImageContract:
             groups.setdefault(needed.read.names, []).append(needed)
     variables = (_variable(group, provided, started.variables) for group in groups.values())
     name = started.image.service.name or started.image.dockerfile or "."
-    undecided = tuple(dict.fromkeys([*started.variables.unknown, *started.variables.unread]))
+    undecided = tuple(dict.fromkeys([*started.variables.unknown, *map(str, started.variables.unread)]))
     ordered = sorted(variables, key=lambda variable: (list(Need).index(variable.need), variable.names))
     return ImageContract(name, tuple(ordered), started.template.is_known, undecided)
 
