@@ -140,3 +140,13 @@ def test_what_a_parameter_fills_in_is_not_left_open() -> None:
 
     assert [use.line for use in finder.uses] == [3]
     assert finder.attributes == {"environ", "field"}
+
+
+def test_a_path_with_a_colon_is_told_as_it_is() -> None:
+    dockerfile = _DOCKERFILE.replace("main.py", "a:9:main.py")
+
+    _names, undecided = _report(
+        {"Dockerfile": dockerfile, "a:9:main.py": "import os, json\nA = os.environ[json.loads('1')]\n"}
+    )
+
+    assert undecided == ["a:9:main.py:2: os.environ is asked for a computed name"]
