@@ -7,7 +7,7 @@ by the manifest in the archive. Nothing that it looks at is imported or run. Fin
 not be looked at with 3.
 
 version: 0.1.0
-digest: sha256:0563af8d6091c34e76898b7561e8b5313b0958b9531152c6b48a71a2d46b2345
+digest: sha256:45ca2d8b82f82b6009a864ff000a00d2ad35ae4f340e8b4200214f57e8f96552
     (SHA-256 of everything below the line of equals signs)
 """
 
@@ -1920,13 +1920,200 @@ class FileTree:
 def _start_of(folder: str) -> str:
     return folder if folder in {"", "/"} else f"{folder}/"
 ''',
+    'buildguard.remote.module_code': r'''import opcode
+from bisect import bisect_right
+CODE = type((lambda: None).__code__)
+FUNCTION = 1
+OPERATIONS = opcode.opmap
+EXTENDED = opcode.EXTENDED_ARG
+IMPORT, IMPORT_FROM = OPERATIONS["IMPORT_NAME"], OPERATIONS["IMPORT_FROM"]
+CONSTANT, SMALL_NUMBER = OPERATIONS["LOAD_CONST"], OPERATIONS.get("LOAD_SMALL_INT", -1)
+RAISE = OPERATIONS["RAISE_VARARGS"]
+RETURNS = [OPERATIONS[name] for name in ("RETURN_VALUE", "RETURN_CONST") if name in OPERATIONS]
+STORE, STORE_GLOBAL = OPERATIONS["STORE_NAME"], OPERATIONS["STORE_GLOBAL"]
+CHANGES_OF_NAMES = (("STORE_NAME", 1), ("STORE_GLOBAL", 1 << 20), ("DELETE_NAME", 1 << 20), ("DELETE_GLOBAL", 1 << 20))
+class UnclearImportError(Exception):
+    pass
+class ModuleCode:
+    def __init__(self, data, code):
+        self.data = data
+        self.code = code
+        self.codes, self.names = codes_and_names(code)
+        self.operations = operations = code.co_code[::2]
+        self.starts, self.numbers = line_table(code)
+        self.imports = operands(code, operations, IMPORT)
+        self.stores = operands(code, operations, STORE)
+        self.declaring = self.codes if self._may_declare() else ()
+    def _may_declare(self):
+        if STORE_GLOBAL in self.operations:
+            return True
+        if len(self.codes) == 1:
+            return False
+        if b"global" in self.data:
+            return True
+        for part in self.code.co_consts:
+            if type(part) is CODE and part.co_name[0] == "<":
+                return b":=" in self.data
+        return False
+    def line_at(self, offset):
+        return self.numbers[bisect_right(self.starts, offset) - 1]
+    def lines_of(self, operation):
+        at = self.operations.find(operation)
+        while at >= 0:
+            yield self.line_at(2 * at)
+            at = self.operations.find(operation, at + 1)
+    def bindings(self):
+        offsets, bound = {}, {}
+        stores = self.stores
+        if self.declaring:
+            own = operands(self.code, self.operations, STORE_GLOBAL)
+            stores = sorted(stores + own, key=offset_of) if own else stores
+        for name, offset in stores:
+            if name not in offsets:
+                offsets[name] = offset
+                bound[name] = self.line_at(offset)
+        for part in self.declaring[1:]:
+            for name, _offset in operands_of(part, STORE_GLOBAL):
+                bound.setdefault(name, part.co_firstlineno)
+        return offsets, bound
+    def names_bound_again(self):
+        once, others, again = set(), set(), set()
+        for name, offset in self.stores:
+            if self.operations[self.filled_at(offset) // 2] not in (IMPORT, IMPORT_FROM):
+                others.add(name)
+            (again if name in once else once).add(name)
+        return sorted(again & others - {"TYPE_CHECKING"})
+    def filled_at(self, offset):
+        at = offset // 2 - 1
+        while at >= 0 and self.operations[at] == EXTENDED:
+            at -= 1
+        return 2 * at
+    def uses_of(self, name):
+        count = 0
+        for part in self.codes:
+            if name in part.co_varnames or name in part.co_cellvars or name in part.co_freevars:
+                return None
+            if name in part.co_names:
+                count += uses_in(part, name)
+        return count
+    def changes_of(self, name):
+        count = 0
+        for kind, weight in CHANGES_OF_NAMES:
+            for part in self.codes if kind.endswith("GLOBAL") else self.codes[:1]:
+                if name in part.co_names:
+                    changes = operands_of(part, OPERATIONS[kind])
+                    count += sum(changed == name for changed, _at in changes) * weight
+        return count
+    def count_imports(self):
+        return len(self.imports) + sum(part.co_code[::2].count(IMPORT) for part in self.codes[1:])
+    def holding_imports(self):
+        holding = set()
+        for part in reversed(self.codes[1:]):
+            if IMPORT in part.co_code[::2] or (holding and not holding.isdisjoint(map(id, part.co_consts))):
+                holding.add(id(part))
+        return holding
+    def changing(self, operation):
+        return {name for part in self.declaring for name, _at in operands_of(part, operation)}
+def codes_and_names(code):
+    codes, names = [code], set()
+    for part in codes:
+        names.update(part.co_names)
+        codes += [constant for constant in part.co_consts if type(constant) is CODE]
+    return codes, names
+def line_table(code):
+    if hasattr(code, "co_lines"):
+        rows = [row for row in code.co_lines() if row[2] is not None]
+        if not rows:
+            return (0,), (code.co_firstlineno,)
+        starts, _ends, numbers = zip(*rows)
+        return ((0,) + starts[1:] if starts[0] else starts), numbers
+    offset, line = 0, code.co_firstlineno
+    starts, numbers = [0], [line]
+    for step, lines in zip(code.co_lnotab[::2], code.co_lnotab[1::2]):
+        offset += step
+        line += lines - 256 if lines >= 128 else lines
+        starts.append(offset)
+        numbers.append(line)
+    return starts, numbers
+def lines_at(code, offsets):
+    lines = []
+    if hasattr(code, "co_lines"):
+        line = code.co_firstlineno
+        for _start, end, number in code.co_lines():
+            line = line if number is None else number
+            while len(lines) < len(offsets) and offsets[len(lines)] < end:
+                lines.append(line)
+            if len(lines) == len(offsets):
+                break
+    elif offsets:
+        starts, numbers = line_table(code)
+        lines = [numbers[bisect_right(starts, offset) - 1] for offset in offsets]
+    return lines
+def offset_of(pair):
+    return pair[1]
+def operands_of(code, operation):
+    return operands(code, code.co_code[::2], operation)
+def operands(code, operations, operation):
+    pairs = []
+    at = operations.find(operation)
+    if at >= 0:
+        text, names = code.co_code, code.co_names
+        while at >= 0:
+            argument = text[2 * at + 1]
+            if at and operations[at - 1] == EXTENDED:
+                argument |= extended_argument(text, 2 * at)
+            pairs.append((names[argument], 2 * at))
+            at = operations.find(operation, at + 1)
+    return pairs
+def extended_argument(text, offset):
+    argument, shift = 0, 8
+    offset -= 2
+    while offset >= 0 and text[offset] == EXTENDED:
+        argument |= text[offset + 1] << shift
+        offset, shift = offset - 2, shift + 8
+    return argument
+def constants_before(code, offset):
+    text = code.co_code
+    names, at = constant_before(code, text, offset)
+    if text[at] == SMALL_NUMBER:
+        return names, text[at + 1]
+    return names, constant_before(code, text, at + 2)[0]
+def constant_before(code, text, offset):
+    at = offset - 2
+    while text[at] == EXTENDED:
+        at -= 2
+    if text[at] != CONSTANT:
+        raise UnclearImportError
+    argument, before = text[at + 1], at - 2
+    if before >= 0 and text[before] == EXTENDED:
+        argument |= extended_argument(text, at)
+        while before >= 0 and text[before] == EXTENDED:
+            before -= 2
+    return code.co_consts[argument], before
+def uses_in(code, name):
+    count = 0
+    index = code.co_names.index(name)
+    text = code.co_code
+    for kind in ("LOAD_NAME", "STORE_NAME", "LOAD_GLOBAL", "STORE_GLOBAL", "DELETE_NAME", "DELETE_GLOBAL"):
+        shift = 1 if kind == "LOAD_GLOBAL" and "PUSH_NULL" in OPERATIONS else 0
+        operations = text[::2]
+        at = operations.find(OPERATIONS[kind])
+        while at >= 0:
+            argument = text[2 * at + 1] | extended_argument(text, 2 * at)
+            count += argument >> shift == index
+            at = operations.find(OPERATIONS[kind], at + 1)
+    return count
+def imports_in(codes):
+    return sum(code.co_code[::2].count(IMPORT) for code in codes)
+''',
     'buildguard.remote.import_outline': r'''import ast
 import re
 from bisect import bisect_left
-CODE = type((lambda: None).__code__)
+from itertools import accumulate
+from buildguard.remote.module_code import CODE, codes_and_names, imports_in
 DOUBLE, SINGLE = b'"' * 3, b"'" * 3
-LONG = 500
-SHORT = 48
+LONG_TEXT = 500
+SHORT_TEXT = 48
 MARGIN = re.compile(rb"\n[^\s#)\]}]")
 CONTINUED = re.compile(rb"(?:else|elif|except|finally)\b")
 BLOCK_START = re.compile(rb"(?:@|def\b|class\b|async[ \t]+def\b)")
@@ -1938,20 +2125,27 @@ KEPT = re.compile(
     rb"__all__|\bsys\b|version|platform|os\.name|find_spec|hasattr|getattr|TYPE_CHECKING|\bPY[23]|\braise\b|exit"
     rb"|addsitedir|__file__|ImportError|NotFoundError|__getattr__"
 )
-CHANGES_OF_NAMES = (("STORE_NAME", 1), ("STORE_GLOBAL", 1 << 20), ("DELETE_NAME", 1 << 20), ("DELETE_GLOBAL", 1 << 20))
 SPOKEN = frozenset(("import_module", "__import__", "__all__"))
 CALLER = re.compile(rb"(?:import_module|__import__)[\s\\]+as[\s\\]+([\w\x80-\xff]+)")
 FIELDS = {}
 LEAVES = frozenset(
     ("ctx", "op", "ops", "id", "attr", "kind", "lineno", "level", "type_comment", "conversion", "type_ignores")
 )
+FEW_LOOKUPS = 12
 FEW = 30
 STEP = 2000
 class SourceLines:
     def __init__(self, data):
         self.data = data
         self._line, self._begin = 1, 0
+        self._left = FEW_LOOKUPS
+        self._ends = None
     def start_of(self, line):
+        if self._ends is not None:
+            return self._listed(line)
+        self._left -= 1
+        if not self._left:
+            self._ends = list(accumulate(map(len, self.data.split(b"\n"))))
         data, number, begin = self.data, self._line, self._begin
         if line < number:
             number, begin = 1, 0
@@ -1965,74 +2159,16 @@ class SourceLines:
             number += 1
         self._line, self._begin = number, data.rfind(b"\n", 0, begin) + 1
         return self._begin
+    def _listed(self, line):
+        if line < 2:
+            return 0
+        if line > len(self._ends):
+            raise ValueError("no such line")
+        return self._ends[line - 2] + line - 1
     def text_of(self, line):
         begin = self.start_of(line)
         end = self.data.find(b"\n", begin)
         return self.data[begin : len(self.data) if end < 0 else end], self.data[begin - 2 : begin] == b"\\\n"
-def all_codes(code):
-    codes = [code]
-    for part in codes:
-        codes += [constant for constant in part.co_consts if type(constant) is CODE]
-    return codes
-def store_offsets(code, codes):
-    import opcode
-    offsets = {}
-    for name, offset in stored(code, opcode.opmap["STORE_NAME"], opcode.EXTENDED_ARG):
-        offsets.setdefault(name, offset)
-    if codes:
-        for name, offset in stored(code, opcode.opmap["STORE_GLOBAL"], opcode.EXTENDED_ARG):
-            offsets[name] = min(offset, offsets.get(name, offset))
-        offsets = dict(sorted(offsets.items(), key=offset_of))
-    return offsets
-def names_bound_again(code):
-    import opcode
-    imports = {opcode.opmap["IMPORT_NAME"], opcode.opmap["IMPORT_FROM"]}
-    operations = code.co_code[::2]
-    once, others, again = set(), set(), set()
-    for name, offset in stored(code, opcode.opmap["STORE_NAME"], opcode.EXTENDED_ARG):
-        before = offset // 2 - 1
-        while before >= 0 and operations[before] == opcode.EXTENDED_ARG:
-            before -= 1
-        if operations[before] not in imports:
-            others.add(name)
-        (again if name in once else once).add(name)
-    return sorted(again & others - {"TYPE_CHECKING"})
-def bound_names(offsets, codes, lines):
-    import opcode
-    bound = {}
-    at = 0
-    for name, offset in offsets.items():
-        while at + 1 < len(lines) and lines[at + 1][0] <= offset:
-            at += 1
-        bound[name] = lines[at][1]
-    for part in codes[1:]:
-        for name, _offset in stored(part, opcode.opmap["STORE_GLOBAL"], opcode.EXTENDED_ARG):
-            bound.setdefault(name, part.co_firstlineno)
-    return bound
-def offset_of(pair):
-    return pair[1]
-def stored(code, operation, extended):
-    text = code.co_code
-    operations = text[::2]
-    at = operations.find(operation)
-    while at >= 0:
-        argument, before, shift = text[2 * at + 1], at - 1, 8
-        while before >= 0 and operations[before] == extended:
-            argument |= text[2 * before + 1] << shift
-            before, shift = before - 1, shift + 8
-        yield code.co_names[argument], 2 * at
-        at = operations.find(operation, at + 1)
-def line_starts(code):
-    if hasattr(code, "co_lines"):
-        starts = [(start, line) for start, _end, line in code.co_lines() if line is not None]
-        return starts or [(0, code.co_firstlineno)]
-    offset, line = 0, code.co_firstlineno
-    starts = [(0, line)]
-    for step, lines in zip(code.co_lnotab[::2], code.co_lnotab[1::2]):
-        offset += step
-        line += lines - 256 if lines >= 128 else lines
-        starts.append((offset, line))
-    return starts
 def outline_of(data, typed, blocks, is_whole=False):
     if b"\r" in data or b"\0" in data or b"\f" in data:
         return None, []
@@ -2048,7 +2184,7 @@ def outline_of(data, typed, blocks, is_whole=False):
             pieces.append(data[kept:start])
             pieces.append(b"\n" * text.count(b"\n"))
             kept = stop
-        elif len(text) > LONG and typed is None and BLOCK_START.match(text):
+        elif len(text) > LONG_TEXT and typed is None and BLOCK_START.match(text):
             pieces.append(data[kept:start])
             pieces.append(without_functions(text))
             kept = stop
@@ -2100,29 +2236,14 @@ def statements_with(data, word):
                 pieces.append(data[start:stop])
             start = stop
     return b"".join(pieces)
-def uses_in(code, name):
-    import opcode
-    if any(name in nested.co_names for nested in all_codes(code)[1:]):
-        return None
-    operations = [opcode.opmap[kind] for kind in ("LOAD_NAME", "STORE_NAME")]
-    return sum(used == name for kind in operations for used, _at in stored(code, kind, opcode.EXTENDED_ARG))
-def changes_in(codes, name):
-    import opcode
-    count = 0
-    for kind, weight in CHANGES_OF_NAMES:
-        for part in codes if kind.endswith("GLOBAL") else codes[:1]:
-            if name in part.co_names:
-                changes = stored(part, opcode.opmap[kind], opcode.EXTENDED_ARG)
-                count += sum(changed == name for changed, _at in changes) * weight
-    return count
 def is_needed(text, typed):
     if (b"import" in text and IMPORTS.search(text)) or (typed is not None and (typed.search(text) or b"class" in text)):
         return True
     if BLOCK_START.match(text):
         return False
-    if len(text) < SHORT:
+    if len(text) < SHORT_TEXT:
         return b"=" in text or KEPT.search(text) is not None
-    if len(text) > LONG and not COMPOUND.match(text):
+    if len(text) > LONG_TEXT and not COMPOUND.match(text):
         return text.startswith(b"__all__")
     return KEPT.search(text) is not None
 def without_functions(text):
@@ -2155,30 +2276,26 @@ def bare_blocks(code):
     bare, others = set(), set()
     for item in code.co_consts:
         if type(item) is CODE:
-            parts = all_codes(item)
-            is_other = imports_in(parts) or not all(SPOKEN.isdisjoint(part.co_names) for part in parts)
+            parts, names = codes_and_names(item)
+            is_other = imports_in(parts) or not SPOKEN.isdisjoint(names)
             (others if is_other else bare).add(item.co_firstlineno)
     return bare - others
-def imports_in(codes):
-    import opcode
-    operation = opcode.opmap["IMPORT_NAME"]
-    return sum(code.co_code[::2].count(operation) for code in codes)
 class CallLines:
     def __init__(self, data):
         found = CALLER.findall(data)
         callers = set(found)
         word = re.compile(rb"import_module|__import__" + b"".join(rb"|\b%s\b" % re.escape(alias) for alias in callers))
-        self._lines = (
+        self.lines = (
             None
             if b"\r" in data
             else sorted({data.count(b"\n", 0, match.start()) + 1 for match in word.finditer(data)})
         )
-    def are_in(self, node):
-        if self._lines is None:
+    def are_in(self, node, before):
+        if self.lines is None:
             return True
-        first = min([node.lineno] + [decorator.lineno for decorator in getattr(node, "decorator_list", ())])
-        at = bisect_left(self._lines, first)
-        return at < len(self._lines) and self._lines[at] <= node.end_lineno
+        first = min([node.lineno] + [decorator.lineno for decorator in getattr(node, "decorator_list", ())]) + before
+        at = bisect_left(self.lines, first)
+        return at < len(self.lines) and self.lines[at] <= node.end_lineno + before
 def is_main_test(node: ast.AST) -> bool:
     if not isinstance(node, ast.Compare) or len(node.ops) != 1 or not isinstance(node.ops[0], ast.Eq):
         return False
@@ -5043,43 +5160,45 @@ class TypeReader:
             return node.id
         return repr(node.value) if isinstance(node, ast.Constant) else "…"
 ''',
-    'buildguard.remote.import_sure': r'''import re
-from buildguard.remote.import_outline import DOUBLE, SINGLE, SourceLines, stored
+    'buildguard.remote.import_sure': r'''import opcode
+import re
+from buildguard.remote.import_outline import DOUBLE, SINGLE, SourceLines
+from buildguard.remote.module_code import OPERATIONS, operands
 SURE = re.compile(
     rb"(?!(?:if|elif|else|for|while|with|try|except|finally|match|case|async[ \t]+(?:for|with))\b)"
     rb"(?:type\b|[A-Za-z_][\w.,* \t]*(?::[^=]*)?[-+*/%&|^@<>]*=(?!=))"
 )
 PLAIN = (b"import ", b"from ", b"def ", b"class ", b"async def ")
 PAIRS = ((b"(", b")"), (b"[", b"]"), (b"{", b"}"))
-JUMPS = []
+JUMPS = bytes(item in opcode.hasjrel or item in opcode.hasjabs for item in range(256))
+DELETE, DELETE_GLOBAL = OPERATIONS["DELETE_NAME"], OPERATIONS["DELETE_GLOBAL"]
+DELETE_PART, STORE_PART = OPERATIONS["DELETE_SUBSCR"], OPERATIONS["STORE_SUBSCR"]
 REMOVING = frozenset(("pop", "popitem", "clear"))
 RUNS = frozenset(("exec", "eval"))
 REMOVAL = re.compile(r"(?:^|[\n;:])[ \t]*del[ (]|(?:globals\(\)|vars\(\)|locals\(\)|__dict__)\.(?:pop|popitem|clear)\(")
 SPACES = frozenset(("globals", "vars", "locals", "__dict__"))
-def unsure_names(data, code_and_nested, bound, offsets, changing):
-    import opcode
-    code, codes = code_and_nested
-    if may_remove(changing):
+def unsure_names(module, bound, offsets, is_dynamic):
+    if is_dynamic and may_remove(module.codes):
         return ["*"]
-    whole = straight_until(code)
-    unsure = {name for name, offset in offsets.items() if offset >= whole}
-    if unsure:
-        lines = SourceLines(data.replace(b"\r\n", b"\n").replace(b"\r", b"\n") if b"\r" in data else data)
-        unsure = {name for name in offsets if name in unsure and not (bound[name] > 0 and is_sure(lines, bound[name]))}
-    unsure.update(name for name, _at in stored(code, opcode.opmap["DELETE_NAME"], opcode.EXTENDED_ARG))
-    if codes:
+    unsure = names_behind(module, bound, offsets)
+    if DELETE in module.operations:
+        unsure.update(name for name, _at in operands(module.code, module.operations, DELETE))
+    if module.declaring:
         unsure.update(bound.keys() - offsets.keys())
-        for part in codes:
-            unsure.update(name for name, _at in stored(part, opcode.opmap["DELETE_GLOBAL"], opcode.EXTENDED_ARG))
+        unsure |= module.changing(DELETE_GLOBAL)
     return sorted(unsure)
-def straight_until(code):
-    if not JUMPS:
-        import opcode
-        jumps = jumps_of(opcode)
-        JUMPS.append(
-            bytes(item in jumps for item in range(256))
-        )
-    first = code.co_code[::2].translate(JUMPS[0]).find(1)
+def names_behind(module, bound, offsets):
+    whole = straight_until(module.code, module.operations)
+    if not module.declaring and (not module.stores or module.stores[-1][1] < whole):
+        return set()
+    names = [name for name, offset in offsets.items() if offset >= whole]
+    if not names:
+        return set()
+    data = module.data
+    lines = SourceLines(data.replace(b"\r\n", b"\n").replace(b"\r", b"\n") if b"\r" in data else data)
+    return {name for name in names if bound[name] <= 0 or not is_sure(lines, bound[name])}
+def straight_until(code, operations):
+    first = operations.translate(JUMPS).find(1)
     whole = len(code.co_code) if first < 0 else 2 * first
     table = getattr(code, "co_exceptiontable", b"")
     if table:
@@ -5089,8 +5208,6 @@ def straight_until(code):
             start = start << 6 | table[at] & 63
         whole = min(whole, 2 * start)
     return whole
-def jumps_of(opcode):
-    return sorted(item for item in set(opcode.hasjrel) | set(opcode.hasjabs) if item < 256)
 def is_sure(lines, number):
     try:
         line, is_continued = lines.text_of(number)
@@ -5104,13 +5221,11 @@ def is_sure(lines, number):
         return False
     return all(line.count(last) <= line.count(first) for first, last in PAIRS if last in line)
 def may_remove(codes):
-    import opcode
-    delete, store = opcode.opmap["DELETE_SUBSCR"], opcode.opmap["STORE_SUBSCR"]
     for part in codes:
         names, operations = part.co_names, part.co_code[::2]
-        if not SPACES.isdisjoint(names) and (delete in operations or not REMOVING.isdisjoint(names)):
+        if not SPACES.isdisjoint(names) and (DELETE_PART in operations or not REMOVING.isdisjoint(names)):
             return True
-        if "modules" in names and "__name__" in names and (store in operations or "delattr" in names):
+        if "modules" in names and "__name__" in names and (STORE_PART in operations or "delattr" in names):
             return True
     return any(not RUNS.isdisjoint(part.co_names) for part in codes) and any(map(has_removal, codes))
 def has_removal(code):
@@ -5118,7 +5233,13 @@ def has_removal(code):
 ''',
     'buildguard.remote.library_attributes': r'''import ast
 import re
-from buildguard.remote.import_outline import stored
+from buildguard.remote.module_code import EXTENDED, IMPORT, OPERATIONS, operands_of
+SETS = OPERATIONS["STORE_ATTR"]
+CACHE = OPERATIONS.get("CACHE", EXTENDED)
+LOADS_TWO = {
+    OPERATIONS[name] for name in ("LOAD_FAST_LOAD_FAST", "LOAD_FAST_BORROW_LOAD_FAST_BORROW") if name in OPERATIONS
+}
+LOADS_LOCAL = LOADS_TWO | {OPERATIONS[name] for name in ("LOAD_FAST", "LOAD_FAST_BORROW") if name in OPERATIONS}
 ANNOTATIONS_LATE_FROM = 14
 CHANGED_WORDS = """
 abc: update_abstractmethods
@@ -5233,25 +5354,33 @@ def may_use(data: bytes, names: "frozenset[str]") -> bool:
             if last + b"." + name.encode("ascii") in data or last + b" as " in data:
                 return True
     return False
-def uses_of(data, codes, names):
+def uses_of(module):
+    data, names = module.data, module.names
     aliases = dict(module_aliases(data))
     words = {name.encode("utf-8") for name in names}
     modules = PARTS & words.union(name.partition(b".")[0] for name in words) | set(aliases)
     if "setattr" in names and any(match.group(1) in modules for match in SETS_BY_NAME.finditer(data)):
         return None
-    are_set = stored_names(codes)
-    wanted = {
-        name.encode("ascii"): {module.rpartition(".")[2].encode("ascii") for module in MODULES_WITH[name]}
-        for name in NAMES & names
-    }
+    are_set = stored_names(module.codes, modules)
+    wanted = wanted_owners(NAMES & names)
+    if not are_set:
+        owners = parts_of_modules(NAMES & names)
+        modules = {word for word in modules if aliases.get(word, word) in owners}
     uses = []
-    for start, module, parts, is_taken in dotted_names(data, modules):
+    for start, word, parts, is_taken in dotted_names(data, modules):
         if parts[-1] in are_set and not is_taken:
             return None
-        owners = [aliases.get(module, module)] + parts
-        if any(part in wanted and owner in wanted[part] for owner, part in zip(owners, parts)):
-            uses.append((start, module.decode("utf-8")))
+        if any(owner in wanted.get(part, ()) for owner, part in zip([aliases.get(word, word)] + parts, parts)):
+            uses.append((start, word.decode("utf-8")))
     return uses
+def parts_of_modules(names):
+    modules = {module for name in names for module in MODULES_WITH[name]}
+    return {part.encode("ascii") for module in modules for part in module.split(".")}
+def wanted_owners(names):
+    return {
+        name.encode("ascii"): {module.rpartition(".")[2].encode("ascii") for module in MODULES_WITH[name]}
+        for name in names
+    }
 def module_aliases(data):
     for match in ALIAS.finditer(data):
         start = match.start()
@@ -5266,10 +5395,23 @@ def dotted_names(data, modules):
                 start = match.start()
                 if not start or not INSIDE.match(data, start - 1):
                     yield start, module, WORD.findall(match.group(1)), match.group(2)
-def stored_names(codes):
-    import opcode
-    operation, extended = opcode.opmap["STORE_ATTR"], opcode.EXTENDED_ARG
-    return {name.encode("utf-8") for code in codes for name, _at in stored(code, operation, extended)}
+def stored_names(codes, words):
+    names = set()
+    for code in codes:
+        stores = operands_of(code, SETS)
+        if stores:
+            imports = IMPORT in code.co_code[::2]
+            others = [not imports or name.encode("utf-8") not in words for name in code.co_varnames]
+            names.update(name for name, at in stores if not is_of_local(code.co_code, at, others))
+    return {name.encode("utf-8") for name in names}
+def is_of_local(text, offset, others):
+    at = offset - 2
+    while at > 0 and text[at] in (CACHE, EXTENDED):
+        at -= 2
+    if at < 0 or text[at] not in LOADS_LOCAL:
+        return False
+    number = text[at + 1] & (15 if text[at] in LOADS_TWO else 255)
+    return (at < 2 or text[at - 2] != EXTENDED) and number < len(others) and others[number]
 class AttributeReader:
     def __init__(self, modules, has_late_annotations):
         self.rows = []
@@ -5379,30 +5521,44 @@ def names_bound(node):
     'buildguard.remote.import_codes': r'''import ast
 import re
 import sys
-from buildguard.remote.import_outline import BLOCK_START, CODE, SourceLines, changes_in, line_starts, stored
+from buildguard.remote.import_outline import BLOCK_START, CALLER, SourceLines
+from buildguard.remote.module_code import (
+    CODE,
+    FUNCTION,
+    IMPORT,
+    RAISE,
+    RETURNS,
+    UnclearImportError,
+    constants_before,
+    line_table,
+    lines_at,
+    operands_of,
+)
 IMPORT_LINE = re.compile(
     rb"[ \t]*(?:import[ \t]+|(from)[ \t]+(\.*)[ \t]*)([A-Za-z0-9_.]*)[^;#\n]*(?:#[^\n]*)?(?:\n|\Z)"
 )
+HEADERS = rb"(?:if|elif|else|for|while|with|try|except|finally|match|case|async|class|def)\b"
 HEADER = re.compile(rb"^[ \t]*(?:async[ \t]+)?(?:def|class)[ \t]+([A-Za-z0-9_]+)[^\n]*\n", re.MULTILINE)
-EXPORTS = re.compile(rb"^__all__[ \t]*=[ \t]*([\[(])([^\])#]*)[\])][ \t]*$", re.MULTILINE)
+EXPORTS = re.compile(rb"__all__[ \t]*=[ \t]*([\[(])([^\])#]*)[\])][ \t]*(?:\n|\Z)")
 SYS_USE = re.compile(rb"sys(?!\w)(?!\.(?!path\b)\w|[ \t]*[\n,#])")
 PATH_BELOW = re.compile(rb"\n[ \t\f]*\.[ \t]*path\b")
 IN_WORD = re.compile(rb"\w")
 QUOTED = re.compile(rb"([\"'])([A-Za-z0-9_.]+)\1\Z")
-NOT_PLAIN = frozenset(("import_module", "__import__", "addsitedir"))
+CALLERS = frozenset(("import_module", "__import__"))
 ENDING = frozenset(("exit", "quit", "_exit"))
 ENDING_WORD = re.compile(rb"(?:exit|quit)\b([\s\\]+as\b)?")
 CHANGES = frozenset(("insert", "append"))
-RETURNS = ("RETURN_VALUE", "RETURN_CONST")
-OPERATIONS = []
 NEWEST = (3, 15)
-FUNCTION = 1
-def plain_reader(data, names, lines):
-    if not NOT_PLAIN.isdisjoint(names) or b"\r" in data or sys.version_info >= NEWEST:
+CONTINUATION = b"\\\n"
+def plain_reader(module):
+    data, names = module.data, module.names
+    if b"\r" in data or sys.version_info >= NEWEST or may_change_paths(data, names):
+        return None
+    if not CALLERS.isdisjoint(names) and CALLER.search(data) is not None:
         return None
     if not ENDING.isdisjoint(names) and any(match.group(1) for match in ENDING_WORD.finditer(data)):
         return None
-    return None if may_change_paths(data, names) else PlainReader(data, lines)
+    return PlainReader(module)
 def may_change_paths(data, names):
     if "addsitedir" in names:
         return True
@@ -5414,8 +5570,9 @@ def may_change_paths(data, names):
 def start_of_match(match):
     return match.start()
 def plain_exports(data, bound):
-    match = EXPORTS.search(data)
-    if match is None or data.count(b"__all__") > 1 or data.count(b"\n", 0, match.start()) + 1 != bound.get("__all__"):
+    at = data.find(b"__all__")
+    match = EXPORTS.match(data, at) if at == 0 or data[at - 1 : at] == b"\n" else None
+    if match is None or data.count(b"__all__") > 1 or data.count(b"\n", 0, at) + 1 != bound.get("__all__"):
         return None
     texts = [item.strip() for item in match.group(2).split(b",")]
     if match.group(1) == b"(" and len(texts) == 1:
@@ -5432,8 +5589,8 @@ class ExportReader:
         self._names = []
         self._is_known = False
         self._count = 0
-    def names(self, codes):
-        return self._names if self._is_known and changes_in(codes, "__all__") <= self._count else None
+    def names(self, module):
+        return self._names if self._is_known and module.changes_of("__all__") <= self._count else None
     def assign(self, node, guard):
         self._count += 1
         if guard == "false":
@@ -5452,27 +5609,17 @@ class ExportReader:
     def _set(self, names, adds):
         self._is_known = names is not None
         self._names = self._names + names if adds and names is not None else names or []
-def operations():
-    if not OPERATIONS:
-        import opcode
-        found = [opcode.opmap[name] for name in ("IMPORT_NAME", "LOAD_CONST", "EXTENDED_ARG", "RAISE_VARARGS")]
-        OPERATIONS.append((*found, opcode.opmap.get("LOAD_SMALL_INT", -1)))
-        OPERATIONS.append([opcode.opmap[name] for name in RETURNS if name in opcode.opmap])
-    return OPERATIONS[0] + (OPERATIONS[1],)
-class UnclearImportError(Exception):
-    pass
 class PlainReader:
-    def __init__(self, data, lines):
-        self._data = data
-        self.lines = lines
-        self.start_of = SourceLines(data).start_of
-        self._is_nested = may_nest_imports(data)
-        self._import, self._constant, self._extended, self.raising, self._number, self._returns = operations()
-    def read_blocks(self, code):
+    def __init__(self, module):
+        self.module = module
+        self._data = module.data
+        self.start_of = SourceLines(module.data).start_of
+        self._holding = module.holding_imports() if may_nest_imports(module.data) else ()
+    def read_blocks(self):
         blocks = {}
-        if self.raising in code.co_code[::2]:
+        if RAISE in self.module.operations:
             return blocks
-        for line, item in self.blocks(code):
+        for line, item in self.blocks(self.module.code):
             begin = self.start_of(line)
             try:
                 self.margin_of(begin, 0, None)
@@ -5480,13 +5627,20 @@ class PlainReader:
             except UnclearImportError:
                 continue
         return blocks
-    def read(self, code, late=False, body=None):
-        lines = self.lines if body is None else line_starts(code)
-        items = list(self.statements(code, lines)) + list(self.blocks(code))
-        self._check_order(code, items, lines)
+    def items(self):
+        code, line_at = self.module.code, self.module.line_at
+        items = [(line_at(at), (name,) + constants_before(code, at)) for name, at in self.module.imports]
+        if self._holding:
+            items += self.blocks(code)
+            items.sort(key=first_of)
+        return items
+    def read(self, code, late, body):
+        imports, last = statements_of(code)
+        items = sorted(imports + list(self.blocks(code)), key=first_of)
+        check_order(code, items, last)
         rows = []
-        margin = 0 if body is None else None
-        for line, item in sorted(items, key=first_of):
+        margin = None
+        for line, item in items:
             begin = self.start_of(line)
             margin = self.margin_of(begin, margin, body)
             rows += self.rows_of(line, item, begin, margin, late)
@@ -5495,94 +5649,75 @@ class PlainReader:
     def rows_of(self, line, item, begin, margin, late):
         if type(item) is CODE:
             return self.read(item, late or bool(item.co_flags & FUNCTION), self.body_of(item, begin))
-        return [[line, margin + 1] + self._written(item, begin) + ["", late, False]]
-    def _check_order(self, code, items, lines):
-        if not items:
-            return
-        if not ENDING.isdisjoint(code.co_names):
-            raise UnclearImportError
-        operations = code.co_code[::2]
-        ends = [self.raising]
-        if code.co_flags & FUNCTION:
-            last = max(map(first_of, items))
-            stop = next((start for start, line in lines if line == last), len(code.co_code))
-            operations = operations[: stop // 2]
-            ends += self._returns
-        if any(end in operations for end in ends):
-            raise UnclearImportError
-    def margin_of(self, begin, margin, body):
+        if not self._data.startswith(plain_line(*item), begin + margin):
+            self._check_written(item, begin)
+        return [import_row(line, margin + 1, item, late)]
+    def plain_row(self, line, item, begin):
+        if type(item) is CODE or not self._data.startswith(plain_line(*item), begin):
+            return None
+        return None if self._data[begin - 2 : begin] == CONTINUATION else import_row(line, 1, item, False)
+    def margin_of(self, begin, margin, body=None):
         width = self._end_of_margin(begin) - begin
         if margin is not None and width != margin:
             raise UnclearImportError
-        if body and width and lesser(width).search(self._data, body - 1, begin):
+        if body and width and header_before(width).search(self._data, body - 1, begin):
             raise UnclearImportError
-        if self._data[begin - 2 : begin] == b"\\\n":
+        if self._data[begin - 2 : begin] == CONTINUATION:
             raise UnclearImportError
         return width
     def _end_of_margin(self, begin):
         stop = self._data.find(b"\n", begin)
         line = self._data[begin : stop if stop >= 0 else None]
         return begin + len(line) - len(line.lstrip(b" \t"))
-    def statements(self, code, lines):
-        at = 0
-        for module, offset in stored(code, self._import, self._extended):
-            while at + 1 < len(lines) and lines[at + 1][0] <= offset:
-                at += 1
-            yield lines[at][1], (module, self._names(code, offset))
-    def _names(self, code, offset):
-        return self._constant_before(code, offset)[0]
-    def asked(self, code, offset):
-        names, at = self._constant_before(code, offset)
-        if code.co_code[at] == self._number:
-            return names, code.co_code[at + 1]
-        return names, self._constant_before(code, at + 2)[0]
-    def _constant_before(self, code, offset):
-        text = code.co_code
-        at = offset - 2
-        while text[at] == self._extended:
-            at -= 2
-        if text[at] != self._constant:
-            raise UnclearImportError
-        argument, before, shift = text[at + 1], at - 2, 8
-        while before >= 0 and text[before] == self._extended:
-            argument |= text[before + 1] << shift
-            before, shift = before - 2, shift + 8
-        return code.co_consts[argument], before
-    def _written(self, item, begin):
-        module, names = item
-        if module and self._data.startswith(
-            plain_line(module, names), begin
-        ):
-            return ["import", module, [], 0] if names is None else ["from", module, list(names), 0]
+    def _check_written(self, item, begin):
+        module, names, _level = item
         match = IMPORT_LINE.match(self._data, begin)
         if match is None or bool(match.group(1)) != isinstance(names, tuple):
             raise UnclearImportError
-        if names is None:
-            return ["import", module, [], 0]
-        text = match.group(3).decode("ascii")
-        if text != (module or "import"):
+        if names is not None and match.group(3).decode("ascii") != (module or "import"):
             raise UnclearImportError
-        return ["from", module, list(names), len(match.group(2))]
     def blocks(self, code):
-        if not self._is_nested:
+        if not self._holding:
             return
         for item in code.co_consts:
-            if type(item) is CODE and self._holds_imports(item):
+            if type(item) is CODE and id(item) in self._holding:
                 yield item.co_firstlineno, item
-    def _holds_imports(self, code):
-        return self._import in code.co_code[::2] or any(
-            type(item) is CODE and self._holds_imports(item) for item in code.co_consts
-        )
     def body_of(self, code, begin):
         header = HEADER.search(self._data, begin)
         is_block = BLOCK_START.match(self._data, self._end_of_margin(begin))
         if header is None or not is_block or header.group(1) != code.co_name.encode():
             raise UnclearImportError
         return header.end()
-def plain_line(module, names):
+def plain_line(module, names, level):
     if names is None:
         return ("import %s\n" % module).encode("utf-8")
-    return ("from %s import %s\n" % (module, ", ".join(names))).encode("utf-8")
+    return ("from %s%s import %s\n" % ("." * level, module, ", ".join(names))).encode("utf-8")
+def import_row(line, column, item, late):
+    module, names, level = item
+    if names is None:
+        return [line, column, "import", module, [], 0, "", late, False]
+    return [line, column, "from", module, list(names), level, "", late, False]
+def statements_of(code):
+    imports = operands_of(code, IMPORT)
+    lines = lines_at(code, [at for _name, at in imports])
+    items = [(line, (name,) + constants_before(code, at)) for line, (name, at) in zip(lines, imports)]
+    return items, imports[-1][1] if imports else 0
+def check_order(code, items, last):
+    if not items:
+        return
+    if not ENDING.isdisjoint(code.co_names):
+        raise UnclearImportError
+    operations = code.co_code[::2]
+    ends = [RAISE]
+    if code.co_flags & FUNCTION:
+        line, item = items[-1]
+        if type(item) is CODE:
+            starts, numbers = line_table(code)
+            last = starts[numbers.index(line)] if line in numbers else len(code.co_code)
+        operations = operations[: last // 2]
+        ends += RETURNS
+    if any(end in operations for end in ends):
+        raise UnclearImportError
 def may_nest_imports(data):
     at = data.find(b"import")
     while at >= 0:
@@ -5596,75 +5731,103 @@ def may_nest_imports(data):
     return False
 def first_of(pair):
     return pair[0]
-def lesser(width):
-    return re.compile(rb"\n[ \t]{0,%d}[^\s#)\]}]" % (width - 1))
+def header_before(width):
+    return re.compile(rb"\n[ \t\f]{0,%d}%s" % (width - 1, HEADERS))
 ''',
     'buildguard.remote.import_pieces': r'''import ast
 from bisect import bisect_right
-from itertools import chain
-from buildguard.remote.import_codes import ENDING, ENDING_WORD, FUNCTION, UnclearImportError, first_of
-from buildguard.remote.import_outline import (
-    BLOCK_START,
-    CODE,
-    CONTINUED,
-    block_end,
-    changes_in,
-    line_starts,
-    stored,
-)
+from buildguard.remote.import_codes import ENDING, ENDING_WORD, first_of
+from buildguard.remote.import_outline import BLOCK_START, CONTINUED, block_end
 from buildguard.remote.import_tests import ABSENT, TESTED, Evaluator, UnknownValue
+from buildguard.remote.module_code import (
+    CODE,
+    FUNCTION,
+    IMPORT,
+    IMPORT_FROM,
+    RAISE,
+    STORE,
+    UnclearImportError,
+    codes_and_names,
+    constants_before,
+    imports_in,
+    operands,
+    operands_of,
+)
 AT_MARGIN = b" \t#)]}\n"
+VARIABLE, KEYWORDS = 4, 8
 BLOCKS = (b"def", b"class", b"async")
 CODING = b"coding"
-UNCLEAR = UnknownValue()
 STAR = ("*",)
 INNER = b"if 1:\n"
+class UnclearLinesError(UnclearImportError):
+    def __init__(self, lines):
+        UnclearImportError.__init__(self, lines)
+        self.lines = lines
+class UnclearValue(UnknownValue):
+    def __init__(self, lines):
+        UnknownValue.__init__(self)
+        self.lines = lines
 class ImportPieces:
-    def __init__(self, reader, code, data, uses=()):
+    def __init__(self, reader, lines=()):
         self.rows = []
         self.pieces = []
-        self.words = {word for _at, word in uses}
+        self.star_lines = []
+        self.module = reader.module
+        self.data = reader.module.data
         self._reader = reader
-        self.data = data
         self._lines = None
-        self._split(code, sorted(data.count(b"\n", 0, at) + 1 for at, _word in uses))
+        self._split(sorted(lines))
     def covers(self, line):
         return any(start <= line < stop for start, stop, _text, _is_inner in self.pieces)
-    def _split(self, code, uses):
-        reader = self._reader
-        lines = reader.lines
-        items = sorted(chain(reader.statements(code, lines), reader.blocks(code)), key=first_of)
-        used = self._add_uses(uses)
+    def _split(self, lines):
+        used = self._add_lines(lines) if lines else ()
+        items = self._reader.items()
+        if STAR in self.module.code.co_consts:
+            self.star_lines = list(lines_of_stars(items))
         after = 0
         for line, item in items:
-            if line < after or any(start <= line < stop for start, stop in used):
-                continue
-            begin = reader.start_of(line)
-            try:
-                self.rows += reader.rows_of(line, item, begin, reader.margin_of(begin, 0, None), False)
-            except UnclearImportError:
-                if not self._split_class(item, begin):
-                    after = self._add_statement(line)
+            if line >= after and not (used and any(start <= line < stop for start, stop in used)):
+                after = self._add_item(line, item) or after
         if used:
             self.pieces.sort(key=first_of)
-        if items:
-            self._check_order(code, items[-1][0])
-    def _add_uses(self, uses):
-        after = 0
-        for line in uses:
-            after = self._add_statement(line) if line >= after else after
-        return [piece[:2] for piece in self.pieces]
-    def _check_order(self, code, last):
-        ends = list(lines_of(code, self._reader.raising, self._reader.lines))
-        if not ENDING.isdisjoint(code.co_names):
+        if items or lines:
+            self._check_order(max([line for line, _item in items[-1:]] + list(lines)))
+    def _add_item(self, line, item):
+        reader = self._reader
+        begin = reader.start_of(line)
+        row = reader.plain_row(line, item, begin)
+        if row is not None:
+            self.rows.append(row)
+            return 0
+        try:
+            self.rows += reader.rows_of(line, item, begin, reader.margin_of(begin, 0), False)
+        except UnclearImportError:
+            return 0 if self._split_class(item, begin) else self._add_statement(line)
+        return 0
+    def _check_order(self, last):
+        module = self.module
+        if RAISE not in module.operations and ENDING.isdisjoint(module.code.co_names):
+            return
+        ends = list(module.lines_of(RAISE))
+        if not ENDING.isdisjoint(module.code.co_names):
             stop = self._reader.start_of(last)
             words = ENDING_WORD.finditer(self.data, 0, stop)
             ends += [self.data.count(b"\n", 0, match.start()) + 1 for match in words]
-        if any(line < last and not self.covers(line) for line in ends):
-            raise UnclearImportError
+        uncovered = [line for line in ends if line < last and not self.covers(line)]
+        if uncovered:
+            raise UnclearLinesError(uncovered)
+    def _add_lines(self, lines):
+        after = 0
+        for line in lines:
+            if line >= after:
+                start, stop = self._statement_around(line)
+                after = self._add_function_around(line, start) or self._add_between(start, stop)
+        return [piece[:2] for piece in self.pieces]
     def _add_statement(self, line):
+        return self._add_between(*self._statement_around(line))
+    def _statement_around(self, line):
         if self._lines is None:
-            self._lines = sorted({item for _offset, item in self._reader.lines})
+            self._lines = sorted(set(self.module.numbers))
         at = bisect_right(self._lines, line) - 1
         while at >= 0 and not self._begins_statement(self._lines[at]):
             at -= 1
@@ -5675,26 +5838,46 @@ class ImportPieces:
         while end < len(self._lines) and (is_decorated or not self._begins_statement(self._lines[end])):
             is_decorated = is_decorated and not self._begins_with(self._lines[end], BLOCKS)
             end += 1
-        start, stop = self._lines[at], self._lines[end] if end < len(self._lines) else 0
-        last = self._reader.start_of(stop) if stop else len(self.data)
-        stop = stop or start + self.data.count(b"\n", self._reader.start_of(start)) + 1
-        self._add(start, stop, self.data[self._reader.start_of(start) : last], False)
-        return stop
+        return self._lines[at], self._lines[end] if end < len(self._lines) else 0
     def _begins_with(self, line, words):
         return self.data.startswith(words, self._reader.start_of(line))
     def _begins_statement(self, line):
         begin = self._reader.start_of(line)
         return self.data[begin : begin + 1] not in AT_MARGIN and not CONTINUED.match(self.data, begin)
+    def _add_between(self, start, stop):
+        begin = self._reader.start_of(start)
+        last = self._reader.start_of(stop) if stop else len(self.data)
+        stop = stop or start + self.data.count(b"\n", begin) + 1
+        self._add(start, stop, self.data[begin:last], False)
+        return stop
     def _add(self, start, stop, text, is_inner):
         if not text.isascii() and CODING in b"".join(self.data.split(b"\n", 2)[:2]):
             raise UnclearImportError
         self.pieces.append((start, stop, text, is_inner))
+    def _add_function_around(self, line, start):
+        for item in self.module.code.co_consts:
+            if type(item) is not CODE or item.co_firstlineno != start:
+                continue
+            functions = [part for part in functions_of(item) if part.co_firstlineno <= line]
+            if not functions or imports_in(codes_and_names(functions[-1])[0]):
+                continue
+            first = functions[-1].co_firstlineno
+            try:
+                body = self._reader.body_of(item, self._reader.start_of(start))
+                begin = self._reader.start_of(first)
+                after = self._add_function(functions[-1], first, begin, self._reader.margin_of(begin, None, body))
+            except UnclearImportError:
+                return 0
+            if line < after:
+                return after
+            self.pieces.pop()
+        return 0
     def _split_class(self, item, begin):
         if type(item) is not CODE or item.co_flags & FUNCTION:
             return False
         rows, pieces = len(self.rows), len(self.pieces)
         try:
-            if self._reader.margin_of(begin, 0, None) == 0:
+            if self._reader.margin_of(begin, 0) == 0:
                 self._read_class(item, self._reader.body_of(item, begin))
                 return True
         except UnclearImportError:
@@ -5702,9 +5885,9 @@ class ImportPieces:
         return False
     def _read_class(self, code, body):
         reader = self._reader
-        lines = line_starts(code)
         functions = sorted(reader.blocks(code), key=first_of)
-        if list(reader.statements(code, lines)) or list(lines_of(code, reader.raising, lines)):
+        operations = code.co_code[::2]
+        if IMPORT in operations or RAISE in operations:
             raise UnclearImportError
         margin = None
         for line, item in functions:
@@ -5721,96 +5904,105 @@ class ImportPieces:
         header = self._reader.body_of(item, begin)
         end = block_end(self.data, header - 1, margin)
         text = self.data[begin:end]
-        self._add(line, line + text.count(b"\n") + 1, INNER + text + b"\n", True)
+        after = line + text.count(b"\n") + 1
+        self._add(line, after, INNER + text + b"\n", True)
+        return after
+def lines_of_stars(items):
+    return (line for line, item in items if type(item) is not CODE and item[1] == STAR)
+def functions_of(code):
+    if code.co_flags & FUNCTION:
+        return []
+    parts = [
+        item for item in code.co_consts if type(item) is CODE and item.co_flags & FUNCTION and item.co_name[0] != "<"
+    ]
+    return sorted(parts, key=lambda part: part.co_firstlineno)
 class PieceEvaluator(Evaluator):
-    def __init__(self, version, platform, names, module):
+    def __init__(self, version, platform, names, origins):
         Evaluator.__init__(self, version, platform, names)
-        self._module = module
+        self._origins_of = origins
         self._origins = {}
     def alias_of(self, name):
         alias = self._aliases.get(name)
         if alias is None:
             alias = self._origins.get(name)
             if alias is None:
-                alias = self._origins[name] = self._module.origin_of(name)
+                alias = self._origins[name] = self._origins_of.origin_of(name)
         return alias
     def value_of(self, name):
         value = self._values.get(name, ABSENT)
-        if value is UNCLEAR or (value is not TESTED and self._module.may_assign(name)):
-            raise UnclearImportError
+        if type(value) is UnclearValue:
+            raise UnclearLinesError(value.lines)
+        if value is not TESTED and self._origins_of.may_assign(name):
+            raise UnclearLinesError(self._origins_of.lines_of(name))
         return value
     def see_assignment(self, targets, node):
         try:
             Evaluator.see_assignment(self, targets, node)
-        except UnclearImportError:
-            self._values.update({target.id: UNCLEAR for target in targets if isinstance(target, ast.Name)})
+        except UnclearLinesError as error:
+            value = UnclearValue(error.lines)
+            self._values.update({target.id: value for target in targets if isinstance(target, ast.Name)})
 class NameOrigins:
-    def __init__(self, code, reader, split):
-        import opcode
-        self._lines = reader.lines
-        self._starts = [start for start, _line in reader.lines]
+    def __init__(self, reader, split):
+        self._module = reader.module
         self._reader = reader
         self._split = split
-        self._code = code
         self._fills = {}
-        operations = code.co_code[::2]
-        for name, offset in stored(code, opcode.opmap["STORE_NAME"], opcode.EXTENDED_ARG):
-            before = offset - 2
-            while operations[before // 2] == opcode.EXTENDED_ARG:
-                before -= 2
-            self._fills.setdefault(name, []).append(before)
-        self._modules = list(stored(code, opcode.opmap["IMPORT_NAME"], opcode.EXTENDED_ARG))
-        self._imports = {at: name for name, at in stored(code, opcode.opmap["IMPORT_FROM"], opcode.EXTENDED_ARG)}
-        self._imports.update((at, "") for _name, at in self._modules)
+    def lines_of(self, name):
+        return [self._module.line_at(at) for at in self._fills_of(name)]
     def may_assign(self, name):
-        return any(at not in self._imports and not self._is_block(at) for at in self._outside(name))
+        return any(not self._is_import(at) and not self._is_block(at) for at in self._outside(name))
     def origin_of(self, name):
         outside = self._outside(name)
-        if self._imports.keys().isdisjoint(outside):
+        if not any(map(self._is_import, outside)):
             return name
-        if len(self._fills[name]) > 1:
+        if len(self._fills_of(name)) > 1:
             raise UnclearImportError
         return self._imported(name, outside[0]) or name
-    def module_of(self, name, codes):
-        code, nested = codes[0], codes[1:]
-        fills = self._fills.get(name, ())
-        if not self._imports.keys() >= set(fills):
+    def module_of(self, name):
+        module = self._module
+        fills = self._fills_of(name)
+        if not all(map(self._is_import, fills)):
             return ""
-        if STAR in code.co_consts or changes_in(codes, name) != len(fills) or any(binds(part, name) for part in nested):
+        binding = [part for part in module.codes[1:] if binds(part, name)]
+        if any(name in arguments_of(part) or IMPORT not in part.co_code[::2] for part in binding):
+            return ""
+        if STAR in module.code.co_consts or module.changes_of(name) != len(fills) or binding:
             raise UnclearImportError
-        modules = {self._imported(name, at) for at in fills}
-        if len(modules) != 1 or name in code.co_varnames:
+        modules = {self._imported(name, at) for at in fills} or {""}
+        if len(modules) != 1 or name in module.code.co_varnames:
             raise UnclearImportError
         return modules.pop()
+    def _fills_of(self, name):
+        fills = self._fills.get(name)
+        if fills is None:
+            module = self._module
+            fills = self._fills[name] = [module.filled_at(at) for stored, at in module.stores if stored == name]
+        return fills
     def _outside(self, name):
-        return [at for at in self._fills.get(name, ()) if not self._split.covers(self._line_of(at))]
-    def _line_of(self, offset):
-        return self._lines[max(0, bisect_right(self._starts, offset) - 1)][1]
+        return [at for at in self._fills_of(name) if not self._split.covers(self._module.line_at(at))]
+    def _is_import(self, at):
+        return self._module.operations[at // 2] in (IMPORT, IMPORT_FROM)
     def _is_block(self, offset):
-        return BLOCK_START.match(self._split.data, self._reader.start_of(self._line_of(offset))) is not None
+        return BLOCK_START.match(self._split.data, self._reader.start_of(self._module.line_at(offset))) is not None
     def _imported(self, name, at):
-        number = bisect_right([offset for _module, offset in self._modules], at) - 1
-        module, offset = self._modules[number]
-        names, level = self._reader.asked(self._code, offset)
-        part = self._imports[at]
+        module, offset = next(pair for pair in reversed(self._module.imports) if pair[1] <= at)
+        names, level = constants_before(self._module.code, offset)
         if names is not None:
+            part = next(
+                part
+                for part, of_part in operands(self._module.code, self._module.operations, IMPORT_FROM)
+                if of_part == at
+            )
             return module + "." + part if module and not level else ""
-        return name if not part and name == module.partition(".")[0] else module
+        return name if offset == at and name == module.partition(".")[0] else module
+def arguments_of(code):
+    count = code.co_argcount + code.co_kwonlyargcount + bool(code.co_flags & VARIABLE) + bool(code.co_flags & KEYWORDS)
+    return code.co_varnames[:count]
 def binds(code, name):
-    import opcode
     if name in code.co_varnames or name in code.co_cellvars:
         return True
-    stores = stored(code, opcode.opmap["STORE_NAME"], opcode.EXTENDED_ARG) if name in code.co_names else ()
+    stores = operands_of(code, STORE) if name in code.co_names else ()
     return any(bound == name for bound, _at in stores)
-def lines_of(code, operation, lines):
-    operations = code.co_code[::2]
-    starts = None
-    at = operations.find(operation)
-    while at >= 0:
-        if starts is None:
-            starts = [start for start, _line in lines]
-        yield lines[max(0, bisect_right(starts, 2 * at) - 1)][1]
-        at = operations.find(operation, at + 1)
 ''',
     'buildguard.remote.import_reader': r'''import ast
 import re
@@ -5849,10 +6041,12 @@ class FactReader:
         self._has_paths = "path" in names or "addsitedir" in names
     def read(self, tree):
         self._body(tree.body, ImportBlock())
-    def read_piece(self, line, _stop, text, is_inner):
+    def read_piece(self, line, text, is_inner, trees):
         self._data, self._lines = text, None
         self._before = line - 1
-        tree = ast.parse(text)
+        tree = trees.get(text)
+        if tree is None:
+            tree = trees[text] = ast.parse(text)
         if is_inner:
             self._before -= 1
             return self._body(tree.body[0].body, ImportBlock(local=True))
@@ -5875,7 +6069,7 @@ class FactReader:
             self.types.read(node, self._place, block.guard, block.model)
         if self.attributes is not None and not block.absent:
             self.attributes.read(node, self._place, block)
-        if self._calls is not None and self._calls.are_in(node):
+        if self._calls is not None and self._calls.are_in(node, self._before):
             children = [item for item in ast.iter_child_nodes(node) if isinstance(item, EXPRESSIONS)]
             for call in (item for child in children for item in all_nodes(child) if isinstance(item, ast.Call)):
                 self._call(call, block)
@@ -6032,39 +6226,30 @@ READERS = {
 import re
 import sys
 from buildguard.remote.evaluated_types import TypeReader, may_evaluate, typed_bytes
-from buildguard.remote.import_codes import (
-    UnclearImportError,
-    may_change_paths,
-    plain_exports,
-    plain_reader,
-)
+from buildguard.remote.import_codes import CALLERS, may_change_paths, plain_exports, plain_reader
 from buildguard.remote.import_outline import (
     CALLER,
     SPOKEN,
-    all_codes,
+    CallLines,
     all_nodes,
     bare_blocks,
-    bound_names,
-    imports_in,
-    line_starts,
-    names_bound_again,
     outline_of,
     statements_with,
-    store_offsets,
-    uses_in,
 )
-from buildguard.remote.import_pieces import ImportPieces, NameOrigins, PieceEvaluator
+from buildguard.remote.import_pieces import ImportPieces, NameOrigins, PieceEvaluator, UnclearLinesError
 from buildguard.remote.import_reader import FactReader
 from buildguard.remote.import_sure import unsure_names
 from buildguard.remote.import_tests import Evaluator
 from buildguard.remote.library_attributes import (
     ANNOTATIONS_LATE_FROM,
+    WORD,
     AttributeReader,
     has_future,
     may_use,
     module_names,
     uses_of,
 )
+from buildguard.remote.module_code import ModuleCode, UnclearImportError
 ENCODER = []
 PROOF = {"a": ['\u00e9\n"\ud800\U0001f600', 10, None, True, False, [], {}], "b": [[1, "x"]]}
 PROOF_AS_JSON = '{"a":["\\u00e9\\n\\"\\ud800\\ud83d\\ude00",10,null,true,false,[],{}],"b":[[1,"x"]]}'
@@ -6072,7 +6257,6 @@ LARGEST = 2 << 20
 DYNAMIC = frozenset({"globals", "exec", "modules", "meta_path", "path_hooks"})
 DYNAMIC_AT_TOP = frozenset({"vars", "locals", "eval", "__dict__", "setattr"})
 GLOBAL = re.compile(rb"global\b([^\n;#]*)")
-WORD = re.compile(rb"[\w\x80-\xff]+")
 ANNOTATIONS = 0x100000 if sys.version_info < (3, 9) else 0x1000000
 def facts_here(data, code):
     return import_facts(data, code, sys.version_info, "linux")
@@ -6102,96 +6286,122 @@ def bare_encoder():
         raise ValueError("it writes something else")
     return lambda value: "".join(encode(value, 0))
 def read_facts(data, code, version, platform):
-    codes = all_codes(code)
-    names = set().union(*[part.co_names for part in codes])
-    lines = line_starts(code)
-    nested = codes if b"global" in data or b":=" in data else ()
-    offsets = store_offsets(code, nested)
-    bound = bound_names(offsets, nested, lines)
-    dynamic = is_dynamic(code, names, bound)
+    module = ModuleCode(data, code)
+    offsets, bound = module.bindings()
+    dynamic = is_dynamic(module, bound)
     facts = {"imports": [], "bound": bound, "exports": None, "dynamic": dynamic, "paths": [], "evaluated": []}
     facts["attributes"], facts["patched"] = [], []
-    facts["unsure"] = unsure_names(data, (code, nested), bound, offsets, codes if dynamic else ())
+    facts["unsure"] = unsure_names(module, bound, offsets, dynamic)
     facts["version"] = list(version[:3])
-    facts.update(facts_of_text(data, codes, (names, bound, version, platform), lines))
+    facts.update(facts_of_text(module, bound, (version, platform)))
     return facts
-def facts_of_text(data, codes, how, lines):
-    names, _bound, version, platform = how
-    uses = uses_of(data, codes, names) if may_use(data, names) else ()
-    typed = typed_source(data, codes[0], names, version[1])
+def facts_of_text(module, bound, target):
+    data, names = module.data, module.names
+    uses = uses_of(module) if may_use(data, names) else ()
+    typed = typed_source(module, target[0][1])
     facts = {}
-    if b"import" in data or b"__all__" in data or typed is not None:
-        how += (typed,)
-        reader = None if typed is not None else plain_reader(data, names, lines)
-        facts = None if reader is None else plain_facts(data, codes, how, reader, uses)
+    if module.imports or typed is not None or b"import" in data or "__all__" in names:
+        reader = None if typed is not None else plain_reader(module)
+        facts = None if reader is None else plain_facts(module, bound, target, reader, uses or ())
         if facts is None:
-            facts = tree_facts(data, codes, how, {} if reader is None else reader.read_blocks(codes[0]))
+            facts = tree_facts(module, bound, target, typed, {} if reader is None else reader.read_blocks())
     if uses is None or (uses and "attributes" not in facts):
-        facts["attributes"], facts["patched"] = read_attributes(data, names, version, platform)
+        facts.update(read_attributes(module, target))
     return facts
-def is_dynamic(code, names, bound):
-    return bool(DYNAMIC_AT_TOP.intersection(code.co_names) or not DYNAMIC.isdisjoint(names) or "__getattr__" in bound)
-def typed_source(data, code, names, minor):
+def is_dynamic(module, bound):
+    return not (
+        DYNAMIC_AT_TOP.isdisjoint(module.code.co_names)
+        and DYNAMIC.isdisjoint(module.names)
+        and "__getattr__" not in bound
+    )
+def typed_source(module, minor):
     typed = typed_bytes(minor)
+    data, names = module.data, module.names
     if typed is None or not typed.search(data):
         return None
-    return typed if may_evaluate(code, names, minor) or may_change_paths(data, names) else None
-def read_attributes(data, names, version, platform):
-    tree = ast.parse(data)
+    return typed if may_evaluate(module.code, names, minor) or may_change_paths(data, names) else None
+def read_attributes(module, target):
+    version, platform = target
+    tree = ast.parse(module.data)
     nodes = all_nodes(tree)
     found = [node for node in nodes if isinstance(node, ast.Attribute)]
     attributes = AttributeReader(module_names(nodes), version[1] >= ANNOTATIONS_LATE_FROM or has_future(tree))
     if attributes.are_taken(found):
-        reader = FactReader(data, names, Evaluator(version, platform, names))
+        reader = FactReader(module.data, module.names, Evaluator(version, platform, module.names))
         reader.attributes = attributes
         reader.read(tree)
-    return attributes.rows, attributes.patched(nodes, found)
-def plain_facts(data, codes, how, reader, uses):
+    return {"attributes": attributes.rows, "patched": attributes.patched(nodes, found)}
+def plain_facts(module, bound, target, reader, uses):
+    data = module.data
     try:
-        split = ImportPieces(reader, codes[0], data, uses or ())
-        pieces = read_pieces(split, codes, how, reader) if split.pieces else None
+        split, pieces = split_and_read(module, target, reader, uses)
     except (UnclearImportError, SyntaxError, ValueError):
-        return None if not uses else plain_facts(data, codes, how, reader, ())
+        return None if not uses else plain_facts(module, bound, target, reader, ())
     facts = {"imports": split.rows if pieces is None else sorted(split.rows + pieces.imports, key=line_of)}
     if pieces is not None and pieces.attributes is not None:
         facts["attributes"] = pieces.attributes.rows
-    words = data.count(b"__all__")
-    if not words:
+    if "__all__" not in module.names:
         return facts
-    if pieces is not None and words == sum(piece[2].count(b"__all__") for piece in split.pieces):
-        facts["exports"] = pieces.exports.names(codes)
+    if pieces is not None and data.count(b"__all__") == sum(piece[2].count(b"__all__") for piece in split.pieces):
+        facts["exports"] = pieces.exports.names(module)
         return facts
-    facts["exports"] = plain_exports(data, how[1])
+    facts["exports"] = plain_exports(data, bound)
     if facts["exports"] is not None:
         return facts
-    parts = read_exports(data, codes[0])
+    parts = read_exports(module)
     if parts is not None:
-        facts["exports"] = parts.exports.names(codes[:1])
+        facts["exports"] = parts.exports.names(module)
     return None if parts is None else facts
-def read_pieces(split, codes, how, reader):
-    names, _bound, version, platform, _typed = how
-    origins = NameOrigins(codes[0], reader, split)
-    values = PieceEvaluator(version, platform, names, origins)
-    values.forget(names_rebound(split.data, codes[0]))
-    facts = FactReader(split.data, names, values)
-    if split.words:
-        modules = {word: origins.module_of(word, codes) for word in split.words}
-        is_late = version[1] >= ANNOTATIONS_LATE_FROM or bool(codes[0].co_flags & ANNOTATIONS)
+def split_and_read(module, target, reader, uses):
+    lines = {module.data.count(b"\n", 0, at) + 1 for at, _word in uses}
+    if not CALLERS.isdisjoint(module.names):
+        lines.update(CallLines(module.data).lines)
+    words = {word for _at, word in uses}
+    trees = {}
+    while True:
+        try:
+            split = ImportPieces(reader, lines)
+            if not split.pieces:
+                return split, None
+            if not lines.issuperset(
+                split.star_lines
+            ):
+                lines.update(split.star_lines)
+                continue
+            pieces = read_pieces(split, target, NameOrigins(reader, split), (words, trees))
+        except UnclearLinesError as error:
+            if lines.issuperset(error.lines):
+                raise
+            lines.update(error.lines)
+        else:
+            return split, pieces
+def read_pieces(split, target, origins, words_and_trees):
+    words, trees = words_and_trees
+    module = split.module
+    version, platform = target
+    values = PieceEvaluator(version, platform, module.names, origins)
+    values.forget(names_rebound(module))
+    facts = FactReader(module.data, module.names, values)
+    if words:
+        modules = {word: origins.module_of(word) for word in words}
+        is_late = version[1] >= ANNOTATIONS_LATE_FROM or bool(module.code.co_flags & ANNOTATIONS)
         facts.attributes = AttributeReader(modules, is_late)
-    ended = [facts.read_piece(*piece) for piece in split.pieces]
+    ended = [facts.read_piece(line, text, is_inner, trees) for line, _stop, text, is_inner in split.pieces]
     if True in ended:
         raise UnclearImportError
-    if facts.count + len(split.rows) != imports_in(codes) or not names.issuperset(facts.modules):
+    if facts.count + len(split.rows) != module.count_imports() or not module.names.issuperset(facts.modules):
         raise UnclearImportError
     return facts
-def names_rebound(data, code):
+def names_rebound(module):
+    data = module.data
     lines = []
     if b"global" in data:
         found = GLOBAL.finditer(data)
         lines = [match.group(1) for match in found if not WORD.match(data, max(0, match.start() - 1), match.start())]
     names = [name.decode("utf-8", "replace") for line in lines for name in WORD.findall(line)]
-    return names + names_bound_again(code)
-def read_exports(data, code):
+    return names + module.names_bound_again()
+def read_exports(module):
+    data = module.data
     text = statements_with(data, b"__all__")
     if b"__all__ as" in text or b"\r" in data or b"\f" in data or not text.isascii():
         return None
@@ -6202,41 +6412,43 @@ def read_exports(data, code):
     nodes = all_nodes(tree)
     uses = [node for node in nodes if isinstance(node, ast.Name) and node.id == "__all__"]
     changes = [node for node in nodes if isinstance(node, ast.AugAssign) and node.target in uses]
-    if len(uses) + len(changes) != uses_in(code, "__all__"):
+    if len(uses) + len(changes) != module.uses_of("__all__"):
         return None
     reader = FactReader(text, (), Evaluator(sys.version_info, "linux", ()))
     reader.read(tree)
     return reader
-def tree_facts(data, codes, how, blocks):
-    blocks, outline, left_out = outline_beside(data, codes, how, blocks)
+def tree_facts(module, bound, target, typed, blocks):
+    blocks, outline, left_out = outline_beside(module, typed, blocks)
     rows = [row for line in left_out for row in blocks[line]]
     try:
-        reader = None if outline is None else read_tree(outline, data, codes[0], *how)
+        reader = None if outline is None else read_tree(outline, module, bound, target, typed)
     except (SyntaxError, ValueError):
         reader = None
-    compiled = imports_in(codes)
-    if reader is None or reader.count + len(rows) != compiled or not how[0].issuperset(reader.modules):
-        reader, rows = read_tree(data, data, codes[0], *how), []
-        if compiled > reader.count and (b"finally" not in data or not reader.count):
+    compiled = module.count_imports()
+    if reader is None or reader.count + len(rows) != compiled or not module.names.issuperset(reader.modules):
+        reader, rows = read_tree(module.data, module, bound, target, typed), []
+        if compiled > reader.count and (b"finally" not in module.data or not reader.count):
             raise ValueError("an import is in a statement that is not known here")
     return {
         "imports": sorted(reader.imports + rows, key=line_of) if rows else reader.imports,
         "paths": reader.paths,
-        "exports": reader.exports.names(codes),
+        "exports": reader.exports.names(module),
         "evaluated": reader.types.rows if reader.types is not None else [],
     }
-def outline_beside(data, codes, how, blocks):
-    if not SPOKEN.isdisjoint(how[0]) and CALLER.search(data):
+def outline_beside(module, typed, blocks):
+    data, names = module.data, module.names
+    if not SPOKEN.isdisjoint(names) and CALLER.search(data):
         return blocks, None, []
-    is_whole = may_change_paths(data, how[0])
-    if how[-1] is None and not is_whole:
-        blocks = {**dict.fromkeys(bare_blocks(codes[0]), ()), **blocks}
-    return (blocks,) + outline_of(data, how[-1], blocks, is_whole=is_whole)
+    is_whole = may_change_paths(data, names)
+    if typed is None and not is_whole:
+        blocks = {**dict.fromkeys(bare_blocks(module.code), ()), **blocks}
+    return (blocks,) + outline_of(data, typed, blocks, is_whole=is_whole)
 def line_of(row):
     return row[0]
-def read_tree(text, data, code, names, bound, version, platform, typed):
-    reader = FactReader(data, names, Evaluator(version, platform, names))
-    reader.values.forget(names_rebound(data, code))
+def read_tree(text, module, bound, target, typed):
+    version, platform = target
+    reader = FactReader(module.data, module.names, Evaluator(version, platform, module.names))
+    reader.values.forget(names_rebound(module))
     if typed is not None:
         reader.types = TypeReader(version[1], bound, reader.values)
     reader.read(ast.parse(text))

@@ -11,6 +11,7 @@ from buildguard.project.cloudbuild.guard_step import sha256
 
 _ALL: frozenset[str] = frozenset()
 _PARTS = (
+    ("remote/module_code.py", _ALL),
     ("remote/import_outline.py", _ALL),
     ("remote/import_tests.py", _ALL),
     ("remote/evaluated_types.py", _ALL),

@@ -19,6 +19,7 @@ from buildguard.remote import program
 
 # What the probe starts when the first source is to be read, or the first question answered: it takes time to compile.
 _FACTS = (
+    "module_code.py",
     "import_outline.py",
     "import_tests.py",
     "evaluated_types.py",

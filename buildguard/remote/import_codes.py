@@ -7,41 +7,51 @@ import ast
 import re
 import sys
 
-from buildguard.remote.import_outline import BLOCK_START, CODE, SourceLines, changes_in, line_starts, stored
+from buildguard.remote.import_outline import BLOCK_START, CALLER, SourceLines
+from buildguard.remote.module_code import (
+    CODE,
+    FUNCTION,
+    IMPORT,
+    RAISE,
+    RETURNS,
+    UnclearImportError,
+    constants_before,
+    line_table,
+    lines_at,
+    operands_of,
+)
 
 # An import that begins its line and shares it with no other statement.
 IMPORT_LINE = re.compile(
     rb"[ \t]*(?:import[ \t]+|(from)[ \t]+(\.*)[ \t]*)([A-Za-z0-9_.]*)[^;#\n]*(?:#[^\n]*)?(?:\n|\Z)"
 )
+HEADERS = rb"(?:if|elif|else|for|while|with|try|except|finally|match|case|async|class|def)\b"
 HEADER = re.compile(rb"^[ \t]*(?:async[ \t]+)?(?:def|class)[ \t]+([A-Za-z0-9_]+)[^\n]*\n", re.MULTILINE)
-EXPORTS = re.compile(rb"^__all__[ \t]*=[ \t]*([\[(])([^\])#]*)[\])][ \t]*$", re.MULTILINE)
+EXPORTS = re.compile(rb"__all__[ \t]*=[ \t]*([\[(])([^\])#]*)[\])][ \t]*(?:\n|\Z)")
 # Where the path of modules may be changed: every use of `sys`, but for `import sys` and other attributes. Each begins with a
 # literal, so that a search is fast.
 SYS_USE = re.compile(rb"sys(?!\w)(?!\.(?!path\b)\w|[ \t]*[\n,#])")
 PATH_BELOW = re.compile(rb"\n[ \t\f]*\.[ \t]*path\b")
 IN_WORD = re.compile(rb"\w")
 QUOTED = re.compile(rb"([\"'])([A-Za-z0-9_.]+)\1\Z")
-# What imports without a statement, and what changes where modules are found.
-NOT_PLAIN = frozenset(("import_module", "__import__", "addsitedir"))
+CALLERS = frozenset(("import_module", "__import__"))  # what imports without a statement
 ENDING = frozenset(("exit", "quit", "_exit"))  # the calls that end a module or function
 ENDING_WORD = re.compile(rb"(?:exit|quit)\b([\s\\]+as\b)?")
 CHANGES = frozenset(("insert", "append"))
-RETURNS = ("RETURN_VALUE", "RETURN_CONST")
-OPERATIONS = []  # type: list[object]
 NEWEST = (3, 15)  # from where on the argument of IMPORT_NAME holds more than a name
-FUNCTION = 1  # in the flags of code: a function's, as opposed to a module's or class's
+CONTINUATION = b"\\\n"
 
 
-def plain_reader(data, names, lines):
-    """What reads imports without a syntax tree; None where one has to be asked about all of them.
-
-    `lines` are those of the module's own code.
-    """
-    if not NOT_PLAIN.isdisjoint(names) or b"\r" in data or sys.version_info >= NEWEST:
+def plain_reader(module):
+    """What reads imports without a syntax tree; None where one has to be asked about all of them."""
+    data, names = module.data, module.names
+    if b"\r" in data or sys.version_info >= NEWEST or may_change_paths(data, names):
         return None
+    if not CALLERS.isdisjoint(names) and CALLER.search(data) is not None:
+        return None  # any statement may import under another name
     if not ENDING.isdisjoint(names) and any(match.group(1) for match in ENDING_WORD.finditer(data)):
         return None
-    return None if may_change_paths(data, names) else PlainReader(data, lines)
+    return PlainReader(module)
 
 
 def may_change_paths(data, names):
@@ -62,8 +72,9 @@ def start_of_match(match):
 
 def plain_exports(data, bound):
     """The names in the one `__all__` of a module; None where its syntax tree has to decide."""
-    match = EXPORTS.search(data)
-    if match is None or data.count(b"__all__") > 1 or data.count(b"\n", 0, match.start()) + 1 != bound.get("__all__"):
+    at = data.find(b"__all__")
+    match = EXPORTS.match(data, at) if at == 0 or data[at - 1 : at] == b"\n" else None
+    if match is None or data.count(b"__all__") > 1 or data.count(b"\n", 0, at) + 1 != bound.get("__all__"):
         return None
     texts = [item.strip() for item in match.group(2).split(b",")]
     if match.group(1) == b"(" and len(texts) == 1:
@@ -88,9 +99,9 @@ class ExportReader:
         self._is_known = False
         self._count = 0
 
-    def names(self, codes):
+    def names(self, module):
         """The names; None without `__all__`, where it is computed, or where more binds it than was read."""
-        return self._names if self._is_known and changes_in(codes, "__all__") <= self._count else None
+        return self._names if self._is_known and module.changes_of("__all__") <= self._count else None
 
     def assign(self, node, guard):
         """Read an assignment, which what guards it may keep from running."""
@@ -116,37 +127,24 @@ class ExportReader:
         self._names = self._names + names if adds and names is not None else names or []
 
 
-def operations():
-    """The numbers of the operations that are looked for, and of those that return."""
-    if not OPERATIONS:
-        import opcode
-
-        found = [opcode.opmap[name] for name in ("IMPORT_NAME", "LOAD_CONST", "EXTENDED_ARG", "RAISE_VARARGS")]
-        OPERATIONS.append((*found, opcode.opmap.get("LOAD_SMALL_INT", -1)))
-        OPERATIONS.append([opcode.opmap[name] for name in RETURNS if name in opcode.opmap])
-    return OPERATIONS[0] + (OPERATIONS[1],)
-
-
-class UnclearImportError(Exception):
-    """An import that may be guarded, or that is written in another way than usual."""
-
-
 class PlainReader:
-    """Reads imports that stand directly in a module, or in a function or class that does."""
+    """Reads imports that stand directly in a module, or in a function or class that does.
 
-    def __init__(self, data, lines):
-        self._data = data
-        self.lines = lines
-        self.start_of = SourceLines(data).start_of
-        self._is_nested = may_nest_imports(data)
-        self._import, self._constant, self._extended, self.raising, self._number, self._returns = operations()
+    An item of a code object is an import, as a tuple of a module, its names and its dots, or code in it that imports.
+    """
 
-    def read_blocks(self, code):
+    def __init__(self, module):
+        self.module = module
+        self._data = module.data
+        self.start_of = SourceLines(module.data).start_of
+        self._holding = module.holding_imports() if may_nest_imports(module.data) else ()
+
+    def read_blocks(self):
         """The rows of the functions and classes at the left margin that can be read so, by their first line."""
         blocks = {}
-        if self.raising in code.co_code[::2]:
+        if RAISE in self.module.operations:
             return blocks  # it may end the module before one of them
-        for line, item in self.blocks(code):
+        for line, item in self.blocks(self.module.code):
             begin = self.start_of(line)
             try:
                 self.margin_of(begin, 0, None)
@@ -155,14 +153,23 @@ class PlainReader:
                 continue
         return blocks
 
-    def read(self, code, late=False, body=None):
-        """The rows of a code object and of those in it; `body` is where the text of a function or class begins."""
-        lines = self.lines if body is None else line_starts(code)
-        items = list(self.statements(code, lines)) + list(self.blocks(code))
-        self._check_order(code, items, lines)
+    def items(self):
+        """Each import of the module's own code, and each function and class in it that imports, by its line."""
+        code, line_at = self.module.code, self.module.line_at
+        items = [(line_at(at), (name,) + constants_before(code, at)) for name, at in self.module.imports]
+        if self._holding:
+            items += self.blocks(code)
+            items.sort(key=first_of)
+        return items
+
+    def read(self, code, late, body):
+        """The rows of a function or class and of the code in it; `body` is where its text begins."""
+        imports, last = statements_of(code)
+        items = sorted(imports + list(self.blocks(code)), key=first_of)
+        check_order(code, items, last)
         rows = []
-        margin = 0 if body is None else None
-        for line, item in sorted(items, key=first_of):
+        margin = None
+        for line, item in items:
             begin = self.start_of(line)
             margin = self.margin_of(begin, margin, body)
             rows += self.rows_of(line, item, begin, margin, late)
@@ -170,35 +177,27 @@ class PlainReader:
         return rows
 
     def rows_of(self, line, item, begin, margin, late):
-        """The rows of one item of a code object: of an import, or of the code in it."""
+        """The rows of one item of a code object."""
         if type(item) is CODE:
             return self.read(item, late or bool(item.co_flags & FUNCTION), self.body_of(item, begin))
-        return [[line, margin + 1] + self._written(item, begin) + ["", late, False]]
+        if not self._data.startswith(plain_line(*item), begin + margin):
+            self._check_written(item, begin)
+        return [import_row(line, margin + 1, item, late)]
 
-    def _check_order(self, code, items, lines):
-        """Nothing ends a module, class or function before an import in it."""
-        if not items:
-            return
-        if not ENDING.isdisjoint(code.co_names):
-            raise UnclearImportError
-        operations = code.co_code[::2]
-        ends = [self.raising]
-        if code.co_flags & FUNCTION:
-            last = max(map(first_of, items))
-            stop = next((start for start, line in lines if line == last), len(code.co_code))
-            operations = operations[: stop // 2]
-            ends += self._returns
-        if any(end in operations for end in ends):
-            raise UnclearImportError
+    def plain_row(self, line, item, begin):
+        """The row of an import that stands at the left margin in its shortest form, as most do; None for others."""
+        if type(item) is CODE or not self._data.startswith(plain_line(*item), begin):
+            return None
+        return None if self._data[begin - 2 : begin] == CONTINUATION else import_row(line, 1, item, False)
 
-    def margin_of(self, begin, margin, body):
+    def margin_of(self, begin, margin, body=None):
         """The width of the margin of a statement that stands directly in the block whose text begins at `body`."""
         width = self._end_of_margin(begin) - begin
         if margin is not None and width != margin:
             raise UnclearImportError
-        if body and width and lesser(width).search(self._data, body - 1, begin):
+        if body and width and header_before(width).search(self._data, body - 1, begin):
             raise UnclearImportError
-        if self._data[begin - 2 : begin] == b"\\\n":
+        if self._data[begin - 2 : begin] == CONTINUATION:
             raise UnclearImportError
         return width
 
@@ -207,68 +206,22 @@ class PlainReader:
         line = self._data[begin : stop if stop >= 0 else None]
         return begin + len(line) - len(line.lstrip(b" \t"))
 
-    def statements(self, code, lines):
-        """Each import of a code object: its line, with its module and names."""
-        at = 0
-        for module, offset in stored(code, self._import, self._extended):
-            while at + 1 < len(lines) and lines[at + 1][0] <= offset:
-                at += 1
-            yield lines[at][1], (module, self._names(code, offset))
-
-    def _names(self, code, offset):
-        """What follows `import` after `from`; None without a `from`."""
-        return self._constant_before(code, offset)[0]
-
-    def asked(self, code, offset):
-        """The names that an import takes, as `_names` gives them, and the number of its dots."""
-        names, at = self._constant_before(code, offset)
-        if code.co_code[at] == self._number:
-            return names, code.co_code[at + 1]
-        return names, self._constant_before(code, at + 2)[0]
-
-    def _constant_before(self, code, offset):
-        """The constant that the operation before an offset loads, and the offset of the one before that."""
-        text = code.co_code
-        at = offset - 2
-        while text[at] == self._extended:
-            at -= 2
-        if text[at] != self._constant:
-            raise UnclearImportError
-        argument, before, shift = text[at + 1], at - 2, 8
-        while before >= 0 and text[before] == self._extended:
-            argument |= text[before + 1] << shift
-            before, shift = before - 2, shift + 8
-        return code.co_consts[argument], before
-
-    def _written(self, item, begin):
-        """Form, module, names and level of an import, where its line is one of the usual form."""
-        module, names = item
-        if module and self._data.startswith(
-            plain_line(module, names), begin
-        ):  # as most are written, and no pattern is needed
-            return ["import", module, [], 0] if names is None else ["from", module, list(names), 0]
+    def _check_written(self, item, begin):
+        """An import is alone in its line, in the usual form."""
+        module, names, _level = item
         match = IMPORT_LINE.match(self._data, begin)
         if match is None or bool(match.group(1)) != isinstance(names, tuple):
             raise UnclearImportError
-        if names is None:
-            return ["import", module, [], 0]
-        text = match.group(3).decode("ascii")
-        if text != (module or "import"):
+        if names is not None and match.group(3).decode("ascii") != (module or "import"):
             raise UnclearImportError
-        return ["from", module, list(names), len(match.group(2))]
 
     def blocks(self, code):
         """The functions and classes with imports in a code object, each with its first line."""
-        if not self._is_nested:
+        if not self._holding:
             return
         for item in code.co_consts:
-            if type(item) is CODE and self._holds_imports(item):
+            if type(item) is CODE and id(item) in self._holding:
                 yield item.co_firstlineno, item
-
-    def _holds_imports(self, code):
-        return self._import in code.co_code[::2] or any(
-            type(item) is CODE and self._holds_imports(item) for item in code.co_consts
-        )
 
     def body_of(self, code, begin):
         """Where the text after the first line of a function or class begins."""
@@ -279,11 +232,46 @@ class PlainReader:
         return header.end()
 
 
-def plain_line(module, names):
+def plain_line(module, names, level):
     """An import of a module, or of names from it, in its shortest form."""
     if names is None:
         return ("import %s\n" % module).encode("utf-8")
-    return ("from %s import %s\n" % (module, ", ".join(names))).encode("utf-8")
+    return ("from %s%s import %s\n" % ("." * level, module, ", ".join(names))).encode("utf-8")
+
+
+def import_row(line, column, item, late):
+    """The row of an import that nothing guards."""
+    module, names, level = item
+    if names is None:
+        return [line, column, "import", module, [], 0, "", late, False]
+    return [line, column, "from", module, list(names), level, "", late, False]
+
+
+def statements_of(code):
+    """Each import of a function or class, by its line, and the offset of the last one."""
+    imports = operands_of(code, IMPORT)
+    lines = lines_at(code, [at for _name, at in imports])
+    items = [(line, (name,) + constants_before(code, at)) for line, (name, at) in zip(lines, imports)]
+    return items, imports[-1][1] if imports else 0
+
+
+def check_order(code, items, last):
+    """Nothing ends a class or function before an import in it; `last` is the offset of the last of its own."""
+    if not items:
+        return
+    if not ENDING.isdisjoint(code.co_names):
+        raise UnclearImportError
+    operations = code.co_code[::2]
+    ends = [RAISE]
+    if code.co_flags & FUNCTION:
+        line, item = items[-1]
+        if type(item) is CODE:
+            starts, numbers = line_table(code)
+            last = starts[numbers.index(line)] if line in numbers else len(code.co_code)
+        operations = operations[: last // 2]
+        ends += RETURNS
+    if any(end in operations for end in ends):
+        raise UnclearImportError
 
 
 def may_nest_imports(data):
@@ -305,6 +293,6 @@ def first_of(pair):
     return pair[0]
 
 
-def lesser(width):
-    """What finds a statement with a smaller margin than some width."""
-    return re.compile(rb"\n[ \t]{0,%d}[^\s#)\]}]" % (width - 1))  # `re` keeps it
+def header_before(width):
+    """What finds the header of a block that may hold statements of some width: nothing else makes a margin wider."""
+    return re.compile(rb"\n[ \t\f]{0,%d}%s" % (width - 1, HEADERS))  # `re` keeps it

@@ -19,39 +19,30 @@ import re
 import sys
 
 from buildguard.remote.evaluated_types import TypeReader, may_evaluate, typed_bytes
-from buildguard.remote.import_codes import (
-    UnclearImportError,
-    may_change_paths,
-    plain_exports,
-    plain_reader,
-)
+from buildguard.remote.import_codes import CALLERS, may_change_paths, plain_exports, plain_reader
 from buildguard.remote.import_outline import (
     CALLER,
     SPOKEN,
-    all_codes,
+    CallLines,
     all_nodes,
     bare_blocks,
-    bound_names,
-    imports_in,
-    line_starts,
-    names_bound_again,
     outline_of,
     statements_with,
-    store_offsets,
-    uses_in,
 )
-from buildguard.remote.import_pieces import ImportPieces, NameOrigins, PieceEvaluator
+from buildguard.remote.import_pieces import ImportPieces, NameOrigins, PieceEvaluator, UnclearLinesError
 from buildguard.remote.import_reader import FactReader
 from buildguard.remote.import_sure import unsure_names
 from buildguard.remote.import_tests import Evaluator
 from buildguard.remote.library_attributes import (
     ANNOTATIONS_LATE_FROM,
+    WORD,
     AttributeReader,
     has_future,
     may_use,
     module_names,
     uses_of,
 )
+from buildguard.remote.module_code import ModuleCode, UnclearImportError
 
 ENCODER = []  # type: list[object]
 # What the facts of a source are made of, and how it is written.
@@ -61,7 +52,6 @@ LARGEST = 2 << 20  # bytes of a source that is still read: larger ones are data
 DYNAMIC = frozenset({"globals", "exec", "modules", "meta_path", "path_hooks"})
 DYNAMIC_AT_TOP = frozenset({"vars", "locals", "eval", "__dict__", "setattr"})
 GLOBAL = re.compile(rb"global\b([^\n;#]*)")  # what functions change is no constant
-WORD = re.compile(rb"[\w\x80-\xff]+")
 # In the flags of code whose annotations are text: of 3.8, and from 3.9 on.
 ANNOTATIONS = 0x100000 if sys.version_info < (3, 9) else 0x1000000
 
@@ -112,125 +102,160 @@ def bare_encoder():
 
 def read_facts(data, code, version, platform):
     """The same; raises whatever the parser or this pass raises."""
-    codes = all_codes(code)
-    names = set().union(*[part.co_names for part in codes])
-    lines = line_starts(code)
-    nested = codes if b"global" in data or b":=" in data else ()
-    offsets = store_offsets(code, nested)
-    bound = bound_names(offsets, nested, lines)
-    dynamic = is_dynamic(code, names, bound)
+    module = ModuleCode(data, code)
+    offsets, bound = module.bindings()
+    dynamic = is_dynamic(module, bound)
     facts = {"imports": [], "bound": bound, "exports": None, "dynamic": dynamic, "paths": [], "evaluated": []}
     facts["attributes"], facts["patched"] = [], []
-    facts["unsure"] = unsure_names(data, (code, nested), bound, offsets, codes if dynamic else ())
+    facts["unsure"] = unsure_names(module, bound, offsets, dynamic)
     facts["version"] = list(version[:3])
-    facts.update(facts_of_text(data, codes, (names, bound, version, platform), lines))
+    facts.update(facts_of_text(module, bound, (version, platform)))
     return facts
 
 
-def facts_of_text(data, codes, how, lines):
-    """What imports, exports and names by a dot are, for which code alone does not suffice; `how` is as `read_tree` takes it."""
-    names, _bound, version, platform = how
-    uses = uses_of(data, codes, names) if may_use(data, names) else ()
-    typed = typed_source(data, codes[0], names, version[1])
+def facts_of_text(module, bound, target):
+    """What imports, exports and names by a dot are, for which code alone does not suffice; `target` is a version and a platform."""
+    data, names = module.data, module.names
+    uses = uses_of(module) if may_use(data, names) else ()
+    typed = typed_source(module, target[0][1])
     facts = {}
-    if b"import" in data or b"__all__" in data or typed is not None:
-        how += (typed,)
-        reader = None if typed is not None else plain_reader(data, names, lines)
-        facts = None if reader is None else plain_facts(data, codes, how, reader, uses)
+    if module.imports or typed is not None or b"import" in data or "__all__" in names:
+        reader = None if typed is not None else plain_reader(module)
+        facts = None if reader is None else plain_facts(module, bound, target, reader, uses or ())
         if facts is None:
-            facts = tree_facts(data, codes, how, {} if reader is None else reader.read_blocks(codes[0]))
+            facts = tree_facts(module, bound, target, typed, {} if reader is None else reader.read_blocks())
     if uses is None or (uses and "attributes" not in facts):
-        facts["attributes"], facts["patched"] = read_attributes(data, names, version, platform)
+        facts.update(read_attributes(module, target))
     return facts
 
 
-def is_dynamic(code, names, bound):
-    """Whether names appear in ways that this pass does not follow; `names` are those of all code."""
-    return bool(DYNAMIC_AT_TOP.intersection(code.co_names) or not DYNAMIC.isdisjoint(names) or "__getattr__" in bound)
+def is_dynamic(module, bound):
+    """Whether names appear in ways that this pass does not follow."""
+    return not (
+        DYNAMIC_AT_TOP.isdisjoint(module.code.co_names)
+        and DYNAMIC.isdisjoint(module.names)
+        and "__getattr__" not in bound
+    )
 
 
-def typed_source(data, code, names, minor):
+def typed_source(module, minor):
     """What finds types in a source that may evaluate them; what adds folders to `sys.path` in a function is read with them."""
     typed = typed_bytes(minor)
+    data, names = module.data, module.names
     if typed is None or not typed.search(data):
         return None
-    return typed if may_evaluate(code, names, minor) or may_change_paths(data, names) else None
+    return typed if may_evaluate(module.code, names, minor) or may_change_paths(data, names) else None
 
 
-def read_attributes(data, names, version, platform):
-    """The rows of the names that are taken from the standard library by a dot, and those that are set: few sources have any."""
-    tree = ast.parse(data)
+def read_attributes(module, target):
+    """The rows of the names that are taken from the standard library by a dot, and those that are set: few sources need a tree for it."""
+    version, platform = target
+    tree = ast.parse(module.data)
     nodes = all_nodes(tree)
     found = [node for node in nodes if isinstance(node, ast.Attribute)]
     attributes = AttributeReader(module_names(nodes), version[1] >= ANNOTATIONS_LATE_FROM or has_future(tree))
     if attributes.are_taken(found):
-        reader = FactReader(data, names, Evaluator(version, platform, names))
+        reader = FactReader(module.data, module.names, Evaluator(version, platform, module.names))
         reader.attributes = attributes
         reader.read(tree)
-    return attributes.rows, attributes.patched(nodes, found)
+    return {"attributes": attributes.rows, "patched": attributes.patched(nodes, found)}
 
 
-def plain_facts(data, codes, how, reader, uses):
+def plain_facts(module, bound, target, reader, uses):
     """Imports and exports, where no syntax tree of all of it is needed to read them; None elsewhere.
 
-    `how` is what `read_tree` takes beside texts. With `uses`, as `uses_of` finds them, the attributes are there too unless
-    only a tree shows them.
+    With `uses`, as `uses_of` finds them, the attributes are there too unless only a tree shows them.
     """
+    data = module.data
     try:
-        split = ImportPieces(reader, codes[0], data, uses or ())
-        pieces = read_pieces(split, codes, how, reader) if split.pieces else None
+        split, pieces = split_and_read(module, target, reader, uses)
     except (UnclearImportError, SyntaxError, ValueError):
-        return None if not uses else plain_facts(data, codes, how, reader, ())
+        return None if not uses else plain_facts(module, bound, target, reader, ())
     facts = {"imports": split.rows if pieces is None else sorted(split.rows + pieces.imports, key=line_of)}
     if pieces is not None and pieces.attributes is not None:
         facts["attributes"] = pieces.attributes.rows
-    words = data.count(b"__all__")
-    if not words:
+    if "__all__" not in module.names:
         return facts
-    if pieces is not None and words == sum(piece[2].count(b"__all__") for piece in split.pieces):
-        facts["exports"] = pieces.exports.names(codes)
+    if pieces is not None and data.count(b"__all__") == sum(piece[2].count(b"__all__") for piece in split.pieces):
+        facts["exports"] = pieces.exports.names(module)
         return facts
-    facts["exports"] = plain_exports(data, how[1])
+    facts["exports"] = plain_exports(data, bound)
     if facts["exports"] is not None:
         return facts
-    parts = read_exports(data, codes[0])
+    parts = read_exports(module)
     if parts is not None:
-        facts["exports"] = parts.exports.names(codes[:1])
+        facts["exports"] = parts.exports.names(module)
     return None if parts is None else facts
 
 
-def read_pieces(split, codes, how, reader):
-    """What has read the pieces of a module with its guarded imports; raises UnclearImportError where these do not show all of them."""
-    names, _bound, version, platform, _typed = how
-    origins = NameOrigins(codes[0], reader, split)
-    values = PieceEvaluator(version, platform, names, origins)
-    values.forget(names_rebound(split.data, codes[0]))
-    facts = FactReader(split.data, names, values)
-    if split.words:
-        modules = {word: origins.module_of(word, codes) for word in split.words}
-        is_late = version[1] >= ANNOTATIONS_LATE_FROM or bool(codes[0].co_flags & ANNOTATIONS)
+def split_and_read(module, target, reader, uses):
+    """A module's plain imports, and what has read the statements around the others.
+
+    Where the value of a name is unclear, the statements that bind it are among those. Raises UnclearImportError.
+    """
+    lines = {module.data.count(b"\n", 0, at) + 1 for at, _word in uses}
+    if not CALLERS.isdisjoint(module.names):
+        lines.update(CallLines(module.data).lines)
+    words = {word for _at, word in uses}
+    trees = {}  # type: dict[bytes, ast.AST]
+    while True:
+        try:
+            split = ImportPieces(reader, lines)
+            if not split.pieces:
+                return split, None
+            if not lines.issuperset(
+                split.star_lines
+            ):  # what it brings may have another value than a constant of the pieces
+                lines.update(split.star_lines)
+                continue
+            pieces = read_pieces(split, target, NameOrigins(reader, split), (words, trees))
+        except UnclearLinesError as error:
+            if lines.issuperset(error.lines):
+                raise
+            lines.update(error.lines)
+        else:
+            return split, pieces
+
+
+def read_pieces(split, target, origins, words_and_trees):
+    """What has read the pieces of a module with its guarded imports; raises UnclearImportError where these do not show all of them.
+
+    The words stand for modules of the standard library of which names are taken by a dot; the trees are those of texts that were
+    read before, and more are added.
+    """
+    words, trees = words_and_trees
+    module = split.module
+    version, platform = target
+    values = PieceEvaluator(version, platform, module.names, origins)
+    values.forget(names_rebound(module))
+    facts = FactReader(module.data, module.names, values)
+    if words:
+        modules = {word: origins.module_of(word) for word in words}
+        is_late = version[1] >= ANNOTATIONS_LATE_FROM or bool(module.code.co_flags & ANNOTATIONS)
         facts.attributes = AttributeReader(modules, is_late)
-    ended = [facts.read_piece(*piece) for piece in split.pieces]
+    ended = [facts.read_piece(line, text, is_inner, trees) for line, _stop, text, is_inner in split.pieces]
     if True in ended:
         raise UnclearImportError
     # what the compiler made of the whole proves it: as many imports, of the same modules
-    if facts.count + len(split.rows) != imports_in(codes) or not names.issuperset(facts.modules):
+    if facts.count + len(split.rows) != module.count_imports() or not module.names.issuperset(facts.modules):
         raise UnclearImportError
     return facts
 
 
-def names_rebound(data, code):
+def names_rebound(module):
     """What functions of the module may change, and what its own code binds again: no constants."""
+    data = module.data
     lines = []
     if b"global" in data:
         found = GLOBAL.finditer(data)
         lines = [match.group(1) for match in found if not WORD.match(data, max(0, match.start() - 1), match.start())]
     names = [name.decode("utf-8", "replace") for line in lines for name in WORD.findall(line)]
-    return names + names_bound_again(code)
+    return names + module.names_bound_again()
 
 
-def read_exports(data, code):
+def read_exports(module):
     """What has read the statements that name `__all__`; None where they may not be all, or not be whole."""
+    data = module.data
     text = statements_with(data, b"__all__")
     if b"__all__ as" in text or b"\r" in data or b"\f" in data or not text.isascii():
         return None
@@ -242,47 +267,48 @@ def read_exports(data, code):
     nodes = all_nodes(tree)
     uses = [node for node in nodes if isinstance(node, ast.Name) and node.id == "__all__"]
     changes = [node for node in nodes if isinstance(node, ast.AugAssign) and node.target in uses]
-    if len(uses) + len(changes) != uses_in(code, "__all__"):
+    if len(uses) + len(changes) != module.uses_of("__all__"):
         return None
     reader = FactReader(text, (), Evaluator(sys.version_info, "linux", ()))
     reader.read(tree)
     return reader
 
 
-def tree_facts(data, codes, how, blocks):
+def tree_facts(module, bound, target, typed, blocks):
     """What a syntax tree shows: of an outline of the source, if that holds every import that the compiler saw.
 
-    `how` is what `read_tree` takes beside texts. `blocks` are rows of functions and classes that need no tree, by their line.
+    `typed` finds types in it, or is None. `blocks` are rows of functions and classes that need no tree, by their line.
     """
-    blocks, outline, left_out = outline_beside(data, codes, how, blocks)
+    blocks, outline, left_out = outline_beside(module, typed, blocks)
     rows = [row for line in left_out for row in blocks[line]]
     try:
-        reader = None if outline is None else read_tree(outline, data, codes[0], *how)
+        reader = None if outline is None else read_tree(outline, module, bound, target, typed)
     except (SyntaxError, ValueError):
         reader = None
-    compiled = imports_in(codes)
+    compiled = module.count_imports()
     # what the compiler made of the whole proves the outline: as many imports, of the same modules
-    if reader is None or reader.count + len(rows) != compiled or not how[0].issuperset(reader.modules):
-        reader, rows = read_tree(data, data, codes[0], *how), []
+    if reader is None or reader.count + len(rows) != compiled or not module.names.issuperset(reader.modules):
+        reader, rows = read_tree(module.data, module, bound, target, typed), []
         # a `finally` is compiled more than once; else a statement of a newer Python holds what was not read
-        if compiled > reader.count and (b"finally" not in data or not reader.count):
+        if compiled > reader.count and (b"finally" not in module.data or not reader.count):
             raise ValueError("an import is in a statement that is not known here")
     return {
         "imports": sorted(reader.imports + rows, key=line_of) if rows else reader.imports,
         "paths": reader.paths,
-        "exports": reader.exports.names(codes),
+        "exports": reader.exports.names(module),
         "evaluated": reader.types.rows if reader.types is not None else [],
     }
 
 
-def outline_beside(data, codes, how, blocks):
+def outline_beside(module, typed, blocks):
     """Blocks that need no tree, those without imports as well; the outline of the others, and the lines of what it leaves out."""
-    if not SPOKEN.isdisjoint(how[0]) and CALLER.search(data):
+    data, names = module.data, module.names
+    if not SPOKEN.isdisjoint(names) and CALLER.search(data):
         return blocks, None, []  # any statement may import under another name
-    is_whole = may_change_paths(data, how[0])
-    if how[-1] is None and not is_whole:
-        blocks = {**dict.fromkeys(bare_blocks(codes[0]), ()), **blocks}
-    return (blocks,) + outline_of(data, how[-1], blocks, is_whole=is_whole)
+    is_whole = may_change_paths(data, names)
+    if typed is None and not is_whole:
+        blocks = {**dict.fromkeys(bare_blocks(module.code), ()), **blocks}
+    return (blocks,) + outline_of(data, typed, blocks, is_whole=is_whole)
 
 
 def line_of(row):
@@ -290,10 +316,11 @@ def line_of(row):
     return row[0]
 
 
-def read_tree(text, data, code, names, bound, version, platform, typed):
+def read_tree(text, module, bound, target, typed):
     """What a reader finds in the text of a source, or in the outline of it."""
-    reader = FactReader(data, names, Evaluator(version, platform, names))
-    reader.values.forget(names_rebound(data, code))
+    version, platform = target
+    reader = FactReader(module.data, module.names, Evaluator(version, platform, module.names))
+    reader.values.forget(names_rebound(module))
     if typed is not None:
         reader.types = TypeReader(version[1], bound, reader.values)
     reader.read(ast.parse(text))

@@ -1,4 +1,4 @@
-"""What compiled code shows of a module, and the part of its source that holds imports: parsing all of it costs too much.
+"""The part of a module's source that holds imports: parsing all of it costs too much.
 
 A part of the probe: the standard library alone, and no syntax that CPython 3.6 lacks.
 """
@@ -6,11 +6,13 @@ A part of the probe: the standard library alone, and no syntax that CPython 3.6 
 import ast
 import re
 from bisect import bisect_left
+from itertools import accumulate
 
-CODE = type((lambda: None).__code__)
+from buildguard.remote.module_code import CODE, codes_and_names, imports_in
+
 DOUBLE, SINGLE = b'"' * 3, b"'" * 3  # the quotes of long texts
-LONG = 500  # bytes of a class or function from which on its parts are looked at
-SHORT = 48
+LONG_TEXT = 500  # bytes of a class or function from which on its parts are looked at
+SHORT_TEXT = 48
 MARGIN = re.compile(rb"\n[^\s#)\]}]")
 CONTINUED = re.compile(rb"(?:else|elif|except|finally)\b")
 BLOCK_START = re.compile(rb"(?:@|def\b|class\b|async[ \t]+def\b)")
@@ -24,7 +26,6 @@ KEPT = re.compile(
     rb"|addsitedir|__file__|ImportError|NotFoundError|__getattr__"
 )
 
-CHANGES_OF_NAMES = (("STORE_NAME", 1), ("STORE_GLOBAL", 1 << 20), ("DELETE_NAME", 1 << 20), ("DELETE_GLOBAL", 1 << 20))
 SPOKEN = frozenset(("import_module", "__import__", "__all__"))
 CALLER = re.compile(rb"(?:import_module|__import__)[\s\\]+as[\s\\]+([\w\x80-\xff]+)")
 
@@ -33,19 +34,27 @@ FIELDS = {}  # type: dict[type, list[str]]
 LEAVES = frozenset(
     ("ctx", "op", "ops", "id", "attr", "kind", "lineno", "level", "type_comment", "conversion", "type_ignores")
 )
+FEW_LOOKUPS = 12  # of lines, which take as long as listing them
 FEW = 30  # lines to look for one by one
 STEP = 2000  # bytes whose lines are counted at once, rather than looked for
 
 
 class SourceLines:
-    """Where the lines of a source begin; `\\n` alone ends them. Each is looked for from the last one on."""
+    """Where the lines of a source begin; `\\n` alone ends them. The first few are looked for from the last one on."""
 
     def __init__(self, data):
         self.data = data
         self._line, self._begin = 1, 0
+        self._left = FEW_LOOKUPS  # before all of them are listed
+        self._ends = None  # how many bytes that end no line come before each line but the first
 
     def start_of(self, line):
-        """Where a line begins."""
+        """Where a line begins. Raises ValueError where the source has fewer."""
+        if self._ends is not None:
+            return self._listed(line)
+        self._left -= 1
+        if not self._left:
+            self._ends = list(accumulate(map(len, self.data.split(b"\n"))))
         data, number, begin = self.data, self._line, self._begin
         if line < number:
             number, begin = 1, 0
@@ -60,105 +69,18 @@ class SourceLines:
         self._line, self._begin = number, data.rfind(b"\n", 0, begin) + 1
         return self._begin
 
+    def _listed(self, line):
+        if line < 2:
+            return 0
+        if line > len(self._ends):
+            raise ValueError("no such line")
+        return self._ends[line - 2] + line - 1
+
     def text_of(self, line):
         """A line without its end, and whether the line before it goes on in it."""
         begin = self.start_of(line)
         end = self.data.find(b"\n", begin)
         return self.data[begin : len(self.data) if end < 0 else end], self.data[begin - 2 : begin] == b"\\\n"
-
-
-def all_codes(code):
-    """A code object and all that are nested in it."""
-    codes = [code]
-    for part in codes:
-        codes += [constant for constant in part.co_consts if type(constant) is CODE]
-    return codes
-
-
-def store_offsets(code, codes):
-    """Where in the bytecode a module binds each name first, in that order; `codes` where it may declare names `global`."""
-    import opcode
-
-    offsets = {}
-    for name, offset in stored(code, opcode.opmap["STORE_NAME"], opcode.EXTENDED_ARG):
-        offsets.setdefault(name, offset)
-    if codes:  # of what the module declares `global`, or assigns in a comprehension
-        for name, offset in stored(code, opcode.opmap["STORE_GLOBAL"], opcode.EXTENDED_ARG):
-            offsets[name] = min(offset, offsets.get(name, offset))
-        offsets = dict(sorted(offsets.items(), key=offset_of))
-    return offsets
-
-
-def names_bound_again(code):
-    """The names that a module binds more than once, and once by anything else than an import; what only type checkers set aside."""
-    import opcode
-
-    imports = {opcode.opmap["IMPORT_NAME"], opcode.opmap["IMPORT_FROM"]}
-    operations = code.co_code[::2]
-    once, others, again = set(), set(), set()
-    for name, offset in stored(code, opcode.opmap["STORE_NAME"], opcode.EXTENDED_ARG):
-        before = offset // 2 - 1
-        while before >= 0 and operations[before] == opcode.EXTENDED_ARG:
-            before -= 1
-        if operations[before] not in imports:
-            others.add(name)
-        (again if name in once else once).add(name)
-    return sorted(again & others - {"TYPE_CHECKING"})
-
-
-def bound_names(offsets, codes, lines):
-    """The names that a module binds at its top, by `global` in the functions among `codes` too, each with its first line.
-
-    `offsets` are those of `store_offsets`, `lines` those of the module's code.
-    """
-    import opcode
-
-    bound = {}
-    at = 0
-    for name, offset in offsets.items():
-        while at + 1 < len(lines) and lines[at + 1][0] <= offset:
-            at += 1
-        bound[name] = lines[at][1]
-    for part in codes[1:]:
-        for name, _offset in stored(part, opcode.opmap["STORE_GLOBAL"], opcode.EXTENDED_ARG):
-            bound.setdefault(name, part.co_firstlineno)
-    return bound
-
-
-def offset_of(pair):
-    """Where in the bytecode a name is bound."""
-    return pair[1]
-
-
-def stored(code, operation, extended):
-    """Each name that one operation stores in a code object, and where in the bytecode."""
-    text = code.co_code
-    operations = text[::2]
-    at = operations.find(operation)
-    while at >= 0:
-        argument, before, shift = text[2 * at + 1], at - 1, 8
-        while before >= 0 and operations[before] == extended:
-            argument |= text[2 * before + 1] << shift
-            before, shift = before - 1, shift + 8
-        yield code.co_names[argument], 2 * at
-        at = operations.find(operation, at + 1)
-
-
-def line_starts(code):
-    """The offsets at which lines begin in a code object, with their lines."""
-    if hasattr(code, "co_lines"):
-        starts = [(start, line) for start, _end, line in code.co_lines() if line is not None]
-        return starts or [(0, code.co_firstlineno)]
-    offset, line = 0, code.co_firstlineno
-    starts = [(0, line)]
-    for step, lines in zip(code.co_lnotab[::2], code.co_lnotab[1::2]):
-        offset += step
-        line += lines - 256 if lines >= 128 else lines
-        starts.append((offset, line))
-    return starts
-
-
-# ------------------------------------------------------------------------------------------ the tree
 
 
 def outline_of(data, typed, blocks, is_whole=False):
@@ -182,7 +104,7 @@ def outline_of(data, typed, blocks, is_whole=False):
             pieces.append(data[kept:start])
             pieces.append(b"\n" * text.count(b"\n"))
             kept = stop
-        elif len(text) > LONG and typed is None and BLOCK_START.match(text):
+        elif len(text) > LONG_TEXT and typed is None and BLOCK_START.match(text):
             pieces.append(data[kept:start])
             pieces.append(without_functions(text))
             kept = stop
@@ -248,38 +170,15 @@ def statements_with(data, word):
     return b"".join(pieces)
 
 
-def uses_in(code, name):
-    """How often a module's own code reads and binds a name; None where code in it uses the name too."""
-    import opcode
-
-    if any(name in nested.co_names for nested in all_codes(code)[1:]):
-        return None
-    operations = [opcode.opmap[kind] for kind in ("LOAD_NAME", "STORE_NAME")]
-    return sum(used == name for kind in operations for used, _at in stored(code, kind, opcode.EXTENDED_ARG))
-
-
-def changes_in(codes, name):
-    """How often a module's own code binds a name; more than any source does where something else may bind or delete it."""
-    import opcode
-
-    count = 0
-    for kind, weight in CHANGES_OF_NAMES:
-        for part in codes if kind.endswith("GLOBAL") else codes[:1]:
-            if name in part.co_names:
-                changes = stored(part, opcode.opmap[kind], opcode.EXTENDED_ARG)
-                count += sum(changed == name for changed, _at in changes) * weight
-    return count
-
-
 def is_needed(text, typed):
     """Whether imports, or what guards them, depend on a statement."""
     if (b"import" in text and IMPORTS.search(text)) or (typed is not None and (typed.search(text) or b"class" in text)):
         return True
     if BLOCK_START.match(text):
         return False
-    if len(text) < SHORT:
+    if len(text) < SHORT_TEXT:
         return b"=" in text or KEPT.search(text) is not None
-    if len(text) > LONG and not COMPOUND.match(text):
+    if len(text) > LONG_TEXT and not COMPOUND.match(text):
         return text.startswith(b"__all__")
     return KEPT.search(text) is not None
 
@@ -321,18 +220,10 @@ def bare_blocks(code):
     bare, others = set(), set()
     for item in code.co_consts:
         if type(item) is CODE:
-            parts = all_codes(item)
-            is_other = imports_in(parts) or not all(SPOKEN.isdisjoint(part.co_names) for part in parts)
+            parts, names = codes_and_names(item)
+            is_other = imports_in(parts) or not SPOKEN.isdisjoint(names)
             (others if is_other else bare).add(item.co_firstlineno)
     return bare - others
-
-
-def imports_in(codes):
-    """How many imports compiled code has."""
-    import opcode
-
-    operation = opcode.opmap["IMPORT_NAME"]
-    return sum(code.co_code[::2].count(operation) for code in codes)
 
 
 class CallLines:
@@ -342,19 +233,19 @@ class CallLines:
         found = CALLER.findall(data)
         callers = set(found)
         word = re.compile(rb"import_module|__import__" + b"".join(rb"|\b%s\b" % re.escape(alias) for alias in callers))
-        self._lines = (
+        self.lines = (
             None
             if b"\r" in data
             else sorted({data.count(b"\n", 0, match.start()) + 1 for match in word.finditer(data)})
         )
 
-    def are_in(self, node):
-        """Whether one is in the text of a statement."""
-        if self._lines is None:
+    def are_in(self, node, before):
+        """Whether one is in the text of a statement, which was parsed without some lines before it."""
+        if self.lines is None:
             return True
-        first = min([node.lineno] + [decorator.lineno for decorator in getattr(node, "decorator_list", ())])
-        at = bisect_left(self._lines, first)
-        return at < len(self._lines) and self._lines[at] <= node.end_lineno
+        first = min([node.lineno] + [decorator.lineno for decorator in getattr(node, "decorator_list", ())]) + before
+        at = bisect_left(self.lines, first)
+        return at < len(self.lines) and self.lines[at] <= node.end_lineno + before
 
 
 def is_main_test(node: ast.AST) -> bool:

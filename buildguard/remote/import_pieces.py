@@ -6,89 +6,131 @@ code; where that does not show it, `UnclearImportError` leaves the source to a t
 
 import ast
 from bisect import bisect_right
-from itertools import chain
 
-from buildguard.remote.import_codes import ENDING, ENDING_WORD, FUNCTION, UnclearImportError, first_of
-from buildguard.remote.import_outline import (
-    BLOCK_START,
-    CODE,
-    CONTINUED,
-    block_end,
-    changes_in,
-    line_starts,
-    stored,
-)
+from buildguard.remote.import_codes import ENDING, ENDING_WORD, first_of
+from buildguard.remote.import_outline import BLOCK_START, CONTINUED, block_end
 from buildguard.remote.import_tests import ABSENT, TESTED, Evaluator, UnknownValue
+from buildguard.remote.module_code import (
+    CODE,
+    FUNCTION,
+    IMPORT,
+    IMPORT_FROM,
+    RAISE,
+    STORE,
+    UnclearImportError,
+    codes_and_names,
+    constants_before,
+    imports_in,
+    operands,
+    operands_of,
+)
 
 AT_MARGIN = b" \t#)]}\n"  # what begins no statement at the left margin
+VARIABLE, KEYWORDS = 4, 8  # in the flags of code: a function with `*args`, and with `**kwargs`
 BLOCKS = (b"def", b"class", b"async")
 CODING = b"coding"
-UNCLEAR = UnknownValue()
 STAR = ("*",)  # what `from x import *` takes
 INNER = b"if 1:\n"  # what a function of a class is put below, so that it parses alone
+
+
+class UnclearLinesError(UnclearImportError):
+    """What only the statements around some lines, outside of the pieces, may show."""
+
+    def __init__(self, lines):
+        UnclearImportError.__init__(self, lines)
+        self.lines = lines
+
+
+class UnclearValue(UnknownValue):
+    """A value that depends on what some lines outside of the pieces say."""
+
+    def __init__(self, lines):
+        UnknownValue.__init__(self)
+        self.lines = lines
 
 
 class ImportPieces:
     """The rows of a module's plain imports, and the statements around the others.
 
     `rows` are as in the facts. `pieces` are the first line of each statement, the line after it, its text, and whether it is a
-    function of a class. The statements around `uses`, pairs of an offset and a word, are among them.
+    function of a class. The statements around some `lines` are among them. `star_lines` are those of `from … import *`.
     """
 
-    def __init__(self, reader, code, data, uses=()):
+    def __init__(self, reader, lines=()):
         self.rows = []
         self.pieces = []
-        self.words = {word for _at, word in uses}
+        self.star_lines = []
+        self.module = reader.module
+        self.data = reader.module.data
         self._reader = reader
-        self.data = data
         self._lines = None
-        self._split(code, sorted(data.count(b"\n", 0, at) + 1 for at, _word in uses))
+        self._split(sorted(lines))
 
     def covers(self, line):
         """Whether a line of the module's own code is in one of the pieces."""
         return any(start <= line < stop for start, stop, _text, _is_inner in self.pieces)
 
-    def _split(self, code, uses):
-        reader = self._reader
-        lines = reader.lines
-        items = sorted(chain(reader.statements(code, lines), reader.blocks(code)), key=first_of)
-        used = self._add_uses(uses)
+    def _split(self, lines):
+        used = self._add_lines(lines) if lines else ()
+        items = self._reader.items()
+        if STAR in self.module.code.co_consts:
+            self.star_lines = list(lines_of_stars(items))
         after = 0
         for line, item in items:
-            if line < after or any(start <= line < stop for start, stop in used):
-                continue
-            begin = reader.start_of(line)
-            try:
-                self.rows += reader.rows_of(line, item, begin, reader.margin_of(begin, 0, None), False)
-            except UnclearImportError:
-                if not self._split_class(item, begin):
-                    after = self._add_statement(line)
+            if line >= after and not (used and any(start <= line < stop for start, stop in used)):
+                after = self._add_item(line, item) or after
         if used:
             self.pieces.sort(key=first_of)
-        if items:
-            self._check_order(code, items[-1][0])
+        if items or lines:
+            self._check_order(max([line for line, _item in items[-1:]] + list(lines)))
 
-    def _add_uses(self, uses):
-        """Add the statements around some lines; return the lines of each: its first, and the one after it."""
-        after = 0
-        for line in uses:
-            after = self._add_statement(line) if line >= after else after
-        return [piece[:2] for piece in self.pieces]
+    def _add_item(self, line, item):
+        """Add the rows of an import, or of code that imports; return the line after the statement that has to be read for them."""
+        reader = self._reader
+        begin = reader.start_of(line)
+        row = reader.plain_row(line, item, begin)
+        if row is not None:
+            self.rows.append(row)
+            return 0
+        try:
+            self.rows += reader.rows_of(line, item, begin, reader.margin_of(begin, 0), False)
+        except UnclearImportError:
+            return 0 if self._split_class(item, begin) else self._add_statement(line)
+        return 0
 
-    def _check_order(self, code, last):
-        """Nothing ends the module before its last import, but for what the pieces show."""
-        ends = list(lines_of(code, self._reader.raising, self._reader.lines))
-        if not ENDING.isdisjoint(code.co_names):
+    def _check_order(self, last):
+        """Nothing ends the module before a line, but for what the pieces show."""
+        module = self.module
+        if RAISE not in module.operations and ENDING.isdisjoint(module.code.co_names):
+            return
+        ends = list(module.lines_of(RAISE))
+        if not ENDING.isdisjoint(module.code.co_names):
             stop = self._reader.start_of(last)
             words = ENDING_WORD.finditer(self.data, 0, stop)
             ends += [self.data.count(b"\n", 0, match.start()) + 1 for match in words]
-        if any(line < last and not self.covers(line) for line in ends):
-            raise UnclearImportError
+        uncovered = [line for line in ends if line < last and not self.covers(line)]
+        if uncovered:
+            raise UnclearLinesError(uncovered)
+
+    # --- statements at the left margin
+
+    def _add_lines(self, lines):
+        """Add the statements around some lines, or the functions of a class; return the lines of each: its first, and the one after it."""
+        after = 0
+        for line in lines:
+            if line >= after:
+                start, stop = self._statement_around(line)
+                after = self._add_function_around(line, start) or self._add_between(start, stop)
+        return [piece[:2] for piece in self.pieces]
 
     def _add_statement(self, line):
         """Add the statement at the left margin that a line is in; return the line after it."""
+        return self._add_between(*self._statement_around(line))
+
+    def _statement_around(self, line):
+        """The first line of the statement at the left margin that a line is in, and the one after it; 0 for the end."""
         if self._lines is None:
-            self._lines = sorted({item for _offset, item in self._reader.lines})
+            self._lines = sorted(set(self.module.numbers))
         at = bisect_right(self._lines, line) - 1
         while at >= 0 and not self._begins_statement(self._lines[at]):
             at -= 1
@@ -99,11 +141,7 @@ class ImportPieces:
         while end < len(self._lines) and (is_decorated or not self._begins_statement(self._lines[end])):
             is_decorated = is_decorated and not self._begins_with(self._lines[end], BLOCKS)
             end += 1
-        start, stop = self._lines[at], self._lines[end] if end < len(self._lines) else 0
-        last = self._reader.start_of(stop) if stop else len(self.data)
-        stop = stop or start + self.data.count(b"\n", self._reader.start_of(start)) + 1
-        self._add(start, stop, self.data[self._reader.start_of(start) : last], False)
-        return stop
+        return self._lines[at], self._lines[end] if end < len(self._lines) else 0
 
     def _begins_with(self, line, words):
         return self.data.startswith(words, self._reader.start_of(line))
@@ -112,10 +150,39 @@ class ImportPieces:
         begin = self._reader.start_of(line)
         return self.data[begin : begin + 1] not in AT_MARGIN and not CONTINUED.match(self.data, begin)
 
+    def _add_between(self, start, stop):
+        begin = self._reader.start_of(start)
+        last = self._reader.start_of(stop) if stop else len(self.data)
+        stop = stop or start + self.data.count(b"\n", begin) + 1
+        self._add(start, stop, self.data[begin:last], False)
+        return stop
+
     def _add(self, start, stop, text, is_inner):
         if not text.isascii() and CODING in b"".join(self.data.split(b"\n", 2)[:2]):
             raise UnclearImportError
         self.pieces.append((start, stop, text, is_inner))
+
+    # --- classes
+
+    def _add_function_around(self, line, start):
+        """Add the function around a line, where a class at the left margin holds it and it imports nothing; return the line after it."""
+        for item in self.module.code.co_consts:
+            if type(item) is not CODE or item.co_firstlineno != start:
+                continue
+            functions = [part for part in functions_of(item) if part.co_firstlineno <= line]
+            if not functions or imports_in(codes_and_names(functions[-1])[0]):
+                continue
+            first = functions[-1].co_firstlineno
+            try:
+                body = self._reader.body_of(item, self._reader.start_of(start))
+                begin = self._reader.start_of(first)
+                after = self._add_function(functions[-1], first, begin, self._reader.margin_of(begin, None, body))
+            except UnclearImportError:
+                return 0
+            if line < after:
+                return after
+            self.pieces.pop()
+        return 0
 
     def _split_class(self, item, begin):
         """Split a class at the left margin into its functions; whether that shows all of its imports."""
@@ -123,7 +190,7 @@ class ImportPieces:
             return False
         rows, pieces = len(self.rows), len(self.pieces)
         try:
-            if self._reader.margin_of(begin, 0, None) == 0:
+            if self._reader.margin_of(begin, 0) == 0:
                 self._read_class(item, self._reader.body_of(item, begin))
                 return True
         except UnclearImportError:
@@ -132,9 +199,9 @@ class ImportPieces:
 
     def _read_class(self, code, body):
         reader = self._reader
-        lines = line_starts(code)
         functions = sorted(reader.blocks(code), key=first_of)
-        if list(reader.statements(code, lines)) or list(lines_of(code, reader.raising, lines)):
+        operations = code.co_code[::2]
+        if IMPORT in operations or RAISE in operations:
             raise UnclearImportError
         margin = None
         for line, item in functions:
@@ -152,15 +219,32 @@ class ImportPieces:
         header = self._reader.body_of(item, begin)
         end = block_end(self.data, header - 1, margin)
         text = self.data[begin:end]
-        self._add(line, line + text.count(b"\n") + 1, INNER + text + b"\n", True)
+        after = line + text.count(b"\n") + 1
+        self._add(line, after, INNER + text + b"\n", True)
+        return after
+
+
+def lines_of_stars(items):
+    """The lines of those imports that take whatever a module has."""
+    return (line for line, item in items if type(item) is not CODE and item[1] == STAR)
+
+
+def functions_of(code):
+    """The functions that are directly in a class, by their first line; none for other code."""
+    if code.co_flags & FUNCTION:
+        return []
+    parts = [
+        item for item in code.co_consts if type(item) is CODE and item.co_flags & FUNCTION and item.co_name[0] != "<"
+    ]
+    return sorted(parts, key=lambda part: part.co_firstlineno)
 
 
 class PieceEvaluator(Evaluator):
     """Values in the pieces of a module, where names of the rest of it are those that its compiled code shows."""
 
-    def __init__(self, version, platform, names, module):
+    def __init__(self, version, platform, names, origins):
         Evaluator.__init__(self, version, platform, names)
-        self._module = module
+        self._origins_of = origins
         self._origins = {}  # type: dict[str, str]
 
     def alias_of(self, name):
@@ -169,114 +253,112 @@ class PieceEvaluator(Evaluator):
         if alias is None:
             alias = self._origins.get(name)
             if alias is None:
-                alias = self._origins[name] = self._module.origin_of(name)
+                alias = self._origins[name] = self._origins_of.origin_of(name)
         return alias
 
     def value_of(self, name):
-        """The value that an assignment in the pieces gave a name; UnclearImportError where one outside may have given another."""
+        """The value that an assignment in the pieces gave a name; UnclearLinesError where one outside may have given another."""
         value = self._values.get(name, ABSENT)
-        if value is UNCLEAR or (value is not TESTED and self._module.may_assign(name)):
-            raise UnclearImportError
+        if type(value) is UnclearValue:
+            raise UnclearLinesError(value.lines)
+        if value is not TESTED and self._origins_of.may_assign(name):
+            raise UnclearLinesError(self._origins_of.lines_of(name))
         return value
 
     def see_assignment(self, targets, node):
         """The same; what cannot be evaluated here matters only where something asks for it."""
         try:
             Evaluator.see_assignment(self, targets, node)
-        except UnclearImportError:
-            self._values.update({target.id: UNCLEAR for target in targets if isinstance(target, ast.Name)})
+        except UnclearLinesError as error:
+            value = UnclearValue(error.lines)
+            self._values.update({target.id: value for target in targets if isinstance(target, ast.Name)})
 
 
 class NameOrigins:
     """How a module binds its names outside of the pieces, read from its code."""
 
-    def __init__(self, code, reader, split):
-        import opcode
-
-        self._lines = reader.lines
-        self._starts = [start for start, _line in reader.lines]
+    def __init__(self, reader, split):
+        self._module = reader.module
         self._reader = reader
         self._split = split
-        self._code = code
         self._fills = {}  # type: dict[str, list[int]]  # where the operation is whose result each name is
-        operations = code.co_code[::2]
-        for name, offset in stored(code, opcode.opmap["STORE_NAME"], opcode.EXTENDED_ARG):
-            before = offset - 2
-            while operations[before // 2] == opcode.EXTENDED_ARG:
-                before -= 2
-            self._fills.setdefault(name, []).append(before)
-        # where a store may follow that an import fills
-        self._modules = list(stored(code, opcode.opmap["IMPORT_NAME"], opcode.EXTENDED_ARG))
-        self._imports = {at: name for name, at in stored(code, opcode.opmap["IMPORT_FROM"], opcode.EXTENDED_ARG)}
-        self._imports.update((at, "") for _name, at in self._modules)
+
+    def lines_of(self, name):
+        """The lines at which a module's own code binds a name."""
+        return [self._module.line_at(at) for at in self._fills_of(name)]
 
     def may_assign(self, name):
         """Whether something else than an import, a function or a class may bind a name."""
-        return any(at not in self._imports and not self._is_block(at) for at in self._outside(name))
+        return any(not self._is_import(at) and not self._is_block(at) for at in self._outside(name))
 
     def origin_of(self, name):
         """The full name of what an import calls `name`; the name itself without one."""
         outside = self._outside(name)
-        if self._imports.keys().isdisjoint(outside):
+        if not any(map(self._is_import, outside)):
             return name
-        if len(self._fills[name]) > 1:
+        if len(self._fills_of(name)) > 1:
             raise UnclearImportError
         return self._imported(name, outside[0]) or name
 
-    def module_of(self, name, codes):
+    def module_of(self, name):
         """The module that each import of a source calls `name`; empty where something else binds it too.
 
         UnclearImportError where only a syntax tree shows that.
         """
-        code, nested = codes[0], codes[1:]
-        fills = self._fills.get(name, ())
-        if not self._imports.keys() >= set(fills):
+        module = self._module
+        fills = self._fills_of(name)
+        if not all(map(self._is_import, fills)):
             return ""
-        if STAR in code.co_consts or changes_in(codes, name) != len(fills) or any(binds(part, name) for part in nested):
+        binding = [part for part in module.codes[1:] if binds(part, name)]
+        if any(name in arguments_of(part) or IMPORT not in part.co_code[::2] for part in binding):
+            return ""
+        if STAR in module.code.co_consts or module.changes_of(name) != len(fills) or binding:
             raise UnclearImportError
-        modules = {self._imported(name, at) for at in fills}
-        if len(modules) != 1 or name in code.co_varnames:
+        modules = {self._imported(name, at) for at in fills} or {""}
+        if len(modules) != 1 or name in module.code.co_varnames:
             raise UnclearImportError
         return modules.pop()
 
+    def _fills_of(self, name):
+        fills = self._fills.get(name)
+        if fills is None:
+            module = self._module
+            fills = self._fills[name] = [module.filled_at(at) for stored, at in module.stores if stored == name]
+        return fills
+
     def _outside(self, name):
         """Where a name is bound outside of the pieces."""
-        return [at for at in self._fills.get(name, ()) if not self._split.covers(self._line_of(at))]
+        return [at for at in self._fills_of(name) if not self._split.covers(self._module.line_at(at))]
 
-    def _line_of(self, offset):
-        return self._lines[max(0, bisect_right(self._starts, offset) - 1)][1]
+    def _is_import(self, at):
+        return self._module.operations[at // 2] in (IMPORT, IMPORT_FROM)
 
     def _is_block(self, offset):
-        return BLOCK_START.match(self._split.data, self._reader.start_of(self._line_of(offset))) is not None
+        return BLOCK_START.match(self._split.data, self._reader.start_of(self._module.line_at(offset))) is not None
 
     def _imported(self, name, at):
         """What an import whose last part is at an offset calls `name`; empty where it is relative."""
-        number = bisect_right([offset for _module, offset in self._modules], at) - 1
-        module, offset = self._modules[number]
-        names, level = self._reader.asked(self._code, offset)
-        part = self._imports[at]
+        module, offset = next(pair for pair in reversed(self._module.imports) if pair[1] <= at)
+        names, level = constants_before(self._module.code, offset)
         if names is not None:
+            part = next(
+                part
+                for part, of_part in operands(self._module.code, self._module.operations, IMPORT_FROM)
+                if of_part == at
+            )
             return module + "." + part if module and not level else ""
-        return name if not part and name == module.partition(".")[0] else module
+        return name if offset == at and name == module.partition(".")[0] else module
+
+
+def arguments_of(code):
+    """The parameters of a function."""
+    count = code.co_argcount + code.co_kwonlyargcount + bool(code.co_flags & VARIABLE) + bool(code.co_flags & KEYWORDS)
+    return code.co_varnames[:count]
 
 
 def binds(code, name):
     """Whether a function or class binds a name of its own."""
-    import opcode
-
     if name in code.co_varnames or name in code.co_cellvars:
         return True
-    stores = stored(code, opcode.opmap["STORE_NAME"], opcode.EXTENDED_ARG) if name in code.co_names else ()
+    stores = operands_of(code, STORE) if name in code.co_names else ()
     return any(bound == name for bound, _at in stores)
-
-
-def lines_of(code, operation, lines):
-    """The lines of a code object in which an operation is."""
-    operations = code.co_code[::2]
-    starts = None
-    at = operations.find(operation)
-    while at >= 0:
-        if starts is None:
-            starts = [start for start, _line in lines]
-        yield lines[max(0, bisect_right(starts, 2 * at) - 1)][1]
-        at = operations.find(operation, at + 1)

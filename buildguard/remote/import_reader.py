@@ -52,11 +52,13 @@ class FactReader:
         """Read a whole module."""
         self._body(tree.body, ImportBlock())
 
-    def read_piece(self, line, _stop, text, is_inner):
+    def read_piece(self, line, text, is_inner, trees):
         """Read the text of one statement that begins at a line of the module; whether it ends the module."""
         self._data, self._lines = text, None
         self._before = line - 1
-        tree = ast.parse(text)
+        tree = trees.get(text)
+        if tree is None:
+            tree = trees[text] = ast.parse(text)
         if is_inner:
             self._before -= 1
             return self._body(tree.body[0].body, ImportBlock(local=True))
@@ -84,7 +86,7 @@ class FactReader:
             self.types.read(node, self._place, block.guard, block.model)
         if self.attributes is not None and not block.absent:
             self.attributes.read(node, self._place, block)
-        if self._calls is not None and self._calls.are_in(node):
+        if self._calls is not None and self._calls.are_in(node, self._before):
             children = [item for item in ast.iter_child_nodes(node) if isinstance(item, EXPRESSIONS)]
             for call in (item for child in children for item in all_nodes(child) if isinstance(item, ast.Call)):
                 self._call(call, block)

@@ -3,9 +3,11 @@
 A part of the probe: the standard library alone, and no syntax that CPython 3.6 lacks.
 """
 
+import opcode
 import re
 
-from buildguard.remote.import_outline import DOUBLE, SINGLE, SourceLines, stored
+from buildguard.remote.import_outline import DOUBLE, SINGLE, SourceLines
+from buildguard.remote.module_code import OPERATIONS, operands
 
 # A line that begins a statement which is executed whatever happens: at the left margin, and no block.
 SURE = re.compile(
@@ -14,47 +16,49 @@ SURE = re.compile(
 )
 PLAIN = (b"import ", b"from ", b"def ", b"class ", b"async def ")
 PAIRS = ((b"(", b")"), (b"[", b"]"), (b"{", b"}"))
-JUMPS = []  # type: list[bytes]
+# One for each operation that may go on elsewhere.
+JUMPS = bytes(item in opcode.hasjrel or item in opcode.hasjabs for item in range(256))
+DELETE, DELETE_GLOBAL = OPERATIONS["DELETE_NAME"], OPERATIONS["DELETE_GLOBAL"]
+DELETE_PART, STORE_PART = OPERATIONS["DELETE_SUBSCR"], OPERATIONS["STORE_SUBSCR"]
 REMOVING = frozenset(("pop", "popitem", "clear"))
 RUNS = frozenset(("exec", "eval"))
 REMOVAL = re.compile(r"(?:^|[\n;:])[ \t]*del[ (]|(?:globals\(\)|vars\(\)|locals\(\)|__dict__)\.(?:pop|popitem|clear)\(")
 SPACES = frozenset(("globals", "vars", "locals", "__dict__"))
 
 
-def unsure_names(data, code_and_nested, bound, offsets, changing):
-    """The bound names whose first statement is no sure one, and all that are deleted; "*" where `changing` codes may remove any.
+def unsure_names(module, bound, offsets, is_dynamic):
+    """The bound names whose first statement is no sure one, and all that are deleted; "*" where code may remove any.
 
-    `offsets` are those of `store_offsets`, and the nested codes those that it had.
+    `bound` and `offsets` are the module's bindings, and `is_dynamic` says that names may change in ways that no statement shows.
     """
-    import opcode
-
-    code, codes = code_and_nested
-    if may_remove(changing):
+    if is_dynamic and may_remove(module.codes):
         return ["*"]
-    whole = straight_until(code)
-    unsure = {name for name, offset in offsets.items() if offset >= whole}
-    if unsure:
-        lines = SourceLines(data.replace(b"\r\n", b"\n").replace(b"\r", b"\n") if b"\r" in data else data)
-        # in the order of their lines, as each is looked for from the last one on
-        unsure = {name for name in offsets if name in unsure and not (bound[name] > 0 and is_sure(lines, bound[name]))}
-    unsure.update(name for name, _at in stored(code, opcode.opmap["DELETE_NAME"], opcode.EXTENDED_ARG))
-    if codes:
+    unsure = names_behind(module, bound, offsets)
+    if DELETE in module.operations:
+        unsure.update(name for name, _at in operands(module.code, module.operations, DELETE))
+    if module.declaring:
         unsure.update(bound.keys() - offsets.keys())
-        for part in codes:
-            unsure.update(name for name, _at in stored(part, opcode.opmap["DELETE_GLOBAL"], opcode.EXTENDED_ARG))
+        unsure |= module.changing(DELETE_GLOBAL)
     return sorted(unsure)
 
 
-def straight_until(code):
-    """The offset in a code object up to which nothing jumps, and no handler takes over: all of it is executed, or fails."""
-    if not JUMPS:
-        import opcode
+def names_behind(module, bound, offsets):
+    """The names that are bound behind the first jump, and not at a line that is executed whatever happens."""
+    whole = straight_until(module.code, module.operations)
+    if not module.declaring and (not module.stores or module.stores[-1][1] < whole):
+        return set()
+    names = [name for name, offset in offsets.items() if offset >= whole]
+    if not names:
+        return set()
+    data = module.data
+    lines = SourceLines(data.replace(b"\r\n", b"\n").replace(b"\r", b"\n") if b"\r" in data else data)
+    # in the order of their lines, as each is looked for from the last one on
+    return {name for name in names if bound[name] <= 0 or not is_sure(lines, bound[name])}
 
-        jumps = jumps_of(opcode)
-        JUMPS.append(
-            bytes(item in jumps for item in range(256))
-        )  # one for each that jumps, and no pattern to load `re` for
-    first = code.co_code[::2].translate(JUMPS[0]).find(1)
+
+def straight_until(code, operations):
+    """The offset in a code object up to which nothing jumps, and no handler takes over: all of it is executed, or fails."""
+    first = operations.translate(JUMPS).find(1)  # no pattern to load `re` for
     whole = len(code.co_code) if first < 0 else 2 * first
     table = getattr(code, "co_exceptiontable", b"")
     if table:  # where its first range starts, six bits in each byte
@@ -64,11 +68,6 @@ def straight_until(code):
             start = start << 6 | table[at] & 63
         whole = min(whole, 2 * start)
     return whole
-
-
-def jumps_of(opcode):
-    """The operations that may go on elsewhere."""
-    return sorted(item for item in set(opcode.hasjrel) | set(opcode.hasjabs) if item < 256)
 
 
 def is_sure(lines, number):
@@ -88,14 +87,11 @@ def is_sure(lines, number):
 
 def may_remove(codes):
     """Whether a module takes names away by other means than statements, or puts something else in its own place."""
-    import opcode
-
-    delete, store = opcode.opmap["DELETE_SUBSCR"], opcode.opmap["STORE_SUBSCR"]
     for part in codes:
         names, operations = part.co_names, part.co_code[::2]
-        if not SPACES.isdisjoint(names) and (delete in operations or not REMOVING.isdisjoint(names)):
+        if not SPACES.isdisjoint(names) and (DELETE_PART in operations or not REMOVING.isdisjoint(names)):
             return True
-        if "modules" in names and "__name__" in names and (store in operations or "delattr" in names):
+        if "modules" in names and "__name__" in names and (STORE_PART in operations or "delattr" in names):
             return True
     return any(not RUNS.isdisjoint(part.co_names) for part in codes) and any(map(has_removal, codes))
 

@@ -7,8 +7,15 @@ asking: the target's own interpreter answers. It holds the names that came or we
 import ast
 import re
 
-from buildguard.remote.import_outline import stored
+from buildguard.remote.module_code import EXTENDED, IMPORT, OPERATIONS, operands_of
 
+SETS = OPERATIONS["STORE_ATTR"]
+CACHE = OPERATIONS.get("CACHE", EXTENDED)
+# What loads a local variable; of two that one operation loads, what comes next uses the second.
+LOADS_TWO = {
+    OPERATIONS[name] for name in ("LOAD_FAST_LOAD_FAST", "LOAD_FAST_BORROW_LOAD_FAST_BORROW") if name in OPERATIONS
+}
+LOADS_LOCAL = LOADS_TWO | {OPERATIONS[name] for name in ("LOAD_FAST", "LOAD_FAST_BORROW") if name in OPERATIONS}
 ANNOTATIONS_LATE_FROM = 14  # from 3.14 on an annotation is evaluated when it is asked for
 
 CHANGED_WORDS = """
@@ -134,30 +141,44 @@ def may_use(data: bytes, names: "frozenset[str]") -> bool:
     return False
 
 
-def uses_of(data, codes, names):
+def uses_of(module):
     """Where a source that may do so takes one of these: pairs of an offset and the word that stands for the module there.
 
     None where it may set one, or use one in a way that only its syntax tree shows. It is read from the text and the code: few
     sources are left.
     """
+    data, names = module.data, module.names
     aliases = dict(module_aliases(data))
     words = {name.encode("utf-8") for name in names}
     modules = PARTS & words.union(name.partition(b".")[0] for name in words) | set(aliases)
     if "setattr" in names and any(match.group(1) in modules for match in SETS_BY_NAME.finditer(data)):
         return None
-    are_set = stored_names(codes)
-    wanted = {
-        name.encode("ascii"): {module.rpartition(".")[2].encode("ascii") for module in MODULES_WITH[name]}
-        for name in NAMES & names
-    }
+    are_set = stored_names(module.codes, modules)
+    wanted = wanted_owners(NAMES & names)
+    if not are_set:  # then only what may be one of these matters
+        owners = parts_of_modules(NAMES & names)
+        modules = {word for word in modules if aliases.get(word, word) in owners}
     uses = []
-    for start, module, parts, is_taken in dotted_names(data, modules):
+    for start, word, parts, is_taken in dotted_names(data, modules):
         if parts[-1] in are_set and not is_taken:
             return None
-        owners = [aliases.get(module, module)] + parts
-        if any(part in wanted and owner in wanted[part] for owner, part in zip(owners, parts)):
-            uses.append((start, module.decode("utf-8")))
+        if any(owner in wanted.get(part, ()) for owner, part in zip([aliases.get(word, word)] + parts, parts)):
+            uses.append((start, word.decode("utf-8")))
     return uses
+
+
+def parts_of_modules(names):
+    """The words in the names of the modules that have some names."""
+    modules = {module for name in names for module in MODULES_WITH[name]}
+    return {part.encode("ascii") for module in modules for part in module.split(".")}
+
+
+def wanted_owners(names):
+    """The last words of the modules that have each of some names."""
+    return {
+        name.encode("ascii"): {module.rpartition(".")[2].encode("ascii") for module in MODULES_WITH[name]}
+        for name in names
+    }
 
 
 def module_aliases(data):
@@ -180,12 +201,30 @@ def dotted_names(data, modules):
                     yield start, module, WORD.findall(match.group(1)), match.group(2)
 
 
-def stored_names(codes):
-    """The names that code sets as attributes, as a source writes them."""
-    import opcode
+def stored_names(codes, words):
+    """The names that code sets as attributes of anything that one of some words may stand for, for a module.
 
-    operation, extended = opcode.opmap["STORE_ATTR"], opcode.EXTENDED_ARG
-    return {name.encode("utf-8") for code in codes for name, _at in stored(code, operation, extended)}
+    A local variable is none where it is called otherwise, or where nothing in its function imports.
+    """
+    names = set()
+    for code in codes:
+        stores = operands_of(code, SETS)
+        if stores:
+            imports = IMPORT in code.co_code[::2]
+            others = [not imports or name.encode("utf-8") not in words for name in code.co_varnames]
+            names.update(name for name, at in stores if not is_of_local(code.co_code, at, others))
+    return {name.encode("utf-8") for name in names}
+
+
+def is_of_local(text, offset, others):
+    """Whether the operation at an offset sets an attribute of a local variable, of which `others` tells whether it matters."""
+    at = offset - 2
+    while at > 0 and text[at] in (CACHE, EXTENDED):
+        at -= 2
+    if at < 0 or text[at] not in LOADS_LOCAL:
+        return False
+    number = text[at + 1] & (15 if text[at] in LOADS_TWO else 255)
+    return (at < 2 or text[at - 2] != EXTENDED) and number < len(others) and others[number]
 
 
 class AttributeReader:

@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from buildguard.remote.import_codes import UnclearImportError, plain_exports, plain_reader
+from buildguard.remote.import_codes import plain_exports, plain_reader
 from buildguard.remote.import_facts import read_facts, read_tree
-from buildguard.remote.import_outline import all_codes, bound_names, line_starts, store_offsets
 from buildguard.remote.import_pieces import ImportPieces
+from buildguard.remote.module_code import ModuleCode, UnclearImportError
 
 PLAIN = {
     "top": "import os, sys as s\nfrom . import a\nfrom ..b.c import (\n    d,\n    e as f,\n)  # g\nfrom h import *\n",
@@ -135,9 +135,7 @@ def test_mixed(case: str) -> None:
     ],
 )
 def test_what_may_change_where_modules_are_found_needs_a_tree(text: str, is_path: bool) -> None:
-    code = compile(text, "<source>", "exec", dont_inherit=True)
-
-    assert (plain_reader(text.encode(), _names(all_codes(code)), line_starts(code)) is None) is is_path
+    assert (plain_reader(_module(text.encode())) is None) is is_path
 
 
 def test_what_a_class_assigns_is_no_constant_of_the_module() -> None:
@@ -177,16 +175,15 @@ def _read(data: bytes) -> Any:
 def _plain(data: bytes) -> object:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        code = compile(data, "<source>", "exec", dont_inherit=True)
-    codes = all_codes(code)
-    lines = line_starts(code)
-    exports = plain_exports(data, bound_names(store_offsets(code, codes), codes, lines)) if b"__all__" in data else None
-    reader = plain_reader(data, _names(codes), lines)
+        module = _module(data)
+    exports = plain_exports(data, module.bindings()[1]) if b"__all__" in data else None
+    reader: Any = plain_reader(module)
     try:
-        split = None if reader is None else ImportPieces(reader, code, data)
+        split = None if reader is None else ImportPieces(reader)
     except UnclearImportError:
         return None
-    if split is None or split.pieces or (exports is None and b"__all__" in data):
+    calls = {"import_module", "__import__"} & module.names
+    if split is None or split.pieces or calls or (exports is None and b"__all__" in data):
         return None
     return split.rows, exports
 
@@ -194,23 +191,12 @@ def _plain(data: bytes) -> object:
 def _by_tree(data: bytes) -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        code = compile(data, "<source>", "exec", dont_inherit=True)
-        codes = all_codes(code)
-        names = _names(codes)
-        reader = read_tree(
-            data,
-            data,
-            code,
-            names,
-            bound_names(store_offsets(code, codes), codes, line_starts(code)),
-            sys.version_info,
-            "linux",
-            None,
-        )
+        module = _module(data)
+        reader: Any = read_tree(data, module, module.bindings()[1], (sys.version_info, "linux"), None)
     assert reader.paths == []
     rows = [row for row in reader.imports if row[6] != "false"]  # what never runs is not compiled
-    return rows, reader.exports.names(codes)
+    return rows, reader.exports.names(module)
 
 
-def _names(codes: list[object]) -> set[str]:
-    return {name for code in codes for name in code.co_names}  # type: ignore[attr-defined]
+def _module(data: bytes) -> Any:
+    return ModuleCode(data, compile(data, "<source>", "exec", dont_inherit=True))

@@ -11,11 +11,13 @@ from typing import Any
 import pytest
 
 from buildguard.remote import import_facts, import_outline, import_reader
-from buildguard.remote.import_codes import UnclearImportError, plain_reader
+from buildguard.remote.import_codes import plain_reader
 from buildguard.remote.import_facts import read_facts, read_pieces, tree_facts
-from buildguard.remote.import_outline import all_codes, bound_names, line_starts, store_offsets
-from buildguard.remote.import_pieces import ImportPieces
+from buildguard.remote.import_pieces import ImportPieces, NameOrigins
+from buildguard.remote.module_code import ModuleCode, UnclearImportError
 
+_TARGET: Any = (sys.version_info, "linux")
+_READ: Any = read_pieces
 _READER: Any = import_reader  # written for old Pythons, without annotations
 
 PIECES = {
@@ -48,22 +50,52 @@ PIECES = {
     "an import twice": "import a.b as c\ntry:\n    from d import c\nexcept ImportError:\n    pass\nif c:\n    import e\n",
     "two ifs": "if a:\n    import b\nif c:\n    import d\nelse:\n    import e\n",
 }
-# A name of the test means what only the rest of the source shows.
-WHOLE = {
+# What decides is in statements that import nothing.
+DECIDED_ELSEWHERE = {
     "a constant": "DEBUG = False\nif DEBUG:\n    import a\n",
+    "a constant below": "def f():\n    if DEBUG:\n        import a\n\n\nDEBUG = False\n",
     "a constant of an import": "import sys\nPY2 = sys.version_info[0] == 2\nif PY2:\n    import a\n",
-    "a name that is bound twice": "from typing import TYPE_CHECKING\nTYPE_CHECKING = x()\nif TYPE_CHECKING:\n    import a\n",
-    "imported twice": "from a import sys\nimport sys\nif sys.version_info < (3,):\n    import a\n",
+    "a constant of a constant": "import sys\nMAJOR = sys.version_info[0]\nPY2 = MAJOR == 2\nif PY2:\n    import a\n",
+    "a constant that is bound in two branches": "if x:\n    DEBUG = False\nelse:\n    DEBUG = True\nif DEBUG:\n    import a\n",
+    "a constant that a handler binds": "try:\n    SET_UP\nexcept NameError:\n    SET_UP = False\nif SET_UP:\n    import a\n",
     "a try without an import": "try:\n    x = f()\nexcept ImportError:\n    x = None\nif x:\n    import a\n",
     "after a raise": "if x:\n    raise SystemExit\nif y:\n    import a\n",
     "after an exit": "import sys\nif x:\n    sys.exit()\nif y:\n    import a\n",
     "a constant for two": "PARTS = (ImportError, OSError)\ntry:\n    import a\nexcept PARTS:\n    pass\n",
+    "a name that is bound twice": "from typing import TYPE_CHECKING\nTYPE_CHECKING = x()\nif TYPE_CHECKING:\n    import a\n",
+    "after an end": "if x:\n    import a\nraise SystemExit\nif y:\n    import b\n",
+}
+# Calls that import are in the statements around them.
+CALLS = {
+    "a call": "import importlib\nx = importlib.import_module('a')\nimport b\n",
+    "a call of a name": "from importlib import import_module\n\n\nclass A:\n    def f(self):\n        return import_module('a.b')\n",
+    "a guarded call": "import importlib\ntry:\n    importlib.import_module('a')\nexcept ImportError:\n    pass\nimport b\n",
+    "a call below the imports": "import importlib\nimport b\n\n\ndef f():\n    return importlib.import_module('a')\n",
+    "a call after an exit": "import importlib\nimport sys\nif x:\n    sys.exit()\nimportlib.import_module('a')\n",
+    "a call over lines": "x = f(\n    1,\n    __import__(\n        'a'),\n)\n",
+}
+# A name of the test means what only the rest of the source shows.
+WHOLE = {
+    "imported twice": "from a import sys\nimport sys\nif sys.version_info < (3,):\n    import a\n",
+    "a call under another name": "from importlib import import_module as load\nload('a')\n",
+}
+# Texts that look like other code.
+TEXTS = {
+    "a text at the margin": 'class A:\n    def f(self):\n        return """\nat the margin\n  if not code\n"""\n\n    def g(self):\n        import a\n        return a\n\n    def h(self):\n        if x:\n            import b\n',
+    "a header that a text ends": 'class A:\n    x = \'"""\'\n    if y:\n        def f(self):\n            import a\n    z = \'"""\'\n',
+    "a header over lines": "def f():\n    if not (\n            x\n        and y):\n            import a\n",
+    "a continued header": "class A:\n    if x \\\n            and y:\n        def f(self):\n            import a\n",
 }
 
 
-@pytest.mark.parametrize("case", PIECES)
+@pytest.mark.parametrize("case", TEXTS)
+def test_a_text_is_no_code(case: str) -> None:
+    assert _facts(TEXTS[case].encode()) == _by_tree(TEXTS[case].encode())
+
+
+@pytest.mark.parametrize("case", [*PIECES, *DECIDED_ELSEWHERE, *CALLS])
 def test_what_surrounds_an_import_is_enough(case: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    data = PIECES[case].encode()
+    data = {**PIECES, **DECIDED_ELSEWHERE, **CALLS}[case].encode()
     expected = _by_tree(data)
     monkeypatch.setattr(import_facts, "tree_facts", _fail)
 
@@ -87,10 +119,7 @@ def test_what_the_rest_of_the_source_decides_is_left_to_its_tree(case: str, monk
 
 def test_a_piece_is_no_more_than_the_statement() -> None:
     data = b"import a\n\n\nclass A:\n    def f(self):\n        if x:\n            import b\n\n    def g(self):\n        return 1\n\n\nif y:\n    import c\nz = 1\n"
-    code = compile(data, "<source>", "exec", dont_inherit=True)
-    names = {name for part in all_codes(code) for name in part.co_names}
-
-    split = ImportPieces(plain_reader(data, names, line_starts(code)), code, data)
+    split = ImportPieces(plain_reader(_module(data)))
 
     assert [row[3] for row in split.rows] == ["a"]
     assert [(line, stop, is_inner) for line, stop, _text, is_inner in split.pieces] == [(5, 9, True), (13, 15, False)]
@@ -101,18 +130,15 @@ def test_a_piece_is_no_more_than_the_statement() -> None:
 
 
 def test_more_imports_than_were_read_leave_the_source_to_its_tree() -> None:
-    data = b"if x:\n    import a\n"
-    code = compile(data, "<source>", "exec", dont_inherit=True)
-    names = {"a", "x"}
-    reader = plain_reader(data, names, line_starts(code))
-    split = ImportPieces(reader, code, data)
-    how: Any = (names, {}, sys.version_info, "linux", None)
-    assert [row[3] for row in read_pieces(split, [code], how, reader).imports] == ["a"]
+    reader = plain_reader(_module(b"if x:\n    import a\n"))
+    split = ImportPieces(reader)
+    origins = NameOrigins(reader, split)
+    assert [row[3] for row in _READ(split, _TARGET, origins, ((), {})).imports] == ["a"]
 
     split.pieces = [(1, 2, b"if x:\n    pass\n", False)]
 
     with pytest.raises(UnclearImportError):
-        read_pieces(split, [code], how, reader)
+        _READ(split, _TARGET, origins, ((), {}))
 
 
 def test_every_node_is_there() -> None:
@@ -155,9 +181,10 @@ def _facts(data: bytes) -> object:
 def _by_tree(data: bytes) -> object:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        code = compile(data, "<source>", "exec", dont_inherit=True)
-        codes = all_codes(code)
-        names = {name for part in codes for name in part.co_names}
-        bound = bound_names(store_offsets(code, codes), codes, line_starts(code))
-        reader: Any = import_facts.read_tree(data, data, code, names, bound, sys.version_info, "linux", None)
-    return [row for row in reader.imports if row[6] != "false"], reader.exports.names(codes)
+        module = _module(data)
+        reader: Any = import_facts.read_tree(data, module, module.bindings()[1], _TARGET, None)
+    return [row for row in reader.imports if row[6] != "false"], reader.exports.names(module)
+
+
+def _module(data: bytes) -> Any:
+    return ModuleCode(data, compile(data, "<source>", "exec", dont_inherit=True))

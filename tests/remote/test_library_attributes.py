@@ -3,12 +3,14 @@
 # mypy: disable-error-code="no-untyped-call"
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from buildguard.imports.records import Guard, extract
 from buildguard.remote import import_facts
-from buildguard.remote.import_outline import all_codes
 from buildguard.remote.library_attributes import CHANGED, may_use, uses_of
+from buildguard.remote.module_code import ModuleCode
 
 
 def _rows(text: str, minor: int = 10) -> list[tuple[int, str, bool, str]]:
@@ -105,10 +107,7 @@ def test_few_sources_are_read_for_this() -> None:
     ],
 )
 def test_a_tree_is_read_where_such_a_name_is_used_or_set(text: str, does: bool) -> None:
-    codes = all_codes(compile(text, "<source>", "exec"))
-    names = frozenset().union(*[code.co_names for code in codes])
-
-    assert (uses_of(text.encode(), codes, names) != []) is does
+    assert (uses_of(_module(text)) != []) is does
 
 
 @pytest.mark.parametrize(
@@ -123,6 +122,13 @@ def test_what_a_source_sets_itself(text: str, patched: str) -> None:
 
     assert facts is not None
     assert facts.patched == (patched,)
+
+
+_BY_TREE: Any = import_facts.read_attributes
+
+
+def _module(text: str) -> Any:
+    return ModuleCode(text.encode(), compile(text, "<source>", "exec"))
 
 
 _BINDINGS = (
@@ -145,6 +151,14 @@ _BINDINGS = (
     "import typing\ndef g():\n    from os import path",
     "import typing\ndef g(typing): ...",
     "import typing\ndef g():\n    typing = 1",
+    "import typing\ndef g():\n    typing = 1\n    typing.daemon = typing.Self",
+    "import typing\ndef g(typing):\n    import os\n    typing.daemon = os.path",
+    "import typing\ndef g():\n    import os as typing\n    typing.daemon = os.path",
+    "import typing\ndef g(a, b):\n    a.Self = b\n    a.b.Self = b.a",
+    "import typing\ndef g(a, b):\n    a.Self = typing.Any",
+    "import typing\ntyping.Self = 1",
+    "import typing\ndef g():\n    typing.Self = 1",
+    "import typing\nclass C:\n    x = 1\n    def m(self, typing):\n        self.x = typing\n        return typing.Self",
     "import typing\ndef g():\n    import typing",
     "import typing\ndef g():\n    import os as typing",
     "import typing\ndef g():\n    global typing\n    typing = 1",
@@ -178,11 +192,11 @@ _USES = (
 @pytest.mark.parametrize("binding", _BINDINGS)
 def test_statements_alone_show_what_the_whole_tree_shows(binding: str, use: str) -> None:
     text = f"{use}\n{binding}\n" if use.startswith("from __future__") else f"{binding}\n{use}\n{binding}\n{use}\n"
-    names = frozenset().union(*[part.co_names for part in all_codes(compile(text, "<source>", "exec"))])
     facts = extract(text.encode(), (3, 12))
 
-    rows, patched = import_facts.read_attributes(text.encode(), names, (3, 12), "linux")
+    by_tree = _BY_TREE(_module(text), ((3, 12), "linux"))
 
+    rows, patched = by_tree["attributes"], by_tree["patched"]
     assert facts is not None
     assert [[item.line, item.column, item.names[0], item.guard, item.late] for item in facts.attributes] == [
         [line, column, name, guard, late] for line, column, _module, name, guard, late in rows

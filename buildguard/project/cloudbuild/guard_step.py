@@ -41,6 +41,7 @@ _IMPORTS = (
     "buildguard.imports.records",
     "buildguard.imports.execution",
     "buildguard.imports.finder",
+    "buildguard.remote.module_code",
     "buildguard.remote.import_outline",
     "buildguard.remote.import_tests",
     "buildguard.imports.binding_nodes",

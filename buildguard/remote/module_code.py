@@ -1,0 +1,260 @@
+"""What the compiled code of a module shows, decoded once: its names, its lines, what it imports and what it binds.
+
+A part of the probe: the standard library alone, and no syntax that CPython 3.6 lacks.
+"""
+
+import opcode
+from bisect import bisect_right
+
+CODE = type((lambda: None).__code__)
+FUNCTION = 1  # in the flags of code: a function's, as opposed to a module's or class's
+OPERATIONS = opcode.opmap
+EXTENDED = opcode.EXTENDED_ARG
+IMPORT, IMPORT_FROM = OPERATIONS["IMPORT_NAME"], OPERATIONS["IMPORT_FROM"]
+CONSTANT, SMALL_NUMBER = OPERATIONS["LOAD_CONST"], OPERATIONS.get("LOAD_SMALL_INT", -1)
+RAISE = OPERATIONS["RAISE_VARARGS"]
+RETURNS = [OPERATIONS[name] for name in ("RETURN_VALUE", "RETURN_CONST") if name in OPERATIONS]
+STORE, STORE_GLOBAL = OPERATIONS["STORE_NAME"], OPERATIONS["STORE_GLOBAL"]
+CHANGES_OF_NAMES = (("STORE_NAME", 1), ("STORE_GLOBAL", 1 << 20), ("DELETE_NAME", 1 << 20), ("DELETE_GLOBAL", 1 << 20))
+
+
+class UnclearImportError(Exception):
+    """An import that may be guarded, or that is written in another way than usual."""
+
+
+class ModuleCode:
+    """A module's source and what it compiles to.
+
+    `codes` are the module's own code and all that is nested in it, `names` those of all of them, `operations` the numbers of its own
+    operations, `starts` the offsets at which lines begin in it and `numbers` those lines, `imports` and `stores` the names of its own
+    code with their offsets. `declaring` are the codes where some of them may bind names of the module from elsewhere, else none.
+    """
+
+    def __init__(self, data, code):
+        self.data = data
+        self.code = code
+        self.codes, self.names = codes_and_names(code)
+        self.operations = operations = code.co_code[::2]
+        self.starts, self.numbers = line_table(code)
+        self.imports = operands(code, operations, IMPORT)
+        self.stores = operands(code, operations, STORE)
+        self.declaring = self.codes if self._may_declare() else ()
+
+    def _may_declare(self):
+        """Whether code declares names `global`, or assigns in a comprehension of the module."""
+        if STORE_GLOBAL in self.operations:
+            return True
+        if len(self.codes) == 1:
+            return False
+        if b"global" in self.data:
+            return True
+        for part in self.code.co_consts:
+            if type(part) is CODE and part.co_name[0] == "<":
+                return b":=" in self.data
+        return False
+
+    def line_at(self, offset):
+        """The line of the operation at an offset of the module's own code."""
+        return self.numbers[bisect_right(self.starts, offset) - 1]
+
+    def lines_of(self, operation):
+        """The lines of the module's own code in which an operation is."""
+        at = self.operations.find(operation)
+        while at >= 0:
+            yield self.line_at(2 * at)
+            at = self.operations.find(operation, at + 1)
+
+    def bindings(self):
+        """Where in the code the module binds each name first, in that order, and the first line of each.
+
+        The lines are those of names that functions declare `global` too.
+        """
+        offsets, bound = {}, {}
+        stores = self.stores
+        if self.declaring:  # of what the module declares `global`, or assigns in a comprehension
+            own = operands(self.code, self.operations, STORE_GLOBAL)
+            stores = sorted(stores + own, key=offset_of) if own else stores
+        for name, offset in stores:
+            if name not in offsets:
+                offsets[name] = offset
+                bound[name] = self.line_at(offset)
+        for part in self.declaring[1:]:
+            for name, _offset in operands_of(part, STORE_GLOBAL):
+                bound.setdefault(name, part.co_firstlineno)
+        return offsets, bound
+
+    def names_bound_again(self):
+        """The names that a module binds more than once, and once by anything else than an import; what only type checkers set aside."""
+        once, others, again = set(), set(), set()
+        for name, offset in self.stores:
+            if self.operations[self.filled_at(offset) // 2] not in (IMPORT, IMPORT_FROM):
+                others.add(name)
+            (again if name in once else once).add(name)
+        return sorted(again & others - {"TYPE_CHECKING"})
+
+    def filled_at(self, offset):
+        """Where the operation is whose result the one at an offset stores."""
+        at = offset // 2 - 1
+        while at >= 0 and self.operations[at] == EXTENDED:
+            at -= 1
+        return 2 * at
+
+    def uses_of(self, name):
+        """How often code reads and binds a name; None where a function or class binds a name of its own that is called so."""
+        count = 0
+        for part in self.codes:
+            if name in part.co_varnames or name in part.co_cellvars or name in part.co_freevars:
+                return None
+            if name in part.co_names:
+                count += uses_in(part, name)
+        return count
+
+    def changes_of(self, name):
+        """How often a module's own code binds a name; more than any source does where something else may bind or delete it."""
+        count = 0
+        for kind, weight in CHANGES_OF_NAMES:
+            for part in self.codes if kind.endswith("GLOBAL") else self.codes[:1]:
+                if name in part.co_names:
+                    changes = operands_of(part, OPERATIONS[kind])
+                    count += sum(changed == name for changed, _at in changes) * weight
+        return count
+
+    def count_imports(self):
+        """How many imports all of the code has."""
+        return len(self.imports) + sum(part.co_code[::2].count(IMPORT) for part in self.codes[1:])
+
+    def holding_imports(self):
+        """The identities of the nested code that imports, or holds code that does."""
+        holding = set()
+        for part in reversed(self.codes[1:]):  # what is in it comes behind it
+            if IMPORT in part.co_code[::2] or (holding and not holding.isdisjoint(map(id, part.co_consts))):
+                holding.add(id(part))
+        return holding
+
+    def changing(self, operation):
+        """The names that one operation takes in code that may declare names of the module."""
+        return {name for part in self.declaring for name, _at in operands_of(part, operation)}
+
+
+def codes_and_names(code):
+    """A code object and all that are nested in it, and the names of all of them."""
+    codes, names = [code], set()
+    for part in codes:
+        names.update(part.co_names)
+        codes += [constant for constant in part.co_consts if type(constant) is CODE]
+    return codes, names
+
+
+def line_table(code):
+    """The offsets at which lines begin in a code object, from its first one on, and those lines."""
+    if hasattr(code, "co_lines"):
+        rows = [row for row in code.co_lines() if row[2] is not None]
+        if not rows:
+            return (0,), (code.co_firstlineno,)
+        starts, _ends, numbers = zip(*rows)
+        return ((0,) + starts[1:] if starts[0] else starts), numbers
+    offset, line = 0, code.co_firstlineno
+    starts, numbers = [0], [line]
+    for step, lines in zip(code.co_lnotab[::2], code.co_lnotab[1::2]):
+        offset += step
+        line += lines - 256 if lines >= 128 else lines
+        starts.append(offset)
+        numbers.append(line)
+    return starts, numbers
+
+
+def lines_at(code, offsets):
+    """The lines at some offsets of a code object, which ascend: what comes after the last of them is not looked at."""
+    lines = []
+    if hasattr(code, "co_lines"):
+        line = code.co_firstlineno
+        for _start, end, number in code.co_lines():
+            line = line if number is None else number
+            while len(lines) < len(offsets) and offsets[len(lines)] < end:
+                lines.append(line)
+            if len(lines) == len(offsets):
+                break
+    elif offsets:
+        starts, numbers = line_table(code)
+        lines = [numbers[bisect_right(starts, offset) - 1] for offset in offsets]
+    return lines
+
+
+def offset_of(pair):
+    """Where in the bytecode a name is bound."""
+    return pair[1]
+
+
+def operands_of(code, operation):
+    """Each name that one operation takes in a code object, and where in the bytecode."""
+    return operands(code, code.co_code[::2], operation)
+
+
+def operands(code, operations, operation):
+    """The same, where the numbers of its operations are known."""
+    pairs = []
+    at = operations.find(operation)
+    if at >= 0:
+        text, names = code.co_code, code.co_names
+        while at >= 0:
+            argument = text[2 * at + 1]
+            if at and operations[at - 1] == EXTENDED:
+                argument |= extended_argument(text, 2 * at)
+            pairs.append((names[argument], 2 * at))
+            at = operations.find(operation, at + 1)
+    return pairs
+
+
+def extended_argument(text, offset):
+    """What the operations before one add to its argument."""
+    argument, shift = 0, 8
+    offset -= 2
+    while offset >= 0 and text[offset] == EXTENDED:
+        argument |= text[offset + 1] << shift
+        offset, shift = offset - 2, shift + 8
+    return argument
+
+
+def constants_before(code, offset):
+    """What the import at an offset takes: what follows `import` after `from` (None without a `from`), and the number of its dots."""
+    text = code.co_code
+    names, at = constant_before(code, text, offset)
+    if text[at] == SMALL_NUMBER:
+        return names, text[at + 1]
+    return names, constant_before(code, text, at + 2)[0]
+
+
+def constant_before(code, text, offset):
+    """The constant that the operation before an offset loads, and the offset of the one before that."""
+    at = offset - 2
+    while text[at] == EXTENDED:
+        at -= 2
+    if text[at] != CONSTANT:
+        raise UnclearImportError
+    argument, before = text[at + 1], at - 2
+    if before >= 0 and text[before] == EXTENDED:
+        argument |= extended_argument(text, at)
+        while before >= 0 and text[before] == EXTENDED:
+            before -= 2
+    return code.co_consts[argument], before
+
+
+def uses_in(code, name):
+    """How often one code object reads and binds a name of its module."""
+    count = 0
+    index = code.co_names.index(name)
+    text = code.co_code
+    for kind in ("LOAD_NAME", "STORE_NAME", "LOAD_GLOBAL", "STORE_GLOBAL", "DELETE_NAME", "DELETE_GLOBAL"):
+        shift = 1 if kind == "LOAD_GLOBAL" and "PUSH_NULL" in OPERATIONS else 0  # a bit of it says that it is called
+        operations = text[::2]
+        at = operations.find(OPERATIONS[kind])
+        while at >= 0:
+            argument = text[2 * at + 1] | extended_argument(text, 2 * at)
+            count += argument >> shift == index
+            at = operations.find(OPERATIONS[kind], at + 1)
+    return count
+
+
+def imports_in(codes):
+    """How many imports compiled code has."""
+    return sum(code.co_code[::2].count(IMPORT) for code in codes)
