@@ -36,7 +36,7 @@ _DIGEST = 32
 # The SHA-256 of a source, as bytes; empty where it was not read in the usual way.
 SourceDigest = NewType("SourceDigest", bytes)
 UNREAD = SourceDigest(b"")
-_STORE_EVERY = 2000
+_STORE_EVERY = 10_000
 
 
 class FileVerdict(NamedTuple):

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from buildguard.engines.engine import Outcome, ReadyEngine, Source
 from buildguard.system.cache import Cache, context_of
 
-_STORE_EVERY = 2000
+_STORE_EVERY = 10_000
 
 
 class FactStore:

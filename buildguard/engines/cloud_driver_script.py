@@ -11,11 +11,10 @@ from buildguard.project.cloudbuild.guard_step import sha256
 
 _ALL: frozenset[str] = frozenset()
 _PARTS = (
-    ("remote/module_code.py", _ALL),
     ("remote/import_outline.py", _ALL),
+    ("remote/module_code.py", _ALL),
     ("remote/import_tests.py", _ALL),
     ("remote/evaluated_types.py", _ALL),
-    ("remote/import_sure.py", _ALL),
     ("remote/library_attributes.py", _ALL),
     ("remote/import_codes.py", _ALL),
     ("remote/import_pieces.py", _ALL),

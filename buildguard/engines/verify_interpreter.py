@@ -19,11 +19,10 @@ from buildguard.remote import program
 
 # What the probe starts when the first source is to be read, or the first question answered: it takes time to compile.
 _FACTS = (
-    "module_code.py",
     "import_outline.py",
+    "module_code.py",
     "import_tests.py",
     "evaluated_types.py",
-    "import_sure.py",
     "library_attributes.py",
     "import_codes.py",
     "import_pieces.py",
@@ -83,7 +82,9 @@ program = {}
     texts = []
 
     def compiled():
-        return compile(texts[-1], "<facts>", "exec")
+        if type(texts[-1]) is bytes:  # once, as it takes longer than to read fifty sources
+            texts[-1] = compile(texts[-1], "<facts>", "exec")
+        return texts[-1]
 
     def of(name):
         if not program:

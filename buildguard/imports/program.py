@@ -53,10 +53,14 @@ def words_of_imports(facts: Iterable[ModuleFacts | None]) -> set[str]:
 
     What their imports run has the last part of its name among them.
     """
-    known = [of_file for of_file in facts if of_file is not None]
-    rows = [row for of_file in known for row in of_file.imports]
-    words = {word for row in rows for word in row.module.split(".")}
-    return words.union(*(row.names for row in rows), *(of_file.exports or () for of_file in known))
+    modules: set[str] = set()
+    names: set[tuple[str, ...]] = set()  # most are asked for by many
+    for of_file in facts:
+        if of_file is not None:
+            modules.update([row.module for row in of_file.imports])
+            names.update([row.names for row in of_file.imports])
+            names.add(of_file.exports or ())
+    return {word for module in modules for word in module.split(".")}.union(*names)
 
 
 def last_word(path: str) -> str:

@@ -43,6 +43,7 @@ class Bound(StrEnum):
 # Looked up for every import of a project: faster than calling the enum.
 _FORMS = {form.value: form for form in ImportForm}
 _GUARDS = {guard.value: guard for guard in Guard}
+_DECODER = json.JSONDecoder()  # `loads` would look for the encoding of each text
 
 
 class ImportStatement(NamedTuple):
@@ -154,7 +155,7 @@ def facts_from(data: bytes) -> ModuleFacts | None:
     if not data:
         return None
     try:
-        rows = json.loads(data)
+        rows = _DECODER.decode(data.decode("ascii"))
         return ModuleFacts(
             tuple(
                 ImportStatement(line, column, _FORMS[form], module, tuple(names), level, _GUARDS[guard], late, lazy)

@@ -97,21 +97,30 @@ class ModuleResolver:
         self._may_be_foreign = may_be_foreign
         self._prefer_installed = prefer_installed
         self._found: dict[str, Resolution] = {}
+        self._absolute: dict[str, tuple[str, Resolution]] = {}
         self._found_relative: dict[tuple[str, int, str], Resolution] = {}
         self._installed: dict[str, bool] = {}
 
     def add(self, module: LoadedModule) -> None:
         """A module that is loaded under its name before any import looks for it."""
         self._found[module.name] = Resolution(ImportKind.RESOLVED, (module,))
+        self._absolute.clear()
 
     def resolve(self, module: LoadedModule, row: ImportStatement) -> Resolution:
         """The modules that an import in a module runs."""
         if row.level:
             return self._find_relative(module.package, row)
-        top = row.module.partition(".")[0]
-        if self._prefer_installed and self._means_installed(module, top):
-            return _OUTSIDE
-        return self.find(row.module)
+        top, resolution = self._absolute.get(row.module) or self._find_for_others(row.module)
+        if not self._prefer_installed or (module.home is None and not module.name.startswith(top)):
+            return resolution
+        return _OUTSIDE if self._means_installed(module, top) else self.find(row.module)
+
+    def _find_for_others(self, dotted: str) -> tuple[str, Resolution]:
+        """The top-level name of an absolute import, and what it runs in modules that are in no package of that name: nearly all."""
+        top = dotted.partition(".")[0]
+        resolution = _OUTSIDE if self._prefer_installed and self.may_be_installed(top) else self.find(dotted)
+        self._absolute[dotted] = (top, resolution)
+        return top, resolution
 
     def _means_installed(self, module: LoadedModule, top: str) -> bool:
         """Whether an import means an installed package: so does a file that imports its own name, and what Alembic runs."""

@@ -22,16 +22,13 @@ from buildguard.remote.evaluated_types import TypeReader, may_evaluate, typed_by
 from buildguard.remote.import_codes import CALLERS, may_change_paths, plain_exports, plain_reader
 from buildguard.remote.import_outline import (
     CALLER,
-    SPOKEN,
     CallLines,
     all_nodes,
-    bare_blocks,
     outline_of,
     statements_with,
 )
 from buildguard.remote.import_pieces import ImportPieces, NameOrigins, PieceEvaluator, UnclearLinesError
 from buildguard.remote.import_reader import FactReader
-from buildguard.remote.import_sure import unsure_names
 from buildguard.remote.import_tests import Evaluator
 from buildguard.remote.library_attributes import (
     ANNOTATIONS_LATE_FROM,
@@ -42,7 +39,7 @@ from buildguard.remote.library_attributes import (
     module_names,
     uses_of,
 )
-from buildguard.remote.module_code import ModuleCode, UnclearImportError
+from buildguard.remote.module_code import SPOKEN, ModuleCode, UnclearImportError, unsure_names
 
 ENCODER = []  # type: list[object]
 # What the facts of a source are made of, and how it is written.
@@ -307,7 +304,7 @@ def outline_beside(module, typed, blocks):
         return blocks, None, []  # any statement may import under another name
     is_whole = may_change_paths(data, names)
     if typed is None and not is_whole:
-        blocks = {**dict.fromkeys(bare_blocks(module.code), ()), **blocks}
+        blocks = {**dict.fromkeys(module.bare_blocks(), ()), **blocks}
     return (blocks,) + outline_of(data, typed, blocks, is_whole=is_whole)
 
 

@@ -8,8 +8,6 @@ import re
 from bisect import bisect_left
 from itertools import accumulate
 
-from buildguard.remote.module_code import CODE, codes_and_names, imports_in
-
 DOUBLE, SINGLE = b'"' * 3, b"'" * 3  # the quotes of long texts
 LONG_TEXT = 500  # bytes of a class or function from which on its parts are looked at
 SHORT_TEXT = 48
@@ -26,7 +24,6 @@ KEPT = re.compile(
     rb"|addsitedir|__file__|ImportError|NotFoundError|__getattr__"
 )
 
-SPOKEN = frozenset(("import_module", "__import__", "__all__"))
 CALLER = re.compile(rb"(?:import_module|__import__)[\s\\]+as[\s\\]+([\w\x80-\xff]+)")
 
 
@@ -213,17 +210,6 @@ def block_end(text, at, indent):
         if text.count(DOUBLE, start, end.start()) % 2 == 0 and text.count(SINGLE, start, end.start()) % 2 == 0:
             return end.start()
         at = end.end()
-
-
-def bare_blocks(code):
-    """The first lines of a module's functions and classes that neither import nor bind `__all__`, whatever their text says."""
-    bare, others = set(), set()
-    for item in code.co_consts:
-        if type(item) is CODE:
-            parts, names = codes_and_names(item)
-            is_other = imports_in(parts) or not SPOKEN.isdisjoint(names)
-            (others if is_other else bare).add(item.co_firstlineno)
-    return bare - others
 
 
 class CallLines:

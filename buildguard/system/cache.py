@@ -131,7 +131,9 @@ class Cache:
             return
         import _sqlite3 as sqlite3
 
-        rows = [(context, digest, verdict, _checksum(context, digest, verdict)) for digest, verdict in verdicts.items()]
+        # in the order of the table: each of its pages is then written once
+        ordered = sorted(verdicts.items())
+        rows = [(context, digest, verdict, _checksum(context, digest, verdict)) for digest, verdict in ordered]
         try:
             with self._db:
                 self._db.executemany("INSERT OR REPLACE INTO verdict VALUES (?, ?, ?, ?)", rows)

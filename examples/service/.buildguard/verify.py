@@ -7,7 +7,7 @@ by the manifest in the archive. Nothing that it looks at is imported or run. Fin
 not be looked at with 3.
 
 version: 0.1.0
-digest: sha256:45ca2d8b82f82b6009a864ff000a00d2ad35ae4f340e8b4200214f57e8f96552
+digest: sha256:df38603ace47ff823bd799702977cf22f90989741482656a87e208e998d05ec8
     (SHA-256 of everything below the line of equals signs)
 """
 
@@ -1632,6 +1632,7 @@ class Bound(StrEnum):
     UNKNOWN = "unknown"
 _FORMS = {form.value: form for form in ImportForm}
 _GUARDS = {guard.value: guard for guard in Guard}
+_DECODER = json.JSONDecoder()
 class ImportStatement(NamedTuple):
     line: int
     column: int
@@ -1688,7 +1689,7 @@ def facts_from(data: bytes) -> ModuleFacts | None:
     if not data:
         return None
     try:
-        rows = json.loads(data)
+        rows = _DECODER.decode(data.decode("ascii"))
         return ModuleFacts(
             tuple(
                 ImportStatement(line, column, _FORMS[form], module, tuple(names), level, _GUARDS[guard], late, lazy)
@@ -1917,197 +1918,10 @@ class FileTree:
 def _start_of(folder: str) -> str:
     return folder if folder in {"", "/"} else f"{folder}/"
 ''',
-    'buildguard.remote.module_code': r'''import opcode
-from bisect import bisect_right
-CODE = type((lambda: None).__code__)
-FUNCTION = 1
-OPERATIONS = opcode.opmap
-EXTENDED = opcode.EXTENDED_ARG
-IMPORT, IMPORT_FROM = OPERATIONS["IMPORT_NAME"], OPERATIONS["IMPORT_FROM"]
-CONSTANT, SMALL_NUMBER = OPERATIONS["LOAD_CONST"], OPERATIONS.get("LOAD_SMALL_INT", -1)
-RAISE = OPERATIONS["RAISE_VARARGS"]
-RETURNS = [OPERATIONS[name] for name in ("RETURN_VALUE", "RETURN_CONST") if name in OPERATIONS]
-STORE, STORE_GLOBAL = OPERATIONS["STORE_NAME"], OPERATIONS["STORE_GLOBAL"]
-CHANGES_OF_NAMES = (("STORE_NAME", 1), ("STORE_GLOBAL", 1 << 20), ("DELETE_NAME", 1 << 20), ("DELETE_GLOBAL", 1 << 20))
-class UnclearImportError(Exception):
-    pass
-class ModuleCode:
-    def __init__(self, data, code):
-        self.data = data
-        self.code = code
-        self.codes, self.names = codes_and_names(code)
-        self.operations = operations = code.co_code[::2]
-        self.starts, self.numbers = line_table(code)
-        self.imports = operands(code, operations, IMPORT)
-        self.stores = operands(code, operations, STORE)
-        self.declaring = self.codes if self._may_declare() else ()
-    def _may_declare(self):
-        if STORE_GLOBAL in self.operations:
-            return True
-        if len(self.codes) == 1:
-            return False
-        if b"global" in self.data:
-            return True
-        for part in self.code.co_consts:
-            if type(part) is CODE and part.co_name[0] == "<":
-                return b":=" in self.data
-        return False
-    def line_at(self, offset):
-        return self.numbers[bisect_right(self.starts, offset) - 1]
-    def lines_of(self, operation):
-        at = self.operations.find(operation)
-        while at >= 0:
-            yield self.line_at(2 * at)
-            at = self.operations.find(operation, at + 1)
-    def bindings(self):
-        offsets, bound = {}, {}
-        stores = self.stores
-        if self.declaring:
-            own = operands(self.code, self.operations, STORE_GLOBAL)
-            stores = sorted(stores + own, key=offset_of) if own else stores
-        for name, offset in stores:
-            if name not in offsets:
-                offsets[name] = offset
-                bound[name] = self.line_at(offset)
-        for part in self.declaring[1:]:
-            for name, _offset in operands_of(part, STORE_GLOBAL):
-                bound.setdefault(name, part.co_firstlineno)
-        return offsets, bound
-    def names_bound_again(self):
-        once, others, again = set(), set(), set()
-        for name, offset in self.stores:
-            if self.operations[self.filled_at(offset) // 2] not in (IMPORT, IMPORT_FROM):
-                others.add(name)
-            (again if name in once else once).add(name)
-        return sorted(again & others - {"TYPE_CHECKING"})
-    def filled_at(self, offset):
-        at = offset // 2 - 1
-        while at >= 0 and self.operations[at] == EXTENDED:
-            at -= 1
-        return 2 * at
-    def uses_of(self, name):
-        count = 0
-        for part in self.codes:
-            if name in part.co_varnames or name in part.co_cellvars or name in part.co_freevars:
-                return None
-            if name in part.co_names:
-                count += uses_in(part, name)
-        return count
-    def changes_of(self, name):
-        count = 0
-        for kind, weight in CHANGES_OF_NAMES:
-            for part in self.codes if kind.endswith("GLOBAL") else self.codes[:1]:
-                if name in part.co_names:
-                    changes = operands_of(part, OPERATIONS[kind])
-                    count += sum(changed == name for changed, _at in changes) * weight
-        return count
-    def count_imports(self):
-        return len(self.imports) + sum(part.co_code[::2].count(IMPORT) for part in self.codes[1:])
-    def holding_imports(self):
-        holding = set()
-        for part in reversed(self.codes[1:]):
-            if IMPORT in part.co_code[::2] or (holding and not holding.isdisjoint(map(id, part.co_consts))):
-                holding.add(id(part))
-        return holding
-    def changing(self, operation):
-        return {name for part in self.declaring for name, _at in operands_of(part, operation)}
-def codes_and_names(code):
-    codes, names = [code], set()
-    for part in codes:
-        names.update(part.co_names)
-        codes += [constant for constant in part.co_consts if type(constant) is CODE]
-    return codes, names
-def line_table(code):
-    if hasattr(code, "co_lines"):
-        rows = [row for row in code.co_lines() if row[2] is not None]
-        if not rows:
-            return (0,), (code.co_firstlineno,)
-        starts, _ends, numbers = zip(*rows)
-        return ((0,) + starts[1:] if starts[0] else starts), numbers
-    offset, line = 0, code.co_firstlineno
-    starts, numbers = [0], [line]
-    for step, lines in zip(code.co_lnotab[::2], code.co_lnotab[1::2]):
-        offset += step
-        line += lines - 256 if lines >= 128 else lines
-        starts.append(offset)
-        numbers.append(line)
-    return starts, numbers
-def lines_at(code, offsets):
-    lines = []
-    if hasattr(code, "co_lines"):
-        line = code.co_firstlineno
-        for _start, end, number in code.co_lines():
-            line = line if number is None else number
-            while len(lines) < len(offsets) and offsets[len(lines)] < end:
-                lines.append(line)
-            if len(lines) == len(offsets):
-                break
-    elif offsets:
-        starts, numbers = line_table(code)
-        lines = [numbers[bisect_right(starts, offset) - 1] for offset in offsets]
-    return lines
-def offset_of(pair):
-    return pair[1]
-def operands_of(code, operation):
-    return operands(code, code.co_code[::2], operation)
-def operands(code, operations, operation):
-    pairs = []
-    at = operations.find(operation)
-    if at >= 0:
-        text, names = code.co_code, code.co_names
-        while at >= 0:
-            argument = text[2 * at + 1]
-            if at and operations[at - 1] == EXTENDED:
-                argument |= extended_argument(text, 2 * at)
-            pairs.append((names[argument], 2 * at))
-            at = operations.find(operation, at + 1)
-    return pairs
-def extended_argument(text, offset):
-    argument, shift = 0, 8
-    offset -= 2
-    while offset >= 0 and text[offset] == EXTENDED:
-        argument |= text[offset + 1] << shift
-        offset, shift = offset - 2, shift + 8
-    return argument
-def constants_before(code, offset):
-    text = code.co_code
-    names, at = constant_before(code, text, offset)
-    if text[at] == SMALL_NUMBER:
-        return names, text[at + 1]
-    return names, constant_before(code, text, at + 2)[0]
-def constant_before(code, text, offset):
-    at = offset - 2
-    while text[at] == EXTENDED:
-        at -= 2
-    if text[at] != CONSTANT:
-        raise UnclearImportError
-    argument, before = text[at + 1], at - 2
-    if before >= 0 and text[before] == EXTENDED:
-        argument |= extended_argument(text, at)
-        while before >= 0 and text[before] == EXTENDED:
-            before -= 2
-    return code.co_consts[argument], before
-def uses_in(code, name):
-    count = 0
-    index = code.co_names.index(name)
-    text = code.co_code
-    for kind in ("LOAD_NAME", "STORE_NAME", "LOAD_GLOBAL", "STORE_GLOBAL", "DELETE_NAME", "DELETE_GLOBAL"):
-        shift = 1 if kind == "LOAD_GLOBAL" and "PUSH_NULL" in OPERATIONS else 0
-        operations = text[::2]
-        at = operations.find(OPERATIONS[kind])
-        while at >= 0:
-            argument = text[2 * at + 1] | extended_argument(text, 2 * at)
-            count += argument >> shift == index
-            at = operations.find(OPERATIONS[kind], at + 1)
-    return count
-def imports_in(codes):
-    return sum(code.co_code[::2].count(IMPORT) for code in codes)
-''',
     'buildguard.remote.import_outline': r'''import ast
 import re
 from bisect import bisect_left
 from itertools import accumulate
-from buildguard.remote.module_code import CODE, codes_and_names, imports_in
 DOUBLE, SINGLE = b'"' * 3, b"'" * 3
 LONG_TEXT = 500
 SHORT_TEXT = 48
@@ -2122,7 +1936,6 @@ KEPT = re.compile(
     rb"__all__|\bsys\b|version|platform|os\.name|find_spec|hasattr|getattr|TYPE_CHECKING|\bPY[23]|\braise\b|exit"
     rb"|addsitedir|__file__|ImportError|NotFoundError|__getattr__"
 )
-SPOKEN = frozenset(("import_module", "__import__", "__all__"))
 CALLER = re.compile(rb"(?:import_module|__import__)[\s\\]+as[\s\\]+([\w\x80-\xff]+)")
 FIELDS = {}
 LEAVES = frozenset(
@@ -2269,14 +2082,6 @@ def block_end(text, at, indent):
         if text.count(DOUBLE, start, end.start()) % 2 == 0 and text.count(SINGLE, start, end.start()) % 2 == 0:
             return end.start()
         at = end.end()
-def bare_blocks(code):
-    bare, others = set(), set()
-    for item in code.co_consts:
-        if type(item) is CODE:
-            parts, names = codes_and_names(item)
-            is_other = imports_in(parts) or not SPOKEN.isdisjoint(names)
-            (others if is_other else bare).add(item.co_firstlineno)
-    return bare - others
 class CallLines:
     def __init__(self, data):
         found = CALLER.findall(data)
@@ -2314,6 +2119,269 @@ def all_nodes(tree):
             elif isinstance(value, ast.AST):
                 nodes.append(value)
     return nodes
+''',
+    'buildguard.remote.module_code': r'''import opcode
+import re
+from bisect import bisect_right
+from buildguard.remote.import_outline import DOUBLE, SINGLE, SourceLines
+CODE = type((lambda: None).__code__)
+FUNCTION = 1
+OPERATIONS = opcode.opmap
+EXTENDED = opcode.EXTENDED_ARG
+IMPORT, IMPORT_FROM = OPERATIONS["IMPORT_NAME"], OPERATIONS["IMPORT_FROM"]
+CONSTANT, SMALL_NUMBER = OPERATIONS["LOAD_CONST"], OPERATIONS.get("LOAD_SMALL_INT", -1)
+RAISE = OPERATIONS["RAISE_VARARGS"]
+RETURNS = [OPERATIONS[name] for name in ("RETURN_VALUE", "RETURN_CONST") if name in OPERATIONS]
+STORE, STORE_GLOBAL = OPERATIONS["STORE_NAME"], OPERATIONS["STORE_GLOBAL"]
+SPOKEN = frozenset(("import_module", "__import__", "__all__"))
+SURE = re.compile(
+    rb"(?!(?:if|elif|else|for|while|with|try|except|finally|match|case|async[ \t]+(?:for|with))\b)"
+    rb"(?:type\b|[A-Za-z_][\w.,* \t]*(?::[^=]*)?[-+*/%&|^@<>]*=(?!=))"
+)
+PLAIN = (b"import ", b"from ", b"def ", b"class ", b"async def ")
+PAIRS = ((b"(", b")"), (b"[", b"]"), (b"{", b"}"))
+JUMPS = bytes(item in opcode.hasjrel or item in opcode.hasjabs for item in range(256))
+DELETE, DELETE_GLOBAL = OPERATIONS["DELETE_NAME"], OPERATIONS["DELETE_GLOBAL"]
+DELETE_PART, STORE_PART = OPERATIONS["DELETE_SUBSCR"], OPERATIONS["STORE_SUBSCR"]
+REMOVING = frozenset(("pop", "popitem", "clear"))
+RUNS = frozenset(("exec", "eval"))
+REMOVAL = re.compile(r"(?:^|[\n;:])[ \t]*del[ (]|(?:globals\(\)|vars\(\)|locals\(\)|__dict__)\.(?:pop|popitem|clear)\(")
+SPACES = frozenset(("globals", "vars", "locals", "__dict__"))
+CHANGES_OF_NAMES = (("STORE_NAME", 1), ("STORE_GLOBAL", 1 << 20), ("DELETE_NAME", 1 << 20), ("DELETE_GLOBAL", 1 << 20))
+class UnclearImportError(Exception):
+    pass
+class ModuleCode:
+    def __init__(self, data, code):
+        self.data = data
+        self.code = code
+        self.codes, self.names = codes_and_names(code)
+        self.operations = operations = code.co_code[::2]
+        self.starts, self.numbers = line_table(code)
+        self.imports = operands(code, operations, IMPORT)
+        self.stores = operands(code, operations, STORE)
+        self.declaring = self.codes if self._may_declare() else ()
+    def _may_declare(self):
+        if STORE_GLOBAL in self.operations:
+            return True
+        if len(self.codes) == 1:
+            return False
+        if b"global" in self.data:
+            return True
+        for part in self.code.co_consts:
+            if type(part) is CODE and part.co_name[0] == "<":
+                return b":=" in self.data
+        return False
+    def line_at(self, offset):
+        return self.numbers[bisect_right(self.starts, offset) - 1]
+    def lines_of(self, operation):
+        at = self.operations.find(operation)
+        while at >= 0:
+            yield self.line_at(2 * at)
+            at = self.operations.find(operation, at + 1)
+    def bindings(self):
+        offsets, bound = {}, {}
+        stores = self.stores
+        if self.declaring:
+            own = operands(self.code, self.operations, STORE_GLOBAL)
+            stores = sorted(stores + own, key=offset_of) if own else stores
+        for name, offset in stores:
+            if name not in offsets:
+                offsets[name] = offset
+                bound[name] = self.line_at(offset)
+        for part in self.declaring[1:]:
+            for name, _offset in operands_of(part, STORE_GLOBAL):
+                bound.setdefault(name, part.co_firstlineno)
+        return offsets, bound
+    def names_bound_again(self):
+        once, others, again = set(), set(), set()
+        for name, offset in self.stores:
+            if self.operations[self.filled_at(offset) // 2] not in (IMPORT, IMPORT_FROM):
+                others.add(name)
+            (again if name in once else once).add(name)
+        return sorted(again & others - {"TYPE_CHECKING"})
+    def filled_at(self, offset):
+        at = offset // 2 - 1
+        while at >= 0 and self.operations[at] == EXTENDED:
+            at -= 1
+        return 2 * at
+    def uses_of(self, name):
+        count = 0
+        for part in self.codes:
+            if name in part.co_varnames or name in part.co_cellvars or name in part.co_freevars:
+                return None
+            if name in part.co_names:
+                count += uses_in(part, name)
+        return count
+    def changes_of(self, name):
+        count = 0
+        for kind, weight in CHANGES_OF_NAMES:
+            for part in self.codes if kind.endswith("GLOBAL") else self.codes[:1]:
+                if name in part.co_names:
+                    changes = operands_of(part, OPERATIONS[kind])
+                    count += sum(changed == name for changed, _at in changes) * weight
+        return count
+    def count_imports(self):
+        return len(self.imports) + sum(part.co_code[::2].count(IMPORT) for part in self.codes[1:])
+    def holding_imports(self):
+        holding = set()
+        for part in reversed(self.codes[1:]):
+            if IMPORT in part.co_code[::2] or (holding and not holding.isdisjoint(map(id, part.co_consts))):
+                holding.add(id(part))
+        return holding
+    def bare_blocks(self):
+        bare, others = set(), set()
+        for item in self.code.co_consts:
+            if type(item) is CODE:
+                parts, names = codes_and_names(item)
+                is_other = imports_in(parts) or not SPOKEN.isdisjoint(names)
+                (others if is_other else bare).add(item.co_firstlineno)
+        return bare - others
+    def changing(self, operation):
+        return {name for part in self.declaring for name, _at in operands_of(part, operation)}
+def codes_and_names(code):
+    codes, names = [code], set()
+    for part in codes:
+        names.update(part.co_names)
+        codes += [constant for constant in part.co_consts if type(constant) is CODE]
+    return codes, names
+def line_table(code):
+    if hasattr(code, "co_lines"):
+        rows = [row for row in code.co_lines() if row[2] is not None]
+        if not rows:
+            return (0,), (code.co_firstlineno,)
+        starts, _ends, numbers = zip(*rows)
+        return ((0,) + starts[1:] if starts[0] else starts), numbers
+    offset, line = 0, code.co_firstlineno
+    starts, numbers = [0], [line]
+    for step, lines in zip(code.co_lnotab[::2], code.co_lnotab[1::2]):
+        offset += step
+        line += lines - 256 if lines >= 128 else lines
+        starts.append(offset)
+        numbers.append(line)
+    return starts, numbers
+def lines_at(code, offsets):
+    lines = []
+    if hasattr(code, "co_lines"):
+        line = code.co_firstlineno
+        for _start, end, number in code.co_lines():
+            line = line if number is None else number
+            while len(lines) < len(offsets) and offsets[len(lines)] < end:
+                lines.append(line)
+            if len(lines) == len(offsets):
+                break
+    elif offsets:
+        starts, numbers = line_table(code)
+        lines = [numbers[bisect_right(starts, offset) - 1] for offset in offsets]
+    return lines
+def offset_of(pair):
+    return pair[1]
+def operands_of(code, operation):
+    return operands(code, code.co_code[::2], operation)
+def operands(code, operations, operation):
+    pairs = []
+    at = operations.find(operation)
+    if at >= 0:
+        text, names = code.co_code, code.co_names
+        while at >= 0:
+            argument = text[2 * at + 1]
+            if at and operations[at - 1] == EXTENDED:
+                argument |= extended_argument(text, 2 * at)
+            pairs.append((names[argument], 2 * at))
+            at = operations.find(operation, at + 1)
+    return pairs
+def extended_argument(text, offset):
+    argument, shift = 0, 8
+    offset -= 2
+    while offset >= 0 and text[offset] == EXTENDED:
+        argument |= text[offset + 1] << shift
+        offset, shift = offset - 2, shift + 8
+    return argument
+def constants_before(code, offset):
+    text = code.co_code
+    names, at = constant_before(code, text, offset)
+    if text[at] == SMALL_NUMBER:
+        return names, text[at + 1]
+    return names, constant_before(code, text, at + 2)[0]
+def constant_before(code, text, offset):
+    at = offset - 2
+    while text[at] == EXTENDED:
+        at -= 2
+    if text[at] != CONSTANT:
+        raise UnclearImportError
+    argument, before = text[at + 1], at - 2
+    if before >= 0 and text[before] == EXTENDED:
+        argument |= extended_argument(text, at)
+        while before >= 0 and text[before] == EXTENDED:
+            before -= 2
+    return code.co_consts[argument], before
+def uses_in(code, name):
+    count = 0
+    index = code.co_names.index(name)
+    text = code.co_code
+    for kind in ("LOAD_NAME", "STORE_NAME", "LOAD_GLOBAL", "STORE_GLOBAL", "DELETE_NAME", "DELETE_GLOBAL"):
+        shift = 1 if kind == "LOAD_GLOBAL" and "PUSH_NULL" in OPERATIONS else 0
+        operations = text[::2]
+        at = operations.find(OPERATIONS[kind])
+        while at >= 0:
+            argument = text[2 * at + 1] | extended_argument(text, 2 * at)
+            count += argument >> shift == index
+            at = operations.find(OPERATIONS[kind], at + 1)
+    return count
+def imports_in(codes):
+    return sum(code.co_code[::2].count(IMPORT) for code in codes)
+def unsure_names(module, bound, offsets, is_dynamic):
+    if is_dynamic and may_remove(module.codes):
+        return ["*"]
+    unsure = names_behind(module, bound, offsets)
+    if DELETE in module.operations:
+        unsure.update(name for name, _at in operands(module.code, module.operations, DELETE))
+    if module.declaring:
+        unsure.update(bound.keys() - offsets.keys())
+        unsure |= module.changing(DELETE_GLOBAL)
+    return sorted(unsure)
+def names_behind(module, bound, offsets):
+    whole = straight_until(module.code, module.operations)
+    if not module.declaring and (not module.stores or module.stores[-1][1] < whole):
+        return set()
+    names = [name for name, offset in offsets.items() if offset >= whole]
+    if not names:
+        return set()
+    data = module.data
+    lines = SourceLines(data.replace(b"\r\n", b"\n").replace(b"\r", b"\n") if b"\r" in data else data)
+    return {name for name in names if bound[name] <= 0 or not is_sure(lines, bound[name])}
+def straight_until(code, operations):
+    first = operations.translate(JUMPS).find(1)
+    whole = len(code.co_code) if first < 0 else 2 * first
+    table = getattr(code, "co_exceptiontable", b"")
+    if table:
+        at, start = 0, table[0] & 63
+        while table[at] & 64:
+            at += 1
+            start = start << 6 | table[at] & 63
+        whole = min(whole, 2 * start)
+    return whole
+def is_sure(lines, number):
+    try:
+        line, is_continued = lines.text_of(number)
+    except ValueError:
+        return False
+    if is_continued or DOUBLE in line or SINGLE in line:
+        return False
+    if line.startswith(PLAIN):
+        return True
+    if SURE.match(line) is None or b";" in line or b":=" in line:
+        return False
+    return all(line.count(last) <= line.count(first) for first, last in PAIRS if last in line)
+def may_remove(codes):
+    for part in codes:
+        names, operations = part.co_names, part.co_code[::2]
+        if not SPACES.isdisjoint(names) and (DELETE_PART in operations or not REMOVING.isdisjoint(names)):
+            return True
+        if "modules" in names and "__name__" in names and (STORE_PART in operations or "delattr" in names):
+            return True
+    return any(not RUNS.isdisjoint(part.co_names) for part in codes) and any(map(has_removal, codes))
+def has_removal(code):
+    return any(isinstance(item, str) and REMOVAL.search(item) is not None for item in code.co_consts)
 ''',
     'buildguard.remote.import_tests': r'''import ast
 from buildguard.remote.import_outline import all_nodes
@@ -3361,17 +3429,24 @@ class ModuleResolver:
         self._may_be_foreign = may_be_foreign
         self._prefer_installed = prefer_installed
         self._found: dict[str, Resolution] = {}
+        self._absolute: dict[str, tuple[str, Resolution]] = {}
         self._found_relative: dict[tuple[str, int, str], Resolution] = {}
         self._installed: dict[str, bool] = {}
     def add(self, module: LoadedModule) -> None:
         self._found[module.name] = Resolution(ImportKind.RESOLVED, (module,))
+        self._absolute.clear()
     def resolve(self, module: LoadedModule, row: ImportStatement) -> Resolution:
         if row.level:
             return self._find_relative(module.package, row)
-        top = row.module.partition(".")[0]
-        if self._prefer_installed and self._means_installed(module, top):
-            return _OUTSIDE
-        return self.find(row.module)
+        top, resolution = self._absolute.get(row.module) or self._find_for_others(row.module)
+        if not self._prefer_installed or (module.home is None and not module.name.startswith(top)):
+            return resolution
+        return _OUTSIDE if self._means_installed(module, top) else self.find(row.module)
+    def _find_for_others(self, dotted: str) -> tuple[str, Resolution]:
+        top = dotted.partition(".")[0]
+        resolution = _OUTSIDE if self._prefer_installed and self.may_be_installed(top) else self.find(dotted)
+        self._absolute[dotted] = (top, resolution)
+        return top, resolution
     def _means_installed(self, module: LoadedModule, top: str) -> bool:
         is_installed = self.may_be_installed(top)
         if module.home is None and not module.name.startswith(top):
@@ -3766,10 +3841,14 @@ def is_test(path: str) -> bool:
 def _is_folder_of_tests(folder: str) -> bool:
     return _TEST.search(folder) is not None
 def words_of_imports(facts: Iterable[ModuleFacts | None]) -> set[str]:
-    known = [of_file for of_file in facts if of_file is not None]
-    rows = [row for of_file in known for row in of_file.imports]
-    words = {word for row in rows for word in row.module.split(".")}
-    return words.union(*(row.names for row in rows), *(of_file.exports or () for of_file in known))
+    modules: set[str] = set()
+    names: set[tuple[str, ...]] = set()
+    for of_file in facts:
+        if of_file is not None:
+            modules.update([row.module for row in of_file.imports])
+            names.update([row.names for row in of_file.imports])
+            names.add(of_file.exports or ())
+    return {word for module in modules for word in module.split(".")}.union(*names)
 def last_word(path: str) -> str:
     folder, base = posixpath.split(path)
     return posixpath.basename(folder) if base == "__init__.py" else removesuffix(base, ".py")
@@ -5157,77 +5236,6 @@ class TypeReader:
             return node.id
         return repr(node.value) if isinstance(node, ast.Constant) else "…"
 ''',
-    'buildguard.remote.import_sure': r'''import opcode
-import re
-from buildguard.remote.import_outline import DOUBLE, SINGLE, SourceLines
-from buildguard.remote.module_code import OPERATIONS, operands
-SURE = re.compile(
-    rb"(?!(?:if|elif|else|for|while|with|try|except|finally|match|case|async[ \t]+(?:for|with))\b)"
-    rb"(?:type\b|[A-Za-z_][\w.,* \t]*(?::[^=]*)?[-+*/%&|^@<>]*=(?!=))"
-)
-PLAIN = (b"import ", b"from ", b"def ", b"class ", b"async def ")
-PAIRS = ((b"(", b")"), (b"[", b"]"), (b"{", b"}"))
-JUMPS = bytes(item in opcode.hasjrel or item in opcode.hasjabs for item in range(256))
-DELETE, DELETE_GLOBAL = OPERATIONS["DELETE_NAME"], OPERATIONS["DELETE_GLOBAL"]
-DELETE_PART, STORE_PART = OPERATIONS["DELETE_SUBSCR"], OPERATIONS["STORE_SUBSCR"]
-REMOVING = frozenset(("pop", "popitem", "clear"))
-RUNS = frozenset(("exec", "eval"))
-REMOVAL = re.compile(r"(?:^|[\n;:])[ \t]*del[ (]|(?:globals\(\)|vars\(\)|locals\(\)|__dict__)\.(?:pop|popitem|clear)\(")
-SPACES = frozenset(("globals", "vars", "locals", "__dict__"))
-def unsure_names(module, bound, offsets, is_dynamic):
-    if is_dynamic and may_remove(module.codes):
-        return ["*"]
-    unsure = names_behind(module, bound, offsets)
-    if DELETE in module.operations:
-        unsure.update(name for name, _at in operands(module.code, module.operations, DELETE))
-    if module.declaring:
-        unsure.update(bound.keys() - offsets.keys())
-        unsure |= module.changing(DELETE_GLOBAL)
-    return sorted(unsure)
-def names_behind(module, bound, offsets):
-    whole = straight_until(module.code, module.operations)
-    if not module.declaring and (not module.stores or module.stores[-1][1] < whole):
-        return set()
-    names = [name for name, offset in offsets.items() if offset >= whole]
-    if not names:
-        return set()
-    data = module.data
-    lines = SourceLines(data.replace(b"\r\n", b"\n").replace(b"\r", b"\n") if b"\r" in data else data)
-    return {name for name in names if bound[name] <= 0 or not is_sure(lines, bound[name])}
-def straight_until(code, operations):
-    first = operations.translate(JUMPS).find(1)
-    whole = len(code.co_code) if first < 0 else 2 * first
-    table = getattr(code, "co_exceptiontable", b"")
-    if table:
-        at, start = 0, table[0] & 63
-        while table[at] & 64:
-            at += 1
-            start = start << 6 | table[at] & 63
-        whole = min(whole, 2 * start)
-    return whole
-def is_sure(lines, number):
-    try:
-        line, is_continued = lines.text_of(number)
-    except ValueError:
-        return False
-    if is_continued or DOUBLE in line or SINGLE in line:
-        return False
-    if line.startswith(PLAIN):
-        return True
-    if SURE.match(line) is None or b";" in line or b":=" in line:
-        return False
-    return all(line.count(last) <= line.count(first) for first, last in PAIRS if last in line)
-def may_remove(codes):
-    for part in codes:
-        names, operations = part.co_names, part.co_code[::2]
-        if not SPACES.isdisjoint(names) and (DELETE_PART in operations or not REMOVING.isdisjoint(names)):
-            return True
-        if "modules" in names and "__name__" in names and (STORE_PART in operations or "delattr" in names):
-            return True
-    return any(not RUNS.isdisjoint(part.co_names) for part in codes) and any(map(has_removal, codes))
-def has_removal(code):
-    return any(isinstance(item, str) and REMOVAL.search(item) is not None for item in code.co_consts)
-''',
     'buildguard.remote.library_attributes': r'''import ast
 import re
 from buildguard.remote.module_code import EXTENDED, IMPORT, OPERATIONS, operands_of
@@ -6226,16 +6234,13 @@ from buildguard.remote.evaluated_types import TypeReader, may_evaluate, typed_by
 from buildguard.remote.import_codes import CALLERS, may_change_paths, plain_exports, plain_reader
 from buildguard.remote.import_outline import (
     CALLER,
-    SPOKEN,
     CallLines,
     all_nodes,
-    bare_blocks,
     outline_of,
     statements_with,
 )
 from buildguard.remote.import_pieces import ImportPieces, NameOrigins, PieceEvaluator, UnclearLinesError
 from buildguard.remote.import_reader import FactReader
-from buildguard.remote.import_sure import unsure_names
 from buildguard.remote.import_tests import Evaluator
 from buildguard.remote.library_attributes import (
     ANNOTATIONS_LATE_FROM,
@@ -6246,7 +6251,7 @@ from buildguard.remote.library_attributes import (
     module_names,
     uses_of,
 )
-from buildguard.remote.module_code import ModuleCode, UnclearImportError
+from buildguard.remote.module_code import SPOKEN, ModuleCode, UnclearImportError, unsure_names
 ENCODER = []
 PROOF = {"a": ['\u00e9\n"\ud800\U0001f600', 10, None, True, False, [], {}], "b": [[1, "x"]]}
 PROOF_AS_JSON = '{"a":["\\u00e9\\n\\"\\ud800\\ud83d\\ude00",10,null,true,false,[],{}],"b":[[1,"x"]]}'
@@ -6438,7 +6443,7 @@ def outline_beside(module, typed, blocks):
         return blocks, None, []
     is_whole = may_change_paths(data, names)
     if typed is None and not is_whole:
-        blocks = {**dict.fromkeys(bare_blocks(module.code), ()), **blocks}
+        blocks = {**dict.fromkeys(module.bare_blocks(), ()), **blocks}
     return (blocks,) + outline_of(data, typed, blocks, is_whole=is_whole)
 def line_of(row):
     return row[0]

@@ -8,7 +8,7 @@ import dis
 import pytest
 
 from buildguard.remote.import_outline import SourceLines
-from buildguard.remote.import_sure import is_sure, straight_until
+from buildguard.remote.module_code import is_sure, straight_until
 
 
 @pytest.mark.parametrize(
