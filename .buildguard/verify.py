@@ -7,7 +7,7 @@ by the manifest in the archive. Nothing that it looks at is imported or run. Fin
 not be looked at with 3.
 
 version: 0.1.0
-digest: sha256:df38603ace47ff823bd799702977cf22f90989741482656a87e208e998d05ec8
+digest: sha256:5fcc34231cad163c4c5c9b7147c2b47eacc0a836cc9b3047a7f86b94305cdbd7
     (SHA-256 of everything below the line of equals signs)
 """
 
@@ -1925,6 +1925,7 @@ def _start_of(folder: str) -> str:
 import re
 from bisect import bisect_left
 from itertools import accumulate
+CONTINUATION = b"\\\n"
 DOUBLE, SINGLE = b'"' * 3, b"'" * 3
 LONG_TEXT = 500
 SHORT_TEXT = 48
@@ -1944,6 +1945,7 @@ FIELDS = {}
 LEAVES = frozenset(
     ("ctx", "op", "ops", "id", "attr", "kind", "lineno", "level", "type_comment", "conversion", "type_ignores")
 )
+SMALL = 2000
 FEW_LOOKUPS = 12
 FEW = 30
 STEP = 2000
@@ -1951,7 +1953,7 @@ class SourceLines:
     def __init__(self, data):
         self.data = data
         self._line, self._begin = 1, 0
-        self._left = FEW_LOOKUPS
+        self._left = 1 if len(data) < SMALL else FEW_LOOKUPS
         self._ends = None
     def start_of(self, line):
         if self._ends is not None:
@@ -1959,6 +1961,7 @@ class SourceLines:
         self._left -= 1
         if not self._left:
             self._ends = list(accumulate(map(len, self.data.split(b"\n"))))
+            return self._listed(line)
         data, number, begin = self.data, self._line, self._begin
         if line < number:
             number, begin = 1, 0
@@ -1978,6 +1981,9 @@ class SourceLines:
         if line > len(self._ends):
             raise ValueError("no such line")
         return self._ends[line - 2] + line - 1
+    def is_indented(self, line):
+        begin = self.start_of(line)
+        return self.data[begin : begin + 1] in b" \t" and begin < len(self.data)
     def text_of(self, line):
         begin = self.start_of(line)
         end = self.data.find(b"\n", begin)
@@ -2037,7 +2043,7 @@ def statement_ends(data):
             if double % 2 or single % 2:
                 continue
         is_decorator = data[at : at + 1] == b"@" and not DECORATED.search(data, at, stop)
-        yield stop, not (is_decorator or CONTINUED.match(data, stop))
+        yield stop, not (is_decorator or CONTINUED.match(data, stop) or data[stop - 2 : stop] == CONTINUATION)
         if not is_decorator:
             at = stop
     yield len(data), True
@@ -2125,9 +2131,11 @@ def all_nodes(tree):
 ''',
     'buildguard.remote.module_code': r'''import opcode
 import re
+import sys
 from bisect import bisect_right
 from buildguard.remote.import_outline import DOUBLE, SINGLE, SourceLines
 CODE = type((lambda: None).__code__)
+NEWEST = (3, 15)
 FUNCTION = 1
 OPERATIONS = opcode.opmap
 EXTENDED = opcode.EXTENDED_ARG
@@ -2160,7 +2168,7 @@ class ModuleCode:
         self.codes, self.names = codes_and_names(code)
         self.operations = operations = code.co_code[::2]
         self.starts, self.numbers = line_table(code)
-        self.imports = operands(code, operations, IMPORT)
+        self.imports = operands(code, operations, IMPORT) if sys.version_info < NEWEST else None
         self.stores = operands(code, operations, STORE)
         self.declaring = self.codes if self._may_declare() else ()
     def _may_declare(self):
@@ -2224,7 +2232,7 @@ class ModuleCode:
                     count += sum(changed == name for changed, _at in changes) * weight
         return count
     def count_imports(self):
-        return len(self.imports) + sum(part.co_code[::2].count(IMPORT) for part in self.codes[1:])
+        return imports_in(self.codes)
     def holding_imports(self):
         holding = set()
         for part in reversed(self.codes[1:]):
@@ -2365,9 +2373,11 @@ def straight_until(code, operations):
     return whole
 def is_sure(lines, number):
     try:
-        line, is_continued = lines.text_of(number)
+        if lines.is_indented(number):
+            return False
     except ValueError:
         return False
+    line, is_continued = lines.text_of(number)
     if is_continued or DOUBLE in line or SINGLE in line:
         return False
     if line.startswith(PLAIN):
@@ -5528,8 +5538,7 @@ def names_bound(node):
 ''',
     'buildguard.remote.import_codes': r'''import ast
 import re
-import sys
-from buildguard.remote.import_outline import BLOCK_START, CALLER, SourceLines
+from buildguard.remote.import_outline import BLOCK_START, CALLER, CONTINUATION, SourceLines
 from buildguard.remote.module_code import (
     CODE,
     FUNCTION,
@@ -5537,6 +5546,7 @@ from buildguard.remote.module_code import (
     RAISE,
     RETURNS,
     UnclearImportError,
+    codes_and_names,
     constants_before,
     line_table,
     lines_at,
@@ -5556,11 +5566,9 @@ CALLERS = frozenset(("import_module", "__import__"))
 ENDING = frozenset(("exit", "quit", "_exit"))
 ENDING_WORD = re.compile(rb"(?:exit|quit)\b([\s\\]+as\b)?")
 CHANGES = frozenset(("insert", "append"))
-NEWEST = (3, 15)
-CONTINUATION = b"\\\n"
 def plain_reader(module):
     data, names = module.data, module.names
-    if b"\r" in data or sys.version_info >= NEWEST or may_change_paths(data, names):
+    if b"\r" in data or module.imports is None or may_change_paths(data, names):
         return None
     if not CALLERS.isdisjoint(names) and CALLER.search(data) is not None:
         return None
@@ -5628,6 +5636,8 @@ class PlainReader:
         if RAISE in self.module.operations:
             return blocks
         for line, item in self.blocks(self.module.code):
+            if not CALLERS.isdisjoint(self.module.names) and not CALLERS.isdisjoint(codes_and_names(item)[1]):
+                continue
             begin = self.start_of(line)
             try:
                 self.margin_of(begin, 0, None)
@@ -5745,7 +5755,7 @@ def header_before(width):
     'buildguard.remote.import_pieces': r'''import ast
 from bisect import bisect_right
 from buildguard.remote.import_codes import ENDING, ENDING_WORD, first_of
-from buildguard.remote.import_outline import BLOCK_START, CONTINUED, block_end
+from buildguard.remote.import_outline import BLOCK_START, CONTINUATION, CONTINUED, block_end
 from buildguard.remote.import_tests import ABSENT, TESTED, Evaluator, UnknownValue
 from buildguard.remote.module_code import (
     CODE,
@@ -5835,10 +5845,8 @@ class ImportPieces:
         return self._add_between(*self._statement_around(line))
     def _statement_around(self, line):
         if self._lines is None:
-            self._lines = sorted(set(self.module.numbers))
-        at = bisect_right(self._lines, line) - 1
-        while at >= 0 and not self._begins_statement(self._lines[at]):
-            at -= 1
+            self._lines = sorted(set(self.module.numbers) - {0})
+        at = self._begin_before(bisect_right(self._lines, line))
         if at < 0:
             raise UnclearImportError
         end = bisect_right(self._lines, line)
@@ -5846,16 +5854,27 @@ class ImportPieces:
         while end < len(self._lines) and (is_decorated or not self._begins_statement(self._lines[end])):
             is_decorated = is_decorated and not self._begins_with(self._lines[end], BLOCKS)
             end += 1
+        before = self._begin_before(at)
+        while before >= 0 and self._begins_with(self._lines[before], b"@"):
+            at, before = before, self._begin_before(before)
         return self._lines[at], self._lines[end] if end < len(self._lines) else 0
+    def _begin_before(self, end):
+        at = end - 1
+        while at >= 0 and not self._begins_statement(self._lines[at]):
+            at -= 1
+        return at
     def _begins_with(self, line, words):
         return self.data.startswith(words, self._reader.start_of(line))
     def _begins_statement(self, line):
         begin = self._reader.start_of(line)
-        return self.data[begin : begin + 1] not in AT_MARGIN and not CONTINUED.match(self.data, begin)
+        if self.data[begin : begin + 1] in AT_MARGIN or CONTINUED.match(self.data, begin):
+            return False
+        return self.data[begin - 2 : begin] != CONTINUATION
     def _add_between(self, start, stop):
         begin = self._reader.start_of(start)
         last = self._reader.start_of(stop) if stop else len(self.data)
         stop = stop or start + self.data.count(b"\n", begin) + 1
+        self.pieces = [piece for piece in self.pieces if not start <= piece[0] < stop]
         self._add(start, stop, self.data[begin:last], False)
         return stop
     def _add(self, start, stop, text, is_inner):
@@ -6305,7 +6324,7 @@ def facts_of_text(module, bound, target):
     uses = uses_of(module) if may_use(data, names) else ()
     typed = typed_source(module, target[0][1])
     facts = {}
-    if module.imports or typed is not None or b"import" in data or "__all__" in names:
+    if typed is not None or b"import" in data or "__all__" in names:
         reader = None if typed is not None else plain_reader(module)
         facts = None if reader is None else plain_facts(module, bound, target, reader, uses or ())
         if facts is None:

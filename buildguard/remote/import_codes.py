@@ -5,9 +5,8 @@ A part of the probe: the standard library alone, and no syntax that CPython 3.6 
 
 import ast
 import re
-import sys
 
-from buildguard.remote.import_outline import BLOCK_START, CALLER, SourceLines
+from buildguard.remote.import_outline import BLOCK_START, CALLER, CONTINUATION, SourceLines
 from buildguard.remote.module_code import (
     CODE,
     FUNCTION,
@@ -15,6 +14,7 @@ from buildguard.remote.module_code import (
     RAISE,
     RETURNS,
     UnclearImportError,
+    codes_and_names,
     constants_before,
     line_table,
     lines_at,
@@ -38,14 +38,12 @@ CALLERS = frozenset(("import_module", "__import__"))  # what imports without a s
 ENDING = frozenset(("exit", "quit", "_exit"))  # the calls that end a module or function
 ENDING_WORD = re.compile(rb"(?:exit|quit)\b([\s\\]+as\b)?")
 CHANGES = frozenset(("insert", "append"))
-NEWEST = (3, 15)  # from where on the argument of IMPORT_NAME holds more than a name
-CONTINUATION = b"\\\n"
 
 
 def plain_reader(module):
     """What reads imports without a syntax tree; None where one has to be asked about all of them."""
     data, names = module.data, module.names
-    if b"\r" in data or sys.version_info >= NEWEST or may_change_paths(data, names):
+    if b"\r" in data or module.imports is None or may_change_paths(data, names):
         return None
     if not CALLERS.isdisjoint(names) and CALLER.search(data) is not None:
         return None  # any statement may import under another name
@@ -145,6 +143,8 @@ class PlainReader:
         if RAISE in self.module.operations:
             return blocks  # it may end the module before one of them
         for line, item in self.blocks(self.module.code):
+            if not CALLERS.isdisjoint(self.module.names) and not CALLERS.isdisjoint(codes_and_names(item)[1]):
+                continue
             begin = self.start_of(line)
             try:
                 self.margin_of(begin, 0, None)

@@ -116,7 +116,7 @@ def facts_of_text(module, bound, target):
     uses = uses_of(module) if may_use(data, names) else ()
     typed = typed_source(module, target[0][1])
     facts = {}
-    if module.imports or typed is not None or b"import" in data or "__all__" in names:
+    if typed is not None or b"import" in data or "__all__" in names:
         reader = None if typed is not None else plain_reader(module)
         facts = None if reader is None else plain_facts(module, bound, target, reader, uses or ())
         if facts is None:

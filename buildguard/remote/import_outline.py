@@ -8,6 +8,7 @@ import re
 from bisect import bisect_left
 from itertools import accumulate
 
+CONTINUATION = b"\\\n"  # what a line ends with that the next one goes on
 DOUBLE, SINGLE = b'"' * 3, b"'" * 3  # the quotes of long texts
 LONG_TEXT = 500  # bytes of a class or function from which on its parts are looked at
 SHORT_TEXT = 48
@@ -31,6 +32,7 @@ FIELDS = {}  # type: dict[type, list[str]]
 LEAVES = frozenset(
     ("ctx", "op", "ops", "id", "attr", "kind", "lineno", "level", "type_comment", "conversion", "type_ignores")
 )
+SMALL = 2000  # bytes whose lines are listed at once
 FEW_LOOKUPS = 12  # of lines, which take as long as listing them
 FEW = 30  # lines to look for one by one
 STEP = 2000  # bytes whose lines are counted at once, rather than looked for
@@ -42,7 +44,7 @@ class SourceLines:
     def __init__(self, data):
         self.data = data
         self._line, self._begin = 1, 0
-        self._left = FEW_LOOKUPS  # before all of them are listed
+        self._left = 1 if len(data) < SMALL else FEW_LOOKUPS  # before all of them are listed
         self._ends = None  # how many bytes that end no line come before each line but the first
 
     def start_of(self, line):
@@ -52,6 +54,7 @@ class SourceLines:
         self._left -= 1
         if not self._left:
             self._ends = list(accumulate(map(len, self.data.split(b"\n"))))
+            return self._listed(line)
         data, number, begin = self.data, self._line, self._begin
         if line < number:
             number, begin = 1, 0
@@ -72,6 +75,11 @@ class SourceLines:
         if line > len(self._ends):
             raise ValueError("no such line")
         return self._ends[line - 2] + line - 1
+
+    def is_indented(self, line):
+        """Whether a line begins with a space or tab. Raises ValueError where the source has fewer."""
+        begin = self.start_of(line)
+        return self.data[begin : begin + 1] in b" \t" and begin < len(self.data)
 
     def text_of(self, line):
         """A line without its end, and whether the line before it goes on in it."""
@@ -150,7 +158,7 @@ def statement_ends(data):
             if double % 2 or single % 2:
                 continue  # inside of a long text
         is_decorator = data[at : at + 1] == b"@" and not DECORATED.search(data, at, stop)
-        yield stop, not (is_decorator or CONTINUED.match(data, stop))
+        yield stop, not (is_decorator or CONTINUED.match(data, stop) or data[stop - 2 : stop] == CONTINUATION)
         if not is_decorator:
             at = stop
     yield len(data), True

@@ -8,7 +8,7 @@ import ast
 from bisect import bisect_right
 
 from buildguard.remote.import_codes import ENDING, ENDING_WORD, first_of
-from buildguard.remote.import_outline import BLOCK_START, CONTINUED, block_end
+from buildguard.remote.import_outline import BLOCK_START, CONTINUATION, CONTINUED, block_end
 from buildguard.remote.import_tests import ABSENT, TESTED, Evaluator, UnknownValue
 from buildguard.remote.module_code import (
     CODE,
@@ -130,10 +130,8 @@ class ImportPieces:
     def _statement_around(self, line):
         """The first line of the statement at the left margin that a line is in, and the one after it; 0 for the end."""
         if self._lines is None:
-            self._lines = sorted(set(self.module.numbers))
-        at = bisect_right(self._lines, line) - 1
-        while at >= 0 and not self._begins_statement(self._lines[at]):
-            at -= 1
+            self._lines = sorted(set(self.module.numbers) - {0})  # where a module's code begins it is in no line
+        at = self._begin_before(bisect_right(self._lines, line))
         if at < 0:
             raise UnclearImportError
         end = bisect_right(self._lines, line)
@@ -141,19 +139,32 @@ class ImportPieces:
         while end < len(self._lines) and (is_decorated or not self._begins_statement(self._lines[end])):
             is_decorated = is_decorated and not self._begins_with(self._lines[end], BLOCKS)
             end += 1
+        before = self._begin_before(at)
+        while before >= 0 and self._begins_with(self._lines[before], b"@"):
+            at, before = before, self._begin_before(before)
         return self._lines[at], self._lines[end] if end < len(self._lines) else 0
+
+    def _begin_before(self, end):
+        """The number of the last line before another one that begins a statement at the left margin; -1 without one."""
+        at = end - 1
+        while at >= 0 and not self._begins_statement(self._lines[at]):
+            at -= 1
+        return at
 
     def _begins_with(self, line, words):
         return self.data.startswith(words, self._reader.start_of(line))
 
     def _begins_statement(self, line):
         begin = self._reader.start_of(line)
-        return self.data[begin : begin + 1] not in AT_MARGIN and not CONTINUED.match(self.data, begin)
+        if self.data[begin : begin + 1] in AT_MARGIN or CONTINUED.match(self.data, begin):
+            return False
+        return self.data[begin - 2 : begin] != CONTINUATION
 
     def _add_between(self, start, stop):
         begin = self._reader.start_of(start)
         last = self._reader.start_of(stop) if stop else len(self.data)
         stop = stop or start + self.data.count(b"\n", begin) + 1
+        self.pieces = [piece for piece in self.pieces if not start <= piece[0] < stop]  # functions of it
         self._add(start, stop, self.data[begin:last], False)
         return stop
 

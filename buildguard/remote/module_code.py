@@ -5,11 +5,13 @@ A part of the probe: the standard library alone, and no syntax that CPython 3.6 
 
 import opcode
 import re
+import sys
 from bisect import bisect_right
 
 from buildguard.remote.import_outline import DOUBLE, SINGLE, SourceLines
 
 CODE = type((lambda: None).__code__)
+NEWEST = (3, 15)  # from where on the argument of IMPORT_NAME holds more than a name
 FUNCTION = 1  # in the flags of code: a function's, as opposed to a module's or class's
 OPERATIONS = opcode.opmap
 EXTENDED = opcode.EXTENDED_ARG
@@ -46,7 +48,7 @@ class ModuleCode:
 
     `codes` are the module's own code and all that is nested in it, `names` those of all of them, `operations` the numbers of its own
     operations, `starts` the offsets at which lines begin in it and `numbers` those lines, `imports` and `stores` the names of its own
-    code with their offsets. `declaring` are the codes where some of them may bind names of the module from elsewhere, else none.
+    code with their offsets; None for imports of a Python whose code says more of them than a name. `declaring` are the codes where some of them may bind names of the module from elsewhere, else none.
     """
 
     def __init__(self, data, code):
@@ -55,7 +57,7 @@ class ModuleCode:
         self.codes, self.names = codes_and_names(code)
         self.operations = operations = code.co_code[::2]
         self.starts, self.numbers = line_table(code)
-        self.imports = operands(code, operations, IMPORT)
+        self.imports = operands(code, operations, IMPORT) if sys.version_info < NEWEST else None
         self.stores = operands(code, operations, STORE)
         self.declaring = self.codes if self._may_declare() else ()
 
@@ -140,7 +142,7 @@ class ModuleCode:
 
     def count_imports(self):
         """How many imports all of the code has."""
-        return len(self.imports) + sum(part.co_code[::2].count(IMPORT) for part in self.codes[1:])
+        return imports_in(self.codes)
 
     def holding_imports(self):
         """The identities of the nested code that imports, or holds code that does."""
@@ -339,9 +341,11 @@ def straight_until(code, operations):
 def is_sure(lines, number):
     """Whether a line begins a statement that a module always executes, and is in no text or brackets of one before it."""
     try:
-        line, is_continued = lines.text_of(number)
+        if lines.is_indented(number):
+            return False
     except ValueError:  # no such line
         return False
+    line, is_continued = lines.text_of(number)
     if is_continued or DOUBLE in line or SINGLE in line:
         return False
     if line.startswith(PLAIN):  # in brackets none of them can be

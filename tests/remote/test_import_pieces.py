@@ -72,10 +72,16 @@ CALLS = {
     "a guarded call": "import importlib\ntry:\n    importlib.import_module('a')\nexcept ImportError:\n    pass\nimport b\n",
     "a call below the imports": "import importlib\nimport b\n\n\ndef f():\n    return importlib.import_module('a')\n",
     "a call after an exit": "import importlib\nimport sys\nif x:\n    sys.exit()\nimportlib.import_module('a')\n",
+    "a call below an import": "@a\n@b(\n    1\n)\ndef f():\n    import c\n    __import__('c.d')\n",
+    "a call below an import of a method": "class A:\n    @a\n    def f(self):\n        import c\n        __import__('c.d')\n",
+    "calls in methods with and without an import": "class A:\n    def f(self):\n        return __import__('a')\n\n    def g(self):\n        import b\n        return __import__('b.c')\n",
+    "a call in a method beside one under a test": "class A:\n    def f(self):\n        return __import__('a')\n    if x:\n        def g(self):\n            import b\n",
+    "a call in a decorator": "@a\n@f(__import__('c'))\ndef f():\n    import d\n",
     "a call over lines": "x = f(\n    1,\n    __import__(\n        'a'),\n)\n",
 }
 # A name of the test means what only the rest of the source shows.
 WHOLE = {
+    "a call beside what is unclear": "from a import sys\nimport sys\nif sys.version_info < (3,):\n    import b\n\n\ndef f():\n    import c\n    __import__('c.d')\n",
     "imported twice": "from a import sys\nimport sys\nif sys.version_info < (3,):\n    import a\n",
     "a call under another name": "from importlib import import_module as load\nload('a')\n",
 }
@@ -83,14 +89,21 @@ WHOLE = {
 TEXTS = {
     "a text at the margin": 'class A:\n    def f(self):\n        return """\nat the margin\n  if not code\n"""\n\n    def g(self):\n        import a\n        return a\n\n    def h(self):\n        if x:\n            import b\n',
     "a header that a text ends": 'class A:\n    x = \'"""\'\n    if y:\n        def f(self):\n            import a\n    z = \'"""\'\n',
+    "a continued test": "if x: \\\nimport a\nimport b\n",
+    "a continued handler": "try: \\\nimport a\nexcept ImportError: \\\nimport b\n",
     "a header over lines": "def f():\n    if not (\n            x\n        and y):\n            import a\n",
     "a continued header": "class A:\n    if x \\\n            and y:\n        def f(self):\n            import a\n",
 }
 
 
+@pytest.mark.parametrize("reads_code", [True, False])
 @pytest.mark.parametrize("case", TEXTS)
-def test_a_text_is_no_code(case: str) -> None:
-    assert _facts(TEXTS[case].encode()) == _by_tree(TEXTS[case].encode())
+def test_a_text_is_no_code(case: str, monkeypatch: pytest.MonkeyPatch, *, reads_code: bool) -> None:
+    data = TEXTS[case].encode()
+    if not reads_code:
+        monkeypatch.setattr(import_facts, "plain_reader", lambda _module: None)
+
+    assert _facts(data) == _by_tree(data)
 
 
 @pytest.mark.parametrize("case", [*PIECES, *DECIDED_ELSEWHERE, *CALLS])

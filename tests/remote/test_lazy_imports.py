@@ -13,7 +13,7 @@ from buildguard.engines.verify_interpreter import facts_text
 from buildguard.imports.execution import runs_at_import
 from buildguard.imports.records import FileReach, extract, facts_from
 from buildguard.imports.standard_imports import severity_of
-from buildguard.remote import import_facts, import_reader
+from buildguard.remote import import_facts, import_reader, module_code
 from tests.wasm import ask_wasm
 
 _LAZY = "lazy import missing\nlazy from other import name\nimport os\n"
@@ -51,6 +51,26 @@ def test_a_lazy_import_is_late_as_the_real_python_reads_it(tmp_path: Path) -> No
     first = facts.imports[0]
     assert not runs_at_import(first, is_main=False)
     assert severity_of(first, FileReach(certain=True)) is Severity.WARNING
+
+
+def test_a_tree_is_read_where_code_says_more_of_an_import_than_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = "import a\nfrom b import c\ndef f():\n    if x:\n        import d\n"
+    expected = extract(text.encode(), (3, 11))
+    read: list[object] = []
+
+    def operands(_code: object, _operations: bytes, operation: int) -> list[tuple[str, int]]:
+        read.append(operation)
+        return []
+
+    monkeypatch.setattr(module_code, "NEWEST", (3, 0))
+    monkeypatch.setattr(module_code, "operands", operands)
+
+    facts = extract(text.encode(), (3, 11))
+
+    assert facts is not None
+    assert expected is not None
+    assert facts.imports == expected.imports
+    assert module_code.OPERATIONS["IMPORT_NAME"] not in read
 
 
 @pytest.mark.parametrize(
