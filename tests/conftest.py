@@ -56,20 +56,18 @@ _FOR_OTHER_PYTHONS = (
     "project/cloudbuild/test_guard_step.py",
     "remote/",
     "system/test_children.py",
-    "test_generated.py",
 )
-_ON_ONE_HOST = (  # they take minutes, or are about a text of this repository
+_ON_ONE_HOST = (  # they take minutes, or are about a text that is the same on every host: tests/test_generated.py proves it
     "fstrings/test_corpora.py",
     "fstrings/test_programs.py",
     "project/cloudbuild/test_edit.py",
+    "remote/test_build_step.py",
     "remote/test_own.py",
     "test_",
 )
 
 
 def _depends_on_host(name: str, layer: str) -> bool:
-    if name == "test_generated.py":
-        return True
     return not name.startswith(_ON_ONE_HOST) and (layer == "unit" or name.startswith(_FOR_OTHER_PYTHONS))
 
 
