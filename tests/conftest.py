@@ -41,6 +41,8 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 # and what pip installs is compiled as it is imported, instead of all of it
 os.environ.setdefault("PIP_NO_COMPILE", "1")
+# and what pre-commit makes its environments with looks for newer wheels behind their backs, several processes each time
+os.environ.setdefault("VIRTUALENV_NO_PERIODIC_UPDATE", "1")
 # thousands of syntax trees and results are made and let go without a circle: to look for one each 700 objects is a third of their cost
 gc.set_threshold(50_000, 20, 20)
 

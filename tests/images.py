@@ -12,6 +12,7 @@ import re
 import shutil
 import subprocess
 import tarfile
+import tempfile
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -25,10 +26,13 @@ if TYPE_CHECKING:
 
 REPOSITORY = "buildguard-test"
 _NEVER = re.compile(
-    r"(?:^|/)(?:__pycache__|site-packages|test|tests|idlelib|turtledemo|ensurepip|tkinter|config-[^/]*)(?:/|$)"
+    r"(?:^|/)(?:__pycache__|site-packages|test|tests|idlelib|lib2to3|pydoc_data|turtledemo|ensurepip|tkinter|config-[^/]*)(?:/|$)"
+    # with the libraries that they need: half an image, which every push and every export goes through
+    r"|lib-dynload/(?:_tkinter|_test|_ctypes_test|_xx|xx|nis)"
 )
 # what the programs of tests and ours import: a container that compiles all of it first takes three times as long to start
 _COMPILED = "ast, bisect, gzip, hashlib, http.server, json, opcode, resource, select, site, subprocess, tarfile, traceback, typing"
+_LARGE = 10 << 20  # bytes
 _PATH = "PATH=/usr/local/bin:/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -103,8 +107,6 @@ class Rootfs:
     """A filesystem in the making: a tar on disk, which becomes an image."""
 
     def __init__(self) -> None:
-        import tempfile
-
         self._file = tempfile.TemporaryFile()  # noqa: SIM115  closed with us
         self._tar = tarfile.open(fileobj=self._file, mode="w", format=tarfile.PAX_FORMAT)  # noqa: SIM115
         self._there: set[str] = set()
@@ -161,20 +163,33 @@ class Rootfs:
         for file in compiled:
             if file.is_file():  # a system's own Python may keep them elsewhere, or not at all
                 self.copy(file, f"{prefix}/lib/{name}/{file.relative_to(library).as_posix()}")
+        programs = [home / "bin" / name]
         for file in sorted(library.rglob("*")):
             relative = file.relative_to(library).as_posix()
             if file.is_file() and not _NEVER.search(relative):
                 self.copy(file, f"{prefix}/lib/{name}/{relative}")
-        binary = home / "bin" / name
-        self.copy(binary, f"{prefix}/bin/{name}")
+                programs += [file] if file.suffix == ".so" else []
+        self.copy(programs[0], f"{prefix}/bin/{name}")
         self.link(f"{prefix}/bin/python3", name).link(f"{prefix}/bin/python", "python3")
-        self.libraries(binary, *library.glob("lib-dynload/*.so"))
+        self.libraries(*programs)
         return self
 
     def libraries(self, *files: Path) -> None:
         listed = subprocess.run(["ldd", *files], capture_output=True, text=True, check=False).stdout
-        for path in sorted(set(re.findall(r"(/\S+\.so[.\d]*)\b", listed))):
-            self.copy(Path(path), path.lstrip("/"))
+        # a line that is not indented names the file itself
+        for path in sorted(set(re.findall(r"(?m)^\s.*?(/\S+\.so[.\d]*)\b", listed))):
+            self._library(Path(path), path.lstrip("/"))
+
+    def _library(self, path: Path, name: str) -> None:
+        """A library, without its symbols where it is large: of a Python that was built here they are three quarters."""
+        strip = shutil.which("strip")
+        if strip is None or path.stat().st_size < _LARGE:
+            self.copy(path, name)
+            return
+        with tempfile.TemporaryDirectory() as folder:
+            stripped = Path(folder, path.name)
+            subprocess.run([strip, "--strip-debug", "-o", stripped, path], check=True)
+            self.copy(stripped, name)
 
     def become(self, tag: str, changes: Iterable[str]) -> str:
         """Import what there is as an image."""
