@@ -528,7 +528,9 @@ def _halted(made: Project, *arguments: str) -> Iterator[subprocess.Popen[bytes]]
         child.send_signal(signal.SIGCONT)
 
 
-_COMPILING = 0.6  # seconds of CPU: four times what starting the Pythons takes, and a fraction of what `_many` files take
+_COMPILING = (
+    0.6  # seconds of CPU: four times what starting the Pythons takes, and a fraction of what `_many` files take
+)
 
 
 def _cpu_seconds(identity: str) -> float:
