@@ -41,6 +41,8 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 # and what pip installs is compiled as it is imported, instead of all of it
 os.environ.setdefault("PIP_NO_COMPILE", "1")
+# and what pre-commit makes its environments with looks for newer wheels behind their backs, several processes each time
+os.environ.setdefault("VIRTUALENV_NO_PERIODIC_UPDATE", "1")
 # thousands of syntax trees and results are made and let go without a circle: to look for one each 700 objects is a third of their cost
 gc.set_threshold(50_000, 20, 20)
 
@@ -56,20 +58,18 @@ _FOR_OTHER_PYTHONS = (
     "project/cloudbuild/test_guard_step.py",
     "remote/",
     "system/test_children.py",
-    "test_generated.py",
 )
-_ON_ONE_HOST = (  # they take minutes, or are about a text of this repository
+_ON_ONE_HOST = (  # they take minutes, or are about a text that is the same on every host: tests/test_generated.py proves it
     "fstrings/test_corpora.py",
     "fstrings/test_programs.py",
     "project/cloudbuild/test_edit.py",
+    "remote/test_build_step.py",
     "remote/test_own.py",
     "test_",
 )
 
 
 def _depends_on_host(name: str, layer: str) -> bool:
-    if name == "test_generated.py":
-        return True
     return not name.startswith(_ON_ONE_HOST) and (layer == "unit" or name.startswith(_FOR_OTHER_PYTHONS))
 
 

@@ -201,8 +201,9 @@ def _bases(prepared: PreparedDeploy) -> tuple[str, ...]:
         return ()
     try:
         stage = commit_of(prepared.repository, prepared.plan.source.commit)
-        entries = [entry for entry in stage.entries() if entry.path == path]
-        content = next((content for _entry, content in stage.contents(entries)), b"")
+        with stage.keeping_readers():
+            entries = [entry for entry in stage.entries() if entry.path == path]
+            content = next((content for _entry, content in stage.contents(entries)), b"")
     except GuardError:
         return ()
     return cycle_facts.bases_of(content) if isinstance(content, bytes) else ()

@@ -38,6 +38,7 @@ from buildguard.project.ledger import ServiceId
 from buildguard.project.source_archive import PackedArchive, pack
 from buildguard.project.target import ImageService, Target
 from buildguard.stages.git_objects import GitStage, commit_of
+from buildguard.stages.reading_once import reading_once
 from buildguard.stages.worktree_changes import edited_paths
 from buildguard.system import git
 from buildguard.system.fork_event import refuse_fork_event
@@ -110,9 +111,10 @@ def prepare_deploys(request: DeployRequest, archive: Path) -> tuple[PreparedDepl
         raise UsageError("--from ships an image that is proven already, and --build-local builds one")
     commit, tables = _prepare_commit(request, archive)
     start_env = _read_start_env(request.start_env)
-    return tuple(
-        prepared._replace(start_env=start_env) for table in tables for prepared in _prepare_table(commit, table)
-    )
+    with reading_once(commit.stage):
+        return tuple(
+            prepared._replace(start_env=start_env) for table in tables for prepared in _prepare_table(commit, table)
+        )
 
 
 def prepare_deploy(request: DeployRequest, archive: Path) -> PreparedDeploy:
@@ -130,7 +132,13 @@ def _prepare_commit(request: DeployRequest, archive: Path) -> tuple[PreparedComm
     if repository is None or not repository.head:
         raise UsageError("nothing to deploy: this repository has no commits", hint="git init, git add, git commit")
     stage = commit_of(repository, repository.head)
-    stage.keep_contents()  # each service looks at the same files
+    with reading_once(stage):  # each service looks at the same files
+        return _read_commit(request, archive, repository, stage)
+
+
+def _read_commit(
+    request: DeployRequest, archive: Path, repository: git.Repository, stage: GitStage
+) -> tuple[PreparedCommit, tuple[DeployTable, ...]]:
     committed = Project(WorkScope(repository.top, repository, stage, ()))
     base, unsaved = _read_config(repository, committed.root_config, request)
     config = base.of_environment(request.env)

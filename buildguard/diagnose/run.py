@@ -39,6 +39,7 @@ from buildguard.project.proof_grade import ProofGrade
 from buildguard.project.sources import decides_target
 from buildguard.project.target import NEWEST, PythonVersion
 from buildguard.stages.git_objects import GitStage
+from buildguard.stages.reading_once import reading_once
 from buildguard.stages.worktree_changes import edited_paths
 
 _MISREAD = frozenset({"BG102", "BG106", "BG107"})
@@ -106,21 +107,22 @@ def examine(cwd: Path, log: bytes | None, asked: DiagnoseOptions, *, source: str
     whole = log if log is not None else evidence.log or None
     read = log_parser.read(whole or b"")
     base = deployed(cwd, source, evidence.commit)
-    job, declared = job_of(cwd, read, base)
-    try:
-        bench = _DiagnosisBuilder(job, read, evidence, log)
-        diagnosis = bench.diagnosis(declared)
-        return DiagnosisReport(
-            diagnosis,
-            bench.report,
-            evidence.chains,
-            tuple(bench.excerpts(diagnosis)),
-            attempts,
-            evidence.reports,
-            tuple(_subject(job, asked, evidence)),
-        )
-    finally:
-        job.cache.close()
+    with reading_once(base.place.stage):
+        job, declared = job_of(cwd, read, base)
+        try:
+            bench = _DiagnosisBuilder(job, read, evidence, log)
+            diagnosis = bench.diagnosis(declared)
+            return DiagnosisReport(
+                diagnosis,
+                bench.report,
+                evidence.chains,
+                tuple(bench.excerpts(diagnosis)),
+                attempts,
+                evidence.reports,
+                tuple(_subject(job, asked, evidence)),
+            )
+        finally:
+            job.cache.close()
 
 
 def _subject(job: Job, asked: DiagnoseOptions, evidence: Evidence) -> Iterator[tuple[str, str]]:

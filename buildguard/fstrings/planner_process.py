@@ -19,6 +19,7 @@ SEPARATE = "separate the data from the f-string: bind what the field computes to
 _MEMORY = 4 << 30
 _SECONDS = 20
 _PER_SECOND = 20_000  # characters of a source full of f-strings, on a slow machine
+_SHARE = 8, 40_000  # sources and characters for one child: most of its time is the import of libcst
 _MAIN = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from buildguard.fstrings.planner_process import main; main()"
 
 
@@ -92,8 +93,7 @@ def _with_edits(finding: Finding, repair: FStringRepair | None, lost: str) -> Fi
 def plan_fixes(patients: Sequence[FixRequest]) -> Iterator[FixPlan]:
     """How to repair each of some sources, in their order."""
     path = [folder for folder in sys.path if os.path.isabs(folder)]
-    jobs = min(process.cores(), len(patients))
-    dialogue = JsonWorkers([sys.executable, "-P", "-B", "-c", _MAIN, json.dumps(path)], jobs)
+    dialogue = JsonWorkers([sys.executable, "-P", "-B", "-c", _MAIN, json.dumps(path)], job_count(patients))
     done = 0
     try:
         for answer in dialogue.ask(patients):
@@ -103,6 +103,13 @@ def plan_fixes(patients: Sequence[FixRequest]) -> Iterator[FixPlan]:
         yield from [FixPlan(lost=error.what)] * (len(patients) - done)
     finally:
         dialogue.close()
+
+
+def job_count(patients: Sequence[FixRequest]) -> int:
+    """How many children plan some repairs: a second one has to have enough to do for what its start costs."""
+    sources, characters = _SHARE
+    shares = max(-(-len(patients) // sources), sum(len(patient.text) for patient in patients) // characters)
+    return max(1, min(process.cores(), len(patients), shares))
 
 
 def _parse_plan(answer: dict[str, Any]) -> FixPlan:

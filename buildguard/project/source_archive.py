@@ -46,13 +46,12 @@ def pack(stage: GitStage, file: Path, *, prefix: bytes = b"", worktree: Path | N
     With `worktree`, the bytes and executable bits of the same list are taken from there, as a dirty run wants it.
     Untracked files are never sent. Raises UnprovenError for an object that is missing, or a file that cannot be read.
     """
-    assert stage.commit is not None
     rows = _rows_below(stage, prefix)
     entries = _entries_of(stage, rows)
     rules = gcloud.GcloudIgnoreRules(lambda name: _content(stage, rows.get(os.fsencode(name))), has_git=not prefix)
     sent, dropped = select_uploaded(entries, rules)
     sent = [entry for entry in sent if entry.path != manifests.CARRIED]
-    mtime = stage.repository.time_of(stage.commit)
+    mtime = stage.time()
     committed = (
         ArchiveItem(row.path[len(prefix) :], manifests.known_mode(row.mode), _require_blob(row, blob), mtime)
         for row, blob in stage.blobs([rows[entry.path] for entry in sent])

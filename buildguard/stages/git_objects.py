@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from itertools import groupby
@@ -97,6 +97,9 @@ class GitStage:
     @contextmanager
     def keeping_readers(self) -> Iterator[None]:
         """Have git read all objects in one process, as long as no two threads read at once."""
+        if self._idle is not None:  # inside of another one, which ends what is begun here
+            yield
+            return
         begun, self._begun = self._begun, None
         idle: dict[git.Repository, list[ObjectReader]] = {self.repository: [begun]} if begun is not None else {}
         self._idle = idle
@@ -153,25 +156,41 @@ class GitStage:
                 yield row, blob
 
     def _read(self, home: git.Repository, oids: Sequence[str]) -> Iterator[bytes | UnreadableFile]:
-        """The content of each blob; the process that was asked is left to the next one, unless an answer is still due."""
-        if self._idle is None or not oids:
-            yield from home.blobs(oids)
+        """The content of each blob."""
+        if not oids:
             return
-        idle = self._idle.setdefault(home, [])
+        due = len(oids)
+        with self._reader(home, lambda: not due) as reader:
+            for blob in reader.blobs(oids):
+                due -= 1
+                yield blob
+
+    @contextmanager
+    def _reader(self, home: git.Repository, is_free: Callable[[], bool]) -> Iterator[ObjectReader]:
+        """The process that was asked before; it is left to the next question, unless an answer is still due."""
+        idle = self._idle.setdefault(home, []) if self._idle is not None else []
         try:
             reader = idle.pop()
         except IndexError:  # none yet, or other threads have them
             reader = home.reader()
-        due = len(oids)
+        is_whole = False
         try:
-            for blob in reader.blobs(oids):
-                due -= 1
-                yield blob
+            yield reader
+            is_whole = True
+        except GeneratorExit:  # whoever asked has read enough
+            is_whole = True
+            raise
         finally:
-            if due or self._idle is None:
-                reader.close()
-            else:
+            if is_whole and is_free() and self._idle is not None:
                 idle.append(reader)
+            else:
+                reader.close()
+
+    def time(self) -> int:
+        """When its commit was made, in seconds since 1970."""
+        assert self.commit is not None
+        with self._reader(self.repository, lambda: True) as reader:
+            return reader.time_of(self.commit)
 
     def notes(self) -> list[str]:
         """Submodules whose commit is not here, and what git would read in place of the objects."""
@@ -197,7 +216,8 @@ class GitStage:
         return self.repository, b""
 
     def _tree(self, repository: git.Repository, commit: str, prefix: bytes = b"") -> Sequence[git.GitEntry]:
-        tree = repository.tree(commit)
+        with self._reader(repository, lambda: True) as reader:
+            tree = reader.tree(commit)
         self.damaged.update(((prefix + folder).rstrip(b"/"), DAMAGED.reason) for folder in tree.damaged)
         return tree.rows
 

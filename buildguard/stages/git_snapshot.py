@@ -22,6 +22,10 @@ class GitSnapshotter:
 
     def snapshot(self) -> Snapshot:
         """Each row of the tree, its blob read and hashed; a submodule is its commit's id, and its files where they are here."""
+        with self.stage.keeping_readers():
+            return self._snapshot()
+
+    def _snapshot(self) -> Snapshot:
         unproven = [
             Unproven(display_path(path), None, f"it is in conflict in {self.stage.name}") for path in self._conflicts()
         ]

@@ -74,6 +74,7 @@ _PATCHED: dict[str, str | bytes] = {
 }
 
 
+@pytest.mark.one_host
 def test_a_patch_does_what_fix_does(repository: Callable[..., Project]) -> None:
     made = repository({**_DOCKERFILE, **_PATCHED})
 
@@ -185,6 +186,7 @@ def test_what_is_left_says_why_and_what_to_do(project: Callable[..., Project]) -
     assert (made.path / "a.py").read_text() == _UNFIXABLE + "t = f'{d[\"k\"]}'\n"
 
 
+@pytest.mark.one_host
 def test_what_a_field_prints_of_itself_is_left(project: Callable[..., Project]) -> None:
     """The witness here may be 3.13.0, which decodes the text of `=` and so accepts a repair that later versions do not."""
     source = 'a = []\nprint(f"{"\\n".join(a)=}")\n'
@@ -254,6 +256,7 @@ def test_every_target_must_accept_it(repository: Callable[..., Project]) -> None
     assert "compiled by CPython 3.8" in result.out
 
 
+@pytest.mark.one_host
 def test_a_new_target_has_nothing_to_fix(project: Callable[..., Project]) -> None:
     made = project({"a.py": _BEFORE})
 
@@ -261,6 +264,7 @@ def test_a_new_target_has_nothing_to_fix(project: Callable[..., Project]) -> Non
     assert (made.path / "a.py").read_text() == _BEFORE
 
 
+@pytest.mark.one_host
 def test_no_target_and_no_source_are_not_clean(project: Callable[..., Project]) -> None:
     made = project({"a.py": _BEFORE, "empty/x.txt": ""})
 
@@ -269,6 +273,7 @@ def test_no_target_and_no_source_are_not_clean(project: Callable[..., Project]) 
     assert made.run("fix", "--target", "3.11", "nowhere").code == 2
 
 
+@pytest.mark.one_host
 def test_what_cannot_be_read_is_not_clean(project: Callable[..., Project]) -> None:
     made = project({**_DOCKERFILE, "a.py": b"s = f'{d['k']}'  # \xff\n"})
 
@@ -278,6 +283,7 @@ def test_what_cannot_be_read_is_not_clean(project: Callable[..., Project]) -> No
     assert "unproven: a.py: its bytes cannot be decoded" in result.out
 
 
+@pytest.mark.one_host
 def test_what_no_engine_answers_is_not_clean(project: Callable[..., Project], tmp_path: Path) -> None:
     made = project({"a.py": "x = 1\n", "buildguard.toml": 'target = ["3.11"]\nengine = ["interpreter"]\n'})
     made.env["PATH"] = f"{interpreter('3.13').parent}:{_git_alone(tmp_path)}"
@@ -300,6 +306,7 @@ def test_check_decides_what_is_fixed(project: Callable[..., Project], monkeypatc
     assert [file.written for file in buildguard.fix(root=made.path).files] == [True]
 
 
+@pytest.mark.one_host
 def test_deleted_sources_are_not_clean(repository: Callable[..., Project]) -> None:
     made = repository({**_DOCKERFILE, "a.py": _BEFORE})
     (made.path / "a.py").unlink()
@@ -310,6 +317,7 @@ def test_deleted_sources_are_not_clean(repository: Callable[..., Project]) -> No
     assert "no Python source here" in result.out
 
 
+@pytest.mark.one_host
 def test_a_stage_of_git_cannot_be_fixed(repository: Callable[..., Project]) -> None:
     made = repository({**_DOCKERFILE, "a.py": _BEFORE})
 
@@ -328,6 +336,7 @@ def test_what_is_ignored_is_not_fixed(project: Callable[..., Project]) -> None:
     assert (made.path / "c.py").read_text() == _BEFORE
 
 
+@pytest.mark.one_host
 def test_a_comment_that_would_become_a_cookie_is_not_moved(project: Callable[..., Project]) -> None:
     source = "s = f'''{\n  x  # coding: latin-1\n}'''\n"
     made = project({**_DOCKERFILE, "a.py": source})
@@ -425,6 +434,7 @@ def test_messages_have_the_lines_of_the_users_file(repository: Callable[..., Pro
     )
 
 
+@pytest.mark.one_host
 @pytest.mark.parametrize(
     ("cookie", "python", "text"),
     [

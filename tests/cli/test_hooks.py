@@ -186,6 +186,7 @@ def test_with_the_real_pre_commit(repository: Callable[..., Project], published:
 
     installed = run_pre_commit(made, store, "install")
     assert installed.returncode == 0
+    made.env["PRE_COMMIT_HOME"] = str(store)  # else the hook would set up its environment once more
     made.git("reset", "--quiet", "--hard")
     made.write({"a.py": BROKEN_BEFORE_312, "old.py": "x = 4\n"})
     assert _commit(made, "commit", "--message", "x", "old.py").returncode == 0

@@ -10,7 +10,7 @@ import pytest
 from buildguard.deploy.fleet import plan_deploys
 from buildguard.deploy.prepare import DeployRequest
 from buildguard.stages.content_cache import ContentCache
-from buildguard.system.git import Repository
+from buildguard.system.git_reader import ObjectReader
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -41,13 +41,13 @@ def test_a_plan_of_forty_services_reads_each_file_once(
 ) -> None:
     project = repository(forty_services())
     reads: Counter[str] = Counter()
-    read = Repository.blobs
+    read = ObjectReader.blobs
 
-    def counting(self: Repository, oids: Sequence[str]) -> Iterator[bytes | UnreadableFile]:
+    def counting(self: ObjectReader, oids: Sequence[str]) -> Iterator[bytes | UnreadableFile]:
         reads.update(oids)
         return read(self, oids)
 
-    monkeypatch.setattr(Repository, "blobs", counting)
+    monkeypatch.setattr(ObjectReader, "blobs", counting)
     monkeypatch.setenv("GOOGLE_CLOUD_PROJECT", "acme")
 
     report = plan_deploys(DeployRequest(cwd=project.path, all_services=True))

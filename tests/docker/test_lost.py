@@ -504,7 +504,7 @@ def test_an_image_is_pulled_and_its_digest_told(
 # ------------------------------------------------------------------------------------------ in the middle of it
 
 
-def _many(count: int = 600) -> dict[str, str]:
+def _many(count: int = 300) -> dict[str, str]:
     line = "value = [{}]\n".format(", ".join(f"'{number}'" for number in range(200)))
     return {f"m{number}.py": f"number = {number}\n{line * 60}" for number in range(count)}
 
@@ -528,7 +528,9 @@ def _halted(made: Project, *arguments: str) -> Iterator[subprocess.Popen[bytes]]
         child.send_signal(signal.SIGCONT)
 
 
-_COMPILING = 1.5  # seconds of CPU: more than starting the Pythons takes, and a fraction of what `_many` files take
+_COMPILING = (
+    0.6  # seconds of CPU: four times what starting the Pythons takes, and a fraction of what `_many` files take
+)
 
 
 def _cpu_seconds(identity: str) -> float:

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from buildguard.fstrings.fix_plan import plan_rewrite
-from buildguard.fstrings.planner_process import FixRequest, plan_fixes
+from buildguard.fstrings.planner_process import FixRequest, job_count, plan_fixes
 from buildguard.project.source_text import decode_source, encode_source
 from buildguard.remote import program as program_text
+from buildguard.system import process
 from tests.conftest import CASES, interpreter, sample_on_other_hosts
 from tests.oracle import doubt, refusals
 from tests.wasm import RELEASES, ask_wasm
@@ -218,6 +219,7 @@ def test_a_repair_prints_what_the_source_prints(source: str, version: str) -> No
     assert printed_after == printed
 
 
+@pytest.mark.one_host
 @pytest.mark.interpreters
 def test_deep_reuse_is_merged_into_one() -> None:
     source = "s = " + 'f"{' * 140 + "x" + '}"' * 140 + "\n"
@@ -226,6 +228,18 @@ def test_deep_reuse_is_merged_into_one() -> None:
 
     assert len(made.after) < 40
     _is_right(source, made.after, made.names)
+
+
+@pytest.mark.parametrize(
+    ("sources", "characters", "children"),
+    [(1, 9, 1), (8, 9, 1), (9, 9, 2), (99, 9, 4), (1, 1_000_000, 1), (2, 100_000, 2), (3, 20_000, 1)],
+)
+def test_a_second_child_has_enough_to_do(
+    monkeypatch: pytest.MonkeyPatch, sources: int, characters: int, children: int
+) -> None:
+    monkeypatch.setattr(process, "cores", lambda: 4)
+
+    assert job_count([FixRequest("x" * characters, 11)] * sources) == children
 
 
 @pytest.mark.parametrize("newline", ["\r\n", "\n"])

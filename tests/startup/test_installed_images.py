@@ -12,6 +12,7 @@ import os
 import re
 import subprocess
 import tarfile
+import zipfile
 from collections.abc import Iterator
 from enum import Enum
 from pathlib import Path
@@ -31,7 +32,7 @@ from tests.startup.wheels import Release, write_wheel
 _BASE = "python:3.11-slim"
 _PIP = """#!/usr/local/bin/python3
 import runpy, sys
-sys.path.insert(0, "/opt/pip.whl")
+sys.path.insert(0, "/opt/pip")
 runpy.run_module("pip", run_name="__main__")
 """
 _MODULE = """#include <Python.h>
@@ -170,9 +171,13 @@ def _base(engine_address: str) -> str:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DOCKER_HOST", engine_address)
         (bundled,) = (Path(ensurepip.__file__).parent / "_bundled").glob("pip-*.whl")
-        files: dict[str, str | bytes] = {"opt/pip.whl": bundled.read_bytes(), "usr/local/bin/pip": _PIP}
-        parent, allowed = images.base("3.11"), ["ENV PIP_BREAK_SYSTEM_PACKAGES=1"]
-        return images.derived(f"{images.REPOSITORY}/with-pip:3.11", parent, files, allowed)
+        with zipfile.ZipFile(bundled) as wheel:
+            files: dict[str, str | bytes] = {f"opt/pip/{name}": wheel.read(name) for name in wheel.namelist()}
+        # what pip imports is compiled once, and not by each image that is made with it
+        use = "RUN pip install --no-index --find-links /opt missing || true"
+        instructions = ["ENV PIP_BREAK_SYSTEM_PACKAGES=1", use]
+        tag = f"{images.REPOSITORY}/with-pip:3.11"
+        return images.kept(tag, images.base("3.11"), {**files, "usr/local/bin/pip": _PIP}, instructions)
 
 
 def _files(case: Case, layout: str) -> Iterator[tuple[str, str]]:

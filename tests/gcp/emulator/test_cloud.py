@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from buildguard.check import cloud as cloud_check
 from buildguard.check.run import check
 from buildguard.cli.render.formats import render
 from buildguard.compare.diff import diff
@@ -402,7 +403,9 @@ def test_a_build_that_hangs_is_not_waited_for_for_ever(
     fine: Project, emulator: Callable[..., Emulator], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = emulator("hang")
-    monkeypatch.setattr(cloud_request.BuildOptions.__new__, "__defaults__", ("", "", 1, 1))
+    monkeypatch.setattr(
+        cloud_check, "BuildOptions", lambda pool, account: cloud_request.BuildOptions(pool, account, 1, 1)
+    )
     monkeypatch.setattr(cloud_round, "GRACE", 1)
 
     report = _checked(fine)
