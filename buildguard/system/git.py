@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from buildguard.definitions import TYPE_CHECKING, NamedTuple, records
-from buildguard.diagnostic import UnreadableFile
+from buildguard.diagnostic import UnreadableFile, display_path
 from buildguard.errors import UnprovenError, UsageError, did_you_mean
 from buildguard.system import git_directory, git_notes, git_wait, process, programs
 from buildguard.system.git_directory import GitDir
@@ -32,6 +32,9 @@ __all__ = [
 
 _FEW_PATHS = 500
 _CLOSED = b"warning: could not open directory '"
+_AFTER_PATH = b"': "
+_VANISHED = b"No such file or directory"
+_SHOWN = 200  # bytes of git's words
 _UNTRACKED = ("ls-files", "-o", "--exclude-standard", "-z")
 _UNMARKED = frozenset((b"H", b"M"))  # as git tags a file, and one in conflict
 _NO_RENAMES = ("--name-only", "--no-renames", "-z")
@@ -87,9 +90,25 @@ class WorktreeListing:
             others, complaints = self._finish(self._untracked)
         finally:
             process.stop(self._untracked)
-        closed = [line.split(b"'")[1].rstrip(b"/") for line in complaints.splitlines() if line.startswith(_CLOSED)]
         self._others = _rows(others)
-        return self._others, closed
+        return self._others, self._closed(complaints)
+
+    def _closed(self, complaints: bytes) -> list[bytes]:
+        """The folders that git could not open, by its words; raises UnprovenError where those do not show which one."""
+        closed = []
+        for words in complaints.split(_CLOSED)[1:]:
+            pieces = words.split(_AFTER_PATH)
+            paths = (_AFTER_PATH.join(pieces[:number]) for number in range(1, len(pieces)))
+            path = next((path for path in paths if os.path.lexists(os.path.join(self._top, path))), None)
+            if path is not None:
+                closed.append(path.rstrip(b"/"))
+            elif _VANISHED not in words:  # its name has a line break, or is too long for a message of git
+                raise UnprovenError(f"git could not open a folder: {display_path(words.splitlines()[0][:_SHOWN])}")
+        return closed
+
+    @property
+    def _top(self) -> bytes:
+        return os.fsencode(self._folder.parts.top)
 
     def notes(self) -> list[str]:
         """What `git status` would not show of all this, one line each: to be asked after `result`."""
