@@ -18,7 +18,7 @@ from buildguard.startup.findings import FindingPlace, StartupReport
 
 def add_startup(job: Job, seen: CheckState) -> None:
     """Add the findings on the files that were asked about, and what cannot be decided."""
-    if job.scope is None or not job.targets:
+    if job.scope is None or not (job.targets or job.request.staged):  # without a staged source there are no targets
         return
     stage, config, service = job.place.stage, job.config, job.request.service
     try:

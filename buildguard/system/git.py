@@ -30,6 +30,11 @@ __all__ = [
     "submodule_of",
 ]
 
+_EMPTY_FILES = (  # by SHA-1 and SHA-256, between the spaces of a row
+    b" e69de29bb2d1d6434b8b29ae775ad8c2e48c5391 ",
+    b" 473a0f4c3be8a93681a267e3b1e9a7dcda1185436fe141f7749120a303721813 ",
+)
+_VERSION_WITHOUT_MARKS = b"\0\0\0\2"
 _FEW_PATHS = 500
 _CLOSED = b"warning: could not open directory '"
 _AFTER_PATH = b"': "
@@ -39,7 +44,7 @@ _UNTRACKED = ("ls-files", "-o", "--exclude-standard", "-z")
 _UNMARKED = frozenset((b"H", b"M"))  # as git tags a file, and one in conflict
 _NO_RENAMES = ("--name-only", "--no-renames", "-z")
 _INDEX = ("ls-files", "-s", "-z")
-_STAGED = ("diff-index", "--cached", *_NO_RENAMES, "--ignore-submodules=none")
+_STAGED = ("diff-index", "--cached", "--ita-invisible-in-index", *_NO_RENAMES, "--ignore-submodules=none")
 
 
 class WorktreeListing:
@@ -250,8 +255,18 @@ class Repository(NamedTuple):
         return records(GitEntry, columns.paths, columns.modes(), columns.oids())
 
     def index_columns(self) -> IndexColumns:
-        """The same as columns: an index has as many rows as a repository has files."""
-        return columns_of(self.folder.ask(*_INDEX))
+        """The same as columns: an index has as many rows as a repository has files.
+
+        What was only announced (`git add --intent-to-add`) is left out: no commit holds it.
+        """
+        listing = self.folder.ask(*_INDEX)
+        columns = columns_of(listing)
+        if not (any(oid in listing for oid in _EMPTY_FILES) and _has_marks(self.folder.parts.index_file)):
+            return columns
+        from buildguard.system.git_intent import find_intended
+
+        intended = find_intended(self.folder, self.head)
+        return columns.without(intended) if intended else columns
 
     def conflicts(self) -> list[bytes]:
         """Paths that the index holds in several versions."""
@@ -356,6 +371,15 @@ def submodule_of(folder: Path) -> Repository | None:
 def git_folder(repository: Repository, name: str) -> Path:
     """The path of `name` inside the repository's git folder, as git has it (worktrees, core.hooksPath)."""
     return repository.top / repository.folder.path_of(name)
+
+
+def _has_marks(index: Path) -> bool:
+    """Whether an index is of a version that marks paths as announced; git writes an older one unless it has to."""
+    try:
+        with index.open("rb", buffering=0) as file:
+            return file.read(8)[4:] > _VERSION_WITHOUT_MARKS
+    except OSError:
+        return False  # whoever lists it reports that
 
 
 def _rows(output: bytes) -> list[bytes]:

@@ -117,6 +117,69 @@ def test_staged_with_nothing_to_check_is_clean(repository: Callable[..., Project
     assert (result.code, result.out) == (0, "clean: no Python source is staged\n")
 
 
+def test_a_lone_staged_file_that_the_start_runs(repository: Callable[..., Project]) -> None:
+    dockerfile = 'FROM python:3.11-slim\nWORKDIR /app\nCOPY . .\nCMD ["python", "start"]\n'
+    made = repository({"Dockerfile": dockerfile, "start": "x = 1\n", "ok.py": ""})
+    made.write({"start": BROKEN_BEFORE_312})
+    made.git("add", "start")
+
+    result = made.check("--staged")
+
+    assert result.code == 3
+    assert [(item["path"], item["reason"].partition(",")[0]) for item in result.json["unproven"]] == [
+        ("start", "the start command runs it with Python")
+    ]
+
+
+def test_a_lone_staged_script_of_the_start(repository: Callable[..., Project]) -> None:
+    dockerfile = 'FROM python:3.11-slim\nWORKDIR /app\nCOPY . .\nENTRYPOINT ["./run.sh"]\n'
+    made = repository({"Dockerfile": dockerfile, "run.sh": "#!/bin/sh\nexec python ok.py\n", "ok.py": ""})
+    (made.path / "run.sh").chmod(0o755)
+    made.commit()
+    made.write({"run.sh": "#!/bin/sh\nexec python gone.py\n"})
+    made.git("add", "run.sh")
+
+    assert made.check("--staged").codes() == {"run.sh": ["BG701"]}
+
+
+def test_a_deleted_file_that_the_image_needs(repository: Callable[..., Project]) -> None:
+    dockerfile = 'FROM python:3.11-slim\nCOPY run.sh ok.py ./\nENTRYPOINT ["./run.sh"]\n'
+    made = repository({"Dockerfile": dockerfile, "run.sh": "#!/bin/sh\nexec python ok.py\n", "ok.py": ""})
+    made.git("rm", "-q", "run.sh")
+
+    assert "BG703" in made.check("--staged").codes()["Dockerfile"]
+
+
+def test_what_is_only_announced_is_in_no_commit(repository: Callable[..., Project]) -> None:
+    started = {"Dockerfile": 'FROM python:3.11-slim\nCOPY . .\nCMD ["python", "main.py"]\n'}
+    made = repository({**started, "app/__init__.py": "", "main.py": ""})
+    made.write({"main.py": "from app.later import x\n", "app/later.py": "x = 1\n"})
+    made.git("add", "--intent-to-add", "app/later.py")
+    assert made.run("check", "--staged").out == "clean: no Python source is staged\n"
+
+    made.git("add", "main.py")
+
+    assert made.check("--staged").codes() == {"main.py": ["BG604"]}
+    assert made.check("index:").codes() == {"main.py": ["BG604"]}
+    made.git("add", "app/later.py")
+    assert made.check("--staged").code == 0
+
+
+def test_a_conflict_in_the_index_is_unproven(repository: Callable[..., Project]) -> None:
+    made = repository({**_DOCKERFILE, "a.py": "x = 1\n"})
+    made.git("checkout", "-q", "-b", "theirs")
+    made.commit({"a.py": "x = 2\n"})
+    made.git("checkout", "-q", "main")
+    made.commit({"a.py": BROKEN_BEFORE_312})
+    with contextlib.suppress(AssertionError):
+        made.git("merge", "theirs")
+
+    for arguments in (("--staged",), ("index:",)):
+        result = made.check(*arguments)
+        assert result.code == 3
+        assert [item["reason"] for item in result.json["unproven"]] == ["it is in conflict in index:"]
+
+
 def test_a_staged_target_judges_the_whole_index(repository: Callable[..., Project]) -> None:
     made = repository({"Dockerfile": "FROM python:3.12\n", **_BROKEN})
     made.write(_DOCKERFILE)
