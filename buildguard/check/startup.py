@@ -15,6 +15,8 @@ from buildguard.project.sources import matches
 from buildguard.remote.source_names import SUFFIXES
 from buildguard.startup.findings import FindingPlace, StartupReport
 
+NOT_COMPILED = "the start command runs it with Python, and it was not compiled: only `.py` files and `#!` scripts are"
+
 
 def add_startup(job: Job, seen: CheckState) -> None:
     """Add the findings on the files that were asked about, and what cannot be decided."""
@@ -49,8 +51,7 @@ def _uncompiled(job: Job, executed: Sequence[str]) -> Iterator[Unproven]:
         left_out = matches(exclude, source) or (include and not matches(include, source))
         if path in chosen or path.endswith(SUFFIXES) or left_out or not job.covers(path):
             continue
-        reason = "the start command runs it with Python, and it was not compiled: only `.py` files and `#!` scripts are"
-        yield Unproven(display_path(path), None, reason)
+        yield Unproven(display_path(path), None, NOT_COMPILED)
 
 
 def _is_explained(diagnostic: Diagnostic, report: StartupReport) -> bool:
