@@ -65,7 +65,9 @@ def narrow_to_changes(
         note = f"{invalidation} changed since {job.base}: everything is reported"
         return NarrowedFindings(diagnostics, seen.unproven, note)
     paths = {diagnostic.path for diagnostic in diagnostics} | {item.path for item in seen.unproven}
-    same = {display_path(path) for path in _unchanged(job, then, {path for path in paths if path})}
+    same: set[str | None] = {display_path(path) for path in _unchanged(job, then, {path for path in paths if path})}
+    if not job.request.diff_base:
+        same.add(None)  # a commit has to bring what a hook refuses it for
     return _leave_out(_FoundBefore(same, then, judge_base), diagnostics, seen.unproven, job.base)
 
 
@@ -73,7 +75,7 @@ class _FoundBefore:
     """What the base had, in files that are the same; what is not about their own bytes alone is looked up there."""
 
     def __init__(
-        self, same: Collection[str], then: GitStage, judge_base: Callable[[GitStage], CheckReport | None]
+        self, same: Collection[str | None], then: GitStage, judge_base: Callable[[GitStage], CheckReport | None]
     ) -> None:
         self._same = same
         self._then = then

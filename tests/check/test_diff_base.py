@@ -150,3 +150,13 @@ def test_a_link_whose_file_is_deleted_is_unproven(repository: Callable[..., Proj
     report = project.check("--diff-base", "HEAD").json
 
     assert [item["path"] for item in report["unproven"]] == ["link.py"]
+
+
+def test_a_hook_refuses_no_deletion_for_what_was_unproven_before(repository: Callable[..., Project]) -> None:
+    project = repository({"svc/Dockerfile": _FILES["Dockerfile"], "svc/main.py": "", "svc/old.py": "", "loose.py": ""})
+    project.write({"odd/Dockerfile": "FROM pypy:3.10\nCOPY . .\n", "odd/main.py": ""})
+    project.commit()
+    assert project.check("index:").code == 3
+    project.git("rm", "-q", "svc/old.py")
+
+    assert project.check("--staged").code == 0
