@@ -7,7 +7,7 @@ by the manifest in the archive. Nothing that it looks at is imported or run. Fin
 not be looked at with 3.
 
 version: 0.1.0
-digest: sha256:5fcc34231cad163c4c5c9b7147c2b47eacc0a836cc9b3047a7f86b94305cdbd7
+digest: sha256:566a4de26bb294d3bfc2438b7c6b5334d9b11d8f08351ae9af0c198ea444a61c
     (SHA-256 of everything below the line of equals signs)
 """
 
@@ -4885,11 +4885,19 @@ from collections.abc import Iterable
 from buildguard.codes import Code
 from buildguard.diagnostic import Finding, Range, Severity
 from buildguard.imports.records import EvaluatedType, FileReach, Guard
+from buildguard.imports.standard_imports import ImportVerdict
 BACKPORT = "eval_type_backport"
 _READ = "-read"
 _SINCE = {"union": "3.10", "generic": "3.9"}
-def judge_types(rows: Iterable[EvaluatedType], reach: FileReach, version: str, *, has_backport: bool) -> list[Finding]:
-    return [_finding(row, reach, version) for row in rows if not (has_backport and row.kind.endswith(_READ))]
+_UNDECIDED = "undecided-union"
+def judge_types(rows: Iterable[EvaluatedType], reach: FileReach, version: str, *, has_backport: bool) -> ImportVerdict:
+    counted = [row for row in rows if not (has_backport and row.kind.endswith(_READ))]
+    return ImportVerdict(
+        tuple(_finding(row, reach, version) for row in counted if not row.kind.startswith(_UNDECIDED)),
+        tuple((row.line, _undecided(row), reach.certain) for row in counted if row.kind.startswith(_UNDECIDED)),
+    )
+def _undecided(row: EvaluatedType) -> str:
+    return f"a metaclass may give {row.text} a meaning; without one it needs Python {_SINCE['union']}"
 def _finding(row: EvaluatedType, reach: FileReach, version: str) -> Finding:
     kind = removesuffix(row.kind, _READ)
     chain = f" ({' → '.join(reach.chain)})" if len(reach.chain) > 1 else ""
@@ -5067,8 +5075,10 @@ def words_of(error):
     return "%s: %s" % (getattr(error, "name", None) or "", error)
 ''',
     'buildguard.remote.evaluated_types': r'''import ast
+import builtins
 import re
 UNION, GENERIC = "union", "generic"
+UNDECIDED = "undecided-union"
 UNIONS_FROM, GENERICS_FROM = 10, 9
 BUILTIN_GENERICS = ("list", "dict", "set", "frozenset", "tuple", "type")
 BUILTIN_TYPES = frozenset(
@@ -5113,6 +5123,16 @@ MODELS = (
     "pydantic_settings.BaseSettings",
     "pydantic.generics.GenericModel",
 )
+BASES = MODELS + (
+    "django.db.models.Model",
+    "sqlalchemy.orm.DeclarativeBase",
+    "enum.Enum",
+    "enum.IntEnum",
+    "enum.Flag",
+    "abc.ABC",
+)
+METACLASSES = ("abc.ABCMeta", "enum.EnumMeta", "enum.EnumType")
+OPERATORS = frozenset(("__or__", "__ror__"))
 READS_TEXT = frozenset(("pydantic", "pydantic_settings", "fastapi"))
 OPTIMIZED = 1
 ROUTES = frozenset(("get", "post", "put", "delete", "patch", "options", "head", "trace", "websocket", "api_route"))
@@ -5153,6 +5173,8 @@ class TypeReader:
         self._later = False
         self._uses_fastapi = False
         self._models = set()
+        self._classes = {}
+        self._metaclasses = {}
     def see_import_from(self, node):
         if node.module == "__future__":
             self._later = self._later or any(alias.name == "annotations" for alias in node.names)
@@ -5168,10 +5190,31 @@ class TypeReader:
                 if isinstance(child, (ast.expr, ast.keyword, ast.withitem)):
                     self._expression(child, place, guard)
     def is_model(self, node):
+        self._classes[node.name] = all(map(self._is_plain_base, node.bases)) and all(
+            keyword.arg is not None and (keyword.arg != "metaclass" or self._is_plain_metaclass(keyword.value))
+            for keyword in node.keywords
+        )
+        self._metaclasses[node.name] = all(map(self._is_plain_metaclass, node.bases)) and not any(
+            getattr(item, "name", getattr(item, "id", "")) in OPERATORS for item in ast.walk(node)
+        )
         is_model = any(self._values.dotted(base) in MODELS or self._is_known_model(base) for base in node.bases)
         if is_model:
             self._models.add(node.name)
         return is_model
+    def _is_plain_base(self, base):
+        if isinstance(base, ast.Subscript):
+            base = base.value
+        if isinstance(base, ast.Name) and base.id in self._classes:
+            return self._classes[base.id]
+        if isinstance(base, ast.Name) and base.id not in self._bound:
+            return isinstance(getattr(builtins, base.id, None), type)
+        return self._is_type(base) or self._is_generic(base) or self._values.dotted(base) in BASES + METACLASSES
+    def _is_plain_metaclass(self, node):
+        if isinstance(node, ast.Name) and node.id in self._metaclasses:
+            return self._metaclasses[node.id]
+        if isinstance(node, ast.Name) and node.id in ("type", "object"):
+            return node.id not in self._bound
+        return self._values.dotted(node) in METACLASSES
     def _is_known_model(self, base):
         return isinstance(base, ast.Name) and base.id in self._models
     def _read_function(self, node, place, guard):
@@ -5201,15 +5244,23 @@ class TypeReader:
         if isinstance(node, ast.Lambda):
             return None
         inside = (is_type and not isinstance(node, ast.Call)) or self._takes_types(node)
+        undecided = None
         for child in ast.iter_child_nodes(node):
             item = self._first(child, inside)
-            if item is not None:
+            if item is not None and item[0] != UNDECIDED:
                 return item
+            undecided = undecided or item
+        failing = self._failing(node, is_type)
+        return failing if failing is not None and (undecided is None or failing[0] != UNDECIDED) else undecided
+    def _failing(self, node, is_type):
         if isinstance(node, ast.Subscript) and self._minor < GENERICS_FROM and self._is_generic(node.value):
             return GENERIC, node
         if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr) and self._is_union(node, is_type):
-            return UNION, node
+            return (UNION if self._is_plain_union(node) else UNDECIDED), node
         return None
+    def _is_plain_union(self, node):
+        names = [side.id for side in (node.left, node.right) if isinstance(side, ast.Name)]
+        return all(self._classes.get(name, True) for name in names)
     def _takes_types(self, node):
         return isinstance(node, ast.Subscript) and (self._is_type(node.value) or self._is_generic(node.value))
     def _is_generic(self, node):
@@ -6597,8 +6648,9 @@ class _BuildJudge:
             yield from ((path, reason) for _line, reason, _is_executed in verdict.undecided)
             if facts.evaluated:
                 has_backport = provided.declares(BACKPORT)
-                for finding in judge_types(facts.evaluated, reach[path], version, has_backport=has_backport):
-                    yield path, finding
+                types = judge_types(facts.evaluated, reach[path], version, has_backport=has_backport)
+                yield from ((path, finding) for finding in types.findings)
+                yield from ((path, reason) for _line, reason, _is_executed in types.undecided)
     def _answers(self, facts: Iterable[ModuleFacts]) -> dict[str, LibraryAnswer]:
         judge = AnswerJudge(sys.version_info[1], sys.platform, is_image=False)
         return judge.answer(questions_of(row for of_file in facts for row in of_file.library_uses), _ask)

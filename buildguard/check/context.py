@@ -19,7 +19,7 @@ from buildguard.project.proof_grade import ProofGrade
 from buildguard.project.request import CheckRequest, may_fetch_python
 from buildguard.project.sources import ChosenSources, decides_target
 from buildguard.project.target import Target
-from buildguard.stages.stage import Entry
+from buildguard.stages.stage import Entry, listing_of
 from buildguard.system import cache as caches
 
 if TYPE_CHECKING:
@@ -32,7 +32,8 @@ UNTOLD = "no file sets its Python version"
 class Job(NamedTuple):
     """Everything that is known before the first source is judged; with `syntax_only`, imports and images are not.
 
-    `project_imports` is what all targets share of judging imports.
+    `project_imports` is what all targets share of judging imports. `base` is the revision since which findings are new:
+    those that unchanged files had before are not reported.
     """
 
     request: CheckRequest
@@ -46,6 +47,7 @@ class Job(NamedTuple):
     scope: tuple[bytes, ...] | None = ()
     syntax_only: bool = False
     project_imports: SharedProjectImports | None = None
+    base: str = ""
 
     def covers(self, path: bytes) -> bool:
         """Whether a path is among what was asked about: everything, some paths, or nothing at all (None)."""
@@ -59,7 +61,7 @@ def prepare(request: CheckRequest, place: WorkScope) -> Job:
     project = Project(place, _own_configuration(request))
     config = project.config
     chosen_filters, notes = filters_of(request, config)
-    scope = (_staged(place) or None) if request.staged else place.paths
+    scope, base = _staged(place) if request.staged else (place.paths, "")
     chosen = ChosenSources((), ()) if scope is None else project.choose(scope, explicit=not request.staged)
     notes += [*config.notes, *chosen.notes]
     targets: list[Target] = []
@@ -77,6 +79,7 @@ def prepare(request: CheckRequest, place: WorkScope) -> Job:
         tuple(notes),
         scope,
         project_imports=shared,
+        base=request.diff_base or base,
     )
 
 
@@ -145,13 +148,19 @@ def _on_image(targets: list[Target], image: str) -> list[Target]:
     return [target._replace(version=None, specifier="", image=image, untold=reason) for target in targets]
 
 
-def _staged(place: WorkScope) -> tuple[bytes, ...]:
-    """What a hook is about: the files given, else all staged ones; everything where the target may have moved."""
+def _staged(place: WorkScope) -> tuple[tuple[bytes, ...] | None, str]:
+    """What a hook is about: the files given, else all staged ones (None: nothing), and since when findings are new.
+
+    It is everything where the target may have moved, and where a file is deleted: others may import, copy or start it.
+    """
     assert place.repository is not None
     changed = place.repository.staged_paths()
     if any(decides_target(path) for path in changed):
-        return (b"",)
-    return place.paths or tuple(changed)
+        return (b"",), ""
+    listing = listing_of(place.stage)
+    if any(listing.find(path) is None for path in changed):
+        return (b"",), "HEAD"
+    return place.paths or tuple(changed) or None, ""
 
 
 def nothing_checked(job: Job) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
+from functools import cached_property
 
 from buildguard.check.context import Job
 from buildguard.definitions import TYPE_CHECKING, NamedTuple
@@ -16,8 +17,10 @@ from buildguard.system import cache as caches
 from buildguard.system import git
 
 if TYPE_CHECKING:
+    from buildguard.check.result import CheckReport
     from buildguard.check.targets import CheckState
 
+_ABOUT_THE_FILE = ("BG1", "BG2")  # codes of what is wrong with a file whatever the others are
 _SEEN = b"interpreter"
 
 
@@ -43,30 +46,68 @@ class NarrowedFindings(NamedTuple):
     note: str = ""
 
 
-def narrow_to_changes(job: Job, diagnostics: Sequence[Diagnostic], seen: CheckState) -> NarrowedFindings:
-    """With `--diff-base`: only findings in files changed since, unless something that decides all of them changed."""
-    base = job.request.diff_base
-    if not base:
+def narrow_to_changes(
+    job: Job, diagnostics: Sequence[Diagnostic], seen: CheckState, judge_base: Callable[[GitStage], CheckReport | None]
+) -> NarrowedFindings:
+    """With `--diff-base`: what is new since, unless something that decides all findings changed.
+
+    New is what is found in changed files, and in others what depends on changed ones: a module that is gone, a name that
+    it had. `judge_base` is asked for the report of the base where there is any of that; None where it has none.
+    """
+    if not job.base:
         return NarrowedFindings(diagnostics, seen.unproven)
     repository = job.place.repository
     if repository is None:
         raise UsageError("--diff-base needs a git repository")
-    then = commit_of(repository, repository.resolve(base))
-    invalidation = _find_invalidation(job, seen, then)
+    then = commit_of(repository, repository.resolve(job.base))
+    invalidation = _find_invalidation(job, seen, then) if job.request.diff_base else ""
     if invalidation:
-        note = f"{invalidation} changed since {base}: everything is reported"
+        note = f"{invalidation} changed since {job.base}: everything is reported"
         return NarrowedFindings(diagnostics, seen.unproven, note)
     paths = {diagnostic.path for diagnostic in diagnostics} | {item.path for item in seen.unproven}
-    same = {display_path(path) for path in _unchanged(job, then, {path for path in paths if path})}
-    return _leave_out(same, diagnostics, seen.unproven, base)
+    same: set[str | None] = {display_path(path) for path in _unchanged(job, then, {path for path in paths if path})}
+    if not job.request.diff_base:
+        same.add(None)  # a commit has to bring what a hook refuses it for
+    return _leave_out(_FoundBefore(same, then, judge_base), diagnostics, seen.unproven, job.base)
+
+
+class _FoundBefore:
+    """What the base had, in files that are the same; what is not about their own bytes alone is looked up there."""
+
+    def __init__(
+        self, same: Collection[str | None], then: GitStage, judge_base: Callable[[GitStage], CheckReport | None]
+    ) -> None:
+        self._same = same
+        self._then = then
+        self._judge_base = judge_base
+
+    @cached_property
+    def _known(self) -> frozenset[object]:
+        report = self._judge_base(self._then)
+        if report is None:
+            return frozenset()
+        return frozenset([*map(_key, report.diagnostics), *((item.path, item.reason) for item in report.unproven)])
+
+    def has(self, diagnostic: Diagnostic) -> bool:
+        """Whether a finding is an old one; damage on the way has no author, and is reported wherever it is."""
+        if diagnostic.path not in self._same or diagnostic.code.startswith("BG3"):
+            return False
+        return diagnostic.code.startswith(_ABOUT_THE_FILE) or _key(diagnostic) in self._known
+
+    def has_unproven(self, item: Unproven) -> bool:
+        """Whether a file could not be examined before either."""
+        return item.path in self._same and (item.path, item.reason) in self._known
+
+
+def _key(diagnostic: Diagnostic) -> tuple[object, ...]:
+    return diagnostic.code, diagnostic.path, diagnostic.range.line, diagnostic.message
 
 
 def _leave_out(
-    same: Collection[str], diagnostics: Sequence[Diagnostic], unproven: Sequence[Unproven], base: str
+    before: _FoundBefore, diagnostics: Sequence[Diagnostic], unproven: Sequence[Unproven], base: str
 ) -> NarrowedFindings:
-    """What is not about files that are the same; damage on the way has no author, and is reported wherever it is."""
-    kept = [found for found in diagnostics if found.path not in same or found.code.startswith("BG3")]
-    kept_unproven = [item for item in unproven if item.path not in same]
+    kept = [found for found in diagnostics if not before.has(found)]
+    kept_unproven = [item for item in unproven if not before.has_unproven(item)]
     hidden = len(diagnostics) + len(unproven) - len(kept) - len(kept_unproven)
     note = f"not shown: {count(hidden, 'finding')} in files that did not change since {base}" if hidden else ""
     return NarrowedFindings(kept, kept_unproven, note)

@@ -10,8 +10,10 @@ from typing import TypeVar
 from buildguard.check.context import UNTOLD, Job, cache_of, filters_of
 from buildguard.check.filters import IgnoreComment
 from buildguard.check.image_libraries import ImageLibraries
+from buildguard.check.image_start_files import find_start_files
 from buildguard.check.result import CheckReport, Dependencies, ImageReport
 from buildguard.check.run import build_report
+from buildguard.check.startup import NOT_COMPILED
 from buildguard.check.targets import CheckState, Watcher, judge_all
 from buildguard.codes import Code
 from buildguard.compare.image_lookup import ANY_IMAGE, ImageLookup
@@ -74,7 +76,8 @@ class ChangedSource(NamedTuple):
 class _ImageContents(NamedTuple):
     """What of an image is the project's, what was installed beside it and where, and what the Dockerfile copies and it lacks.
 
-    `places` and `installed` have the path of each file in the image by its path in the project.
+    `places` and `installed` have the path of each file in the image by its path in the project, `started` those that its
+    own command starts Python with.
     """
 
     located: ProjectLocation
@@ -82,6 +85,7 @@ class _ImageContents(NamedTuple):
     installed: Mapping[bytes, bytes]
     folders: tuple[str, ...]
     missing: Sequence[tuple[str, PlacedFile]]
+    started: Sequence[bytes]
 
     @property
     def has_bytecode(self) -> bool:
@@ -117,9 +121,14 @@ class _ImageCheck:
             places, installed = self._finder.places(located)
             folders = self._installed_folders(places, installed)
             missing = self._finder.missing(located)
+            started_files = find_start_files(self._image, self._cell, self._files)
+            known = {*places.values(), *installed.values()}
+            places.update((path, path) for path in started_files if path not in known)
             job = self._job({**places, **installed}, installed, frozenset(file.path for _source, file in missing))
             try:
-                return self._judge(job, _ImageContents(located, places, installed, folders, missing), watcher, started)
+                return self._judge(
+                    job, _ImageContents(located, places, installed, folders, missing, started_files), watcher, started
+                )
             finally:
                 job.cache.close()
         finally:
@@ -137,6 +146,7 @@ class _ImageCheck:
         compiled, own = contents.split_sources(job.chosen.sources)
         changed = self._with_committed(contents.places, list(self._changed(contents.places, own)))
         self._report_changed(located, contents.places, changed, seen)
+        seen.unproven += self._uncompiled(job, contents)
         libraries = ImageLibraries(self._cell, self._image, self._files)
         seen.diagnostics += libraries.unloadable(job, self._image)
         aside = _split_dependencies(seen, {display_path(path) for path in contents.installed})
@@ -158,6 +168,15 @@ class _ImageCheck:
                 tuple(libraries.misfits()),
             ),
         )
+
+    def _uncompiled(self, job: Job, contents: _ImageContents) -> Iterator[Unproven]:
+        """The files that the image starts Python with, and that neither their name nor a `#!` line shows to be a source."""
+        places = {**contents.places, **contents.installed}
+        compiled = {places[entry.path] for entry in job.chosen.sources}
+        names = {place: path for path, place in places.items()}
+        for place in contents.started:
+            if place not in compiled:
+                yield Unproven(display_path(names[place]), None, NOT_COMPILED)
 
     def _report_missing(
         self, located: ProjectLocation, missing: Sequence[tuple[str, PlacedFile]], seen: CheckState

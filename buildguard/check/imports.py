@@ -24,7 +24,7 @@ from buildguard.imports.records import (
     facts_from,
     patched_names,
 )
-from buildguard.imports.standard_imports import ImportJudge, questions_of
+from buildguard.imports.standard_imports import ImportJudge, ImportVerdict, questions_of
 
 _MANY = 500  # files: with fewer, the interpreter answers sooner than a thread starts
 _UNREAD = "the imports of the file could not be read"
@@ -110,9 +110,9 @@ class ImportCheck:
         undecided += (item for item in project.undecided if item.path in known)
         for path, rows in known.items():
             verdict = judge.judge(rows.library_uses, reach[path])
-            findings = [*verdict.findings, *self._types(rows, reach[path], provided)]
-            diagnostics += self._diagnostics(read[path], path, findings)
-            undecided += [UndecidedImport(path, *item) for item in verdict.undecided]
+            types = self._types(rows, reach[path], provided)
+            diagnostics += self._diagnostics(read[path], path, [*verdict.findings, *types.findings])
+            undecided += [UndecidedImport(path, *item) for item in (*verdict.undecided, *types.undecided)]
         return TargetImports(tuple(diagnostics), tuple(undecided), is_final=not self._library.is_lost)
 
     def _of_project_files(self, project: ProjectImports, read: Mapping[str, FileVerdict]) -> Iterator[Diagnostic]:
@@ -121,9 +121,9 @@ class ImportCheck:
             if path in read:
                 yield from self._diagnostics(read[path], path, findings)
 
-    def _types(self, rows: ModuleFacts, reach: FileReach, provided: ProvidedModules) -> list[Finding]:
+    def _types(self, rows: ModuleFacts, reach: FileReach, provided: ProvidedModules) -> ImportVerdict:
         if not rows.evaluated:
-            return []
+            return ImportVerdict((), ())
         from buildguard.imports.evaluated import BACKPORT, judge_types
 
         has_backport = provided.declares(BACKPORT)

@@ -21,7 +21,7 @@ from buildguard.locate import WorkScope
 from buildguard.project.proof_grade import ProofGrade
 from buildguard.project.request import CheckRequest
 from buildguard.project.target import Target
-from buildguard.stages.git_objects import damaged_in
+from buildguard.stages.git_objects import GitStage, damaged_in
 from buildguard.stages.reading_once import reading_once
 
 _OPINIONS = 1000  # files that are shown to this machine's python3 at the most
@@ -83,7 +83,7 @@ def build_report(job: Job, seen: CheckState, started: float) -> CheckReport:
     kept = merge_findings(job.filters.keep(kept))
     if len(seen.rows) > 1:
         kept = merge_targets(kept, _oldest_first(seen))
-    narrowed = diff_base.narrow_to_changes(job, kept, seen)
+    narrowed = diff_base.narrow_to_changes(job, kept, seen, lambda then: _judge_base(job, then))
     undecided = tuple(dict.fromkeys(seen.undecided))
     notes = [*job.notes, *idle, narrowed.note, *seen.notes, *_note_undecided(undecided), *job.cache.notes]
     if not request.staged:  # a deploy is no commit
@@ -104,6 +104,22 @@ def build_report(job: Job, seen: CheckState, started: float) -> CheckReport:
         snippets=seen.snippets,
         unchecked=tuple(dict.fromkeys(seen.unchecked)),
     )
+
+
+def _judge_base(job: Job, then: GitStage) -> CheckReport | None:
+    """The report of the commit that findings are compared with, None where it has none; no build is started for it."""
+    from buildguard.check.silent_watcher import SilentWatcher
+    from buildguard.engines import select as engines
+    from buildguard.engines.engine import EngineName
+
+    names = engines.parse(job.request.engine) or engines.order_of(job.config.engine)
+    local = ",".join(name for name in names if name is not EngineName.CLOUD) or EngineName.STATIC
+    request = job.request._replace(staged=False, diff_base="", engine=local, proof=ProofGrade.PREDICTED)
+    paths = () if job.request.staged else job.place.paths
+    try:
+        return check(request, job.place._replace(stage=then, paths=paths), SilentWatcher())
+    except GuardError:
+        return None  # then all counts as new
 
 
 def _note_undecided(undecided: Sequence[UndecidedImport]) -> list[str]:

@@ -15,10 +15,12 @@ from buildguard.project.sources import matches
 from buildguard.remote.source_names import SUFFIXES
 from buildguard.startup.findings import FindingPlace, StartupReport
 
+NOT_COMPILED = "the start command runs it with Python, and it was not compiled: only `.py` files and `#!` scripts are"
+
 
 def add_startup(job: Job, seen: CheckState) -> None:
     """Add the findings on the files that were asked about, and what cannot be decided."""
-    if job.scope is None or not job.targets:
+    if job.scope is None or not (job.targets or job.request.staged):  # without a staged source there are no targets
         return
     stage, config, service = job.place.stage, job.config, job.request.service
     try:
@@ -49,8 +51,7 @@ def _uncompiled(job: Job, executed: Sequence[str]) -> Iterator[Unproven]:
         left_out = matches(exclude, source) or (include and not matches(include, source))
         if path in chosen or path.endswith(SUFFIXES) or left_out or not job.covers(path):
             continue
-        reason = "the start command runs it with Python, and it was not compiled: only `.py` files and `#!` scripts are"
-        yield Unproven(display_path(path), None, reason)
+        yield Unproven(display_path(path), None, NOT_COMPILED)
 
 
 def _is_explained(diagnostic: Diagnostic, report: StartupReport) -> bool:

@@ -53,10 +53,13 @@ def open_stages(
 
     `lookup` is how images are read.
     """
-    disks = {text: _open_on_disk(cwd, text, brief=brief) for text in texts if _is_folder(text)}
-    below = {stage.prefix for stage in disks.values() if stage.repository is not None}
+    disks = [_open_on_disk(cwd, text, brief=brief) if _is_folder(text) else None for text in texts]
+    below = {stage.prefix for stage in disks if stage is not None and stage.repository is not None}
     prefix = below.pop() if len(below) == 1 else b""
-    return [disks[text] if text in disks else _open_other(cwd, text, prefix, where, lookup) for text in texts]
+    return [
+        disk if disk is not None else _open_other(cwd, text, prefix, where, lookup)
+        for disk, text in zip(disks, texts, strict=True)
+    ]
 
 
 def _is_folder(text: str) -> bool:

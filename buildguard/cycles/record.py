@@ -154,8 +154,28 @@ def parse(data: bytes) -> CycleRecord | None:
     try:
         value = json.loads(data)
         return _parse(value) if value["schema"] == SCHEMA else None
-    except (ValueError, KeyError, TypeError, RecursionError):
+    except (ValueError, ArithmeticError, LookupError, TypeError, AttributeError, RecursionError):
         return None
+
+
+_STEP = {"id": str, "verdict": str, "seconds": float, "words": str}
+_COMMAND = {
+    "run": str,
+    "gate": float,
+    "verdict": str,
+    "why": str,
+    "passed": int,
+    "ran": int,
+    "skipped": int,
+    "seconds": float,
+    "listed": bool,
+    "output": str,
+}
+
+
+def _typed(value: dict[str, Any], kinds: Mapping[str, type]) -> list[Any]:
+    """The fields of a record in their order, each of its type."""
+    return [kind(value[name]) for name, kind in kinds.items()]
 
 
 def _parse(value: dict[str, Any]) -> CycleRecord:
@@ -167,8 +187,8 @@ def _parse(value: dict[str, Any]) -> CycleRecord:
         ServiceId(**{name: str(value["service"][name]) for name in ServiceId._fields}),
         str(value["commit"]),
         int(value["exit_code"]),
-        tuple(CycleStep(**step) for step in value["steps"]),
-        tuple(CycleCommand(**command) for command in value["commands"]),
+        tuple(CycleStep(*_typed(step, _STEP)) for step in value["steps"]),
+        tuple(CycleCommand(*_typed(command, _COMMAND)) for command in value["commands"]),
         tuple(case_results.from_json(case) for case in value["cases"]),
         tuple(map(str, value["missing"])),
         tuple(map(str, value["notes"])),

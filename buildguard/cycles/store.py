@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import quote
 
@@ -12,6 +13,7 @@ from buildguard.definitions import lazy_pattern
 from buildguard.errors import UnprovenError
 from buildguard.project.ledger import ServiceId
 from buildguard.system import temporary
+from buildguard.system.state_files import read_state
 
 FOLDER = "cycles"
 BUCKET_FOLDER = "buildguard/cycles"
@@ -46,13 +48,13 @@ def read(folder: Path, service: ServiceId | None = None) -> list[CycleRecord]:
 
 
 def _read_all(folder: Path) -> Iterator[CycleRecord]:
-    try:
-        files = sorted(folder.glob("*.json"), key=lambda file: file.stat().st_mtime)[-10 * _MOST :]
-    except OSError:
-        return
-    for file in files:
+    times = []
+    for file in folder.glob("*.json"):
+        with suppress(OSError):
+            times.append((file.stat(follow_symlinks=False).st_mtime, file))
+    for _time, file in sorted(times)[-10 * _MOST :]:
         try:
-            cycle = records.parse(file.read_bytes())
+            cycle = records.parse(read_state(file))
         except OSError:
             continue
         if cycle is not None and _ID.fullmatch(cycle.id):

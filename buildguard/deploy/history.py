@@ -8,6 +8,7 @@ from buildguard.deploy import bucket_store as buckets
 from buildguard.deploy.fleet_status import ServiceStatus, read_fleet
 from buildguard.deploy.prepare import DeployRequest
 from buildguard.deploy.selection import select_deploy
+from buildguard.diagnostic import count
 from buildguard.errors import UnprovenError, UsageError
 from buildguard.gcp.storage import StorageClient
 from buildguard.load import Project
@@ -24,7 +25,7 @@ def history(request: DeployRequest) -> DeployHistory:
     repository, config, service = locate_service(request, needed=False)
     file = ledger_path(repository)
     lines, broken = ledgers.read(file)
-    notes = [f"{broken} lines of the ledger cannot be read"] if broken else []
+    notes = [f"{count(broken, 'line')} of the ledger cannot be read"] if broken else []
     if service:
         try:
             with StorageClient(request.project or config.cloud.project) as storage:

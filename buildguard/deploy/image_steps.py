@@ -105,7 +105,7 @@ def build_here(context: DeployContext) -> StepResult:
     """Build on the local engine, from the archive; an image of an earlier run that is still there is used."""
     prepared = context.prepared
     line = _proven_line(context, Builder.LOCAL)
-    if line is not None and deploy_build.has_local_image(line.evidence.get("id", ""), prepared):
+    if line is not None and deploy_build.has_local_image(str(line.evidence.get("id", "")), prepared):
         evidence = {key: value for key, value in line.evidence.items() if key != "words"}
         built = BuiltImage(evidence["id"], evidence["image"], None, evidence)
         return StepResult(context._replace(built=built), f"{built.name} (built by an earlier run)", evidence)

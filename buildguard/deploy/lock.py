@@ -5,6 +5,7 @@ Without a bucket it is a file in the repository's git folder, which keeps only t
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
@@ -19,10 +20,12 @@ from typing import Protocol
 from buildguard.definitions import NamedTuple
 from buildguard.errors import Reason, UnprovenError
 from buildguard.system import owner as owners
-from buildguard.system import process
+from buildguard.system import process, temporary
 from buildguard.system.owner import Life
+from buildguard.system.state_files import open_guard, read_state
 
 _TRIES = 3  # a lock may be given back, or taken over by another run, in between
+_NOT_OURS = frozenset({errno.ELOOP, errno.EINVAL, errno.EFBIG})  # something else is in the place of a file
 _UNREADABLE = (ArithmeticError, LookupError, RecursionError, TypeError, ValueError)  # for a note of any content
 
 
@@ -150,13 +153,13 @@ class FileLock:
         with self._alone():
             if self._version() != over:
                 return None
-            self._path.write_bytes(data)
+            temporary.write_whole(self._path, data, 0o644)
             return _checksum(data)
 
     def read(self) -> tuple[bytes, int] | None:
         """What the holder wrote."""
         with self._alone():
-            return (self._path.read_bytes(), self._version()) if self._version() else None
+            return (read_state(self._path), self._version()) if self._version() else None
 
     def remove(self, version: int) -> None:
         """Remove that version, unless another run has taken it over."""
@@ -171,7 +174,7 @@ class FileLock:
     def _version(self) -> int:
         """Of what is there now, 0 if nothing is."""
         try:
-            return _checksum(self._path.read_bytes())
+            return _checksum(read_state(self._path))
         except FileNotFoundError:
             return 0
 
@@ -180,11 +183,16 @@ class FileLock:
         """Keep others from reading or changing it meanwhile: two runs that take over one lock would both have it."""
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            with self._path.with_name(f"{self._path.name}.guard").open("ab") as guard:
+            guard = open_guard(self._path.with_name(f"{self._path.name}.guard"))
+            try:
                 fcntl.flock(guard, fcntl.LOCK_EX)  # until it is closed
                 yield
+            finally:
+                os.close(guard)
         except OSError as error:
-            raise UnprovenError(f"{self._path} cannot be written: {error.strerror}") from error
+            file = error.filename or self._path
+            hint = f"rm {file}" if error.errno in _NOT_OURS else ""
+            raise UnprovenError(f"{file} cannot be used: {error.strerror}", hint=hint) from error
 
 
 def _checksum(data: bytes) -> int:

@@ -161,8 +161,9 @@ class _BuildJudge:
             yield from ((path, reason) for _line, reason, _is_executed in verdict.undecided)
             if facts.evaluated:
                 has_backport = provided.declares(BACKPORT)
-                for finding in judge_types(facts.evaluated, reach[path], version, has_backport=has_backport):
-                    yield path, finding
+                types = judge_types(facts.evaluated, reach[path], version, has_backport=has_backport)
+                yield from ((path, finding) for finding in types.findings)
+                yield from ((path, reason) for _line, reason, _is_executed in types.undecided)
 
     def _answers(self, facts: Iterable[ModuleFacts]) -> dict[str, LibraryAnswer]:
         judge = AnswerJudge(sys.version_info[1], sys.platform, is_image=False)

@@ -7,15 +7,28 @@ from collections.abc import Iterable
 from buildguard.codes import Code
 from buildguard.diagnostic import Finding, Range, Severity
 from buildguard.imports.records import EvaluatedType, FileReach, Guard
+from buildguard.imports.standard_imports import ImportVerdict
 
 BACKPORT = "eval_type_backport"
 _READ = "-read"
 _SINCE = {"union": "3.10", "generic": "3.9"}
+_UNDECIDED = "undecided-union"
 
 
-def judge_types(rows: Iterable[EvaluatedType], reach: FileReach, version: str, *, has_backport: bool) -> list[Finding]:
-    """A finding for each expression; `has_backport` is whether what reads annotations understands newer ones."""
-    return [_finding(row, reach, version) for row in rows if not (has_backport and row.kind.endswith(_READ))]
+def judge_types(rows: Iterable[EvaluatedType], reach: FileReach, version: str, *, has_backport: bool) -> ImportVerdict:
+    """A finding for each expression; undecided is one of classes whose metaclass may give `|` a meaning.
+
+    `has_backport` is whether what reads annotations understands newer ones.
+    """
+    counted = [row for row in rows if not (has_backport and row.kind.endswith(_READ))]
+    return ImportVerdict(
+        tuple(_finding(row, reach, version) for row in counted if not row.kind.startswith(_UNDECIDED)),
+        tuple((row.line, _undecided(row), reach.certain) for row in counted if row.kind.startswith(_UNDECIDED)),
+    )
+
+
+def _undecided(row: EvaluatedType) -> str:
+    return f"a metaclass may give {row.text} a meaning; without one it needs Python {_SINCE['union']}"
 
 
 def _finding(row: EvaluatedType, reach: FileReach, version: str) -> Finding:

@@ -12,9 +12,11 @@ from buildguard.cycles.store import write_private
 from buildguard.definitions import NamedTuple
 from buildguard.errors import UnprovenError
 from buildguard.loop.frozen import FrozenRules
+from buildguard.system.state_files import read_state
 
 _NAME = "loop.json"
 _SCHEMA = 1
+_UNREADABLE = (OSError, ValueError, ArithmeticError, LookupError, TypeError, AttributeError, RecursionError)
 
 
 class LoopState(NamedTuple):
@@ -46,11 +48,11 @@ class StateFile:
     def read(self) -> LoopState | None:
         """The state of a loop over the same services that did not come to its end; None without one."""
         try:
-            value = json.loads(self._file.read_bytes())
+            value = json.loads(read_state(self._file))
             return _parse(value) if value["schema"] == _SCHEMA and value["what"] == self._what else None
         except FileNotFoundError:
             return None
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except _UNREADABLE as error:
             raise UnprovenError(
                 f"{self._file} cannot be read, and holds what the last loop froze", hint="buildguard loop --restart"
             ) from error
@@ -77,5 +79,6 @@ def _parse(value: dict[str, Any]) -> LoopState:
     }
     rules = {str(name): str(digest) for name, digest in frozen["rules"].items()}
     began = str(value["began"])
-    datetime.fromisoformat(began)
+    if datetime.fromisoformat(began).tzinfo is None:
+        raise ValueError(began)
     return LoopState(FrozenRules(rules, tests), int(value["cycles"]), began, str(value["commit"]))

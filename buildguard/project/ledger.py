@@ -7,7 +7,6 @@ of its own there too, created only, so that a team and CI see one history.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,6 +15,7 @@ from urllib.parse import quote
 
 from buildguard.definitions import NamedTuple, StrEnum
 from buildguard.errors import UnprovenError
+from buildguard.system.state_files import append_state, read_state
 
 NAME = "buildguard/ledger.jsonl"
 RESTORE = "restore"  # the step that is none either: what a failed run gave back
@@ -78,6 +78,13 @@ class LedgerLine(NamedTuple):
         return ServiceId(self.project, self.region, self.service, self.kind)
 
 
+_KINDS = dict.fromkeys(LedgerLine._fields, (str,)) | {
+    "number": (int,),
+    "seconds": (int, float),
+    "evidence": (dict,),
+}
+
+
 class Ledger:
     """The ledger of one run: lines go to the file first, and then to whoever else keeps them."""
 
@@ -113,12 +120,7 @@ class Ledger:
         data = (json.dumps({"schema": 1, **line._asdict()}) + "\n").encode("ascii")
         try:
             self._file.parent.mkdir(parents=True, exist_ok=True)
-            handle = os.open(self._file, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
-            try:
-                os.write(handle, _missing_newline(self._file) + data)
-                os.fsync(handle)
-            finally:
-                os.close(handle)
+            append_state(self._file, data)
         except OSError as error:
             raise UnprovenError(f"{self._file} cannot be written: {error.strerror}") from error
         if self.elsewhere is not None:
@@ -129,16 +131,6 @@ class Ledger:
                 self.elsewhere = None
                 self.notes.append(f"the ledger in the bucket is not complete: {error.what}")
         return line
-
-
-def _missing_newline(file: Path) -> bytes:
-    """A line break where the last line was cut short by a crash: what follows is a line of its own again."""
-    with open(file, "rb") as written:
-        size = written.seek(0, os.SEEK_END)
-        if not size:
-            return b""
-        written.seek(-1, os.SEEK_END)
-        return b"" if written.read(1) == b"\n" else b"\n"
 
 
 def folder_of(service: ServiceId) -> str:
@@ -159,7 +151,7 @@ def _folder_name(service: str, kind: str) -> str:
 def read(file: Path) -> tuple[list[LedgerLine], int]:
     """The lines of a ledger in their order, and how many could not be read."""
     try:
-        data = file.read_bytes()
+        data = read_state(file)
     except FileNotFoundError:
         return [], 0
     except OSError as error:
@@ -176,13 +168,10 @@ def parse(lines: Iterable[bytes]) -> tuple[list[LedgerLine], int]:
             line = LedgerLine(
                 **{name: words[name] for name in LedgerLine._fields if name in words or name not in _ADDED}
             )
-            texts = (line.step, line.service, line.project, line.region, line.kind)
-            whole = (
-                words["schema"] == 1
-                and isinstance(line.evidence, dict)
-                and all(isinstance(text, str) for text in texts)
-            )
-        except (ValueError, KeyError, TypeError):
+            whole = words["schema"] == 1 and all(
+                type(getattr(line, name)) in kinds for name, kinds in _KINDS.items()
+            )  # `isinstance` would take true for a number
+        except (ValueError, KeyError, TypeError, RecursionError):
             whole = False
         if whole:
             parsed.append(line)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
 
@@ -143,7 +144,13 @@ def matches(patterns: Iterable[str], path: str) -> bool:
 
 
 def _is_closed_folder(stage: Stage, entry: Entry) -> bool:
-    return os.path.isdir(os.path.join(os.fsencode(stage.root), entry.path))
+    """Whether it is a folder that could not be opened, or what cannot be looked at: that may be one."""
+    try:
+        return stat.S_ISDIR(os.lstat(os.path.join(os.fsencode(stage.root), entry.path)).st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return False  # it vanished meanwhile
+    except OSError:
+        return True
 
 
 def _scripts(stage: Stage, entries: list[Entry]) -> Iterator[Entry]:

@@ -4,9 +4,11 @@ A part of the probe: the standard library alone, and no syntax that CPython 3.6 
 """
 
 import ast
+import builtins
 import re
 
 UNION, GENERIC = "union", "generic"
+UNDECIDED = "undecided-union"  # of classes whose metaclass may give `|` a meaning
 UNIONS_FROM, GENERICS_FROM = 10, 9  # minor versions
 BUILTIN_GENERICS = ("list", "dict", "set", "frozenset", "tuple", "type")
 BUILTIN_TYPES = frozenset(
@@ -53,6 +55,16 @@ MODELS = (
     "pydantic_settings.BaseSettings",
     "pydantic.generics.GenericModel",
 )
+BASES = MODELS + (
+    "django.db.models.Model",
+    "sqlalchemy.orm.DeclarativeBase",
+    "enum.Enum",
+    "enum.IntEnum",
+    "enum.Flag",
+    "abc.ABC",
+)
+METACLASSES = ("abc.ABCMeta", "enum.EnumMeta", "enum.EnumType")  # of the library, and none gives `|` a meaning
+OPERATORS = frozenset(("__or__", "__ror__"))
 READS_TEXT = frozenset(("pydantic", "pydantic_settings", "fastapi"))
 OPTIMIZED = 1  # in the flags of code: a function's
 ROUTES = frozenset(("get", "post", "put", "delete", "patch", "options", "head", "trace", "websocket", "api_route"))
@@ -116,6 +128,8 @@ class TypeReader:
         self._later = False  # annotations stay text
         self._uses_fastapi = False
         self._models = set()
+        self._classes = {}  # those of the module: whether their metaclass is known to give `|` no meaning
+        self._metaclasses = {}  # the same of the metaclasses among them
 
     def see_import_from(self, node):
         """Note what changes how annotations are evaluated."""
@@ -137,10 +151,34 @@ class TypeReader:
 
     def is_model(self, node):
         """Whether pydantic evaluates the annotations of a class, also of one derived from such a class in this module."""
+        self._classes[node.name] = all(map(self._is_plain_base, node.bases)) and all(
+            keyword.arg is not None and (keyword.arg != "metaclass" or self._is_plain_metaclass(keyword.value))
+            for keyword in node.keywords
+        )
+        self._metaclasses[node.name] = all(map(self._is_plain_metaclass, node.bases)) and not any(
+            getattr(item, "name", getattr(item, "id", "")) in OPERATORS for item in ast.walk(node)
+        )
         is_model = any(self._values.dotted(base) in MODELS or self._is_known_model(base) for base in node.bases)
         if is_model:
             self._models.add(node.name)
         return is_model
+
+    def _is_plain_base(self, base):
+        """Whether the metaclass of a class is known to give `|` no meaning."""
+        if isinstance(base, ast.Subscript):
+            base = base.value
+        if isinstance(base, ast.Name) and base.id in self._classes:
+            return self._classes[base.id]
+        if isinstance(base, ast.Name) and base.id not in self._bound:
+            return isinstance(getattr(builtins, base.id, None), type)
+        return self._is_type(base) or self._is_generic(base) or self._values.dotted(base) in BASES + METACLASSES
+
+    def _is_plain_metaclass(self, node):
+        if isinstance(node, ast.Name) and node.id in self._metaclasses:
+            return self._metaclasses[node.id]
+        if isinstance(node, ast.Name) and node.id in ("type", "object"):
+            return node.id not in self._bound
+        return self._values.dotted(node) in METACLASSES
 
     def _is_known_model(self, base):
         return isinstance(base, ast.Name) and base.id in self._models
@@ -177,19 +215,31 @@ class TypeReader:
     # --- which expression fails first
 
     def _first(self, node, is_type):
-        """The kind and node of the first expression that fails, in the order of evaluation; None without one."""
+        """The kind and node of the first expression that fails, in the order of evaluation, or else that may; None without one."""
         if isinstance(node, ast.Lambda):
             return None
         inside = (is_type and not isinstance(node, ast.Call)) or self._takes_types(node)
+        undecided = None
         for child in ast.iter_child_nodes(node):
             item = self._first(child, inside)
-            if item is not None:
+            if item is not None and item[0] != UNDECIDED:
                 return item
+            undecided = undecided or item
+        failing = self._failing(node, is_type)
+        return failing if failing is not None and (undecided is None or failing[0] != UNDECIDED) else undecided
+
+    def _failing(self, node, is_type):
+        """The same of an expression whose parts do not fail."""
         if isinstance(node, ast.Subscript) and self._minor < GENERICS_FROM and self._is_generic(node.value):
             return GENERIC, node
         if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr) and self._is_union(node, is_type):
-            return UNION, node
+            return (UNION if self._is_plain_union(node) else UNDECIDED), node
         return None
+
+    def _is_plain_union(self, node):
+        """Whether no metaclass may give the `|` of a union a meaning, as far as the classes of this module are known."""
+        names = [side.id for side in (node.left, node.right) if isinstance(side, ast.Name)]
+        return all(self._classes.get(name, True) for name in names)
 
     def _takes_types(self, node):
         """Whether what stands in brackets is types, in whatever expression."""

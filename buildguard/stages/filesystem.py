@@ -191,13 +191,14 @@ class DiskStage:
         return real.startswith(os.fsencode(self.root).rstrip(b"/") + b"/")
 
     def _reachable(self, folder: bytes) -> bool:
-        if not folder:
-            return True
-        known = self._inside.get(folder)
-        if known is None:
-            above = folder.rpartition(b"/")[0]
-            known = self._inside[folder] = self._reachable(above) and self._stays(self._base + folder)
-        return known
+        unknown = []  # a loop: a path may have more folders than Python calls
+        while folder and folder not in self._inside:
+            unknown.append(folder)
+            folder = folder.rpartition(b"/")[0]
+        inside = not folder or self._inside[folder]
+        for below in reversed(unknown):
+            inside = self._inside[below] = inside and self._stays(self._base + below)
+        return inside
 
     def _stays(self, path: bytes) -> bool:
         try:

@@ -240,17 +240,20 @@ class _UnlistedFiles:
 
     def _holds_files(self, folder: bytes) -> bool:
         """Whether there is any file in a folder without listed ones; if not, it is empty, or holds special ones."""
-        inside = [entry for entry in self._inside(folder) if entry.name != _GIT]
-        if not inside:
-            self.empty.append(folder[:-1])
-        for entry in inside:
-            path = folder + entry.name
-            if entry.is_file(follow_symlinks=False) or entry.is_symlink():
-                return True
-            if not entry.is_dir(follow_symlinks=False):
-                self.special[path] = _kind(self._base + path)
-            elif self._holds_files(path + b"/"):
-                return True
+        pending = [folder]
+        while pending:
+            here = pending.pop()
+            inside = [entry for entry in self._inside(here) if entry.name != _GIT]
+            if not inside:
+                self.empty.append(here[:-1])
+            for entry in inside:
+                path = here + entry.name
+                if entry.is_file(follow_symlinks=False) or entry.is_symlink():
+                    return True
+                if entry.is_dir(follow_symlinks=False):
+                    pending.append(path + b"/")
+                else:
+                    self.special[path] = _kind(self._base + path)
         return False
 
     def _inside(self, folder: bytes) -> list[os.DirEntry[bytes]]:

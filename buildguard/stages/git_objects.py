@@ -119,12 +119,17 @@ class GitStage:
     def _listed(self) -> Listing:
         """An index without submodules needs no rows, and makes an entry when it is asked for."""
         if self.commit is None and self._rows is None:
-            self._index = columns = self.repository.index_columns()
+            columns = self._index_columns()
             if not any(columns.mode(number) == git.SUBMODULE for number in columns.special()):
                 return IndexListing(columns)
         rows = [row for row in self.rows() if row.mode != git.SUBMODULE]
         kinds = [_kind(row.mode) for row in rows]
         return Listing(records(Entry, [row.path for row in rows], kinds, [row.oid for row in rows]))
+
+    def _index_columns(self) -> IndexColumns:
+        if self._index is None:
+            self._index = self.repository.index_columns()
+        return self._index
 
     def rows(self) -> list[git.GitEntry]:
         """The same as git has them, sorted, with a row for each submodule besides those of its files."""
@@ -132,10 +137,9 @@ class GitStage:
             listed: Sequence[git.GitEntry]
             if self.commit is not None:
                 listed = self._tree(self.repository, self.commit)
-            elif self._index is not None:
-                listed = records(git.GitEntry, self._index.paths, self._index.modes(), self._index.oids())
             else:
-                listed = self.repository.index_rows()
+                columns = self._index_columns()
+                listed = records(git.GitEntry, columns.paths, columns.modes(), columns.oids())
             has_others = any(row.mode == git.SUBMODULE for row in listed)
             self._rows = sorted(self._of(listed, b"") if has_others else listed)
         return self._rows
@@ -201,9 +205,12 @@ class GitStage:
     def contents(self, entries: Iterable[Entry]) -> Iterator[tuple[Entry, bytes | UnreadableFile]]:
         """The blob of each entry, links followed inside this stage."""
         batch = list(entries)
+        conflicts = self._index_columns().conflicts if self.commit is None else ()
         blobs = self.blobs([git.GitEntry(entry.path, "", entry.oid) for entry in batch])
         for entry, (_row, blob) in zip(batch, blobs, strict=True):
-            if entry.kind is EntryKind.LINK:
+            if entry.path in conflicts:
+                yield entry, UnreadableFile(f"it is in conflict in {self.name}")
+            elif entry.kind is EntryKind.LINK:
                 yield entry, self._behind_link(entry, blob)
             else:
                 yield entry, blob

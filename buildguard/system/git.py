@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from buildguard.definitions import TYPE_CHECKING, NamedTuple, records
-from buildguard.diagnostic import UnreadableFile
+from buildguard.diagnostic import UnreadableFile, display_path
 from buildguard.errors import UnprovenError, UsageError, did_you_mean
 from buildguard.system import git_directory, git_notes, git_wait, process, programs
 from buildguard.system.git_directory import GitDir
@@ -30,13 +30,21 @@ __all__ = [
     "submodule_of",
 ]
 
+_EMPTY_FILES = (  # by SHA-1 and SHA-256, between the spaces of a row
+    b" e69de29bb2d1d6434b8b29ae775ad8c2e48c5391 ",
+    b" 473a0f4c3be8a93681a267e3b1e9a7dcda1185436fe141f7749120a303721813 ",
+)
+_VERSION_WITHOUT_MARKS = b"\0\0\0\2"
 _FEW_PATHS = 500
 _CLOSED = b"warning: could not open directory '"
+_AFTER_PATH = b"': "
+_VANISHED = b"No such file or directory"
+_SHOWN = 200  # bytes of git's words
 _UNTRACKED = ("ls-files", "-o", "--exclude-standard", "-z")
 _UNMARKED = frozenset((b"H", b"M"))  # as git tags a file, and one in conflict
 _NO_RENAMES = ("--name-only", "--no-renames", "-z")
 _INDEX = ("ls-files", "-s", "-z")
-_STAGED = ("diff-index", "--cached", *_NO_RENAMES, "--ignore-submodules=none")
+_STAGED = ("diff-index", "--cached", "--ita-invisible-in-index", *_NO_RENAMES, "--ignore-submodules=none")
 
 
 class WorktreeListing:
@@ -87,9 +95,25 @@ class WorktreeListing:
             others, complaints = self._finish(self._untracked)
         finally:
             process.stop(self._untracked)
-        closed = [line.split(b"'")[1].rstrip(b"/") for line in complaints.splitlines() if line.startswith(_CLOSED)]
         self._others = _rows(others)
-        return self._others, closed
+        return self._others, self._closed(complaints)
+
+    def _closed(self, complaints: bytes) -> list[bytes]:
+        """The folders that git could not open, by its words; raises UnprovenError where those do not show which one."""
+        closed = []
+        for words in complaints.split(_CLOSED)[1:]:
+            pieces = words.split(_AFTER_PATH)
+            paths = (_AFTER_PATH.join(pieces[:number]) for number in range(1, len(pieces)))
+            path = next((path for path in paths if os.path.lexists(os.path.join(self._top, path))), None)
+            if path is not None:
+                closed.append(path.rstrip(b"/"))
+            elif _VANISHED not in words:  # its name has a line break, or is too long for a message of git
+                raise UnprovenError(f"git could not open a folder: {display_path(words.splitlines()[0][:_SHOWN])}")
+        return closed
+
+    @property
+    def _top(self) -> bytes:
+        return os.fsencode(self._folder.parts.top)
 
     def notes(self) -> list[str]:
         """What `git status` would not show of all this, one line each: to be asked after `result`."""
@@ -231,8 +255,18 @@ class Repository(NamedTuple):
         return records(GitEntry, columns.paths, columns.modes(), columns.oids())
 
     def index_columns(self) -> IndexColumns:
-        """The same as columns: an index has as many rows as a repository has files."""
-        return columns_of(self.folder.ask(*_INDEX))
+        """The same as columns: an index has as many rows as a repository has files.
+
+        What was only announced (`git add --intent-to-add`) is left out: no commit holds it.
+        """
+        listing = self.folder.ask(*_INDEX)
+        columns = columns_of(listing)
+        if not (any(oid in listing for oid in _EMPTY_FILES) and _has_marks(self.folder.parts.index_file)):
+            return columns
+        from buildguard.system.git_intent import find_intended
+
+        intended = find_intended(self.folder, self.head)
+        return columns.without(intended) if intended else columns
 
     def conflicts(self) -> list[bytes]:
         """Paths that the index holds in several versions."""
@@ -337,6 +371,15 @@ def submodule_of(folder: Path) -> Repository | None:
 def git_folder(repository: Repository, name: str) -> Path:
     """The path of `name` inside the repository's git folder, as git has it (worktrees, core.hooksPath)."""
     return repository.top / repository.folder.path_of(name)
+
+
+def _has_marks(index: Path) -> bool:
+    """Whether an index is of a version that marks paths as announced; git writes an older one unless it has to."""
+    try:
+        with index.open("rb", buffering=0) as file:
+            return file.read(8)[4:] > _VERSION_WITHOUT_MARKS
+    except OSError:
+        return False  # whoever lists it reports that
 
 
 def _rows(output: bytes) -> list[bytes]:

@@ -109,13 +109,16 @@ def _follows(paths: Sequence[bytes], start: bytes) -> bool:
 class IndexColumns:
     """The paths of an index, each once, and what is said of each: `<mode> <object id> <stage>` before a tab in its row.
 
-    `kind` is what every mode begins with where the rows begin behind that.
+    `kind` is what every mode begins with where the rows begin behind that; `conflicts` are the paths in several versions.
     """
 
-    def __init__(self, paths: list[bytes], rows: Sequence[bytes], kind: str = "") -> None:
+    def __init__(
+        self, paths: list[bytes], rows: Sequence[bytes], kind: str = "", conflicts: Collection[bytes] = ()
+    ) -> None:
         self.paths = paths
         self._rows = rows
         self._kind = kind
+        self.conflicts = conflicts
         self._id = slice(7 - len(kind), rows[0].index(b"\t") - 2) if rows else slice(0)
 
     @cached_property
@@ -154,6 +157,11 @@ class IndexColumns:
         start, rest = self._kind.encode("ascii"), 6 - len(self._kind)
         return [(start + row[:rest], path) for row, path in zip(self._rows, self.paths, strict=True)]
 
+    def without(self, paths: Collection[bytes]) -> IndexColumns:
+        """The same without some paths."""
+        kept = [(path, row) for path, row in zip(self.paths, self._rows, strict=True) if path not in paths]
+        return IndexColumns([path for path, _row in kept], [row for _path, row in kept], self._kind, self.conflicts)
+
     def special(self) -> list[int]:
         """The numbers of the paths that are no files: links and submodules."""
         return [] if self._kind else [number for number, row in enumerate(self._rows) if row[1:2] != b"0"]
@@ -168,8 +176,11 @@ def columns_of(listing: bytes) -> IndexColumns:
     if columns is not None:
         return columns
     rows = listing.split(b"\0")[:-1]
-    last = dict(zip(split_rows(rows), rows, strict=True))
-    return IndexColumns([*last], [*last.values()])
+    paths = split_rows(rows)
+    last = dict(zip(paths, rows, strict=True))
+    stage = rows[0].index(b"\t") - 1 if rows else 0
+    conflicts = {path for path, row in zip(paths, rows, strict=True) if row[stage] != _SETTLED[0]}
+    return IndexColumns([*last], [*last.values()], conflicts=conflicts)
 
 
 def columns_of_files(listing: bytes, tag: bytes = b"") -> IndexColumns | None:

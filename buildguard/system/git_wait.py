@@ -99,13 +99,21 @@ def refuse_pipe(top: Path) -> None:
 
 
 def _odd_files(top: bytes) -> Iterator[bytes]:
-    for folder, _folders, names in os.walk(top):
+    pending = [top]  # `os.walk` calls itself for each folder below another before 3.12
+    while pending:
+        folder = pending.pop()
         in_git = b".git" in folder[len(top) :].split(b"/")
-        for name in names:
-            if in_git or name in _READ_BY_GIT:
-                path = os.path.join(folder, name)
-                if not is_plain(path):
-                    yield path
+        try:
+            with os.scandir(folder) as listing:
+                entries = [(entry.name, entry.is_dir(follow_symlinks=False)) for entry in listing]
+        except OSError:
+            continue
+        for name, is_folder in entries:
+            path = os.path.join(folder, name)
+            if is_folder:
+                pending.append(path)
+            elif (in_git or name in _READ_BY_GIT) and not is_plain(path):
+                yield path
 
 
 def is_plain(path: bytes | Path) -> bool:

@@ -8,7 +8,7 @@ import pytest
 
 from buildguard.check.context import prepare
 from buildguard.check.diff_base import narrow_to_changes, remember_interpreter
-from buildguard.check.result import TargetRow
+from buildguard.check.result import CheckReport, TargetRow
 from buildguard.check.targets import CheckState
 from buildguard.codes import Code
 from buildguard.diagnostic import Diagnostic, DisplayPath, Range, Severity, Unproven
@@ -23,6 +23,11 @@ if TYPE_CHECKING:
 
     from buildguard.check.context import Job
     from tests.conftest import Project
+
+
+def _no_base(_then: object) -> None:
+    """The base has no report."""
+
 
 _FILES = {"Dockerfile": "FROM python:3.11\nCOPY . .\n", "old.py": "x = 1\n", "new.py": "x = 1\n"}
 _READY = ReadyEngine(EngineName.INTERPRETER, ProofGrade.COMPILED, "CPython 3.11.7", "3.11.7", "identity")
@@ -52,7 +57,9 @@ def test_unchanged_files_are_hidden_and_counted(repository: Callable[..., Projec
     project.write({"new.py": "x = 2\n"})
     job = _job(project)
 
-    kept, unproven, note = narrow_to_changes(job, _diagnostics(), _state())
+    report = CheckReport(".", (), (), (Unproven(DisplayPath("old.py"), "3.11", "lost"),), (), 1, 0.1)
+
+    kept, unproven, note = narrow_to_changes(job, _diagnostics(), _state(), lambda _then: report)
 
     assert [found.path for found in kept] == ["new.py", None]
     assert [item.path for item in unproven] == [None]
@@ -62,7 +69,7 @@ def test_unchanged_files_are_hidden_and_counted(repository: Callable[..., Projec
 def test_damage_on_the_way_is_never_hidden(repository: Callable[..., Project]) -> None:
     damage = Diagnostic(Code.BG303, Severity.ERROR, DisplayPath("old.py"), Range(), "m")
 
-    assert narrow_to_changes(_job(repository(_FILES)), [damage], CheckState())[0] == [damage]
+    assert narrow_to_changes(_job(repository(_FILES)), [damage], CheckState(), _no_base)[0] == [damage]
 
 
 def test_everything_is_reported_after_the_target_or_the_configuration_changed(
@@ -71,13 +78,13 @@ def test_everything_is_reported_after_the_target_or_the_configuration_changed(
     project = repository(_FILES)
     project.write({"Dockerfile": "FROM python:3.12\nCOPY . .\n"})
     job = _job(project)
-    narrowed = narrow_to_changes(job, _diagnostics(), _state())
+    narrowed = narrow_to_changes(job, _diagnostics(), _state(), _no_base)
     assert narrowed.diagnostics == _diagnostics()
     assert narrowed.note.startswith("the target changed since HEAD")
 
     project.write({"Dockerfile": _FILES["Dockerfile"], "buildguard.toml": 'select = ["BG2"]\n'})
     job = _job(project)
-    narrowed = narrow_to_changes(job, _diagnostics(), _state())
+    narrowed = narrow_to_changes(job, _diagnostics(), _state(), _no_base)
     assert narrowed.diagnostics == _diagnostics()
     assert narrowed.note.startswith("the configuration changed since HEAD")
 
@@ -86,14 +93,70 @@ def test_everything_is_reported_after_the_interpreter_changed(repository: Callab
     job = _job(repository(_FILES))
     remember_interpreter(job, job.targets[0], _READY)
 
-    assert len(narrow_to_changes(job, _diagnostics(), _state())[0]) == 1
+    assert len(narrow_to_changes(job, _diagnostics(), _state(), _no_base)[0]) == 1
     state = _state("CPython 3.11.9")
     state.rows = [row._replace(found_in=job.targets[0].found_in) for row in state.rows]
-    narrowed = narrow_to_changes(job, _diagnostics(), state)
+    narrowed = narrow_to_changes(job, _diagnostics(), state, _no_base)
     assert narrowed.diagnostics == _diagnostics()
     assert "the interpreter (it was CPython 3.11.7)" in narrowed.note
 
 
 def test_a_base_needs_a_repository(project: Callable[..., Project]) -> None:
     with pytest.raises(UsageError, match="git repository"):
-        narrow_to_changes(_job(project(_FILES)), [], CheckState())
+        narrow_to_changes(_job(project(_FILES)), [], CheckState(), _no_base)
+
+
+_MODULES = {**_FILES, "app/__init__.py": "", "app/used.py": "x = 1\ny = 2\n"}
+
+
+def _imports_broken(project: Project, *arguments: str) -> list[str]:
+    report = project.check(*arguments).json
+    return [found["message"] for found in report["diagnostics"] if found["code"] == "BG604"]
+
+
+@pytest.mark.parametrize("arguments", [("--diff-base", "HEAD"), ("index:", "--diff-base", "HEAD"), ("--staged",)])
+def test_a_deleted_module_is_missed_by_unchanged_files(
+    repository: Callable[..., Project], arguments: list[str]
+) -> None:
+    project = repository({**_MODULES, "main.py": "from app.used import x\n"})
+    project.git("mv", "app/used.py", "app/renamed.py")
+
+    assert _imports_broken(project, *arguments) == ["no module named 'app.used': the package 'app' has no such module"]
+
+
+def test_a_name_that_its_module_lost_is_missed_by_unchanged_files(repository: Callable[..., Project]) -> None:
+    project = repository({**_MODULES, "main.py": "from app.used import x\n"})
+    project.write({"app/used.py": "y = 2\n"})
+
+    assert _imports_broken(project, "--diff-base", "HEAD") == ["cannot import name 'x': app/used.py never binds it"]
+
+
+@pytest.mark.parametrize("arguments", [("--diff-base", "HEAD"), ("--staged",)])
+def test_what_was_broken_before_stays_hidden(repository: Callable[..., Project], arguments: list[str]) -> None:
+    project = repository({**_MODULES, "main.py": "from app.used import z\n"})
+    project.commit({"app/other.py": ""})
+    project.git("rm", "-q", "app/other.py")
+
+    assert project.check(*arguments).codes() == {}
+
+
+def test_a_link_whose_file_is_deleted_is_unproven(repository: Callable[..., Project]) -> None:
+    project = repository({**_FILES, "real.py": "x = 1\n"})
+    (project.path / "link.py").symlink_to("real.py")
+    (project.path / "lost.py").symlink_to("nowhere.py")
+    project.commit()
+    (project.path / "real.py").unlink()
+
+    report = project.check("--diff-base", "HEAD").json
+
+    assert [item["path"] for item in report["unproven"]] == ["link.py"]
+
+
+def test_a_hook_refuses_no_deletion_for_what_was_unproven_before(repository: Callable[..., Project]) -> None:
+    project = repository({"svc/Dockerfile": _FILES["Dockerfile"], "svc/main.py": "", "svc/old.py": "", "loose.py": ""})
+    project.write({"odd/Dockerfile": "FROM pypy:3.10\nCOPY . .\n", "odd/main.py": ""})
+    project.commit()
+    assert project.check("index:").code == 3
+    project.git("rm", "-q", "svc/old.py")
+
+    assert project.check("--staged").code == 0

@@ -14,11 +14,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from buildguard.diagnostic import RelativePath, UnreadableFile
+from buildguard.errors import UnprovenError
 from buildguard.project.sources import SourceSelection, choose
-from buildguard.stages.filesystem import FolderStage
+from buildguard.stages.filesystem import FolderStage, WorkingTreeStage
 from buildguard.stages.stage import Entry, EntryKind
 from buildguard.system import git, process
 from tests.conftest import BROKEN_BEFORE_312, Project
+from tests.stages.deep import flatten, nest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -113,6 +115,69 @@ def test_staged_with_nothing_to_check_is_clean(repository: Callable[..., Project
     result = made.run("check", "--staged")
 
     assert (result.code, result.out) == (0, "clean: no Python source is staged\n")
+
+
+def test_a_lone_staged_file_that_the_start_runs(repository: Callable[..., Project]) -> None:
+    dockerfile = 'FROM python:3.11-slim\nWORKDIR /app\nCOPY . .\nCMD ["python", "start"]\n'
+    made = repository({"Dockerfile": dockerfile, "start": "x = 1\n", "ok.py": ""})
+    made.write({"start": BROKEN_BEFORE_312})
+    made.git("add", "start")
+
+    result = made.check("--staged")
+
+    assert result.code == 3
+    assert [(item["path"], item["reason"].partition(",")[0]) for item in result.json["unproven"]] == [
+        ("start", "the start command runs it with Python")
+    ]
+
+
+def test_a_lone_staged_script_of_the_start(repository: Callable[..., Project]) -> None:
+    dockerfile = 'FROM python:3.11-slim\nWORKDIR /app\nCOPY . .\nENTRYPOINT ["./run.sh"]\n'
+    made = repository({"Dockerfile": dockerfile, "run.sh": "#!/bin/sh\nexec python ok.py\n", "ok.py": ""})
+    (made.path / "run.sh").chmod(0o755)
+    made.commit()
+    made.write({"run.sh": "#!/bin/sh\nexec python gone.py\n"})
+    made.git("add", "run.sh")
+
+    assert made.check("--staged").codes() == {"run.sh": ["BG701"]}
+
+
+def test_a_deleted_file_that_the_image_needs(repository: Callable[..., Project]) -> None:
+    dockerfile = 'FROM python:3.11-slim\nCOPY run.sh ok.py ./\nENTRYPOINT ["./run.sh"]\n'
+    made = repository({"Dockerfile": dockerfile, "run.sh": "#!/bin/sh\nexec python ok.py\n", "ok.py": ""})
+    made.git("rm", "-q", "run.sh")
+
+    assert "BG703" in made.check("--staged").codes()["Dockerfile"]
+
+
+def test_what_is_only_announced_is_in_no_commit(repository: Callable[..., Project]) -> None:
+    started = {"Dockerfile": 'FROM python:3.11-slim\nCOPY . .\nCMD ["python", "main.py"]\n'}
+    made = repository({**started, "app/__init__.py": "", "main.py": ""})
+    made.write({"main.py": "from app.later import x\n", "app/later.py": "x = 1\n"})
+    made.git("add", "--intent-to-add", "app/later.py")
+    assert made.run("check", "--staged").out == "clean: no Python source is staged\n"
+
+    made.git("add", "main.py")
+
+    assert made.check("--staged").codes() == {"main.py": ["BG604"]}
+    assert made.check("index:").codes() == {"main.py": ["BG604"]}
+    made.git("add", "app/later.py")
+    assert made.check("--staged").code == 0
+
+
+def test_a_conflict_in_the_index_is_unproven(repository: Callable[..., Project]) -> None:
+    made = repository({**_DOCKERFILE, "a.py": "x = 1\n"})
+    made.git("checkout", "-q", "-b", "theirs")
+    made.commit({"a.py": "x = 2\n"})
+    made.git("checkout", "-q", "main")
+    made.commit({"a.py": BROKEN_BEFORE_312})
+    with contextlib.suppress(AssertionError):
+        made.git("merge", "theirs")
+
+    for arguments in (("--staged",), ("index:",)):
+        result = made.check(*arguments)
+        assert result.code == 3
+        assert [item["reason"] for item in result.json["unproven"]] == ["it is in conflict in index:"]
 
 
 def test_a_staged_target_judges_the_whole_index(repository: Callable[..., Project]) -> None:
@@ -438,11 +503,60 @@ def test_an_unreadable_folder_is_unproven(repository: Callable[..., Project]) ->
         return
     # root may read everything, so these are git's words as another user gets them (2.39.5)
     words = "warning: could not open directory 'closed/': Permission denied"
-    pair = [process.start(["/bin/sh", "-c", f'echo "{line}" >&2']) for line in ("", words)]
+    assert _listed_closed(made.path, words) == [b"closed"]
 
-    opened = git.repository_of(made.path)
+
+def _listed_closed(folder: Path, *lines: str) -> list[bytes]:
+    """The folders that git cannot open, by what it writes of them."""
+    pair = [process.start(["/bin/sh", "-c", 'printf "%s\\n" "$@" >&2', "", *words]) for words in ((), lines)]
+    opened = git.repository_of(folder)
     assert opened is not None
-    assert git.WorktreeListing(pair[0], pair[1], opened.folder).result() == ([], [], [b"closed"])
+    return git.WorktreeListing(pair[0], pair[1], opened.folder).result()[2]
+
+
+def test_a_closed_folder_is_known_by_its_whole_name(repository: Callable[..., Project]) -> None:
+    made = repository({**_DOCKERFILE, "it's/a.py": "", "x': y/a.py": ""})
+    lines = [
+        "warning: could not open directory 'it's/': Permission denied",
+        "warning: unable to access 'x': y/.gitignore': Permission denied",
+        "warning: could not open directory 'x': y/': Permission denied",
+        "warning: could not open directory 'gone/': No such file or directory",
+    ]
+
+    assert _listed_closed(made.path, *lines) == [b"it's", b"x': y"]
+
+
+@pytest.mark.parametrize("name", ["a\nb/': Permission denied", "d/" * 2100])
+def test_a_closed_folder_that_git_does_not_name_is_unproven(repository: Callable[..., Project], name: str) -> None:
+    made = repository(_DOCKERFILE)
+
+    with pytest.raises(UnprovenError, match="git could not open a folder: "):
+        _listed_closed(made.path, f"warning: could not open directory '{name}")
+
+
+@pytest.mark.parametrize("deep", [1200, 2100])
+@pytest.mark.parametrize("with_git", [True, False])
+def test_folders_deeper_than_python_calls_functions(
+    project: Callable[..., Project], deep: int, *, with_git: bool
+) -> None:
+    made = project({**_DOCKERFILE, "ok.py": ""})
+    if with_git:
+        made.git("init", "-q")
+    nest(made.path, deep)
+    opened = git.repository_of(made.path)
+    stage = WorkingTreeStage(made.path, opened) if opened is not None else FolderStage(made.path)
+    try:
+        if with_git and deep > 2048:
+            with pytest.raises(UnprovenError, match="git could not open a folder"):
+                choose(stage, SourceSelection())
+            return
+        chosen = choose(stage, SourceSelection()).sources
+        read = [content for _entry, content in stage.contents(chosen)]
+    finally:
+        flatten(made.path, deep)
+
+    assert len(read) == 2
+    assert (read[0] == b"x = (") == (deep < 2048)
 
 
 def test_a_closed_folder_of_a_plain_tree_is_unproven(

@@ -48,6 +48,16 @@ def test_identical_stages(repository: Callable[..., Project]) -> None:
     assert (found["schema"], found["first_changed_hop"], found["exit_code"]) == (1, None, 0)
 
 
+@pytest.mark.parametrize("stages", [("dir:.", "dir:."), ("dir:.", "commit:HEAD", "dir:."), (".", "dir:.", ".")])
+def test_a_working_tree_that_is_named_again(repository: Callable[..., Project], stages: tuple[str, ...]) -> None:
+    made = repository({"a.py": "x = 1\n"})
+
+    result = _diff(made, *stages)
+
+    assert result.code == 0
+    assert "identical through" in result.out.splitlines()[-1]
+
+
 def test_the_first_hop_that_changed(repository: Callable[..., Project]) -> None:
     made = repository({"a.py": "x = 1\n", "b.py": "y = 1\n"})
     made.write({"a.py": "x = 1\r\n"})

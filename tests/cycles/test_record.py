@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import stat
 from pathlib import Path
 
@@ -89,3 +91,30 @@ def test_facts() -> None:
         "python:3.11",
         "debian",
     )
+
+
+@pytest.mark.parametrize("odd", [None, [], {}, "x", float("inf"), float("nan"), "9" * 5000])
+def test_a_record_of_other_types_is_none_or_can_be_shown(odd: object) -> None:
+    value = json.loads(records.write(changed(cycle(1, 1, a="f"), steps=(CycleStep("check", "ok", 1.0, ""),))))
+    places = [(value, key) for key in value] + [
+        (value[part][0] if isinstance(value[part], list) else value[part], key)
+        for part in ("steps", "commands", "cases", "facts", "service")
+        for key in (value[part][0] if isinstance(value[part], list) and value[part] else value[part] or {})
+    ]
+    for holder, key in places:
+        kept, holder[key] = holder[key], odd
+        record = records.parse(json.dumps(value).encode())
+        if record is not None:
+            shown = [f"{record.number:d}", *(f"{step.seconds:.1f} {step.words:>9}" for step in record.steps)]
+            assert all(shown)
+        holder[key] = kept
+
+
+def test_one_file_that_is_no_record_hides_no_other(tmp_path: Path) -> None:
+    store.write(tmp_path, cycle())
+    (tmp_path / "gone.json").symlink_to("nowhere")
+    (tmp_path / "link.json").symlink_to(store.file_of(tmp_path, cycle(), "json"))
+    os.mkfifo(tmp_path / "fifo.json")
+    (tmp_path / "folder.json").mkdir()
+
+    assert len(store.read(tmp_path)) == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from buildguard.deploy import lock
+from buildguard.errors import UnprovenError
 from buildguard.system import owner
 from tests.system.namespaces import in_pid_namespace
 
@@ -42,6 +44,37 @@ def test_a_file_keeps_deploys_of_one_machine_apart(tmp_path: Path) -> None:
     with _hold(place, "c"):
         pass
     assert not (tmp_path / "lock").exists()
+
+
+def test_a_lock_is_no_link_and_no_fifo(tmp_path: Path) -> None:
+    other, place = tmp_path / "profile", lock.FileLock(tmp_path / "lock")
+    for file in (tmp_path / "lock", tmp_path / "lock.guard"):
+        file.unlink(missing_ok=True)
+        file.symlink_to(other)
+        with pytest.raises(UnprovenError, match=f"{file} cannot be used: it is a symbolic link"), _hold(place, "a"):
+            pass
+        file.unlink()
+        os.mkfifo(file)
+        with pytest.raises(UnprovenError, match=f"{file} cannot be used: it is no regular file") as refusal:
+            place.read()
+        assert refusal.value.hint == f"rm {file}"
+        file.unlink()
+    assert not os.path.lexists(other)
+
+
+def test_a_full_disk_leaves_no_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = lock.FileLock(tmp_path / "lock")
+
+    def write(_handle: int, _data: bytes) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as full:
+        full.setattr(os, "write", write)
+        with pytest.raises(UnprovenError, match="No space left on device"), _hold(place, "a"):
+            pass
+
+    with _hold(place, "b"):
+        pass
 
 
 _HOLDER = """

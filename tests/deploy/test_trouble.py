@@ -41,7 +41,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from buildguard.gcp.emulator.server import Emulator
-    from buildguard.gcp.emulator.storage import BucketStore, ObjectGeneration
+    from buildguard.gcp.emulator.storage import BucketStore
+    from buildguard.gcp.emulator.uploads import ObjectGeneration
     from tests.conftest import Project
 
 _WEB = ledgers.ServiceId("emulated", "europe-west1", "web")

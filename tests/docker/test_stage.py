@@ -270,6 +270,34 @@ def test_names_links_and_whiteouts(image: Callable[..., str], project: Callable[
     assert "circle" in unproven["circle.py"]
 
 
+@pytest.mark.parametrize(
+    ("path", "command", "folder"),
+    [
+        ("opt/other.py", "python /opt/other.py", "/app"),
+        ("opt/main.py", "python main.py", "/opt"),
+        ("app/start", "python start", "/app"),
+    ],
+)
+def test_what_the_image_itself_starts_is_compiled(
+    image: Callable[..., str], project: Callable[..., Project], path: str, command: str, folder: str
+) -> None:
+    source = {"main.py": "x = 1\n"}
+    lines = ["COPY . /app", "WORKDIR /app", 'CMD ["python", "main.py"]']
+    made = project({"Dockerfile": _dockerfile(*lines), **source})
+    tag = image(
+        images.base("3.11"),
+        {**_inside(source, "app"), path: BROKEN_BEFORE_312},
+        [f"CMD {command}", f"WORKDIR {folder}"],
+    )
+
+    result = made.check(f"image:{tag}")
+
+    if path == "app/start":
+        assert (result.code, [item["path"] for item in result.json["unproven"]]) == (3, ["start"])
+    else:
+        assert (result.code, result.codes()) == (1, {f"/{path}": ["BG101"]})
+
+
 def test_dependencies_are_told_apart(image: Callable[..., str], project: Callable[..., Project]) -> None:
     """Installers pass code that the image's Python refuses without a word; it is no error of the project's."""
     files = {

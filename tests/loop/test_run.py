@@ -235,3 +235,31 @@ def test_the_state_of_another_loop_and_a_damaged_one(tmp_path: Path) -> None:
     file.remove()
     assert file.read() is None
     assert store.FOLDER == "cycles"
+
+
+_ODD: tuple[object, ...] = (None, [], float("inf"))
+_STATE = {
+    "schema": 1,
+    "what": "api",
+    "frozen": {"rules": {}, "tests": {}},
+    "cycles": 1,
+    "began": "2026-01-01T00:00:00+00:00",
+    "commit": "",
+}
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["[" * 200_000, "null", "[]", "9" * 5000]
+    + [json.dumps({**_STATE, key: odd}) for key in ("frozen", "cycles", "began") for odd in _ODD]
+    + [json.dumps({**_STATE, "began": "2026-01-01"}), json.dumps({**_STATE, "frozen": {"rules": [], "tests": []}})],
+)
+def test_a_state_that_is_none_is_named(tmp_path: Path, text: str) -> None:
+    (tmp_path / "loop.json").write_text(text)
+
+    with pytest.raises(UnprovenError, match="cannot be read, and holds what the last loop froze"):
+        StateFile(tmp_path / "ledger.jsonl", "api").read()
+    (tmp_path / "loop.json").write_text(json.dumps(_STATE))
+    state = StateFile(tmp_path / "ledger.jsonl", "api").read()
+    assert state is not None
+    assert state.age > 0

@@ -38,6 +38,9 @@ _CASES = [
     ("X = typing.Optional[int] | str", "union union -"),
     ("from typing import List as L\nX = L[int] | None", "union union -"),
     ("isinstance(1, int | str)", "union union -"),
+    ("import abc\nclass Cat(abc.ABC): pass\nclass Dog(Cat, dict): pass\ndef f(x: Cat | Dog): ...", "union union -"),
+    ("class Odd(type): pass\nclass Cat(metaclass=Odd): pass\ndef f(x: Cat | None): ...", "union union -"),
+    ("class Cat(typing.Generic[typing.TypeVar('T')]): pass\nclass Dog(OSError): pass\nX: Cat | Dog", "union union -"),
     ("T = typing.TypeVar('T', bound=int | str)", "union union -"),
     ("def f(x=int | str): ...", "union union -"),
     ("def f(x: list[int]): ...", "generic - -"),
@@ -65,6 +68,20 @@ _CASES = [
     ("if typing.TYPE_CHECKING:\n    X = int | None", "- - -"),
     ("import sys\nif sys.version_info >= (3, 10):\n    X = int | None", "- - -"),
     ("try:\n    X = int | None\nexcept TypeError:\n    X = object", "- - -"),
+]
+
+_OR = "class Odd(type):\n    def __or__(cls, other): return cls\n"
+_CAT = "class Cat(metaclass=Odd): pass\nclass Dog(Cat): pass\n"
+# What only a run decides, and what runs on each of them.
+_METACLASSES = [
+    _OR + _CAT + "def f(x: Cat | Dog) -> Dog | None: ...",
+    _OR + _CAT + "X = Cat | None",
+    "class Odd(type):\n    __ror__ = lambda cls, other: cls\n" + _CAT + "def f(x: int | Dog): ...",
+    _OR + "class Odder(Odd): pass\nclass Cat(metaclass=Odder): pass\nX: Cat | None",
+    "import abc\nclass Odd(abc.ABCMeta):\n    def __or__(cls, other): return cls\n" + _CAT + "X: Cat | Dog",
+    _OR + "Base = Odd('Base', (), {})\nclass Cat(Base): pass\nX: typing.Dict[str, Cat | None]",
+    _OR + "how = {'metaclass': Odd}\nclass Cat(**how): pass\nX: Cat | None",
+    _OR + "def base(): return Odd('Base', (), {})\nclass Cat(base()): pass\nX: Cat | None",
 ]
 
 # The same where annotations stay text, for 3.9.
@@ -110,6 +127,20 @@ def test_what_is_found_is_what_raises(source: str, expected: str) -> None:
     assert " ".join(_kinds(text, minor) for minor in (8, 9, 10)) == expected
 
 
+@pytest.mark.parametrize("source", _METACLASSES)
+def test_what_a_metaclass_may_decide_is_undecided(source: str) -> None:
+    text = f"import typing\n{source}\n"
+
+    exec(text, {"__name__": "x"})
+    assert [_kinds(text, minor) for minor in (8, 9, 10)] == ["undecided-union", "undecided-union", "-"]
+
+
+def test_what_fails_surely_counts_before_what_is_undecided() -> None:
+    text = f"import typing\n{_OR}{_CAT}X = typing.Dict[Cat | None, int | None]\n"
+
+    assert _kinds(text, 9) == "union"
+
+
 @pytest.mark.parametrize(("position", "version"), [(0, "3.8"), (1, "3.9"), (2, "3.10")])
 def test_the_real_python_raises_there(position: int, version: str) -> None:
     head = "import collections, enum, queue, re, typing\n"
@@ -123,13 +154,14 @@ def test_the_real_python_raises_there(position: int, version: str) -> None:
     )
     import json
 
-    sources = json.dumps([head + source for source, _expected in _CASES])
+    cases = [*_CASES, *((source, "- - -") for source in _METACLASSES)]
+    sources = json.dumps([head + source for source, _expected in cases])
     done = subprocess.run(
         [interpreter(version), "-I", "-S", "-c", code], input=sources, capture_output=True, text=True, check=True
     )
 
     raised = json.loads(done.stdout)
-    assert [source for (source, expected), real in zip(_CASES, raised, strict=True) if
+    assert [source for (source, expected), real in zip(cases, raised, strict=True) if
             (expected.split()[position] != "-") != real] == []  # fmt: skip
 
 
@@ -141,7 +173,7 @@ def test_annotations_that_stay_text_are_evaluated_only_by_what_reads_them(source
 @pytest.mark.parametrize(("version", "minor"), [("3.8", 8), ("3.9", 9)])
 def test_an_old_python_reads_what_a_newer_one_reads_for_it(version: str, minor: int) -> None:
     """The old one looks for operations in its code first, and leaves out sources without any."""
-    sources = [source for source, _expected in _CASES] + _NESTED
+    sources = [source for source, _expected in _CASES] + _NESTED + _METACLASSES
     sources += [_HEAD + source for source, _kinds in _TEXT_CASES]
     data = b"".join(b"%d %d 30\n%b" % (at, len(text), text.encode()) for at, text in enumerate(sources))
     command = list(local_probe(interpreter(version), 2 << 30))

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from buildguard.diagnostic import RelativePath, UnreadableFile
 from buildguard.stages.filesystem import FolderStage, digest_file, read_file
+from buildguard.stages.filesystem_snapshot import DiskSnapshotter
+from tests.stages.deep import flatten, nest
 
 _LARGE = 3 << 30  # bytes; as a sparse file it takes no room
 
@@ -33,3 +35,14 @@ def test_a_link_to_such_a_file(tmp_path: Path) -> None:
     contents = {entry.path: content for entry, content in stage.contents(stage.entries())}
 
     assert contents[RelativePath(b"a.py")] == UnreadableFile("more than 256 MiB, so it was not read")
+
+
+def test_empty_folders_deeper_than_python_calls_functions(tmp_path: Path) -> None:
+    (tmp_path / "a.py").touch()
+    nest(tmp_path, 1200, b"")
+    try:
+        snapshot = DiskSnapshotter("dir:.", tmp_path, None).snapshot()
+    finally:
+        flatten(tmp_path, 1200)
+
+    assert snapshot.manifest.extras.folders == {b"/".join([b"d"] * 1200)}

@@ -15,6 +15,7 @@ from buildguard.errors import UnprovenError
 from buildguard.system import git as gits
 from buildguard.system import git_wait
 from tests.conftest import Project
+from tests.stages.deep import flatten, nest
 
 pytestmark = pytest.mark.interpreters
 
@@ -121,3 +122,14 @@ def test_a_working_tree_that_is_elsewhere_is_an_error_with_its_fix(repo: Project
     assert "git config --unset core.worktree" in raised.value.hint
     for command in (("manifest",), ("diff", "commit:HEAD", "dir:."), ("doctor",)):
         assert repo.run(*command).code == 3
+
+
+def test_folders_deeper_than_python_calls_functions(tmp_path: Path) -> None:
+    nest(tmp_path, 1200)
+    os.mkfifo(tmp_path / "d" / "d" / ".gitignore")
+    try:
+        with pytest.raises(UnprovenError, match=r"git waits for d/d/\.gitignore"):
+            git_wait.refuse_pipe(tmp_path)
+    finally:
+        (tmp_path / "d" / "d" / ".gitignore").unlink()
+        flatten(tmp_path, 1200)

@@ -43,7 +43,7 @@ class _ProxyHandler(Handler):
     owner: Proxy
 
     def _pass_on(self) -> None:
-        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        body = b"".join(self.pieces())
         status, data, fields = self._answer(body)
         self.send_response(status)
         for name, value in fields:

@@ -30,6 +30,7 @@ _UPLOADS = lazy_pattern(rf"/v2/{_NAME}/blobs/uploads/?")
 _UPLOAD = lazy_pattern(rf"/v2/{_NAME}/blobs/uploads/(?P<id>[0-9a-f]{{32}})")
 _MANIFEST = lazy_pattern(rf"/v2/{_NAME}/manifests/(?P<reference>[\w.:-]+)")
 _TAGS = lazy_pattern(rf"/v2/{_NAME}/tags/list")
+_DIGEST = lazy_pattern(r"sha256:[0-9a-f]{64}")
 _LARGEST_MANIFEST = 4 << 20
 
 
@@ -120,7 +121,7 @@ class RegistryEmulator:
 
     def has_blob(self, digest: str) -> bool:
         """Whether a layer or a configuration is here, of whatever image."""
-        return (self._folder / digest.partition(":")[2]).is_file()
+        return _DIGEST.fullmatch(digest) is not None and (self._folder / digest.partition(":")[2]).is_file()
 
     def upload(self, identity: str) -> Path:
         """The file of an upload that is under way."""
@@ -259,7 +260,7 @@ class _RegistryHandler(Handler):
             raise RegistryError(404, "UNSUPPORTED", path)
         name = match["name"]
         mounted = query.get("mount", "")
-        if re.fullmatch(r"sha256:[0-9a-f]{64}", mounted) and self.owner.has_blob(mounted):
+        if self.owner.has_blob(mounted):
             self._created(f"/v2/{name}/blobs/{mounted}", mounted)
             return
         identity = uuid.uuid4().hex

@@ -12,7 +12,7 @@ import google.longrunning.operations_pb2 as operations
 import grpc
 from google.api_core import exceptions as api
 from google.cloud.devtools import cloudbuild_v1 as cb
-from google.protobuf import any_pb2, empty_pb2
+from google.protobuf import any_pb2, empty_pb2, json_format
 from google.rpc import status_pb2
 
 from buildguard.definitions import lazy_pattern
@@ -277,7 +277,7 @@ class _RestHandler(Handler):
         if (match := _ONE.fullmatch(path)) and match["verb"]:
             return as_json(self.builds.cancel(match["id"], match["project"]))
         if match := _MANY.fullmatch(path):
-            build = cb.Build.from_json(body.decode("utf-8"))
+            build = _parsed_build(body)
             parent = f"projects/{match['project']}/locations/{match['location'] or 'global'}"
             return _operation_json(self.builds.create(parent, match["project"], build))
         if path == "/v2/entries:list":
@@ -286,6 +286,13 @@ class _RestHandler(Handler):
                 self.projects.check_name(name)
             return self.logs.find(asked)
         return self._secret(path)
+
+
+def _parsed_build(body: bytes) -> cb.Build:
+    try:
+        return cb.Build.from_json(body.decode("utf-8"))
+    except (json_format.ParseError, ValueError) as error:
+        raise api.InvalidArgument(f"Invalid JSON payload received. {error}") from error
 
 
 def _operation_json(build: cb.Build) -> dict[str, Any]:

@@ -7,16 +7,18 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import itertools
 import json
 import threading
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qs, quote, unquote, urlsplit
 
-from buildguard.definitions import NamedTuple, lazy_pattern
+from buildguard.definitions import lazy_pattern
 from buildguard.gcp.emulator.faults import FaultName, Faults
 from buildguard.gcp.emulator.http import Handler, HttpServer
+from buildguard.gcp.emulator.uploads import ObjectGeneration, UploadSession
 
 _OBJECT = lazy_pattern(r"/(?:download/)?storage/v1/b/(?P<bucket>[^/]+)/o/(?P<name>[^/]+)")
 _OBJECTS = lazy_pattern(r"/storage/v1/b/(?P<bucket>[^/]+)/o")
@@ -25,18 +27,8 @@ _BUCKETS = lazy_pattern(r"/storage/v1/b")
 _UPLOAD = lazy_pattern(r"/(?:resumable/)?upload/storage/v1/b/(?P<bucket>[^/]+)/o")
 _PLAIN = lazy_pattern(r"/(?P<bucket>[a-z0-9][a-z0-9._-]+)/(?P<name>.+)")
 _RANGE = lazy_pattern(r"bytes=(\d+)-(\d*)")
-_LENGTH = lazy_pattern(r"bytes (?:(\d+)-(\d+)|\*)/(\d+|\*)")
 _BOUNDARY = lazy_pattern(r"boundary=[\"']?([^\"';]+)")
 _FIRST_GENERATION = 1_700_000_000_000_001
-
-
-class ObjectGeneration(NamedTuple):
-    """One generation of an object: its number, its bytes, its type, and when it was written."""
-
-    number: int
-    data: bytes
-    content_type: str
-    written: str = ""
 
 
 class ApiError(Exception):
@@ -147,11 +139,13 @@ class StorageServer:
         """Only buckets of these `projects` are listed and made; None for any."""
         self.buckets = BucketStore(faults)
         known = projects
-        sessions: dict[str, _UploadSession] = {}
+        sessions: dict[str, UploadSession] = {}
+        counter = itertools.count(1)
 
         class BoundStorageHandler(_StorageHandler):
             buckets = self.buckets
             uploads = sessions
+            numbers = counter
             projects = known
 
         self._web = HttpServer(BoundStorageHandler, "storage emulator")
@@ -166,19 +160,12 @@ class StorageServer:
         self._web.close()
 
 
-class _UploadSession:
-    """A resumable upload: what it is for, and what came of it so far."""
-
-    def __init__(self, bucket: str, name: str, metadata: Mapping[str, Any], match: int | None) -> None:
-        self.bucket, self.name, self.metadata, self.match = bucket, name, metadata, match
-        self.data = bytearray()
-
-
 class _StorageHandler(Handler):
     """Requests, by method and path."""
 
     buckets: BucketStore
-    uploads: dict[str, _UploadSession]
+    uploads: dict[str, UploadSession]
+    numbers: Iterator[int]
     projects: Container[str] | None
 
     def do_GET(self) -> None:
@@ -299,28 +286,34 @@ class _StorageHandler(Handler):
         if query.get("uploadType") == "resumable":
             metadata = _parsed(body)
             name = _name(query, metadata)
-            number = f"{len(self.uploads) + 1}"
-            self.uploads[number] = _UploadSession(bucket, name, metadata, wanted)
+            number = f"{next(self.numbers)}"
+            self.uploads[number] = UploadSession(bucket, name, metadata, wanted)
             place = f"{self._address()}/upload/storage/v1/b/{quote(bucket)}/o?uploadType=resumable&upload_id={number}"
             self._json({}, 200, {"Location": place})
             return
         metadata, data = self._parts(body) if query.get("uploadType") == "multipart" else ({}, body)
         name = _name(query, metadata)
-        self._store(_UploadSession(bucket, name, metadata, wanted), data)
+        self._store(UploadSession(bucket, name, metadata, wanted), data)
 
     def _put(self, _path: str, query: dict[str, str], body: bytes) -> None:
         session = self.uploads.get(query.get("upload_id", ""))
         if session is None:
             raise ApiError(410, "gone", "the upload is not known any more")
-        match = _LENGTH.fullmatch(self.headers.get("Content-Range", ""))
-        if match is not None and match[1] is not None:
-            del session.data[int(match[1]) :]
-        session.data += body
-        if match is None or (match[3] != "*" and len(session.data) >= int(match[3])):
-            self._store(session, bytes(session.data))
+        try:
+            is_complete = session.take(self.headers.get("Content-Range", ""), body)
+        except ValueError as error:
+            raise ApiError(400, "invalid", str(error)) from error
+        if is_complete:
+            self._finish(session)
             return
         headers = {"Range": f"bytes=0-{len(session.data) - 1}"} if session.data else {}
         self._send(b"", "text/plain", 308, headers)
+
+    def _finish(self, session: UploadSession) -> None:
+        """End a resumable upload; a client that did not get the answer asks again, and gets the same object."""
+        if session.stored is None:
+            session.stored = self._stored(session, bytes(session.data))
+        self._json(_resource(session.bucket, session.name, session.stored, self._address()))
 
     def _delete(self, path: str, query: dict[str, str], _body: bytes) -> None:
         match = _OBJECT.fullmatch(path)
@@ -331,7 +324,11 @@ class _StorageHandler(Handler):
 
     # -------------------------------------------------------------------------------------- parts of them
 
-    def _store(self, session: _UploadSession, data: bytes) -> None:
+    def _store(self, session: UploadSession, data: bytes) -> None:
+        stored = self._stored(session, data)
+        self._json(_resource(session.bucket, session.name, stored, self._address()))
+
+    def _stored(self, session: UploadSession, data: bytes) -> ObjectGeneration:
         metadata = session.metadata
         for field, expected in (("md5Hash", _md5(data)), ("crc32c", _crc32c(data))):
             if metadata.get(field) not in {None, expected}:
@@ -341,9 +338,8 @@ class _StorageHandler(Handler):
                 kind, _, value = part.strip().partition("=")
                 if (kind, value) not in {("md5", _md5(data)), ("crc32c", _crc32c(data))}:
                     raise ApiError(400, "invalid", f"Provided {kind} hash does not match the calculated one.")
-        content_type = metadata.get("contentType") or "application/octet-stream"
-        stored = self.buckets.put(session.bucket, session.name, data, content_type, session.match)
-        self._json(_resource(session.bucket, session.name, stored, self._address()))
+        content_type = str(metadata.get("contentType") or "application/octet-stream")
+        return self.buckets.put(session.bucket, session.name, data, content_type, session.match)
 
     def _parts(self, body: bytes) -> tuple[dict[str, Any], bytes]:
         """The metadata and the content of a multipart upload, in the dialects of both of Google's libraries."""
@@ -414,6 +410,7 @@ def _name(query: Mapping[str, str], metadata: Mapping[str, Any]) -> str:
     name = query.get("name") or metadata.get("name")
     if not isinstance(name, str):
         raise ApiError(400, "required", "Required")
+    name.encode()  # half of a surrogate pair is no name
     return name
 
 
