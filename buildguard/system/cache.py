@@ -200,8 +200,10 @@ class Cache:
         if not tables and self._writable:
             try:
                 db.execute(_TABLE)
-            except sqlite3.OperationalError:  # another run was first
+            except sqlite3.OperationalError:
                 tables = db.execute("SELECT sql FROM sqlite_master").fetchall()
+                if not tables:  # else another run was first
+                    raise
         if tables and tables != [(_TABLE,)]:
             raise sqlite3.DatabaseError("it holds other tables than ours")
         db.execute("BEGIN")

@@ -193,13 +193,16 @@ def test_a_cache_that_cannot_be_made_is_a_note(project: Callable[..., Project], 
 
 
 @untraced
-def test_a_full_disk_costs_the_cache_and_no_verdict(project: Callable[..., Project]) -> None:
+@pytest.mark.parametrize("is_full_before", [False, True])
+def test_a_full_disk_costs_the_cache_and_no_verdict(project: Callable[..., Project], *, is_full_before: bool) -> None:
     made = project(_FILES)
-    _verdicts(made)
+    if not is_full_before:
+        _verdicts(made)
     made.write({f"m{n}.py": f"x = {n}\n" for n in range(2000)})
+    room = 100 if is_full_before else 20000
     code = (
         "import resource, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
-        "resource.setrlimit(resource.RLIMIT_FSIZE, (20000, 20000));"
+        f"resource.setrlimit(resource.RLIMIT_FSIZE, ({room}, {room}));"
         "sys.argv = ['buildguard', 'check']; from buildguard.cli.main import main; main()"
     )
 
@@ -207,6 +210,7 @@ def test_a_full_disk_costs_the_cache_and_no_verdict(project: Callable[..., Proje
 
     assert done.returncode == 1, done.stderr
     assert b"the cache" in done.stdout
+    assert b"no such table" not in done.stdout
     assert b"Traceback" not in done.stderr
 
 
