@@ -50,7 +50,7 @@ def narrow_to_changes(job: Job, diagnostics: Sequence[Diagnostic], seen: CheckSt
         return NarrowedFindings(diagnostics, seen.unproven)
     repository = job.place.repository
     if repository is None:
-        raise UsageError("--diff-base needs a git repository")
+        raise UsageError("--diff-base needs a git repository", hint="run it inside one")
     then = commit_of(repository, repository.resolve(base))
     invalidation = _find_invalidation(job, seen, then)
     if invalidation:

@@ -226,7 +226,7 @@ def _targets_by_source(job: Job, unproven: list[Unproven]) -> dict[bytes, list[T
     covering: dict[bytes, list[Target]] = {}
     for target in job.targets:
         if target.version is None:
-            unproven.append(Unproven(None, None, no_version(target)))
+            unproven.append(Unproven(None, None, no_version(target, job.config)))
             continue
         for entry in share_of(target, job):
             covering.setdefault(entry.path, []).append(target)

@@ -76,7 +76,9 @@ def discover_targets(
     result = _declared_targets(declared, sources)
     targets = _by_folder(result.targets, declared, config)
     if not targets and not declared.names_image:
-        raise next(iter((*declared.files.unreadable, *declared.broken)), _nothing_declared(declared.declarations))
+        raise next(
+            iter((*declared.files.unreadable, *declared.broken)), _nothing_declared(declared.declarations, config)
+        )
     every = (*declared.declarations, *result.seen)
     places = {target.found_in for target in targets}
     free_threaded = _free_threaded(each.words for each in every if each.place in places)
@@ -207,11 +209,12 @@ def _outside_images(built: Sequence[Target], declared: _ProjectDeclarations, sou
     return [*folders, *root_target([*built, *folders], declared.deciding, sources)]
 
 
-def _nothing_declared(declarations: Iterable[VersionDeclaration]) -> UsageError:
+def _nothing_declared(declarations: Iterable[VersionDeclaration], config: Config) -> UsageError:
+    file, lines = config.how_to_set('target = ["3.11"]')
     steps = (f"{place.place}: {place.words}; it runs that step only\n" for place in declarations if not place.decides)
     return UsageError(
         "the target Python is unknown: no Dockerfile, build file or version file sets it",
-        hint="".join(steps) + 'add to pyproject.toml:\n  [tool.buildguard]\n  target = ["3.11"]',
+        hint="".join([*steps, f"add to {file}:", *(f"\n  {line}" for line in lines.split("\n"))]),
     )
 
 

@@ -293,6 +293,21 @@ class Repository(NamedTuple):
         return by_path
 
 
+def require_commit(repository: Repository | None) -> Repository:
+    """The repository, if it has a commit to deploy; raises UsageError with the commands that make one."""
+    if repository is None:
+        raise UsageError(
+            "nothing to deploy: this is not a git repository",
+            hint='git init && git add --all && git commit -m "first commit"',
+        )
+    if not repository.head:
+        raise UsageError(
+            "nothing to deploy: this repository has no commits",
+            hint='git add --all && git commit -m "first commit"',
+        )
+    return repository
+
+
 def repository_of(folder: Path) -> Repository | None:
     """The repository around `folder`, or None.
 
@@ -302,7 +317,7 @@ def repository_of(folder: Path) -> Repository | None:
         if any((above / ".git").exists() for above in (folder, *folder.parents)):
             raise UnprovenError(
                 "this is a git repository, and git is not on PATH",
-                hint="install git; one inside the project is not used",
+                hint="install git (a git inside this folder is never run)",
             )
         return None
     located = git_directory.find_parts(folder, inherited=True)

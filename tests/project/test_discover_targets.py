@@ -100,6 +100,21 @@ def test_an_image_that_only_runs_a_build_step_decides_nothing() -> None:
     assert "cloudbuild.yaml:2" in refused.value.hint
 
 
+@pytest.mark.parametrize(
+    ("file", "hint"),
+    [
+        ("", 'add to pyproject.toml:\n  [tool.buildguard]\n  target = ["3.11"]'),
+        ("pyproject.toml", 'add to pyproject.toml:\n  [tool.buildguard]\n  target = ["3.11"]'),
+        ("buildguard.toml", 'add to the top of buildguard.toml:\n  target = ["3.11"]'),
+    ],
+)
+def test_the_hint_names_the_file_that_is_read(file: str, hint: str) -> None:
+    with pytest.raises(UsageError) as refused:
+        _discover({"a.py": ""}, config=Config(file))
+
+    assert refused.value.hint == hint
+
+
 def test_a_broken_build_file_is_raised_only_where_nothing_else_decides() -> None:
     broken: dict[str, str | None] = {"cloudbuild.yaml": "a: [", "a.py": ""}
 
