@@ -13,6 +13,7 @@ from buildguard.diagnostic import count
 from buildguard.errors import GuardError, UsageError
 from buildguard.project import image_reference, project_files
 from buildguard.project.config import Config
+from buildguard.project.contexts import ProjectPaths
 from buildguard.project.folder_projects import (
     FolderProject,
     buildpack_services,
@@ -81,8 +82,18 @@ def discover_targets(
         )
     every = (*declared.declarations, *result.seen)
     places = {target.found_in for target in targets}
+    notes = (*declared.files.notes, *_notes_on(targets, declared))
     free_threaded = _free_threaded(each.words for each in every if each.place in places)
     return DiscoveredTargets(_unique(targets), every, (*notes, *result.notes, *unused, *free_threaded))
+
+
+def _notes_on(targets: Iterable[Target], declared: _ProjectDeclarations) -> Iterator[str]:
+    """The notes, less those on Dockerfiles whose sources are others than those under check."""
+    examined = {target.context for target in targets}
+    others = [service for service in declared.services if declared.notes and service.context not in examined]
+    paths = ProjectPaths(declared.files.paths) if others else None
+    idle = tuple(f"{each.dockerfile}:" for each in others if paths is not None and paths.has_source(each.context))
+    yield from (note for note in declared.notes if not note.startswith(idle))
 
 
 def _free_threaded(texts: Iterable[str]) -> tuple[str, ...]:

@@ -138,7 +138,9 @@ class Repository(NamedTuple):
             fetch = f"git fetch {remote} {branch}" if slash else f"git fetch origin {rev}"
             otherwise = f"{fetch}, or set fetch-depth: 0"
         place = " (this is a shallow clone)" if shallow else ""
-        return UsageError(f"unknown revision '{rev}'{place}", hint=did_you_mean(rev, self.references(), otherwise))
+        return UsageError(
+            f"unknown revision '{rev}'{place}", hint=did_you_mean(rev, ["HEAD", *self.references()], otherwise)
+        )
 
     def is_shallow(self) -> bool:
         """Whether older commits are missing because the clone has a limited depth."""

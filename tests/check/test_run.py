@@ -215,6 +215,7 @@ def test_include_and_exclude(repository: Callable[..., Project]) -> None:
         (["tar:x.tgz"], 2, "file 'x.tgz' not found"),
         (["index:", "ok.py"], 2, "check takes one stage"),
         (["--diff-base", "nonsense"], 2, "unknown revision"),
+        (["commit:HAED"], 2, "did you mean 'HEAD'?"),
         (["--service", "absent"], 2, "unknown service"),
         (["--jobs", "0"], 2, "--jobs"),
         (["--frobnicate"], 2, "--frobnicate"),

@@ -39,6 +39,18 @@ def test_a_flag_decides_alone() -> None:
     assert not discovered.targets[0].conflicts
 
 
+def test_a_dockerfile_that_runs_no_source_has_no_note() -> None:
+    files = {"web/Dockerfile": "FROM python:3.12\nCOPY . .\n", "api/Dockerfile": "FROM python:3.9\nCOPY . .\n"}
+    stage = MemoryStage({**files, "web/main.py": "", "api/main.py": ""})
+    sources = [entry for entry in stage.sources() if entry.path.startswith(b"api/")]
+
+    everything = discovery.discover_targets(stage, Config(), stage.sources(), (), "")
+    of_api = discovery.discover_targets(stage, Config(), sources, (), "")
+
+    assert [note.partition(":")[0] for note in everything.notes] == ["api/Dockerfile", "web/Dockerfile"]
+    assert [note.partition(":")[0] for note in of_api.notes] == ["api/Dockerfile"]
+
+
 def test_a_flag_for_one_service_covers_its_context() -> None:
     discovered = _discover({**_TWO_SERVICES}, "3.11", service="api")
 
