@@ -250,6 +250,14 @@ def test_a_terminal_gets_whole_words_and_whole_commands() -> None:
     assert rendering.text(found).splitlines()[0].endswith("word " * 30)
 
 
+def test_an_explanation_stays_in_its_column() -> None:
+    remedies = ("buildguard fix      one two three four five six seven eight nine ten", "buildguard check    short")
+    lines = rendering.text(Diagnosis("crash", "it crashed", (), (), (), remedies), 60).splitlines()
+
+    at = lines.index("  buildguard fix      one two three four five six seven")
+    assert lines[at + 1 : at + 3] == [" " * 22 + "eight nine ten", "  buildguard check    short"]
+
+
 def test_an_unknown_cause_has_nothing_to_repair() -> None:
     found = Diagnosis("unknown", "no failure found", (), (), (), ("buildguard diagnose --build ID",))
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import click
 
 from buildguard.cli.render import safe_json
-from buildguard.cli.render.source_line import fold
+from buildguard.cli.render.source_line import fold, wrap
 from buildguard.definitions import NamedTuple
 from buildguard.diagnose.cause import HEALTHY, UNKNOWN
 from buildguard.diagnose.hypotheses import Diagnosis
@@ -15,6 +15,8 @@ from buildguard.diagnose.verdict import PROVEN, REFUTED, UNTESTED, Hypothesis
 from buildguard.diagnostic import escape_text
 
 _MOST = 30
+_GAP = " " * 4  # between a command and its explanation
+_NARROWEST = 30
 
 
 def text(diagnosis: Diagnosis, width: int = 0) -> str:
@@ -25,7 +27,7 @@ def text(diagnosis: Diagnosis, width: int = 0) -> str:
     lines: list[str] = []
     for block in _blocks(diagnosis):
         for line in block.lines:
-            lines += [line] if block.is_verbatim else fold(line, width, block.indent)
+            lines += _fold_explanation(line, width) if block.is_verbatim else fold(line, width, block.indent)
     return "\n".join(lines).rstrip("\n") + "\n"
 
 
@@ -35,6 +37,16 @@ class _TextSection(NamedTuple):
     lines: Sequence[str]
     indent: str = "    "
     is_verbatim: bool = False
+
+
+def _fold_explanation(line: str, width: int) -> list[str]:
+    """A command as it is, and what is explained behind it in a column of its own; any other line as it is."""
+    command, gap, words = line.rpartition(_GAP)
+    column = len(command) + len(gap)
+    if not command.strip() or not width or column + _NARROWEST > width or not words.strip():
+        return [line]
+    first, *rest = wrap(words, width - column)
+    return [f"{command}{gap}{first}", *(f"{' ' * column}{part}" for part in rest)]
 
 
 def remedies_title(diagnosis: Diagnosis) -> str:
