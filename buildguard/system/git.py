@@ -138,9 +138,8 @@ class Repository(NamedTuple):
             fetch = f"git fetch {remote} {branch}" if slash else f"git fetch origin {rev}"
             otherwise = f"{fetch}, or set fetch-depth: 0"
         place = " (this is a shallow clone)" if shallow else ""
-        return UsageError(
-            f"unknown revision '{rev}'{place}", hint=did_you_mean(rev, ["HEAD", *self.references()], otherwise)
-        )
+        known = ["HEAD"] * rev.isalpha() + self.references()  # HEAD~9 is spelt right, and too far back
+        return UsageError(f"unknown revision '{rev}'{place}", hint=did_you_mean(rev, known, otherwise))
 
     def is_shallow(self) -> bool:
         """Whether older commits are missing because the clone has a limited depth."""
