@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 from buildguard.definitions import StrEnum
@@ -95,7 +94,7 @@ def page(code: str) -> str:
     """The page of a code, Markdown; raises UsageError for a code that does not exist."""
     name = code.upper()
     if name not in CODES:
-        raise UsageError(f"unknown code '{code}'", hint=f"codes: {', '.join(CODES)}")
+        raise UsageError(f"unknown code '{code}'", hint=_every_code())
     return (Path(__file__).with_name("pages") / f"{name}.md").read_text("utf-8")
 
 
@@ -112,6 +111,11 @@ def can_be_silenced(code: str) -> bool:
 
 def check_pattern(pattern: str, where: str) -> None:
     """Refuse what `--select` or `--ignore` cannot mean: a code, or the start of some (BG2)."""
-    if re.fullmatch(r"BG\d{0,3}", pattern) is None:
-        hint = did_you_mean(pattern.upper(), CODES, f"codes: {', '.join(CODES)}")
+    if not pattern or not any(code.startswith(pattern) for code in CODES):
+        hint = did_you_mean(pattern.upper(), CODES, _every_code())
         raise UsageError(f"{where}: unknown code '{pattern}'", hint=hint)
+
+
+def _every_code() -> str:
+    codes = list(CODES)
+    return f"codes are {codes[0]} to {codes[-1]}: `buildguard explain` lists them"

@@ -60,6 +60,7 @@ def prepare(request: CheckRequest, place: WorkScope) -> Job:
     """Read the configuration, choose the sources and find their targets; raises UsageError and UnprovenError."""
     project = Project(place, _own_configuration(request))
     config = project.config
+    _require_environment(request)
     chosen_filters, notes = filters_of(request, config)
     scope, base = _staged(place) if request.staged else (place.paths, "")
     chosen = ChosenSources((), ()) if scope is None else project.choose(scope, explicit=not request.staged)
@@ -81,6 +82,20 @@ def prepare(request: CheckRequest, place: WorkScope) -> Job:
         project_imports=shared,
         base=request.diff_base or base,
     )
+
+
+def _require_environment(request: CheckRequest) -> None:
+    """Refuse an `--environment` without packages: every import of one would be reported as missing, or none."""
+    name = request.environment
+    if not name:
+        return
+    folder = request.cwd / name
+    if not folder.is_dir():
+        raise UsageError(f"--environment {name}: folder not found", hint="--environment .venv")
+    if not any(
+        found for pattern in ("lib*/python3*/site-packages", "Lib/site-packages") for found in folder.glob(pattern)
+    ):
+        raise UsageError(f"--environment {name}: not a virtual environment", hint="--environment .venv")
 
 
 def _own_configuration(request: CheckRequest) -> Config | None:
@@ -202,9 +217,10 @@ def image_of(request: CheckRequest, config: Config, target: Target) -> tuple[str
     return image, ProofGrade.COMPILED if target.doubt and image == target.image else proof
 
 
-def no_version(target: Target) -> str:
+def no_version(target: Target, config: Config) -> str:
     """That a target's version is unknown, and how to set it."""
-    hint = f'set [tool.buildguard] target = ["3.11"] in pyproject.toml, or pass --target ({target.found_in})'
+    file, lines = config.how_to_set('target = ["3.11"]')
+    hint = f"set {' '.join(lines.split())} in {file}, or pass --target ({target.found_in})"
     if image_reference.implementation(target.image or ""):
         hint = "name an image with CPython: --image python:3.13"
     return f"{target.untold}; {hint}"

@@ -226,7 +226,7 @@ def _targets_by_source(job: Job, unproven: list[Unproven]) -> dict[bytes, list[T
     covering: dict[bytes, list[Target]] = {}
     for target in job.targets:
         if target.version is None:
-            unproven.append(Unproven(None, None, no_version(target)))
+            unproven.append(Unproven(None, None, no_version(target, job.config)))
             continue
         for entry in share_of(target, job):
             covering.setdefault(entry.path, []).append(target)
@@ -358,7 +358,7 @@ def _compare_meaning(
     except UnprovenError as error:
         unproven.append(Unproven(None, None, error.words))
         return _mark_unproven(cases, numbers)
-    proofs.append(f"same meaning by {answer.interpreter}")
+    proofs.append(f"meaning compared by {answer.interpreter}")
     for at, doubt in zip(numbers, answer.doubts, strict=True):
         if doubt:
             reason = _in_lines_before(doubt, cases[at]) if "after the fix" in doubt else doubt

@@ -14,7 +14,7 @@ from buildguard.check.merge import merge_findings, merge_targets
 from buildguard.check.result import CheckReport
 from buildguard.check.targets import CheckState, Watcher, judge_all
 from buildguard.codes import Code
-from buildguard.diagnostic import Diagnostic, DisplayPath, Range, Severity, Unproven, count, display_path
+from buildguard.diagnostic import Diagnostic, DisplayPath, Range, Severity, Unproven, count, display_path, name_some
 from buildguard.errors import GuardError, UnprovenError
 from buildguard.imports.records import UndecidedImport
 from buildguard.locate import WorkScope
@@ -88,6 +88,8 @@ def build_report(job: Job, seen: CheckState, started: float) -> CheckReport:
     notes = [*job.notes, *idle, narrowed.note, *seen.notes, *_note_undecided(undecided), *job.cache.notes]
     if not request.staged:  # a deploy is no commit
         notes += job.config.health_notes
+    else:
+        notes.append(_note_unstaged(job, narrowed.diagnostics))
     return CheckReport(
         root=os.path.relpath(job.place.root, request.cwd),
         targets=tuple(seen.rows),
@@ -128,6 +130,24 @@ def _note_undecided(undecided: Sequence[UndecidedImport]) -> list[str]:
         return []
     first = undecided[0]
     return [f"{count(len(undecided), 'import')} could not be decided: {first.path}:{first.line}: {first.reason}"]
+
+
+def _note_unstaged(job: Job, diagnostics: Iterable[Diagnostic]) -> str:
+    """That files with errors were changed after they were staged, as `buildguard fix` does; empty if none was."""
+    repository = job.place.repository
+    paths = {diagnostic.path for diagnostic in diagnostics if diagnostic.severity is Severity.ERROR}
+    if repository is None or not paths:
+        return ""
+    from buildguard.stages.worktree_changes import unchanged
+
+    touched = {path for path in repository.touched() if display_path(path) in paths}
+    rows = [row for row in repository.index_rows() if row.path in touched] if touched else []
+    edited = sorted({row.path for row in rows} - {*unchanged(repository, rows)})
+    if not edited:
+        return ""
+    return (
+        f"changed since they were staged: {name_some(list(map(display_path, edited)))}; to commit the changes: git add"
+    )
 
 
 def _oldest_first(seen: CheckState) -> list[str]:

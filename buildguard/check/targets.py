@@ -221,7 +221,7 @@ class TargetRunner:
         target = self._share.target
         chooser = self._choosing()
         if chooser is None:
-            self._unproven(no_version(target))
+            self._unproven(no_version(target, self.job.config))
             self._no_engine()
             return
         choice = chooser.choose()
@@ -288,7 +288,7 @@ class TargetRunner:
         if self._requested and choice.unavailable:
             return [unavailable.words for unavailable in choice.unavailable]
         if target.version is None:
-            return [f"{no_version(target)}; {unavailable.words}" for unavailable in choice.unavailable]
+            return [f"{no_version(target, self.job.config)}; {unavailable.words}" for unavailable in choice.unavailable]
         if not proof.is_enough(self.job.request.proof):
             return [_describe_weak_proof(proof, self.job.request.proof, choice, target)]
         return []

@@ -196,7 +196,8 @@ def _without_known(report: CheckReport, named: str, *, write: bool) -> CheckRepo
         write_file(baseline.to_text(report), file)
     data = read_file(os.fsencode(file))
     if not isinstance(data, bytes):
-        raise UsageError(f"baseline {name}: {data.reason}", hint="buildguard check --write-baseline")
+        why = "not found" if data.is_missing else data.reason
+        raise UsageError(f"baseline {name}: {why}", hint="buildguard check --write-baseline")
     return baseline.apply(report, baseline.parse(data, name), name)
 
 

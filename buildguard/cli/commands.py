@@ -19,6 +19,7 @@ from buildguard.cli.help import GroupedCommands, examples
 from buildguard.cli.loop import make_loop
 from buildguard.cli.options import color_option, env_option, format_option, html_option, in_google, output_option
 from buildguard.cli.output import colored, deliver, protect_log, stdout_file
+from buildguard.cli.terminal import columns
 
 if TYPE_CHECKING:
     from buildguard.deploy.cycle_history import CycleStory
@@ -179,10 +180,12 @@ def diagnose(*, log: str | None, form: str, output: Path | None, html: Path | No
         deliver(page(examined), html, is_private=True)
 
     from buildguard.cli.render.diagnosis import RENDERINGS
+    from buildguard.cli.render.diagnosis import text as as_text
 
-    text = RENDERINGS[form](diagnosis)
     if form == "text":
-        text = colored(text, color, to_file=output is not None)
+        text = colored(as_text(diagnosis, columns(output)), color, to_file=output is not None)
+    else:
+        text = RENDERINGS[form](diagnosis)
     deliver(text, output, is_private=True)
     sys.exit(diagnosis.exit_code)
 
@@ -327,7 +330,6 @@ def _asking(*, yes: bool) -> Callable[[str], bool | None]:
 
 
 @cli.command(
-    hidden=True,
     epilog=examples("buildguard emulator", "buildguard emulator --fault http-503=1 -- pytest tests/e2e"),
     context_settings={"ignore_unknown_options": True},
 )
@@ -370,10 +372,14 @@ def doctor(path: str, *, fix: bool, form: str) -> None:
         click.echo(services_json(Path.cwd()), nl=False)
         return
     if fix:
-        from buildguard.cli.doctor_fix import doctor_fix as command
-    else:
-        from buildguard.cli.doctor import doctor as command
-    click.echo(command(Path.cwd(), path), nl=False)
+        from buildguard.cli.doctor_fix import doctor_fix
+
+        click.echo(doctor_fix(Path.cwd(), path), nl=False)
+        return
+    from buildguard.cli.doctor import doctor as show
+    from buildguard.cli.render.source_line import fold_text
+
+    click.echo(fold_text(show(Path.cwd(), path), columns()), nl=False)
 
 
 @cli.command(epilog=examples("buildguard init", "buildguard init --cloudbuild"))

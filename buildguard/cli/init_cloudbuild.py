@@ -104,9 +104,10 @@ def _image(place: WorkScope, config: Config, target: Target) -> tuple[str | None
     """The image whose Python a step uses, None for an image without Python; and a note on it."""
     image, _proof = image_of(CheckRequest(cwd=place.root), config, target)
     if not image:
+        file, lines = config.how_to_set('image = "python:3.11-slim"')
         raise UsageError(
             f"the image that runs this code is unknown ({target.found_in})",
-            hint='set it in pyproject.toml: [tool.buildguard] image = "python:3.11-slim"',
+            hint=f"set {' '.join(lines.split())} in {file}",
         )
     if (
         image_reference.promised_version(image) is not None

@@ -34,6 +34,12 @@ def screen() -> Screen | None:
     return Screen(size.lines, size.columns) if size.lines and size.columns else None
 
 
+def columns(output: object = None) -> int:
+    """The columns at which a text is folded; 0 for a file, a pipe or a terminal of unknown size, which get whole lines."""
+    size = screen() if output is None else None
+    return size.columns if size is not None else 0
+
+
 def wants_color(choice: ColorChoice = ColorChoice.AUTO, *, to_file: bool = False) -> bool:
     """Whether a result is colored: `auto` means on a terminal that can, unless NO_COLOR is set."""
     if choice is not ColorChoice.AUTO:

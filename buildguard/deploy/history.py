@@ -72,7 +72,9 @@ def locate_service(request: DeployRequest, *, needed: bool = True) -> tuple[git.
     """The repository, its configuration, and the service; raises UsageError if it is unknown."""
     project = Project.load(request.cwd)
     if project.repository is None:
-        raise UsageError("no git repository here, so no ledger")
+        raise UsageError(
+            "no git repository here, so no ledger of deploys", hint="run it inside the repository that you deployed"
+        )
     config = project.root_config.of_environment(request.env)
     if not needed and len(config.deploys) > 1 and not request.service:
         return project.repository, config, ""

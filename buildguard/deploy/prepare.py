@@ -128,9 +128,7 @@ def prepare_deploy(request: DeployRequest, archive: Path) -> PreparedDeploy:
 
 def _prepare_commit(request: DeployRequest, archive: Path) -> tuple[PreparedCommit, tuple[DeployTable, ...]]:
     refuse_fork_event("deploy", os.environ)
-    repository = git.repository_of(request.cwd)
-    if repository is None or not repository.head:
-        raise UsageError("nothing to deploy: this repository has no commits", hint="git init, git add, git commit")
+    repository = git.require_commit(git.repository_of(request.cwd))
     stage = commit_of(repository, repository.head)
     with reading_once(stage):  # each service looks at the same files
         return _read_commit(request, archive, repository, stage)

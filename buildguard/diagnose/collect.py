@@ -5,7 +5,7 @@ Whatever cannot be looked at is a reason why something stays untested, and never
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from buildguard.check.context import UNTOLD
@@ -83,6 +83,14 @@ def collect_evidence(
     return evidence
 
 
+def _unread(what: str, error: GuardError, causes: Iterable[CauseId]) -> Evidence:
+    """The causes that stay untested because something could not be read; a note reports it, whatever else is found."""
+    words = error.words
+    return Evidence(
+        unexamined=tuple((cause, words) for cause in causes), unread=(f"{what} could not be read: {words}",)
+    )
+
+
 def _is_asked(asked: DiagnoseOptions) -> bool:
     """Whether a person names anything to look at."""
     return bool(asked.build or asked.image or asked.revision or asked.job)
@@ -94,7 +102,7 @@ def _cloud_log(sight: DiagnoseContext, source: LogSource) -> Evidence:
         with CloudLoggingClient(sight.location.project) as logs:
             return Evidence(log=logs.read_failure(source))
     except UnprovenError as error:
-        return Evidence(unexamined=tuple((cause, error.words) for cause in _IN_A_LOG))
+        return _unread("the log in Google Cloud", error, _IN_A_LOG)
 
 
 def _commit_of_attempt(attempts: DeployHistory | None, artifact: str) -> str:
@@ -139,7 +147,7 @@ def examine_image(sight: DiagnoseContext, reference: str) -> Evidence:
         remedy = f"docker build --platform {sight.config.platform}"
         return evidence + Evidence((CauseVerdict(_PLATFORM, True, error.what, remedy=remedy),), unexamined=blind)
     except GuardError as error:
-        return evidence + Evidence(unexamined=tuple((cause, error.words) for cause in (_OTHER, _STRAY, _PLATFORM)))
+        return evidence + _unread(f"the image {name}", error, (_OTHER, _STRAY, _PLATFORM))
     is_told = any(row.found_in != name for row in report.targets)
     blind = () if is_told else ((_OTHER, f"{UNTOLD} should be in {name}, or several do: --service picks one"),)
     shown = tuple(_of_image(report, name))
@@ -203,7 +211,7 @@ def examine_build(sight: DiagnoseContext, identity: str) -> Evidence:
                 seen.outputs, lambda name: storage.content(f"{seen.artifacts}/{name}")
             )
     except UnprovenError as error:
-        return Evidence(unexamined=tuple((name, error.words) for name in (*_IN_A_BUILD, _BYTES, _FILES)))
+        return _unread(f"the build {identity}", error, (*_IN_A_BUILD, _BYTES, _FILES))
     calm = (f"the build {seen.id} ended with SUCCESS",) * (seen.status is BuildState.SUCCESS)
     evidence += Evidence(tuple(_of_ending(seen)), healthy=calm, commit=sight.commit)
     if not seen.is_done:
@@ -246,7 +254,7 @@ def _examine_source_object(sight: DiagnoseContext, seen: BuildStatus) -> Evidenc
         try:
             fetch(ObjectUrl.parse(seen.source), file)
         except GuardError as error:
-            return Evidence(unexamined=tuple((name, error.words) for name in (_TROUBLE, _BYTES, _FILES)))
+            return _unread(seen.source, error, (_TROUBLE, _BYTES, _FILES))
         try:
             archives.read(file)
         except UnprovenError as error:
@@ -266,7 +274,7 @@ def _log_of(sight: DiagnoseContext, seen: BuildStatus, storage: StorageClient) -
     try:
         return Evidence(log=storage.since(bucket, name, 0))
     except UnprovenError as error:
-        return Evidence(unexamined=tuple((cause, error.words) for cause in _IN_A_LOG))
+        return _unread("the log in Google Cloud", error, _IN_A_LOG)
 
 
 def examine_revision(sight: DiagnoseContext, name: str) -> Evidence:
@@ -281,7 +289,7 @@ def examine_revision(sight: DiagnoseContext, name: str) -> Evidence:
         with CloudRunClient(sight.location.project, sight.location.region, app) as run:
             state = run.revision(service, name)
     except UnprovenError as error:
-        return Evidence(unexamined=((_VARIABLE, error.words),))
+        return _unread(f"the revision {name}", error, (_VARIABLE,))
     try:
         variables, image = _variables(sight, service, state), state.image
     except UnknownContainerError as error:

@@ -32,7 +32,7 @@ class Evidence(NamedTuple):
 
     `compared` says how the text of the files was compared with the commit's, and was the same; `calm` what went well, `ran` which
     interpreters are known to have run, each with who says so; `ended` is how a build failed. `commit` is what `image`, or a build
-    without one, was made of; empty if unknown.
+    without one, was made of; empty if unknown. `unread` is what was named and could not be read at all, and why.
     """
 
     verdicts: tuple[CauseVerdict, ...] = ()
@@ -46,6 +46,7 @@ class Evidence(NamedTuple):
     interpreters: tuple[tuple[str, str], ...] = ()
     failure: str = ""
     commit: str = ""
+    unread: tuple[str, ...] = ()
 
     def __add__(self, other: object) -> Evidence:
         """Both."""
@@ -62,6 +63,7 @@ class Evidence(NamedTuple):
             (*self.interpreters, *other.interpreters),
             self.failure or other.failure,
             other.commit if other.image else other.commit or self.commit,
+            (*self.unread, *other.unread),
         )
 
 

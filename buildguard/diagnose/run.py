@@ -285,6 +285,7 @@ class _DiagnosisBuilder:
 
     def _notes(self, report: CheckReport) -> Iterator[str]:
         """What is no evidence and explains a difference: edits that were not deployed, files that an image does not have."""
+        yield from dict.fromkeys(self._reached.unread)
         refused = [one for one in report.diagnostics if one.code in REFUSED and not self._is_deployed(one)]
         if refused:
             paths = sorted({one.path or "" for one in refused})

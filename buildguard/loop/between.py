@@ -11,9 +11,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from buildguard.definitions import lazy_pattern
-from buildguard.errors import UsageError
 from buildguard.system import process, programs
-from buildguard.system.git import repository_of
+from buildguard.system.git import repository_of, require_commit
 from buildguard.system.temporary import folder
 
 _CREDENTIALS = lazy_pattern(
@@ -51,10 +50,7 @@ def run_between(command: str, cwd: Path, report: Path | None) -> int:
 
 def head_of(cwd: Path) -> str:
     """The commit that is checked out now."""
-    repository = repository_of(cwd)
-    if repository is None or not repository.head:
-        raise UsageError("nothing to deploy: this repository has no commits", hint="git init, git add, git commit")
-    return repository.head
+    return require_commit(repository_of(cwd)).head
 
 
 def wait_for_commit(cwd: Path, before: str, seconds: float, sleep: Callable[[float], None] = time.sleep) -> bool:

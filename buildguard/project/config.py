@@ -103,6 +103,15 @@ class Config(NamedTuple):
         config = self._replace(cloud=cloud, deploys=there.deploys)
         return config.of_deploy(there.deploys[0]) if len(there.deploys) == 1 else config
 
+    def how_to_set(self, setting: str) -> tuple[str, str]:
+        """The file in which a setting takes effect, and the lines to write there.
+
+        A pyproject.toml beside a buildguard.toml is not read, even if all of the latter is commented out.
+        """
+        if not self.file or self.file.endswith("pyproject.toml"):
+            return self.file or "pyproject.toml", f"[tool.buildguard]\n{setting}"
+        return f"the top of {self.file}", setting  # further down it would belong to a table
+
     def of_deploy(self, table: DeployTable) -> Config:
         """The same for one of several deploys."""
         return self._replace(deploy=table, platform=table.platform, image_root=table.root)

@@ -121,7 +121,7 @@ class DeployTable(NamedTuple):
 
 NO_HEALTH = (
     "no health path is configured: / must answer with 2xx, or a probe of the container must pass; to name a path, set"
-    ' health = "/healthz" in [tool.buildguard.deploy] of pyproject.toml'
+    ' health = "/healthz" in [tool.buildguard.deploy]'
 )
 
 

@@ -13,6 +13,7 @@ from buildguard.diagnostic import count
 from buildguard.errors import GuardError, UsageError
 from buildguard.project import image_reference, project_files
 from buildguard.project.config import Config
+from buildguard.project.contexts import ProjectPaths
 from buildguard.project.folder_projects import (
     FolderProject,
     buildpack_services,
@@ -76,11 +77,23 @@ def discover_targets(
     result = _declared_targets(declared, sources)
     targets = _by_folder(result.targets, declared, config)
     if not targets and not declared.names_image:
-        raise next(iter((*declared.files.unreadable, *declared.broken)), _nothing_declared(declared.declarations))
+        raise next(
+            iter((*declared.files.unreadable, *declared.broken)), _nothing_declared(declared.declarations, config)
+        )
     every = (*declared.declarations, *result.seen)
     places = {target.found_in for target in targets}
+    notes = (*declared.files.notes, *_notes_on(targets, declared))
     free_threaded = _free_threaded(each.words for each in every if each.place in places)
     return DiscoveredTargets(_unique(targets), every, (*notes, *result.notes, *unused, *free_threaded))
+
+
+def _notes_on(targets: Iterable[Target], declared: _ProjectDeclarations) -> Iterator[str]:
+    """The notes, less those on Dockerfiles whose sources are others than those under check."""
+    examined = {target.context for target in targets}
+    others = [service for service in declared.services if declared.notes and service.context not in examined]
+    paths = ProjectPaths(declared.files.paths) if others else None
+    idle = tuple(f"{each.dockerfile}:" for each in others if paths is not None and paths.has_source(each.context))
+    yield from (note for note in declared.notes if not note.startswith(idle))
 
 
 def _free_threaded(texts: Iterable[str]) -> tuple[str, ...]:
@@ -207,11 +220,12 @@ def _outside_images(built: Sequence[Target], declared: _ProjectDeclarations, sou
     return [*folders, *root_target([*built, *folders], declared.deciding, sources)]
 
 
-def _nothing_declared(declarations: Iterable[VersionDeclaration]) -> UsageError:
+def _nothing_declared(declarations: Iterable[VersionDeclaration], config: Config) -> UsageError:
+    file, lines = config.how_to_set('target = ["3.11"]')
     steps = (f"{place.place}: {place.words}; it runs that step only\n" for place in declarations if not place.decides)
     return UsageError(
         "the target Python is unknown: no Dockerfile, build file or version file sets it",
-        hint="".join(steps) + 'add to pyproject.toml:\n  [tool.buildguard]\n  target = ["3.11"]',
+        hint="".join([*steps, f"add to {file}:", *(f"\n  {line}" for line in lines.split("\n"))]),
     )
 
 

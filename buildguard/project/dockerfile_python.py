@@ -40,6 +40,29 @@ _NAMED_PROGRAM = lazy_pattern(r"\bpython3\.(\d{1,2})\b")
 _WHOLE = lazy_pattern(r"^/(?:usr(?:/local)?(?:/(?:bin|lib)?)?)?/?$|python")
 _DEEPEST = 20
 
+_INSTRUCTIONS = frozenset(
+    [
+        "ADD",
+        "ARG",
+        "CMD",
+        "COPY",
+        "ENTRYPOINT",
+        "ENV",
+        "EXPOSE",
+        "FROM",
+        "HEALTHCHECK",
+        "LABEL",
+        "MAINTAINER",
+        "ONBUILD",
+        "RUN",
+        "SHELL",
+        "STOPSIGNAL",
+        "USER",
+        "VOLUME",
+        "WORKDIR",
+    ]
+)
+
 
 class PythonRelation(Enum):
     """What a Dockerfile has to do with Python: it ships it, it does not, or only its base image can show it."""
@@ -80,7 +103,7 @@ def resolve(data: bytes, build_args: Mapping[str, str], target: str = "") -> Doc
     if last is None:
         empty = not dockerfile.instructions(data)  # a template that is still to be written
         relation = PythonRelation.NONE if empty else PythonRelation.SHIPS
-        return DockerfilePython(relation, 1, "no FROM", untold="it has no FROM", has_stages=False)
+        return DockerfilePython(relation, 1, "no FROM", untold=_without_from(data), has_stages=False)
     stages = dockerfile.stages(data, build_args)
     words = f"final stage on {last.image}"
     version = image_reference.promised_version(last.image)
@@ -93,6 +116,12 @@ def resolve(data: bytes, build_args: Mapping[str, str], target: str = "") -> Doc
     if relation is PythonRelation.NONE:
         return DockerfilePython(relation, last.line, words)
     return _installed(last, stages, words)._replace(relation=relation)
+
+
+def _without_from(data: bytes) -> str:
+    """That no stage begins, and the first word that is no instruction, for it may be a misspelt FROM."""
+    odd = next((step for step in dockerfile.instructions(data) if step.name not in _INSTRUCTIONS), None)
+    return "the Dockerfile has no FROM" + (f": '{odd.name}' in line {odd.line} is not an instruction" if odd else "")
 
 
 def _installed(last: FinalStage, stages: Sequence[DockerfileStage], words: str) -> DockerfilePython:

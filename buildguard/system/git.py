@@ -162,7 +162,8 @@ class Repository(NamedTuple):
             fetch = f"git fetch {remote} {branch}" if slash else f"git fetch origin {rev}"
             otherwise = f"{fetch}, or set fetch-depth: 0"
         place = " (this is a shallow clone)" if shallow else ""
-        return UsageError(f"unknown revision '{rev}'{place}", hint=did_you_mean(rev, self.references(), otherwise))
+        known = ["HEAD"] * rev.isalpha() + self.references()  # HEAD~9 is spelt right, and too far back
+        return UsageError(f"unknown revision '{rev}'{place}", hint=did_you_mean(rev, known, otherwise))
 
     def is_shallow(self) -> bool:
         """Whether older commits are missing because the clone has a limited depth."""
@@ -327,6 +328,21 @@ class Repository(NamedTuple):
         return by_path
 
 
+def require_commit(repository: Repository | None) -> Repository:
+    """The repository, if it has a commit to deploy; raises UsageError with the commands that make one."""
+    if repository is None:
+        raise UsageError(
+            "nothing to deploy: this is not a git repository",
+            hint='git init && git add --all && git commit -m "first commit"',
+        )
+    if not repository.head:
+        raise UsageError(
+            "nothing to deploy: this repository has no commits",
+            hint='git add --all && git commit -m "first commit"',
+        )
+    return repository
+
+
 def repository_of(folder: Path) -> Repository | None:
     """The repository around `folder`, or None.
 
@@ -336,7 +352,7 @@ def repository_of(folder: Path) -> Repository | None:
         if any((above / ".git").exists() for above in (folder, *folder.parents)):
             raise UnprovenError(
                 "this is a git repository, and git is not on PATH",
-                hint="install git; one inside the project is not used",
+                hint="install git (a git inside this folder is never run)",
             )
         return None
     located = git_directory.find_parts(folder, inherited=True)

@@ -196,7 +196,7 @@ def program(project: Path) -> str:
     """The absolute path of git, outside of the project; raises UnprovenError if it is missing."""
     path = programs.which("git", project)
     if path is None:
-        raise UnprovenError("git is not on PATH", hint="install git; one inside the project is not used")
+        raise UnprovenError("git is not on PATH", hint="install git (a git inside this folder is never run)")
     return path
 
 

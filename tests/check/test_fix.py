@@ -38,7 +38,7 @@ def test_it_writes_what_it_has_proven(repository: Callable[..., Project]) -> Non
     assert "a.py: fixed: 1 f-string (line 2)" in first.out
     assert "fixed 2 f-strings in 2 files" in first.out
     assert "compiled by CPython 3.11." in first.out
-    (compared,) = re.findall(r"same meaning by (.*)", first.out)
+    (compared,) = re.findall(r"meaning compared by (.*)", first.out)
     releases = re.findall(r"Python (3\.1\d\.\d+)", compared)
     assert releases, compared
     assert len(releases) == len(set(releases)) == compared.count("Python")
@@ -416,7 +416,7 @@ def test_the_newest_python_is_the_witness(repository: Callable[..., Project]) ->
         version for version in ("3.15", "3.14", "3.13", "3.12") if next(iter(candidates(version, made.path)), None)
     )
 
-    (compared,) = re.findall(r"same meaning by (.*)", made.run("fix", "--check").out)
+    (compared,) = re.findall(r"meaning compared by (.*)", made.run("fix", "--check").out)
 
     assert compared.startswith(f"Python {newest}.")
 

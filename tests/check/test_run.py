@@ -107,6 +107,32 @@ def test_staged_judges_the_index_and_not_the_worktree(repository: Callable[..., 
     assert {path for path in made.check("--staged", "a.py", "README").codes() if path} == {"a.py"}
 
 
+def test_a_repair_that_is_not_staged_is_a_note(repository: Callable[..., Project]) -> None:
+    made = repository({**_DOCKERFILE, "a.py": "x = 1\n"})
+    made.write({"a.py": "x = {'a': 1}\nprint(f'{x['a']}')\n"})
+    made.git("add", "a.py")
+    assert "since they were staged" not in made.run("check", "--staged").out
+
+    made.run("fix")
+
+    words = "changed since they were staged: a.py; to commit the changes: git add"
+    assert made.check("--staged").json["notes"] == [words]
+    made.git("add", "a.py")
+    assert made.check("--staged").json["notes"] == []
+
+
+def test_init_and_then_its_hint_make_a_target_known(repository: Callable[..., Project]) -> None:
+    made = repository({"a.py": "x = 1\n"})
+    assert 'add to the top of buildguard.toml:\n    target = ["3.11"]' in made.run("init").out.replace(
+        "\n      ", "\n    "
+    )
+
+    file = made.path / "buildguard.toml"
+    file.write_text(f'target = ["3.11"]\n{file.read_text()}')
+
+    assert made.run("check").code == 0
+
+
 def test_staged_with_nothing_to_check_is_clean(repository: Callable[..., Project]) -> None:
     made = repository({**_DOCKERFILE, **_BROKEN})
     made.write({"docs.md": "words\n"})
@@ -246,9 +272,15 @@ def test_include_and_exclude(repository: Callable[..., Project]) -> None:
         (["--engine", "cloud"], 3, "no Google credentials found"),
         (["--proof", "image"], 3, "--proof image"),
         (["--select", "E501"], 2, "unknown code"),
+        (["--select", "BG9"], 2, "unknown code 'BG9'"),
+        (["--ignore", "BG999"], 2, "unknown code 'BG999'"),
+        (["--environment", ".venv"], 2, "--environment .venv: folder not found"),
+        (["--environment", "docs"], 2, "--environment docs: not a virtual environment"),
+        (["--baseline", "known.json"], 2, "baseline known.json: not found"),
         (["tar:x.tgz"], 2, "file 'x.tgz' not found"),
         (["index:", "ok.py"], 2, "check takes one stage"),
         (["--diff-base", "nonsense"], 2, "unknown revision"),
+        (["commit:HAED"], 2, "did you mean 'HEAD'?"),
         (["--service", "absent"], 2, "unknown service"),
         (["--jobs", "0"], 2, "--jobs"),
         (["--frobnicate"], 2, "--frobnicate"),

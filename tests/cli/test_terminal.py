@@ -15,7 +15,7 @@ from pathlib import Path
 import click
 import pytest
 
-from buildguard.cli.terminal import ColorChoice, screen, wants_color
+from buildguard.cli.terminal import ColorChoice, columns, screen, wants_color
 from tests.conftest import REPOSITORY, interpreter
 
 
@@ -91,3 +91,11 @@ def test_a_terminal_of_unknown_size_is_none(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr("sys.stdout.fileno", lambda: 1, raising=False)
 
     assert screen() is None
+
+
+def test_a_file_and_a_pipe_have_no_columns(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(sys, "stdout", (tmp_path / "out").open("w"))
+
+    assert columns() == 0
+    assert columns(tmp_path / "report") == 0
+    sys.stdout.close()

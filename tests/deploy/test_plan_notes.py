@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from buildguard.cli.render.deploy import as_text
 from buildguard.deploy import plan as plans
 from buildguard.deploy.planning import make_plan
+from buildguard.deploy.run import DeployReport
 from buildguard.stages.manifest import Sha256
+from tests.deploy.plans import prepared
 
 
 @pytest.mark.parametrize(
@@ -31,3 +34,18 @@ def test_an_image_in_another_project_than_the_service(image: str, project: str, 
     )
 
     assert any("the service in acme" in note for note in plan.notes) is is_noted
+
+
+@pytest.mark.parametrize(
+    ("serving", "target"),
+    [
+        (plans.CurrentService(known=True, exists=True, rollback_to="web-1"), "web-1"),
+        (plans.CurrentService(known=True, exists=True), "none (no single revision has 100 % of the traffic)"),
+        (plans.CurrentService(known=True), "none (the service does not exist)"),
+        (plans.CurrentService(known=False), "unknown (the service was not read)"),
+    ],
+)
+def test_the_revision_to_go_back_to(serving: plans.CurrentService, target: str) -> None:
+    lines = as_text(DeployReport(prepared(serving=serving).plan, None)).splitlines()
+
+    assert f"  rollback target: {target}" in lines

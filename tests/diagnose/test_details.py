@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import click
 import pytest
 
 from buildguard.cli.render import diagnosis as rendering
@@ -235,6 +236,43 @@ def test_the_first_lines_are_cause_place_and_fix() -> None:
     assert text[0].endswith("it crashed (a.py, line 3)")
     assert text[1] == "fix: do this"
     assert len(rendering.markdown(found).splitlines()) <= 25
+
+
+def test_a_terminal_gets_whole_words_and_whole_commands() -> None:
+    command = f"gcloud run services update web --update-env-vars {','.join(f'NAME{number}=…' for number in range(12))}"
+    found = Diagnosis("missing-variable", "word " * 30, (), (), (), (command,), "a log line " * 20, ("note " * 40,))
+
+    lines = click.unstyle(rendering.text(found, 80)).splitlines()
+
+    assert f"fix: {command}" in lines
+    assert f"  {command}" in lines
+    assert [line for line in lines if len(line) > 80 and command not in line] == [f"  {'a log line ' * 20}"]
+    assert rendering.text(found).splitlines()[0].endswith("word " * 30)
+
+
+def test_an_explanation_stays_in_its_column() -> None:
+    remedies = ("buildguard fix      one two three four five six seven eight nine ten", "buildguard check    short")
+    lines = rendering.text(Diagnosis("crash", "it crashed", (), (), (), remedies), 60).splitlines()
+
+    at = lines.index("  buildguard fix      one two three four five six seven")
+    assert lines[at + 1 : at + 3] == [" " * 22 + "eight nine ten", "  buildguard check    short"]
+
+
+def test_an_unknown_cause_has_nothing_to_repair() -> None:
+    found = Diagnosis("unknown", "no failure found", (), (), (), ("buildguard diagnose --build ID",))
+
+    assert "to find out more:" in rendering.text(found).splitlines()
+    assert "**To find out more**" in rendering.markdown(found)
+    assert "to repair it:" in rendering.text(found._replace(cause="crash")).splitlines()
+
+
+def test_what_was_named_and_could_not_be_read_is_a_note(repository: Callable[..., Project]) -> None:
+    made = repository({"a.py": ""})
+
+    build, revision = (made.run("diagnose", flag, "123", "--project", "p").out for flag in ("--build", "--revision"))
+
+    assert "the build 123 could not be read: " in build
+    assert "the revision 123 could not be read: " in revision
 
 
 def test_a_commit_that_is_not_here(repository: Callable[..., Project]) -> None:

@@ -69,5 +69,5 @@ def test_waiting_for_a_commit(repository: Callable[..., Project]) -> None:
 
 @pytest.mark.interpreters
 def test_without_a_commit(tmp_path: Path) -> None:
-    with pytest.raises(UsageError):
+    with pytest.raises(UsageError, match="not a git repository"):
         between.head_of(tmp_path)

@@ -39,6 +39,18 @@ def test_a_flag_decides_alone() -> None:
     assert not discovered.targets[0].conflicts
 
 
+def test_a_dockerfile_that_runs_no_source_has_no_note() -> None:
+    files = {"web/Dockerfile": "FROM python:3.12\nCOPY . .\n", "api/Dockerfile": "FROM python:3.9\nCOPY . .\n"}
+    stage = MemoryStage({**files, "web/main.py": "", "api/main.py": ""})
+    sources = [entry for entry in stage.sources() if entry.path.startswith(b"api/")]
+
+    everything = discovery.discover_targets(stage, Config(), stage.sources(), (), "")
+    of_api = discovery.discover_targets(stage, Config(), sources, (), "")
+
+    assert [note.partition(":")[0] for note in everything.notes] == ["api/Dockerfile", "web/Dockerfile"]
+    assert [note.partition(":")[0] for note in of_api.notes] == ["api/Dockerfile"]
+
+
 def test_a_flag_for_one_service_covers_its_context() -> None:
     discovered = _discover({**_TWO_SERVICES}, "3.11", service="api")
 
@@ -98,6 +110,21 @@ def test_an_image_that_only_runs_a_build_step_decides_nothing() -> None:
 
     assert "the target Python is unknown" in str(refused.value)
     assert "cloudbuild.yaml:2" in refused.value.hint
+
+
+@pytest.mark.parametrize(
+    ("file", "hint"),
+    [
+        ("", 'add to pyproject.toml:\n  [tool.buildguard]\n  target = ["3.11"]'),
+        ("pyproject.toml", 'add to pyproject.toml:\n  [tool.buildguard]\n  target = ["3.11"]'),
+        ("buildguard.toml", 'add to the top of buildguard.toml:\n  target = ["3.11"]'),
+    ],
+)
+def test_the_hint_names_the_file_that_is_read(file: str, hint: str) -> None:
+    with pytest.raises(UsageError) as refused:
+        _discover({"a.py": ""}, config=Config(file))
+
+    assert refused.value.hint == hint
 
 
 def test_a_broken_build_file_is_raised_only_where_nothing_else_decides() -> None:

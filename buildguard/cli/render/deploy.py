@@ -149,6 +149,8 @@ def _rollback_target(plan: DeployPlan) -> str:
         return "unknown (the service was not read)"
     if plan.wishes.is_job:
         return "none (the job does not exist)"
+    if not plan.serving.exists:
+        return "none (the service does not exist)"
     return "none (no single revision has 100 % of the traffic)"
 
 

@@ -2,48 +2,88 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import click
 
 from buildguard.cli.render import safe_json
+from buildguard.cli.render.source_line import fold, wrap
+from buildguard.definitions import NamedTuple
 from buildguard.diagnose.cause import HEALTHY, UNKNOWN
 from buildguard.diagnose.hypotheses import Diagnosis
 from buildguard.diagnose.verdict import PROVEN, REFUTED, UNTESTED, Hypothesis
 from buildguard.diagnostic import escape_text
 
 _MOST = 30
+_GAP = " " * 4  # between a command and its explanation
+_NARROWEST = 30
 
 
-def text(diagnosis: Diagnosis) -> str:
-    """The cause in one sentence, then evidence, what fails next, what to do, and what was refuted or not tested."""
+def text(diagnosis: Diagnosis, width: int = 0) -> str:
+    """The cause in one sentence, then evidence, what fails next, what to do, and what was refuted or not tested.
+
+    Sentences are folded at `width` columns, 0 folds nothing. Commands and lines of a log stay whole, so that they can be pasted.
+    """
+    lines: list[str] = []
+    for block in _blocks(diagnosis):
+        for line in block.lines:
+            lines += _fold_explanation(line, width) if block.is_verbatim else fold(line, width, block.indent)
+    return "\n".join(lines).rstrip("\n") + "\n"
+
+
+class _TextSection(NamedTuple):
+    """Lines of the text; `indent` is before what is folded of them, and `is_verbatim` folds none."""
+
+    lines: Sequence[str]
+    indent: str = "    "
+    is_verbatim: bool = False
+
+
+def _fold_explanation(line: str, width: int) -> list[str]:
+    """A command as it is, and what is explained behind it in a column of its own; any other line as it is."""
+    command, gap, words = line.rpartition(_GAP)
+    column = len(command) + len(gap)
+    if not command.strip() or not width or column + _NARROWEST > width or not words.strip():
+        return [line]
+    first, *rest = wrap(words, width - column)
+    return [f"{command}{gap}{first}", *(f"{' ' * column}{part}" for part in rest)]
+
+
+def remedies_title(diagnosis: Diagnosis) -> str:
+    """What is above the remedies: where no cause is known they repair nothing, they show more."""
+    return "to find out more" if diagnosis.cause == UNKNOWN else "to repair it"
+
+
+def _blocks(diagnosis: Diagnosis) -> Iterator[_TextSection]:
     colour = {0: "green", 1: "red"}.get(diagnosis.exit_code, "yellow")
-    lines = [f"{click.style(diagnosis.cause, bold=True, fg=colour)}: {escape_text(_headline(diagnosis))}"]
-    lines += [f"fix: {escape_text(remedy)}" for remedy in diagnosis.remedies[:1] if diagnosis.cause != UNKNOWN]
-    lines.append("")
+    headline = f"{click.style(diagnosis.cause, bold=True, fg=colour)}: {escape_text(_headline(diagnosis))}"
+    yield _TextSection([headline], "  ")
+    fixes = [f"fix: {escape_text(remedy)}" for remedy in diagnosis.remedies[:1] if diagnosis.cause != UNKNOWN]
+    yield _TextSection([*fixes, ""], is_verbatim=True)
+    yield _TextSection(list(_evidence(diagnosis)), "     ")
+    yield _TextSection(_block("would have failed next:", [str(place) for place in diagnosis.next]))
+    yield _TextSection(_block(f"{remedies_title(diagnosis)}:", list(diagnosis.remedies)), is_verbatim=True)
+    refuted = [
+        f"{hypothesis.id}: {'; '.join(hypothesis.evidence)}"
+        for hypothesis in diagnosis.hypotheses
+        if hypothesis.verdict == REFUTED
+    ]
+    yield _TextSection(_block("refuted:", refuted))
+    yield _TextSection(_block("the log:", diagnosis.quote.splitlines()), is_verbatim=True)
+    yield _TextSection(_block("notes:", list(diagnosis.notes)))
+    yield _TextSection(_untested(diagnosis), "  ")
+
+
+def _evidence(diagnosis: Diagnosis) -> Iterator[str]:
     number = 0
     for hypothesis in _ordered(diagnosis):
         if hypothesis.verdict != PROVEN:
             continue
-        lines.append("evidence:" if hypothesis.id == diagnosis.cause else f"also proven: {hypothesis.id}")
+        yield "evidence:" if hypothesis.id == diagnosis.cause else f"also proven: {hypothesis.id}"
         for words in hypothesis.evidence:
             number += 1
-            lines.append(f"  {number}. {escape_text(words)}")
-        lines.append("")
-    lines += _block("would have failed next:", [str(place) for place in diagnosis.next])
-    lines += _block("to repair it:", list(diagnosis.remedies))
-    lines += _block(
-        "refuted:",
-        [
-            f"{hypothesis.id}: {'; '.join(hypothesis.evidence)}"
-            for hypothesis in diagnosis.hypotheses
-            if hypothesis.verdict == REFUTED
-        ],
-    )
-    lines += _block("the log:", diagnosis.quote.splitlines())
-    lines += _block("notes:", list(diagnosis.notes))
-    lines += _untested(diagnosis)
-    return "\n".join(lines).rstrip("\n") + "\n"
+            yield f"  {number}. {escape_text(words)}"
+        yield ""
 
 
 def _ordered(diagnosis: Diagnosis) -> Iterator[Hypothesis]:
@@ -116,7 +156,7 @@ def markdown(diagnosis: Diagnosis) -> str:
         words for hypothesis in _ordered(diagnosis) if hypothesis.verdict == PROVEN for words in hypothesis.evidence
     ]
     for title, rows, most in (
-        ("To repair it", list(diagnosis.remedies), 4),
+        (remedies_title(diagnosis).capitalize(), list(diagnosis.remedies), 4),
         ("Evidence", evidence or diagnosis.quote.splitlines(), 5),
         ("Would have failed next", [str(place) for place in diagnosis.next], 3),
         ("Notes", list(diagnosis.notes), 1),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from buildguard.cli.render.diagnosis import remedies_title
 from buildguard.cli.render.html_matrix import matrix
 from buildguard.cli.render.html_page import MOODS, PageLine, chain_rows, draw_chain, mark_ranges, render_page
 from buildguard.diagnose.redact import redact
@@ -34,6 +35,7 @@ def page(examined: DiagnosisReport) -> str:
         "proven": [hypothesis for hypothesis in hypotheses if hypothesis.verdict == PROVEN],
         "hypotheses": hypotheses,
         "following": [str(place) for place in diagnosis.next],
+        "remedies_title": remedies_title(diagnosis).capitalize(),
         "remedies": diagnosis.remedies,
         "notes": diagnosis.notes,
         "chains": [(draw_chain(chain), chain_rows(chain)) for chain in examined.chains],

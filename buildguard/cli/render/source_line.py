@@ -83,6 +83,14 @@ def fold(line: str, width: int, indent: str = "") -> list[str]:
     return [first, *(f"{indent}{part}" for part in rest)]
 
 
+def fold_text(text: str, width: int) -> str:
+    """Every line of a text folded, the later parts of one indented by two more blanks than its first."""
+    lines = text.splitlines()
+    return "".join(
+        f"{part}\n" for line in lines for part in fold(line, width, " " * (len(line) - len(line.lstrip(" ")) + 2))
+    )
+
+
 def _columns(char: str) -> int:
     if char.isascii():
         return 1

@@ -7,7 +7,7 @@ by the manifest in the archive. Nothing that it looks at is imported or run. Fin
 not be looked at with 3.
 
 version: 0.1.0
-digest: sha256:566a4de26bb294d3bfc2438b7c6b5334d9b11d8f08351ae9af0c198ea444a61c
+digest: sha256:4bcf84efe7e71207fcdaf73ccb0995eac577f6c9bb6bf06f148816815c6b9aa5
     (SHA-256 of everything below the line of equals signs)
 """
 
@@ -1264,7 +1264,6 @@ def lazy_pattern(text: AnyStr, flags: int = 0) -> re.Pattern[AnyStr]:
 __all__ = ["TYPE_CHECKING", "NamedTuple", "NewType", "Protocol", "StrEnum", "lazy_pattern", "records", "words"]
 ''',
     'buildguard.codes': r'''from __future__ import annotations
-import re
 from pathlib import Path
 from buildguard.definitions import StrEnum
 class Code(StrEnum):
@@ -1338,7 +1337,7 @@ _UNSILENCEABLE = ("BG1", "BG3")
 def page(code: str) -> str:
     name = code.upper()
     if name not in CODES:
-        raise UsageError(f"unknown code '{code}'", hint=f"codes: {', '.join(CODES)}")
+        raise UsageError(f"unknown code '{code}'", hint=_every_code())
     return (Path(__file__).with_name("pages") / f"{name}.md").read_text("utf-8")
 def meaning(code: str) -> str:
     section = page(code).split("## What it means", 1)[1].split("\n## ", 1)[0].strip()
@@ -1346,9 +1345,12 @@ def meaning(code: str) -> str:
 def can_be_silenced(code: str) -> bool:
     return not code.startswith(_UNSILENCEABLE)
 def check_pattern(pattern: str, where: str) -> None:
-    if re.fullmatch(r"BG\d{0,3}", pattern) is None:
-        hint = did_you_mean(pattern.upper(), CODES, f"codes: {', '.join(CODES)}")
+    if not pattern or not any(code.startswith(pattern) for code in CODES):
+        hint = did_you_mean(pattern.upper(), CODES, _every_code())
         raise UsageError(f"{where}: unknown code '{pattern}'", hint=hint)
+def _every_code() -> str:
+    codes = list(CODES)
+    return f"codes are {codes[0]} to {codes[-1]}: `buildguard explain` lists them"
 ''',
     'buildguard.diagnostic': r'''from __future__ import annotations
 import re

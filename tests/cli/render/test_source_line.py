@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 import pytest
 
-from buildguard.cli.render.source_line import display_width, excerpt, fold, wrap
+from buildguard.cli.render.source_line import display_width, excerpt, fold, fold_text, wrap
 from buildguard.diagnostic import Range
 from buildguard.project.source_text import excerpt_of
 from tests.cli.render.records import finding
@@ -56,3 +56,10 @@ def test_a_wide_line_is_folded_with_its_colors() -> None:
 
     assert fold(line, 0) == fold(line, 80) == [line]
     assert [click.unstyle(part) for part in fold(line, 24, "    ")] == ["  BG101 error: 漢字", "    and words"]
+
+
+def test_folded_lines_are_indented_below_their_first() -> None:
+    text = "  engine: one two three four five six seven eight nine\nshort\n"
+
+    assert fold_text(text, 40) == "  engine: one two three four five\n    six seven eight nine\nshort\n"
+    assert fold_text(text, 0) == text
