@@ -13,6 +13,7 @@ from buildguard.stages.stage import Stage
 from buildguard.startup.applications import EntryFile, check_application
 from buildguard.startup.buildpack_start import buildpack_starts
 from buildguard.startup.closure import check_closure
+from buildguard.startup.command_forms import check_form
 from buildguard.startup.configurations import check_configs
 from buildguard.startup.copies import check_copies
 from buildguard.startup.deployed_ports import DEFAULT_PORT, DeployedPort, find_port, read_ports
@@ -89,7 +90,7 @@ def _check_image(
 ) -> None:
     check_copies(image, findings)
     check_secrets(image, findings)
-    if image.start is not None:
+    if image.start is not None and check_form(image, findings):
         _check_start(image, image.start, deployed, sources, findings)
     check_placeholders(image, findings)
 
