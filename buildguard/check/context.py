@@ -181,7 +181,9 @@ def _staged(place: WorkScope) -> tuple[tuple[bytes, ...] | None, str]:
 def nothing_checked(job: Job) -> str:
     """That there was nothing to look at, and where."""
     if job.place.paths:
-        return "no Python source in " + ", ".join(display_path(path) or "." for path in job.place.paths)
+        names = [display_path(path) or "." for path in job.place.paths]
+        log = next((name for name in names if name.endswith(".log")), "")
+        return f"no Python source in {', '.join(names)}{log and f' (`buildguard diagnose --log {log}` reads a log)'}"
     return "no Python source here"
 
 

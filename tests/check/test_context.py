@@ -90,6 +90,12 @@ def test_paths_narrow_what_is_covered(tmp_path: Path) -> None:
     assert not job._replace(scope=None).covers(b"src/a.py")
 
 
+def test_a_log_is_for_another_command(tmp_path: Path) -> None:
+    job = _prepare(tmp_path, {"Dockerfile": "FROM python:3.9\n", "build.log": "SyntaxError\n"}, "build.log")
+
+    assert nothing_checked(job) == "no Python source in build.log (`buildguard diagnose --log build.log` reads a log)"
+
+
 @pytest.mark.parametrize(
     ("flags", "config_image", "target", "expected"),
     [
