@@ -330,6 +330,7 @@ def _asking(*, yes: bool) -> Callable[[str], bool | None]:
 
 
 @cli.command(
+    hidden=True,
     epilog=examples("buildguard emulator", "buildguard emulator --fault http-503=1 -- pytest tests/e2e"),
     context_settings={"ignore_unknown_options": True},
 )

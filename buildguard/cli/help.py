@@ -8,7 +8,7 @@ import click
 
 GROUPS = {
     "Check the source": ("check", "fix", "manifest", "diff", "env"),
-    "Deploy": ("deploy", "loop", "rollback", "history", "emulator"),
+    "Deploy": ("deploy", "loop", "rollback", "history"),
     "Find out why": ("diagnose", "explain"),
     "Set up": ("init", "doctor"),
 }

@@ -74,7 +74,3 @@ def test_shared_options_are_added_to_a_command() -> None:
     assert "[text|json]" in text
     assert _examples(text) == ["a", "b"]
     assert command.make_context("x", []).params == {"project": "", "region": "", "form": "text", "output": None}
-
-
-def test_every_command_that_the_readme_runs_is_listed() -> None:
-    assert "emulator" in {name for name, command in cli.commands.items() if not command.hidden}
