@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 
 from buildguard.check.filters import Filters, filters
 from buildguard.check.shared_imports import SharedProjectImports
-from buildguard.definitions import TYPE_CHECKING, NamedTuple
-from buildguard.diagnostic import display_path
+from buildguard.definitions import TYPE_CHECKING, NamedTuple, lazy_pattern
+from buildguard.diagnostic import UnreadableFile, display_path
 from buildguard.engines.select import EngineSettings
 from buildguard.errors import UsageError
 from buildguard.load import Project
@@ -19,14 +19,20 @@ from buildguard.project.proof_grade import ProofGrade
 from buildguard.project.request import CheckRequest, may_fetch_python
 from buildguard.project.sources import ChosenSources, decides_target
 from buildguard.project.target import Target
+from buildguard.stages.git_objects import GitStage
 from buildguard.stages.stage import Entry, listing_of
 from buildguard.system import cache as caches
 
 if TYPE_CHECKING:
     from buildguard.engines.cloud import CloudSession
-
+    from buildguard.system.git import GitEntry
 
 UNTOLD = "no file sets its Python version"
+_MANY_STAGED = 200
+# A name that a statement at the left margin binds; what follows its `import`.
+_BINDING = lazy_pattern(rb"(?m)^(?:(?:async[ \t]+)?def|class)[ \t]+(\w+)|^(\w+)[ \t]*(?::[^=\n]*)?=(?!=)")
+_IMPORTED = lazy_pattern(rb"(?m)^(?:from[ \t]+[.\w]+[ \t]+)?import[ \t]+(\([^)]*\)|[^\n#]*)")
+_WORD = lazy_pattern(rb"\w+")
 
 
 class Job(NamedTuple):
@@ -166,16 +172,50 @@ def _on_image(targets: list[Target], image: str) -> list[Target]:
 def _staged(place: WorkScope) -> tuple[tuple[bytes, ...] | None, str]:
     """What a hook is about: the files given, else all staged ones (None: nothing), and since when findings are new.
 
-    It is everything where the target may have moved, and where a file is deleted: others may import, copy or start it.
+    It is everything where the target may have moved, and where a file is deleted, or a name that others mention: they may import it.
     """
     assert place.repository is not None
-    changed = place.repository.staged_paths()
+    changes = place.repository.staged_changes()
+    changed = [change.path for change in changes]
     if any(decides_target(path) for path in changed):
         return (b"",), ""
     listing = listing_of(place.stage)
-    if any(listing.find(path) is None for path in changed):
+    if any(listing.find(path) is None for path in changed) or _loses_names(place, changes):
         return (b"",), "HEAD"
     return place.paths or tuple(changed) or None, ""
+
+
+def _loses_names(place: WorkScope, changes: Sequence[GitEntry]) -> bool:
+    """Whether a staged source no longer binds a name that another one mentions; a change of many files counts as one that does."""
+    before = [change for change in changes if change.path.endswith(b".py") and change.oid.strip("0")]
+    if len(before) > _MANY_STAGED:
+        return True
+    return any(_is_mentioned(place, path, lost) for path, lost in _lost_names(place, before))
+
+
+def _lost_names(place: WorkScope, before: Sequence[GitEntry]) -> Iterator[tuple[bytes, set[bytes]]]:
+    """Each of some sources of HEAD with the names that it binds there and no longer in the index."""
+    stage = place.stage
+    assert isinstance(stage, GitStage)
+    entries = listing_of(stage).at(change.path for change in before)
+    now: dict[bytes, bytes | UnreadableFile] = {entry.path: data for entry, data in stage.contents(entries)}
+    for change, was in stage.blobs(before):
+        after = now.get(change.path)
+        if isinstance(was, bytes) and isinstance(after, bytes):
+            yield change.path, _bound_in(was) - _bound_in(after)
+
+
+def _is_mentioned(place: WorkScope, path: bytes, names: Collection[bytes]) -> bool:
+    """Whether another source of the index mentions one of some names."""
+    assert place.repository is not None
+    mentioning = place.repository.indexed_with(name.decode("utf-8", "replace") for name in names) if names else ()
+    return any(other.endswith(b".py") and other != path for other in mentioning)
+
+
+def _bound_in(source: bytes) -> set[bytes]:
+    """The names of functions, classes, variables and imports at the left margin of a source."""
+    names = {name or other for name, other in _BINDING.findall(source)}
+    return names.union(*(_WORD.findall(clause) for clause in _IMPORTED.findall(source)))
 
 
 def nothing_checked(job: Job) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from buildguard.definitions import TYPE_CHECKING, NamedTuple, records
@@ -44,7 +44,11 @@ _UNTRACKED = ("ls-files", "-o", "--exclude-standard", "-z")
 _UNMARKED = frozenset((b"H", b"M"))  # as git tags a file, and one in conflict
 _NO_RENAMES = ("--name-only", "--no-renames", "-z")
 _INDEX = ("ls-files", "-s", "-z")
-_STAGED = ("diff-index", "--cached", "--ita-invisible-in-index", *_NO_RENAMES, "--ignore-submodules=none")
+_STAGED = (
+    *("diff-index", "--cached", "--ita-invisible-in-index", "--raw", "--no-abbrev", "--no-renames", "-z"),
+    "--ignore-submodules=none",
+)
+_WORD_SEARCH = ("grep", "--cached", "-l", "-z", "-w", "-F", "--no-textconv", "--no-recurse-submodules")
 
 
 class WorktreeListing:
@@ -280,9 +284,22 @@ class Repository(NamedTuple):
 
     def staged_paths(self) -> list[bytes]:
         """Paths that the next commit adds or changes against HEAD (in a first commit: all of the index)."""
+        return [change.path for change in self.staged_changes()]
+
+    def staged_changes(self) -> list[GitEntry]:
+        """The same, each with its mode and blob in HEAD; both are zeros for what HEAD does not have."""
         if not self.head:
-            return [row.path for row in self.index_rows()]
-        return _rows(self.folder.ask(*_STAGED, self.head))
+            return [GitEntry(row.path, "000000", "0" * len(row.oid)) for row in self.index_rows()]
+        words = _rows(self.folder.ask(*_STAGED, self.head))
+        before = (row.decode("ascii").split(" ") for row in words[::2])  # :mode mode blob blob status
+        return [
+            GitEntry(path, mode.removeprefix(":"), oid)
+            for path, (mode, _mode, oid, *_rest) in zip(words[1::2], before, strict=True)
+        ]
+
+    def indexed_with(self, words: Iterable[str]) -> list[bytes]:
+        """The paths of the index whose content has one of some words."""
+        return _rows(self.folder.result(*_WORD_SEARCH, *(f"-e{word}" for word in words)).stdout)
 
     # ------------------------------------------------------------------------------------------ the working tree
 

@@ -112,7 +112,11 @@ class GitDir:
 
     def succeeds(self, *args: str) -> bool:
         """Whether one git command through our folder ends with status 0."""
-        return git_wait.run(self._argv(args), cwd=self.parts.top, env=self._environment()).status == 0
+        return self.result(*args).status == 0
+
+    def result(self, *args: str) -> process.ProcessResult:
+        """How one git command through our folder ended, and what it wrote."""
+        return git_wait.run(self._argv(args), cwd=self.parts.top, env=self._environment())
 
     def start(self, *args: str) -> subprocess.Popen[bytes]:
         """Start a git command through our folder whose pipes the caller reads; end it with `process.stop`."""

@@ -131,6 +131,57 @@ def test_a_name_that_its_module_lost_is_missed_by_unchanged_files(repository: Ca
     assert _imports_broken(project, "--diff-base", "HEAD") == ["cannot import name 'x': app/used.py never binds it"]
 
 
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("def x(): pass\n", "def y(): pass\n"),
+        ("async  def x(): pass\n", ""),
+        ("class x: pass\n", "class y(x): pass\n"),
+        ("x: int = 1\n", "y: int = 1\n"),
+        ("x = y = 1\n", "if True:\n    y = 1\n"),
+        ("from os import sep as x\n", "from os import sep\n"),
+        ("from os import (\n    sep,\n    sep as x,\n)\n", "import os\n"),
+        ("import os as x\n", "import os\n"),
+    ],
+)
+def test_a_hook_looks_for_who_imports_a_name_that_is_gone(
+    repository: Callable[..., Project], before: str, after: str
+) -> None:
+    project = repository({**_MODULES, "app/used.py": before, "main.py": "from app.used import x\n", "z.py": "z = 1\n"})
+    project.write({"app/used.py": after})
+    project.git("add", "--all")
+
+    assert _imports_broken(project, "--staged") == ["cannot import name 'x': app/used.py never binds it"]
+
+
+@pytest.mark.parametrize(
+    "after", ["x = 1\ny = 2\nz = 3\n", "y = 2\nx = 1\n", "x = 1\n", "from os import sep as x\ny = 2\n"]
+)
+def test_a_hook_checks_what_is_staged_where_others_mention_no_name_that_is_gone(
+    repository: Callable[..., Project], after: str
+) -> None:
+    project = repository({**_MODULES, "main.py": "from app.used import x\n"})
+    project.write({"app/used.py": after})
+    project.git("add", "--all")
+
+    report = project.check("--staged")
+
+    assert report.code == 0
+    assert report.json["summary"]["files"] == 1
+
+
+def test_a_hook_checks_everything_where_very_many_files_change(repository: Callable[..., Project]) -> None:
+    many = {f"m{number}.py": "x = 1\n" for number in range(201)}
+    project = repository({**_FILES, **many, "main.py": "from m1 import y\n"})
+    project.write(dict.fromkeys(many, "x = 2\n"))
+    project.git("add", "--all")
+
+    report = project.check("--staged")
+
+    assert report.code == 0  # it was broken before
+    assert report.json["summary"]["files"] > len(many)
+
+
 @pytest.mark.parametrize("arguments", [("--diff-base", "HEAD"), ("--staged",)])
 def test_what_was_broken_before_stays_hidden(repository: Callable[..., Project], arguments: list[str]) -> None:
     project = repository({**_MODULES, "main.py": "from app.used import z\n"})
