@@ -206,10 +206,16 @@ def _lost_names(place: WorkScope, before: Sequence[GitEntry]) -> Iterator[tuple[
 
 
 def _is_mentioned(place: WorkScope, path: bytes, names: Collection[bytes]) -> bool:
-    """Whether another source of the index mentions one of some names."""
-    assert place.repository is not None
-    mentioning = place.repository.indexed_with(name.decode("utf-8", "replace") for name in names) if names else ()
-    return any(other.endswith(b".py") and other != path for other in mentioning)
+    """Whether another source of the index mentions one of some names, and the module that had them."""
+    repository = place.repository
+    assert repository is not None
+    if not names:
+        return False
+    others = set(repository.indexed_with(name.decode("utf-8", "replace") for name in names)) - {path}
+    module = display_path(path).rpartition("/")[2].removesuffix(".py")
+    if others and module != "__init__":  # what is in a package need not name it
+        others.intersection_update(repository.indexed_with([module]))
+    return any(other.endswith(b".py") for other in others)
 
 
 def _bound_in(source: bytes) -> set[bytes]:

@@ -170,6 +170,22 @@ def test_a_hook_checks_what_is_staged_where_others_mention_no_name_that_is_gone(
     assert report.json["summary"]["files"] == 1
 
 
+def test_a_hook_finds_who_imports_a_name_from_a_package(repository: Callable[..., Project]) -> None:
+    project = repository({**_FILES, "app/__init__.py": "x = 1\n", "app/a.py": "from . import x\n"})
+    project.write({"app/__init__.py": ""})
+    project.git("add", "--all")
+
+    assert len(_imports_broken(project, "--staged")) == 1
+
+
+def test_a_hook_passes_over_a_name_that_only_other_modules_have(repository: Callable[..., Project]) -> None:
+    project = repository({**_MODULES, "other.py": "x = 1\nprint(x)\n", "main.py": "from other import x\n"})
+    project.write({"app/used.py": "z = 1\n"})
+    project.git("add", "--all")
+
+    assert project.check("--staged").json["summary"]["files"] == 1
+
+
 def test_a_hook_checks_everything_where_very_many_files_change(repository: Callable[..., Project]) -> None:
     many = {f"m{number}.py": "x = 1\n" for number in range(201)}
     project = repository({**_FILES, **many, "main.py": "from m1 import y\n"})
