@@ -30,9 +30,13 @@ if TYPE_CHECKING:
 UNTOLD = "no file sets its Python version"
 _MANY_STAGED = 200
 # A name that a statement at the left margin binds; what follows its `import`.
-_BINDING = lazy_pattern(rb"(?m)^(?:(?:async[ \t]+)?def|class)[ \t]+(\w+)|^(\w+)[ \t]*(?::[^=\n]*)?=(?!=)")
-_IMPORTED = lazy_pattern(rb"(?m)^(?:from[ \t]+[.\w]+[ \t]+)?import[ \t]+(\([^)]*\)|[^\n#]*)")
-_WORD = lazy_pattern(rb"\w+")
+_BINDING = lazy_pattern(
+    rb"(?m)^(?:(?:async[ \t]+)?def|class)[ \t]+([\w\x80-\xff]+)|^([\w\x80-\xff]+)[ \t]*(?::[^=\n]*)?=(?!=)"
+)
+_IMPORTED = lazy_pattern(rb"(?m)^(?:from[ \t]+[.\w\x80-\xff]+[ \t]+)?import[ \t]+(\([^)]*\)|[^\n#]*)")
+_STARRED = lazy_pattern(rb"(?m)^from[ \t]+[.\w\x80-\xff]+[ \t]+import[ \t]+\*")  # what it binds is in another source
+_WORD = lazy_pattern(rb"[\w\x80-\xff]+")
+_STAR = "import *"
 
 
 class Job(NamedTuple):
@@ -211,17 +215,21 @@ def _is_mentioned(place: WorkScope, path: bytes, names: Collection[bytes]) -> bo
     assert repository is not None
     if not names:
         return False
-    others = set(repository.indexed_with(name.decode("utf-8", "replace") for name in names)) - {path}
+    if any(b"*" in name for name in names):
+        return True  # whatever the star brought
+    others = set(repository.indexed_with(name.decode("utf-8", "surrogateescape") for name in names)) - {path}
     module = display_path(path).rpartition("/")[2].removesuffix(".py")
     if others and module != "__init__":  # what is in a package need not name it
-        others.intersection_update(repository.indexed_with([module]))
+        importing = set(repository.indexed_with([module])) - {path}
+        if importing.isdisjoint(repository.indexed_with([_STAR])):  # else who mentions the name may have it from there
+            others &= importing
     return any(other.endswith(b".py") for other in others)
 
 
 def _bound_in(source: bytes) -> set[bytes]:
     """The names of functions, classes, variables and imports at the left margin of a source."""
     names = {name or other for name, other in _BINDING.findall(source)}
-    return names.union(*(_WORD.findall(clause) for clause in _IMPORTED.findall(source)))
+    return names.union(_STARRED.findall(source), *(_WORD.findall(clause) for clause in _IMPORTED.findall(source)))
 
 
 def nothing_checked(job: Job) -> str:

@@ -48,7 +48,8 @@ _STAGED = (
     *("diff-index", "--cached", "--ita-invisible-in-index", "--raw", "--no-abbrev", "--no-renames", "-z"),
     "--ignore-submodules=none",
 )
-_WORD_SEARCH = ("grep", "--cached", "-l", "-z", "-w", "-F", "--no-textconv", "--no-recurse-submodules")
+_WORD_SEARCH = ("grep", "--cached", "-l", "-z", "-w", "-F", "--no-color", "--no-textconv", "--no-recurse-submodules")
+_FOUND_NOTHING = 1  # the status of `git grep`
 
 
 class WorktreeListing:
@@ -298,8 +299,11 @@ class Repository(NamedTuple):
         ]
 
     def indexed_with(self, words: Iterable[str]) -> list[bytes]:
-        """The paths of the index whose content has one of some words."""
-        return _rows(self.folder.result(*_WORD_SEARCH, *(f"-e{word}" for word in words)).stdout)
+        """The paths of the index whose content has one of some words. Raises UnprovenError where git could not look."""
+        done = self.folder.result(*_WORD_SEARCH, *(f"-e{word}" for word in words))
+        if done.status not in {0, _FOUND_NOTHING} or done.stderr:  # of an object that is missing it only complains
+            raise UnprovenError(f"git grep failed: {done.complaint()}")
+        return _rows(done.stdout)
 
     # ------------------------------------------------------------------------------------------ the working tree
 

@@ -178,6 +178,41 @@ def test_a_hook_finds_who_imports_a_name_from_a_package(repository: Callable[...
     assert len(_imports_broken(project, "--staged")) == 1
 
 
+@pytest.mark.parametrize(
+    ("files", "gone"),
+    [
+        ({"app/__init__.py": "from .used import *\n", "app/used.py": "x = 1\n"}, {"app/used.py": "y = 1\n"}),
+        ({"app/__init__.py": "from .used import *\n", "app/used.py": "x = 1\n"}, {"app/__init__.py": ""}),
+        ({"app/__init__.py": "größe = x = 1\n"}, {"app/__init__.py": "größen = x = 1\n"}),
+    ],
+)
+def test_a_hook_finds_what_a_star_or_another_alphabet_took_away(
+    repository: Callable[..., Project], files: dict[str, str], gone: dict[str, str]
+) -> None:
+    project = repository(
+        {**_FILES, **files, "main.py": f"from app import {'x' if 'used' in str(files) else 'größe'}\n"}
+    )
+    project.git("config", "color.ui", "always")
+    project.git("config", "color.grep", "always")
+    project.write(gone)
+    project.git("add", "--all")
+
+    assert len(_imports_broken(project, "--staged")) == 1
+
+
+def test_a_hook_that_cannot_look_for_importers_is_unproven(repository: Callable[..., Project]) -> None:
+    project = repository({**_MODULES, "main.py": "import app\n"})
+    oid = project.git("rev-parse", "HEAD:main.py").strip()
+    (project.path / ".git/objects" / oid[:2] / oid[2:]).unlink()
+    project.write({"app/used.py": "y = 2\n"})
+    project.git("add", "app")  # of all, git would write the object again
+
+    result = project.check("--staged")
+
+    assert result.code == 3
+    assert "git grep failed" in result.out
+
+
 def test_a_hook_passes_over_a_name_that_only_other_modules_have(repository: Callable[..., Project]) -> None:
     project = repository({**_MODULES, "other.py": "x = 1\nprint(x)\n", "main.py": "from other import x\n"})
     project.write({"app/used.py": "z = 1\n"})
