@@ -26,7 +26,7 @@ _SHELLS = (["/bin/sh", "-c"], ["sh", "-c"], ["/bin/bash", "-c"], ["bash", "-c"])
 
 
 def candidates(cell: ImageFilesystem, image: Image) -> Iterator[str]:
-    """Paths of interpreters, the likeliest first: what the image's own command runs, its PATH, then anywhere else.
+    """Paths of interpreters: the one that the image's own command runs, and no other; else by its PATH, then anywhere.
 
     Lazy, as each is a question to the engine, and the last ones read the whole image.
     """
@@ -41,6 +41,7 @@ def _all(cell: ImageFilesystem, image: Image) -> Iterator[str]:
     named = _command_interpreter(cell, image)
     if named:
         yield named
+        return  # where that does not start, the program does not: what another one says is no proof
     for name in _NAMES:
         command_path = _find_command(cell, image, name)
         if command_path:
@@ -96,7 +97,7 @@ def _find_command(cell: ImageFilesystem, image: Image, name: str) -> str:
 def _command_interpreter(cell: ImageFilesystem, image: Image) -> str:
     """The interpreter that the image's own command starts, empty if it is unknown.
 
-    Raises UnprovenError where it names a Python that is not there: that image cannot start.
+    Raises UnprovenError where it, or the first line of its script, names a Python that is not there: that image cannot start.
     """
     program = _program(image)
     path = _find_command(cell, image, program) if program else ""
@@ -132,7 +133,12 @@ def _script_interpreter(cell: ImageFilesystem, image: Image, path: str) -> str:
         return ""
     program, argument = (word.decode("utf-8", "replace") for word in (match[1], match[2] or b""))
     name = argument if posixpath.basename(program) == "env" else program
-    return _find_command(cell, image, name) if _PYTHON.fullmatch(posixpath.basename(name)) else ""
+    if not _PYTHON.fullmatch(posixpath.basename(name)):
+        return ""
+    python = _find_command(cell, image, name)
+    if not python:
+        raise UnprovenError(f"{image.reference} runs {path}, whose first line names {name}, which it does not have")
+    return python
 
 
 def _search_all(cell: ImageFilesystem) -> Iterator[str]:

@@ -44,8 +44,9 @@ class Image(NamedTuple):
     @property
     def path(self) -> list[str]:
         """The folders in which a command is looked for."""
-        default = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-        return [folder for folder in (self.variable("PATH") or default).split(":") if folder.startswith("/")]
+        is_set = any(assignment.startswith("PATH=") for assignment in self.env)  # an empty one finds nothing
+        path = self.variable("PATH") if is_set else "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+        return [folder for folder in path.split(":") if folder.startswith("/")]
 
 
 def find(daemon: Daemon, reference: str, platform: str, pull: Callable[[str], None] | None) -> Image:
