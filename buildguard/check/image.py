@@ -122,6 +122,8 @@ class _ImageCheck:
             folders = self._installed_folders(places, installed)
             missing = self._finder.missing(located)
             started_files = find_start_files(self._image, self._cell, self._files)
+            if self._image.cache_folder:
+                self._files.read(self._image.cache_folder)
             known = {*places.values(), *installed.values()}
             places.update((path, path) for path in started_files if path not in known)
             job = self._job({**places, **installed}, installed, frozenset(file.path for _source, file in missing))

@@ -207,6 +207,11 @@ class ImageStage:
         self.places = places
         self.lacking: frozenset[str] = frozenset()  # places that the Dockerfile fills and the image lacks: BG301 each
 
+    @property
+    def cache_folder(self) -> bytes:
+        """The folder that Python keeps all bytecode in, as PYTHONPYCACHEPREFIX names it; empty where it is beside the sources."""
+        return os.fsencode(self.image.cache_folder) if self.image is not None else b""
+
     def entries(self) -> list[Entry]:
         """Every path, sorted."""
         return [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
@@ -47,6 +48,12 @@ class Image(NamedTuple):
         is_set = any(assignment.startswith("PATH=") for assignment in self.env)  # an empty one finds nothing
         path = self.variable("PATH") if is_set else "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
         return [folder for folder in path.split(":") if folder.startswith("/")]
+
+    @property
+    def cache_folder(self) -> str:
+        """The folder that Python keeps all bytecode in; empty where it is beside the sources."""
+        prefix = self.variable("PYTHONPYCACHEPREFIX")
+        return posixpath.normpath(posixpath.join(self.folder, prefix)) if prefix else ""
 
 
 def find(daemon: Daemon, reference: str, platform: str, pull: Callable[[str], None] | None) -> Image:

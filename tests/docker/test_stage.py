@@ -504,6 +504,54 @@ def test_a_module_without_a_source_is_unproven(image: Callable[..., str], projec
     assert (one["path"], "it cannot be checked" in one["reason"]) == ("a.pyc", True)
 
 
+def test_a_compiled_module_in_place_of_a_source_is_unproven(
+    image: Callable[..., str], project: Callable[..., Project]
+) -> None:
+    """An import of `a` fails on it: that is what Python loads. A package's own, and another Python's, are none of ours."""
+    files = {
+        "app/a.py": "x = 1\n",
+        "app/a.cpython-311-x86_64-linux-gnu.so": "no module",
+        "app/b.py": "y = 1\n",
+        "app/b.cpython-312-x86_64-linux-gnu.so": "no module",
+        f"{_SITE}/c.py": "z = 1\n",
+        f"{_SITE}/c.abi3.so": "no module",
+    }
+    tag = image(images.base("3.11"), files)
+
+    result = project().check(f"image:{tag}:/app")
+
+    assert result.code == 3
+    (one,) = result.json["unproven"]
+    assert one["path"] == "a.cpython-311-x86_64-linux-gnu.so"
+    assert one["reason"] == "an import loads it instead of a.py, and it cannot be compared with that"
+    assert not _imports_what_it_says(tag)
+
+
+@pytest.mark.parametrize(
+    ("env", "steps", "path"),
+    [
+        ("PYTHONPYCACHEPREFIX=/cache", (), "/cache/app/a.cpython-311.pyc"),
+        ("PYTHONPYCACHEPREFIX=cache", ("mv /cache /app/cache",), "cache/app/a.cpython-311.pyc"),
+        ("OTHER=1", (), ""),  # nothing reads the folder, and the bytecode beside the sources was never made
+    ],
+)
+def test_bytecode_in_a_folder_of_its_own(
+    image: Callable[..., str], project: Callable[..., Project], env: str, steps: tuple[str, ...], path: str
+) -> None:
+    """With PYTHONPYCACHEPREFIX an import reads it there."""
+    evil = f"PYTHONPYCACHEPREFIX=/cache {_COMPILE} --invalidation-mode unchecked-hash"
+    script = " && ".join(
+        [evil, "echo 'x = 2' > /app/a.py", *(step.replace("mv ", "/bin/busybox mv ") for step in steps)]
+    )
+    files = {"app/a.py": "x = 1\n", "app/b.py": "y = 1\n"}
+    tag = image(images.base("3.11"), files, [f"RUN {script}", "WORKDIR /app", f"ENV {env}"])
+
+    diagnostics = project().check(f"image:{tag}:/app").json["diagnostics"]
+
+    assert [(one["code"], one["path"]) for one in diagnostics] == ([("BG405", path)] if path else [])
+    assert _imports_what_it_says(tag) is not bool(path)
+
+
 def test_a_hostile_bytecode_is_no_verdict(
     image: Callable[..., str], project: Callable[..., Project], tmp_path: Path
 ) -> None:
