@@ -10,7 +10,7 @@ from typing import TypeVar
 from buildguard.check.context import UNTOLD, Job, cache_of, filters_of
 from buildguard.check.filters import IgnoreComment
 from buildguard.check.image_libraries import ImageLibraries
-from buildguard.check.image_start_files import find_start_files
+from buildguard.check.image_start_files import find_missing_start, find_shadows, find_start_files
 from buildguard.check.result import CheckReport, Dependencies, ImageReport
 from buildguard.check.run import build_report
 from buildguard.check.startup import NOT_COMPILED
@@ -148,7 +148,7 @@ class _ImageCheck:
         compiled, own = contents.split_sources(job.chosen.sources)
         changed = self._with_committed(contents.places, list(self._changed(contents.places, own)))
         self._report_changed(located, contents.places, changed, seen)
-        seen.unproven += self._uncompiled(job, contents)
+        seen.unproven += [*self._uncompiled(job, contents), *self._other_start(contents.places)]
         libraries = ImageLibraries(self._cell, self._image, self._files)
         seen.diagnostics += libraries.unloadable(job, self._image)
         aside = _split_dependencies(seen, {display_path(path) for path in contents.installed})
@@ -179,6 +179,20 @@ class _ImageCheck:
         for place in contents.started:
             if place not in compiled:
                 yield Unproven(display_path(names[place]), None, NOT_COMPILED)
+
+    def _other_start(self, places: Mapping[bytes, bytes]) -> Iterator[Unproven]:
+        """What the image would start with, and neither it nor the project has."""
+        missing = find_missing_start(self._image, self._cell, self._files)
+        if missing:
+            yield Unproven(
+                None, None, f"{self._image.reference} starts {missing}, which is missing there or not executable"
+            )
+        known = {place for path, place in places.items() if os.fsdecode(path) in self._project.paths}
+        for place, name in find_shadows(self._image, self._cell, self._files):
+            if place not in known and self._project.sources:
+                other = "instead of the standard library's, and the project does not have it"
+                # a folder of PYTHONPATH counts as installed, and is searched before everything else
+                yield Unproven(None, None, f"{display_path(place)}: an import of {name} loads it {other}")
 
     def _report_missing(
         self, located: ProjectLocation, missing: Sequence[tuple[str, PlacedFile]], seen: CheckState

@@ -196,6 +196,8 @@ def verify_image(context: DeployContext) -> StepResult:
     report = _without_unsent(checked, left_out)
     _held(report, f"buildguard check {reference}")
     words, evidence = deploy_build.image_summary(chain, report)
+    for note in chain.snapshots[-1].notes[1:]:  # the first one says where the project is
+        context = context.noted(note)
     left, imports = _leave_imports(context.plan, report.undecided_imports)
     executed = tuple(item for item in report.undecided_imports if item.is_executed)
     return StepResult(context._replace(open_imports=executed), f"{words}{left}{engine.note}", {**evidence, **imports})

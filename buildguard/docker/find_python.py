@@ -43,7 +43,7 @@ def _all(cell: ImageFilesystem, image: Image) -> Iterator[str]:
         yield named
         return  # where that does not start, the program does not: what another one says is no proof
     for name in _NAMES:
-        command_path = _find_command(cell, image, name)
+        command_path = find_command(cell, image, name)
         if command_path:
             yield command_path
     for folder in (
@@ -84,12 +84,12 @@ def _executable(path: ImagePath | None) -> bool:
     return path is not None and path.is_executable and not path.is_folder
 
 
-def _find_command(cell: ImageFilesystem, image: Image, name: str) -> str:
+def find_command(cell: ImageFilesystem, image: Image, name: str) -> str:
     """Where a command lies, as the kernel would find it; empty where it does not."""
     if name.startswith("/"):
         return name if _executable(cell.stat(name)) else ""
     if "/" in name:
-        return _find_command(cell, image, posixpath.join(image.folder, name))
+        return find_command(cell, image, posixpath.join(image.folder, name))
     paths = (posixpath.join(folder, name) for folder in image.path)
     return next((path for path in paths if _executable(cell.stat(path))), "")
 
@@ -100,7 +100,7 @@ def _command_interpreter(cell: ImageFilesystem, image: Image) -> str:
     Raises UnprovenError where it, or the first line of its script, names a Python that is not there: that image cannot start.
     """
     program = _program(image)
-    path = _find_command(cell, image, program) if program else ""
+    path = find_command(cell, image, program) if program else ""
     if _PYTHON.fullmatch(posixpath.basename(program)):
         if not path:
             raise UnprovenError(f"{image.reference} runs {program}, which it does not have")
@@ -135,7 +135,7 @@ def _script_interpreter(cell: ImageFilesystem, image: Image, path: str) -> str:
     name = argument if posixpath.basename(program) == "env" else program
     if not _PYTHON.fullmatch(posixpath.basename(name)):
         return ""
-    python = _find_command(cell, image, name)
+    python = find_command(cell, image, name)
     if not python:
         raise UnprovenError(f"{image.reference} runs {path}, whose first line names {name}, which it does not have")
     return python

@@ -298,6 +298,29 @@ def test_what_the_image_itself_starts_is_compiled(
         assert (result.code, result.codes()) == (1, {f"/{path}": ["BG101"]})
 
 
+def test_what_stands_in_for_the_standard_library_is_unproven(
+    image: Callable[..., str], project: Callable[..., Project]
+) -> None:
+    """The Dockerfile copies `app/app`, and the folder above it is the first that an import searches."""
+    dockerfile = f'FROM {images.base("3.11")}\nWORKDIR /app\nCOPY app app\nCMD ["python3", "-m", "app.main"]\n'
+    made = project({"Dockerfile": dockerfile, "app/__init__.py": "", "app/main.py": "import json\n"})
+    files = {"app/app/__init__.py": "", "app/app/main.py": "import json\n"}
+    start = ["WORKDIR /app", 'CMD ["python3", "-m", "app.main"]']
+
+    def check(more: dict[str, str], *lines: str) -> Any:
+        return made.check(f"image:{image(images.base('3.11'), {**files, **more}, [*start, *lines])}")
+
+    clean, beside = check({}), check({"app/json.py": "x = 1"})
+    ahead = check({"other/json.py": "x = 1"}, "ENV PYTHONPATH=/other")
+    lost = check({}, 'CMD ["python3", "-m", "app.gone"]')
+
+    assert clean.code == 0
+    assert (beside.code, ahead.code, lost.code) == (3, 3, 3)
+    assert beside.json["unproven"][0]["reason"].startswith("/app/json.py: an import of json loads it instead of")
+    assert ahead.json["unproven"][0]["reason"].startswith("/other/json.py: an import of json loads it instead of")
+    assert "starts the module app.gone, which is missing there" in lost.json["unproven"][0]["reason"]
+
+
 def test_dependencies_are_told_apart(image: Callable[..., str], project: Callable[..., Project]) -> None:
     """Installers pass code that the image's Python refuses without a word; it is no error of the project's."""
     files = {
