@@ -22,6 +22,7 @@ from buildguard.project.start_command import (
     is_unknown,
 )
 from buildguard.project.start_parser import parse_start
+from buildguard.stages.stage import EntryKind
 
 _LARGEST_SCRIPT = 1 << 20  # bytes of an entrypoint script that is looked into
 _MODULE = lazy_pattern(rb"(?P<name>[A-Za-z_]\w*)(?:/__init__)?(?:\.py|\.pyc|(?:\.[^./]+)?\.so)")
@@ -138,6 +139,10 @@ def _candidates(command: StartCommand, folder: str) -> Iterator[str]:
 
 def _read_file(path: str, cell: ImageFilesystem, files: ImageFiles) -> bytes:
     """The real path of a file, which is read unless it was; empty where it is missing."""
+    named = os.fsencode(posixpath.normpath(path))
+    held = files.entries.get(named)
+    if held is not None and held.kind is not EntryKind.LINK:
+        return named  # the project's folder may be a link, and its files are known by the paths below that
     place: ImagePath | None = ImagePath("/", is_folder=True, is_executable=True)
     for part in filter(None, posixpath.normpath(path).split("/")):  # the folders on the way may be links, too
         if place is None or not place.is_folder:

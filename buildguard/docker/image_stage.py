@@ -102,15 +102,16 @@ class ImageFiles:
         """Forget what was kept."""
         self._spool.close()
 
-    def read(self, folder: str) -> str:
+    def read(self, folder: str, *, is_named: bool = False) -> str:
         """Take in everything at and below a path; where that really is, links followed, empty where there is nothing.
 
-        Raises UnprovenError where the stream is damaged or lost, or this disk is full.
+        With `is_named` it is known by the path that was given, as Python knows what it imports: a link is not resolved. Raises UnprovenError where the stream is damaged or lost, or this disk is full.
         """
         location = self._cell.stat(folder)
         if location is None:
             return ""
-        base = os.fsencode(location.path.rstrip("/"))
+        known_as = folder if is_named else location.path
+        base = os.fsencode(known_as.rstrip("/"))
         with closing(
             self._cell.tar(f"{location.path.rstrip('/')}/." if location.is_folder else location.path)
         ) as pieces:
@@ -120,7 +121,7 @@ class ImageFiles:
                 path = base + b"/" + inner if location.is_folder else base
                 if member.kind is not MemberKind.FOLDER:
                     self.entries[path] = self._read_member(reader, member, path, base)
-        return location.path
+        return known_as
 
     def content(self, path: bytes) -> bytes | UnreadableFile:
         """The content of a kept file, links followed to whatever else was read."""

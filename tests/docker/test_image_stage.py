@@ -65,6 +65,16 @@ def whole() -> Iterator[ImageFiles]:
     yield from _files(whole=True)
 
 
+def test_a_folder_that_is_a_link_may_be_known_by_its_name() -> None:
+    files = ImageFiles(cast("Sandbox", _Cell()))
+    try:
+        assert files.read("/app", is_named=True) == "/app"
+        assert files.content(b"/app/hard.py") == files.content(b"/app/link.py") == b"x = 1\n"
+        assert not [path for path in files.entries if path.startswith(b"/srv")]
+    finally:
+        files.close()
+
+
 def test_a_missing_folder_is_no_folder(files: ImageFiles) -> None:
     assert files.read("/nowhere") == ""
 

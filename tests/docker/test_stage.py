@@ -214,6 +214,8 @@ def test_a_source_that_the_image_lacks(image: Callable[..., str], project: Calla
         ("image:", 2, "names no image"),
         ("image:{tag}:/not/there", 3, "there is no /not/there in"),
         ("image:{tag}:app", 2, "a folder begins with a slash"),
+        ("image:/tmp/app.tar", 2, "docker load -i /tmp/app.tar"),
+        ("image:docker-archive:/tmp/app.tar", 2, "docker load -i /tmp/app.tar"),
         ("image:{tag}:/etc", 3, "no Python source in the project's folder of"),
     ],
 )
@@ -319,6 +321,24 @@ def test_what_stands_in_for_the_standard_library_is_unproven(
     assert beside.json["unproven"][0]["reason"].startswith("/app/json.py: an import of json loads it instead of")
     assert ahead.json["unproven"][0]["reason"].startswith("/other/json.py: an import of json loads it instead of")
     assert "starts the module app.gone, which is missing there" in lost.json["unproven"][0]["reason"]
+
+
+@pytest.mark.parametrize("link", ["/app", "/app/app"])
+def test_a_folder_that_became_a_link_is_known_by_its_name(
+    image: Callable[..., str], project: Callable[..., Project], link: str
+) -> None:
+    """The sources that the start imports are the project's, wherever the link leads."""
+    if not shutil.which("busybox"):
+        missing("busybox", "apt-get install busybox-static")
+    sources = {"app/__init__.py": "", "app/main.py": "import json\nfrom app import more\n", "app/more.py": "x = 1\n"}
+    start = ["WORKDIR /app", 'CMD ["python3", "-m", "app.main"]']
+    made = project({"Dockerfile": "\n".join([f"FROM {images.base('3.11')}", *start, "COPY app app", ""]), **sources})
+    lines = [*start, f"RUN /bin/busybox mv {link} /real && /bin/busybox ln -s /real {link}"]
+
+    result = made.check(f"image:{image(images.base('3.11'), _inside(sources, '/app'), lines)}")
+
+    assert (result.code, _image_of(result.json)["roots"]) == (0, ["/app/app"])
+    assert _image_of(result.json)["generated"] == []
 
 
 def test_dependencies_are_told_apart(image: Callable[..., str], project: Callable[..., Project]) -> None:

@@ -37,7 +37,7 @@ def test_a_guard_is_a_regular_file(tmp_path: Path) -> None:
 
 
 def test_writers_at_the_same_time_leave_whole_lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A write may take only a part of a line: nobody else writes before the rest of it, and nobody reads."""
+    """A write may take only a part of a line: no other run writes before the rest of it, or reads."""
     file, write = tmp_path / "state", os.write
     monkeypatch.setattr(os, "write", lambda handle, data: write(handle, data[:7]))
     append_state(file, b"first\n")
