@@ -33,7 +33,7 @@ _MOST_LINKS = 40
 class ImageEntry(NamedTuple):
     """One path of an image: its content's size and SHA-256, its mtime in seconds, and where its content is kept.
 
-    `at` is None for content that is not kept; `link` is the target of a symbolic link; `blob` is git's id, where it was
+    `at` is None for content that is not kept, as it is `too_large` or of no use; `link` is the target of a symbolic link; `blob` is git's id, where it was
     asked for; `elf_target` is what a compiled module is for, `libraries` what it needs.
     """
 
@@ -46,6 +46,7 @@ class ImageEntry(NamedTuple):
     blob: str = ""
     elf_target: native_modules.ElfTarget | None = None
     libraries: ElfLibraries | None = None
+    too_large: bool = False
 
 
 class _FileDigests:
@@ -135,7 +136,8 @@ class ImageFiles:
         else:
             return UnreadableFile("a symbolic link that leads in a circle")
         if held.kind is EntryKind.OTHER or held.at is None:
-            return UnreadableFile("something special, not a file" if held.kind is EntryKind.OTHER else "was not kept")
+            special = "something special, not a file" if held.kind is EntryKind.OTHER else "was not kept"
+            return UnreadableFile(f"larger than {MOST_KEPT >> 20} MB" if held.too_large else special)
         data = os.pread(self._spool.fileno(), held.size, held.at)
         if hashlib.sha256(data).digest() != held.digest:
             return UnreadableFile("what was kept of it was lost")
@@ -157,13 +159,14 @@ class ImageFiles:
 
     def _read_file(self, reader: TarReader, member: TarMember, path: bytes) -> ImageEntry:
         digests = _FileDigests(path, member.size if self._whole else None)
-        kept = self._is_kept(path, member.size)
+        wanted = self._is_kept(path, member.size)
+        fits = member.size <= MOST_KEPT
         start, is_empty = self._end, True
         for piece in reader.content():
-            kept = kept or (is_empty and piece.startswith(_SHEBANG))
+            wanted = wanted or (is_empty and piece.startswith(_SHEBANG))
             is_empty = False
             digests.update(piece)
-            if kept:
+            if wanted and fits:
                 self._keep(piece)
         return ImageEntry(
             EntryKind.EXECUTABLE if member.mode & 0o111 else EntryKind.FILE,
@@ -171,10 +174,11 @@ class ImageFiles:
             digests.sha256.digest(),
             member.mtime,
             # an empty file has nothing to keep, and is read as what it is
-            at=start if kept or is_empty else None,
+            at=start if (wanted and fits) or is_empty else None,
             blob=digests.blob_id,
             elf_target=digests.elf_target,
             libraries=digests.libraries,
+            too_large=wanted and not fits,
         )
 
     def _is_kept(self, path: bytes, size: int) -> bool:
@@ -226,7 +230,7 @@ class ImageStage:
         for entry in entries:
             held = self.files.entries[self.places[entry.path]]
             # scripts are looked for among all files: what does not begin as one was not kept
-            if held.at is None and held.kind in {EntryKind.FILE, EntryKind.EXECUTABLE}:
+            if held.at is None and held.kind in {EntryKind.FILE, EntryKind.EXECUTABLE} and not held.too_large:
                 yield entry, b""
             else:
                 yield entry, self.files.content(self.places[entry.path])
