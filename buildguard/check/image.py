@@ -148,7 +148,7 @@ class _ImageCheck:
         compiled, own = contents.split_sources(job.chosen.sources)
         changed = self._with_committed(contents.places, list(self._changed(contents.places, own)))
         self._report_changed(located, contents.places, changed, seen)
-        seen.unproven += [*self._uncompiled(job, contents), *self._other_start(contents.places)]
+        seen.unproven += [*self._uncompiled(job, contents), *self._other_start(contents)]
         libraries = ImageLibraries(self._cell, self._image, self._files)
         seen.diagnostics += libraries.unloadable(job, self._image)
         aside = _split_dependencies(seen, {display_path(path) for path in contents.installed})
@@ -180,19 +180,31 @@ class _ImageCheck:
             if place not in compiled:
                 yield Unproven(display_path(names[place]), None, NOT_COMPILED)
 
-    def _other_start(self, places: Mapping[bytes, bytes]) -> Iterator[Unproven]:
-        """What the image would start with, and neither it nor the project has."""
+    def _other_start(self, contents: _ImageContents) -> Iterator[Unproven]:
+        """What the image would start with, and neither it nor the project has; and what it starts in place of the project's."""
         missing = find_missing_start(self._image, self._cell, self._files)
         if missing:
             yield Unproven(
                 None, None, f"{self._image.reference} starts {missing}, which is missing there or not executable"
             )
-        known = {place for path, place in places.items() if os.fsdecode(path) in self._project.paths}
+        own = {path: place for path, place in contents.places.items() if os.fsdecode(path) in self._project.paths}
+        known = {*own.values()}
+        for place in contents.started:
+            twin = next((path for path in own if place.endswith(b"/" + path.removeprefix(b"src/"))), None)
+            if place not in known and twin is not None and not self._is_same(place, own[twin]):
+                other = (
+                    f"and that is another file than {display_path(twin)} of the project in {display_path(own[twin])}"
+                )
+                yield Unproven(None, None, f"{self._image.reference} starts {display_path(place)}, {other}")
         for place, name in find_shadows(self._image, self._cell, self._files):
             if place not in known and self._project.sources:
                 other = "instead of the standard library's, and the project does not have it"
                 # a folder of PYTHONPATH counts as installed, and is searched before everything else
                 yield Unproven(None, None, f"{display_path(place)}: an import of {name} loads it {other}")
+
+    def _is_same(self, place: bytes, other: bytes) -> bool:
+        """Whether two files of the image have the same bytes."""
+        return self._files.entries[place].digest == self._files.entries[other].digest
 
     def _report_missing(
         self, located: ProjectLocation, missing: Sequence[tuple[str, PlacedFile]], seen: CheckState

@@ -315,12 +315,17 @@ def test_what_stands_in_for_the_standard_library_is_unproven(
     clean, beside = check({}), check({"app/json.py": "x = 1"})
     ahead = check({"other/json.py": "x = 1"}, "ENV PYTHONPATH=/other")
     lost = check({}, 'CMD ["python3", "-m", "app.gone"]')
+    copy = {"other/app/__init__.py": "", "other/app/main.py": "import json\n"}
+    same = check(copy, "WORKDIR /other")
+    other = check({**copy, "other/app/main.py": "import os\n"}, "WORKDIR /other")
 
     assert clean.code == 0
     assert (beside.code, ahead.code, lost.code) == (3, 3, 3)
     assert beside.json["unproven"][0]["reason"].startswith("/app/json.py: an import of json loads it instead of")
     assert ahead.json["unproven"][0]["reason"].startswith("/other/json.py: an import of json loads it instead of")
     assert "starts the module app.gone, which is missing there" in lost.json["unproven"][0]["reason"]
+    assert (same.code, other.code) == (0, 3)
+    assert "starts /other/app/main.py, and that is another file than app/main.py" in other.json["unproven"][0]["reason"]
 
 
 @pytest.mark.parametrize("link", ["/app", "/app/app"])
