@@ -1,4 +1,4 @@
-"""An exported image is read as it lies on the disk: in pieces, with the content of links where they lead."""
+"""An exported image is read in pieces, and a hard link has the content of its file."""
 
 from __future__ import annotations
 
