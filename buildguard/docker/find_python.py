@@ -58,7 +58,7 @@ def _all(cell: ImageFilesystem, image: Image) -> Iterator[str]:
 
 def library_folders(cell: ImageFilesystem, image: Image) -> Iterator[str]:
     """Folders in which installers put packages for the Pythons of an image, as far as they are there."""
-    for home in _homes(image):
+    for home in _homes(cell, image):
         for library in _existing(cell, home, ("lib", "lib64", "local/lib")):
             for version in _existing(cell, library, _VERSIONS):
                 yield f"{version}/site-packages"
@@ -66,13 +66,31 @@ def library_folders(cell: ImageFilesystem, image: Image) -> Iterator[str]:
     yield from (folder for folder in image.variable("PYTHONPATH").split(":") if folder.startswith("/"))
 
 
-def _homes(image: Image) -> list[str]:
+def _homes(cell: ImageFilesystem, image: Image) -> list[str]:
     """The prefixes that a Python of an image may be installed in."""
     programs = [folder for folder in image.path if folder.endswith("/bin")]
     programs += [posixpath.dirname(word) for word in image.command[:1] if word.startswith("/")]
     homes = {posixpath.dirname(folder) for folder in programs}
-    homes |= {"/usr", "/usr/local", "/root/.local", image.variable("VIRTUAL_ENV")}
+    homes |= {"/usr", "/usr/local", f"{_home_of_user(cell, image)}/.local", image.variable("VIRTUAL_ENV")}
     return sorted(homes - {"", "/"})
+
+
+def _home_of_user(cell: ImageFilesystem, image: Image) -> str:
+    """The home folder of the user that an image runs as: Python searches its `.local` for packages."""
+    user = image.user.partition(":")[0] or "root"
+    accounts = (line.split(":") for line in _read(cell, "/etc/passwd").decode("utf-8", "replace").splitlines())
+    homes = (fields[5] for fields in accounts if len(fields) > 5 and user in {fields[0], fields[2]})  # noqa: PLR2004
+    return image.variable("HOME") or next(homes, "/root" if user in {"root", "0"} else "")
+
+
+def _read(cell: ImageFilesystem, path: str) -> bytes:
+    """The first piece of a file; empty where that is none."""
+    if cell.stat(path) is None:
+        return b""
+    with closing(cell.tar(path)) as pieces:
+        reader = TarReader(pieces)
+        member = next(iter(reader), None)
+        return next(reader.content(), b"") if member is not None and member.kind is MemberKind.FILE else b""
 
 
 def _existing(cell: ImageFilesystem, folder: str, names: Iterable[str]) -> list[str]:
@@ -123,12 +141,7 @@ def _program(image: Image) -> str:
 
 def _script_interpreter(cell: ImageFilesystem, image: Image, path: str) -> str:
     """The Python that runs a script such as gunicorn, by its first line."""
-    with closing(cell.tar(path)) as pieces:
-        reader = TarReader(pieces)
-        member = next(iter(reader), None)
-        if member is None or member.kind is not MemberKind.FILE:
-            return ""
-        match = _SHEBANG.match(next(reader.content(), b"")[:_HEAD])
+    match = _SHEBANG.match(_read(cell, path)[:_HEAD])
     if match is None:
         return ""
     program, argument = (word.decode("utf-8", "replace") for word in (match[1], match[2] or b""))

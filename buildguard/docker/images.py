@@ -36,6 +36,7 @@ class Image(NamedTuple):
     env: tuple[str, ...]
     folder: str
     command: tuple[str, ...]
+    user: str = ""
 
     def variable(self, name: str) -> str:
         """The value of an environment variable, empty where the image sets none."""
@@ -124,6 +125,7 @@ def read_image(reference: str, description: Mapping[str, Any]) -> Image:
         env=tuple(config.get("Env") or ()),
         folder=config.get("WorkingDir") or "/",
         command=(*(config.get("Entrypoint") or ()), *(config.get("Cmd") or ())),
+        user=config.get("User") or "",
     )
 
 

@@ -106,3 +106,30 @@ def test_library_folders_follow_the_programs_that_are_there() -> None:
     assert "/opt/venv/lib/python3.12/site-packages" in folders
     assert folders[-1] == "/extra"
     assert not [folder for folder in folders if "lib64" in folder or "relative" in folder]
+
+
+@pytest.mark.parametrize(
+    ("user", "env", "home"),
+    [
+        ("", (), "/root"),
+        ("web", (), "/srv/web"),
+        ("1000:1000", (), "/srv/web"),
+        ("1000", ("HOME=/opt/home",), "/opt/home"),
+        ("other", (), ""),
+    ],
+)
+def test_the_packages_of_the_user_are_searched(user: str, env: tuple[str, ...], home: str) -> None:
+    sites = [f"{base}/.local/lib/python3.11/site-packages" for base in ("/root", "/srv/web", "/opt/home")]
+    accounts = b"root:x:0:0::/root:/bin/sh\nbroken\nweb:x:1000:1000::/srv/web:/bin/sh\n"
+    cell = FakeCell({"/etc/passwd": accounts, **{f"{site}/a.py": b"" for site in sites}})
+
+    folders = list(library_folders(cell.cell, image_of("python3", env=env)._replace(user=user)))
+
+    found = [folder for folder in folders if folder.endswith("site-packages")]
+    assert found == ([f"{home}/.local/lib/python3.11/site-packages"] if home else [])
+
+
+def test_without_accounts_root_has_its_home() -> None:
+    cell = FakeCell({"/root/.local/lib/python3.11/site-packages/a.py": b""})
+
+    assert "/root/.local/lib/python3.11/site-packages" in library_folders(cell.cell, image_of("python3"))
