@@ -10,7 +10,7 @@ from typing import TypeVar
 from buildguard.check.context import UNTOLD, Job, cache_of, filters_of
 from buildguard.check.filters import IgnoreComment
 from buildguard.check.image_libraries import ImageLibraries
-from buildguard.check.image_start_files import find_missing_start, find_shadows, find_start_files
+from buildguard.check.image_start_files import find_missing_start, find_shadows, find_start_files, read_start
 from buildguard.check.result import CheckReport, Dependencies, ImageReport
 from buildguard.check.run import build_report
 from buildguard.check.startup import NOT_COMPILED
@@ -31,6 +31,7 @@ from buildguard.project import discovery
 from buildguard.project.image_model import PlacedFile
 from buildguard.project.request import CheckRequest, may_pull
 from buildguard.project.sources import ChosenSources
+from buildguard.project.start_command import StartCommand
 from buildguard.project.target import Target
 from buildguard.stages.git_objects import GitStage, commit_of
 from buildguard.stages.stage import Entry
@@ -86,6 +87,7 @@ class _ImageContents(NamedTuple):
     folders: tuple[str, ...]
     missing: Sequence[tuple[str, PlacedFile]]
     started: Sequence[bytes]
+    start: StartCommand | None
 
     @property
     def has_bytecode(self) -> bool:
@@ -121,7 +123,8 @@ class _ImageCheck:
             places, installed = self._finder.places(located)
             folders = self._installed_folders(places, installed)
             missing = self._finder.missing(located)
-            started_files = find_start_files(self._image, self._cell, self._files)
+            start = read_start(self._image, self._cell, self._files)
+            started_files = find_start_files(start, self._image, self._cell, self._files)
             if self._image.cache_folder:
                 self._files.read(self._image.cache_folder)
             known = {*places.values(), *installed.values()}
@@ -129,7 +132,10 @@ class _ImageCheck:
             job = self._job({**places, **installed}, installed, frozenset(file.path for _source, file in missing))
             try:
                 return self._judge(
-                    job, _ImageContents(located, places, installed, folders, missing, started_files), watcher, started
+                    job,
+                    _ImageContents(located, places, installed, folders, missing, started_files, start),
+                    watcher,
+                    started,
                 )
             finally:
                 job.cache.close()
@@ -182,7 +188,7 @@ class _ImageCheck:
 
     def _other_start(self, contents: _ImageContents) -> Iterator[Unproven]:
         """What the image would start with, and neither it nor the project has; and what it starts in place of the project's."""
-        missing = find_missing_start(self._image, self._cell, self._files)
+        missing = find_missing_start(contents.start, self._image, self._cell, self._files)
         if missing:
             yield Unproven(
                 None, None, f"{self._image.reference} starts {missing}, which is missing there or not executable"
@@ -196,7 +202,7 @@ class _ImageCheck:
                     f"and that is another file than {display_path(twin)} of the project in {display_path(own[twin])}"
                 )
                 yield Unproven(None, None, f"{self._image.reference} starts {display_path(place)}, {other}")
-        for place, name in find_shadows(self._image, self._cell, self._files):
+        for place, name in find_shadows(contents.start, self._image, self._cell, self._files):
             if place not in known and self._project.sources:
                 other = "instead of the standard library's, and the project does not have it"
                 # a folder of PYTHONPATH counts as installed, and is searched before everything else

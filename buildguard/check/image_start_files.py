@@ -6,6 +6,7 @@ import os
 import posixpath
 import sys
 from collections.abc import Iterable, Iterator
+from itertools import chain
 
 from buildguard.definitions import lazy_pattern
 from buildguard.docker.find_python import find_command, library_folders
@@ -33,9 +34,10 @@ _SHADOWED = sys.stdlib_module_names - {
 }
 
 
-def find_start_files(image: Image, cell: ImageFilesystem, files: ImageFiles) -> tuple[bytes, ...]:
+def find_start_files(
+    start: StartCommand | None, image: Image, cell: ImageFilesystem, files: ImageFiles
+) -> tuple[bytes, ...]:
     """The real paths of those files in the image, read into `files` where they were not; those that it lacks are left out."""
-    start = _start_of(image, cell, files)
     found = []
     for command in (*start.before, start, *start.loads) if start is not None else ():
         places = (_read_file(path, cell, files) for path in _candidates(command, image.folder))
@@ -43,9 +45,8 @@ def find_start_files(image: Image, cell: ImageFilesystem, files: ImageFiles) -> 
     return tuple(dict.fromkeys(filter(None, found)))
 
 
-def find_missing_start(image: Image, cell: ImageFilesystem, files: ImageFiles) -> str:
+def find_missing_start(start: StartCommand | None, image: Image, cell: ImageFilesystem, files: ImageFiles) -> str:
     """What an image's own command starts first and the image does not have; empty where it has that, or it is unknown."""
-    start = _start_of(image, cell, files)
     if start is None or start.before or not start.programs or is_unknown(start.programs[0].name):
         return ""
     program = start.programs[0].name
@@ -72,7 +73,7 @@ def _may_have_module(start: StartCommand, image: Image, cell: ImageFilesystem, f
         return True
     own = [posixpath.join(folder, inner) for folder in (*start.search_path, start.folder)]
     list(_read_folders(start.search_path, files))
-    bases = [*own, *(posixpath.join(folder, top) for folder in library_folders(cell, image))]
+    bases = chain(own, (posixpath.join(folder, top) for folder in library_folders(cell, image)))
     if any(cell.stat(f"{base}{end}") is not None for base in bases for end in ("", ".py", ".pyc")):
         return True
     compiled = tuple(os.fsencode(f"{base}.") for base in own)
@@ -89,18 +90,22 @@ def _read_folders(folders: Iterable[str], files: ImageFiles) -> Iterator[bytes]:
             yield base
 
 
-def find_shadows(image: Image, cell: ImageFilesystem, files: ImageFiles) -> Iterator[tuple[bytes, str]]:
+def find_shadows(
+    start: StartCommand | None, image: Image, cell: ImageFilesystem, files: ImageFiles
+) -> Iterator[tuple[bytes, str]]:
     """The modules beside what the command starts that take the name of one of the standard library's: path and name."""
-    start = _start_of(image, cell, files)
     folders = start.search_path if start is not None and (start.script or start.module) else ()
-    libraries = {posixpath.dirname(folder) for folder in library_folders(cell, image) if folder.endswith("-packages")}
-    for base in _read_folders(folders, files):
-        for path in sorted(files.entries):
-            name = _module_in(base, path)
-            if name in _SHADOWED and any(
-                cell.stat(f"{library}/{name}{end}") for library in libraries for end in (".py", "")
-            ):
-                yield path, name
+    modules = [
+        (path, name)
+        for base in _read_folders(folders, files)
+        for path in sorted(files.entries)
+        if (name := _module_in(base, path)) in _SHADOWED
+    ]
+    # each is a question to the engine, and hardly an image has such a file
+    libraries = {posixpath.dirname(folder) for folder in library_folders(cell, image)} if modules else set()
+    for path, name in modules:
+        if any(cell.stat(f"{library}/{name}{end}") for library in libraries for end in (".py", "")):
+            yield path, name
 
 
 def _module_in(folder: bytes, path: bytes) -> str:
@@ -110,7 +115,7 @@ def _module_in(folder: bytes, path: bytes) -> str:
     return os.fsdecode(match["name"]) if match is not None else ""
 
 
-def _start_of(image: Image, cell: ImageFilesystem, files: ImageFiles) -> StartCommand | None:
+def read_start(image: Image, cell: ImageFilesystem, files: ImageFiles) -> StartCommand | None:
     """What the command runs in the end, scripts of the image followed; None without one."""
 
     def read(path: str) -> bytes | None:

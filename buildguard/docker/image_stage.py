@@ -93,6 +93,7 @@ class ImageFiles:
         self.entries: dict[bytes, ImageEntry] = {}
         self._cell = cell
         self._whole = whole
+        self._read: set[tuple[str, str]] = set()
         try:
             self._spool = tempfile.TemporaryFile()  # noqa: SIM115  closed with us
         except OSError as error:
@@ -112,6 +113,8 @@ class ImageFiles:
         if location is None:
             return ""
         known_as = folder if is_named else location.path
+        if (location.path, known_as) in self._read:
+            return known_as
         base = os.fsencode(known_as.rstrip("/"))
         with closing(
             self._cell.tar(f"{location.path.rstrip('/')}/." if location.is_folder else location.path)
@@ -122,6 +125,7 @@ class ImageFiles:
                 path = base + b"/" + inner if location.is_folder else base
                 if member.kind is not MemberKind.FOLDER:
                     self.entries[path] = self._read_member(reader, member, path, base)
+        self._read.add((location.path, known_as))
         return known_as
 
     def content(self, path: bytes) -> bytes | UnreadableFile:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from buildguard.check.image_start_files import find_missing_start, find_shadows, find_start_files
+from buildguard.check.image_start_files import find_missing_start, find_shadows, find_start_files, read_start
 from buildguard.docker.image_source import ExportedFilesystem
 from buildguard.docker.image_stage import ImageFiles
 from buildguard.docker.images import Image
@@ -87,7 +87,7 @@ def test_the_file_of_a_start(cell: ExportedFilesystem, folder: str, command: str
     image = Image("x", "sha256:1", ImageDigest(""), "linux/amd64", (), folder, tuple(command.split()))
     files = ImageFiles(cell)
     try:
-        found = find_start_files(image, cell, files)
+        found = find_start_files(read_start(image, cell, files), image, cell, files)
         assert [path.decode() for path in found] == ([expected] if expected else [])
         assert files.entries.keys() >= {*found}
     finally:
@@ -125,7 +125,8 @@ def test_what_an_image_starts_and_does_not_have(
 ) -> None:
     files = ImageFiles(cell)
     try:
-        assert find_missing_start(_image(folder, command), cell, files) == missing
+        image = _image(folder, command)
+        assert find_missing_start(read_start(image, cell, files), image, cell, files) == missing
     finally:
         files.close()
 
@@ -133,7 +134,8 @@ def test_what_an_image_starts_and_does_not_have(
 def test_a_relative_folder_on_path_may_have_any_program(cell: ExportedFilesystem) -> None:
     files = ImageFiles(cell)
     try:
-        assert find_missing_start(_image("/app", "nginx", "PATH=/bin:tools"), cell, files) == ""
+        image = _image("/app", "nginx", "PATH=/bin:tools")
+        assert find_missing_start(read_start(image, cell, files), image, cell, files) == ""
     finally:
         files.close()
 
@@ -155,6 +157,7 @@ def test_a_file_in_place_of_the_standard_library(
     """A folder without `__init__.py`, what Python starts with and what its library lacks do not count."""
     files = ImageFiles(cell)
     try:
-        assert list(find_shadows(_image(folder, command, *env), cell, files)) == shadows
+        image = _image(folder, command, *env)
+        assert list(find_shadows(read_start(image, cell, files), image, cell, files)) == shadows
     finally:
         files.close()

@@ -76,6 +76,12 @@ def test_a_folder_that_is_a_link_may_be_known_by_its_name() -> None:
         files.close()
 
 
+def test_a_folder_is_read_once(files: ImageFiles, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_Cell, "tar", lambda *_path: pytest.fail("it was read before"))
+
+    assert files.read("/app") == "/srv/app"
+
+
 def test_a_missing_folder_is_no_folder(files: ImageFiles) -> None:
     assert files.read("/nowhere") == ""
 
