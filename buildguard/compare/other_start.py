@@ -21,6 +21,8 @@ def find_other_start(image: Image, model: ImageModel, dockerfile: str) -> str:
     runs = image.command[-len(words) :] if declared.inherits_entrypoint and not model.knows_base else image.command
     if not words or _plain(words) == _plain(runs):
         return ""
+    if not image.command:
+        return f"{image.reference} has no command, and {dockerfile} says `{_shown(words)}`"
     return f"{image.reference} starts `{_shown(image.command)}`, and {dockerfile} says `{_shown(words)}`"
 
 

@@ -43,6 +43,7 @@ def test_it_starts_as_it_is_declared(dockerfile: str, folder: str, command: tupl
         ("/other", _MAIN, "web starts in /other, and Dockerfile says /srv"),
         ("/srv", ("python", "/evil.py"), "web starts `python /evil.py`, and Dockerfile says `python -m app.main`"),
         ("/srv", ("/evil", *_MAIN), "web starts `/evil python -m app.main`, and Dockerfile says `python -m app.main`"),
+        ("/srv", (), "web has no command, and Dockerfile says `python -m app.main`"),
         ("/srv", ("x" * 300,), f"web starts `{'x' * 200}…`, and Dockerfile says `python -m app.main`"),
     ],
 )
