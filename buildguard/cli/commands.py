@@ -241,7 +241,7 @@ def deploy(
     with Progress() as progress:
         ask = _asking(yes=yes)
         result = plan_deploys(request) if dry_run else deploy_all(request, progress, ask, render_cycle)
-    text = as_json(result) if form == "json" else protect_log(colored(as_text(result), color))
+    text = as_json(result) if form == "json" else protect_log(colored(as_text(result, columns()), color))
     deliver(text, None)
     if report:
         from buildguard.cli.ci_report import report_to_ci
@@ -296,7 +296,7 @@ def history(*, cycle: str, form: str, html: Path | None, **asked: Any) -> None:
         _show_story(story, cycle, html)
         return
     view = HistoryView(command(request), story.cycles, fleet_of(request))
-    text = history_json(view) if form == "json" else history_text(view)
+    text = history_json(view) if form == "json" else history_text(view, columns())
     deliver(text, None)
 
 

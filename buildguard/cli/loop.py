@@ -11,6 +11,7 @@ import click
 
 from buildguard.cli.help import examples
 from buildguard.cli.output import colored, deliver, protect_log
+from buildguard.cli.terminal import columns
 from buildguard.definitions import lazy_pattern
 from buildguard.errors import UsageError
 
@@ -71,7 +72,7 @@ def run_loop(
     request = DeployRequest(cwd=Path.cwd(), fallback=options.pop("fallback") or "", **options)
     with Progress() as progress:
         report = loop(request, LoopOptions(**own), LoopTools(progress, asking(yes=yes), render_cycle))
-    text = loop_json(report) if form == "json" else protect_log(colored(loop_text(report), color))
+    text = loop_json(report) if form == "json" else protect_log(colored(loop_text(report, columns()), color))
     deliver(text, None)
     sys.exit(report.exit_code)
 

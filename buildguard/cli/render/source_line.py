@@ -10,6 +10,7 @@ from buildguard.diagnostic import Diagnostic, escape_text
 
 _WIDEST = 100
 _NARROWEST = 20
+_COLUMN = 30  # the narrowest column for words beside something else
 _BEFORE = 3  # of the window's columns, one in so many stands before the finding
 
 
@@ -66,12 +67,13 @@ def display_width(text: str) -> int:
 
 def wrap(text: str, width: int) -> list[str]:
     """A text in lines of at most `width` columns, broken between words; a longer word keeps a line of its own."""
+    words = text.lstrip(" ")
     lines: list[str] = []
-    for word in text.split(" "):
+    for word in words.split(" "):
         if lines and display_width(unstyle(f"{lines[-1]} {word}")) <= width:
             lines[-1] += f" {word}"
         else:
-            lines.append(word)
+            lines.append(word if lines else f"{text[: len(text) - len(words)]}{word}")
     return lines
 
 
@@ -81,6 +83,15 @@ def fold(line: str, width: int, indent: str = "") -> list[str]:
         return [line]
     first, *rest = wrap(line, max(_NARROWEST, width - len(indent)))
     return [first, *(f"{indent}{part}" for part in rest)]
+
+
+def fold_behind(start: str, words: str, width: int) -> list[str]:
+    """Words behind a start, folded in the column where they begin, or with four blanks where that leaves little room."""
+    column = display_width(unstyle(start))
+    if width - column < _COLUMN:
+        return fold(f"{start}{words}", width, " " * 4)
+    first, *rest = wrap(words, width - column)
+    return [f"{start}{first}", *(f"{' ' * column}{part}" for part in rest)]
 
 
 def fold_text(text: str, width: int) -> str:
