@@ -95,7 +95,7 @@ def test_the_answer_comes_first(outage: Project) -> None:
     assert first.startswith("target-older-than-code: the deployed Python 3.11 (Dockerfile:3) refuses code")
     assert "app/orders.py, line 13, and 2 more files" in first
     titles = [line for line in rest if line.endswith(":") and not line.startswith(" ")]
-    assert titles == ["evidence:", "to repair it:"]
+    assert titles == ["evidence:", "other repairs:"]
     assert rest[0].startswith("fix: buildguard fix")
     assert rest[-2].startswith("not tested (--format json has the reasons): ")
     assert result.err == ""
