@@ -82,7 +82,7 @@ def _folder_of(path: Path) -> Path:
 
 def _in_index(repository: git.Repository | None, paths: list[Path]) -> WorkScope:
     if repository is None:
-        raise UsageError("--staged needs a git repository", hint="run it inside one")
+        raise git.missing_repository("--staged needs a git repository")
     relative = _relative(paths, resolve_path(repository.top))
     repository.begin_staged()
     stage = index_of(repository)
@@ -117,7 +117,7 @@ def _open_named_stage(cwd: Path, text: str) -> WorkScope:
         raise UsageError(f"'{text}' is read by the commands check, diff and manifest")
     repository = git.repository_of(cwd)
     if repository is None:
-        raise UsageError(f"'{text}' needs a git repository", hint="run it inside one")
+        raise git.missing_repository(f"'{text}' needs a git repository")
     kind, _, rest = text.partition(":")
     if kind == "index":
         if rest:

@@ -6,8 +6,9 @@ import os
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 
+from buildguard.compare.difference import unread_paths
 from buildguard.definitions import NamedTuple
-from buildguard.diagnostic import RelativePath, count
+from buildguard.diagnostic import RelativePath, count, display_path
 from buildguard.project.ignore import docker, gcloud
 from buildguard.project.ignore.rules import IgnoreRule, parents
 from buildguard.project.upload import link_target, select_uploaded
@@ -75,7 +76,7 @@ def plan_upload(
             for drop in gone
             if drop.rule.line or drop.matters
         ),
-        *_untracked(committed.manifest, on_disk),
+        *_untracked(committed, on_disk),
         *_hidden_from_git(hidden),
         *_kept_from_docker(names, read, recipes, copied),
         *_link_risks(names, copied),
@@ -100,9 +101,10 @@ def _matters(path: bytes, copied: frozenset[bytes]) -> bool:
     return path.endswith(SUFFIXES) or path in copied
 
 
-def _untracked(committed: Manifest, on_disk: Iterable[bytes]) -> Iterator[UploadRisk]:
+def _untracked(committed: Snapshot, on_disk: Iterable[bytes]) -> Iterator[UploadRisk]:
+    unread = unread_paths(committed)
     for path in on_disk:
-        if path not in committed.entries:
+        if path not in committed.manifest.entries and display_path(path) not in unread:
             yield UploadRisk(
                 "untracked", path, "not in the commit, and `gcloud builds submit` would send it; buildguard does not"
             )

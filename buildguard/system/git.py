@@ -352,7 +352,7 @@ class Repository(NamedTuple):
 def require_commit(repository: Repository | None) -> Repository:
     """The repository, if it has a commit to deploy; raises UsageError with the commands that make one."""
     if repository is None:
-        raise UsageError(
+        raise missing_repository(
             "nothing to deploy: this is not a git repository",
             hint='git init && git add --all && git commit -m "first commit"',
         )
@@ -362,6 +362,12 @@ def require_commit(repository: Repository | None) -> Repository:
             hint='git add --all && git commit -m "first commit"',
         )
     return repository
+
+
+def missing_repository(what: str, hint: str = "run it inside one") -> UsageError:
+    """The error of a command that needs a repository: where GIT_DIR names another folder, git looks there alone."""
+    named = os.environ.get("GIT_DIR")
+    return UsageError(f"{what} (GIT_DIR is {named})", hint="unset GIT_DIR") if named else UsageError(what, hint=hint)
 
 
 def repository_of(folder: Path) -> Repository | None:
@@ -381,9 +387,12 @@ def repository_of(folder: Path) -> Repository | None:
         return None
     parts, head = located
     if not Path(os.path.realpath(folder)).is_relative_to(os.path.realpath(parts.top)):
+        variables = [name for name in ("GIT_DIR", "GIT_WORK_TREE") if os.environ.get(name)]
+        undo = f"unset {' '.join(variables)}" if variables else "git config --unset core.worktree"
+        setting = " and ".join(variables) or "core.worktree"
         raise UnprovenError(
-            f"the working tree of {parts.git_dir} is {parts.top} (core.worktree), not this folder",
-            hint="cd there, or: git config --unset core.worktree",
+            f"the working tree of {parts.git_dir} is {parts.top} ({setting}), not this folder",
+            hint=f"cd there, or: {undo}",
         )
     return Repository(parts.top, head, GitDir(parts))
 

@@ -11,6 +11,7 @@ import pytest
 
 from buildguard.compare import diff
 from buildguard.compare.upload_risks import UploadFolder, UploadPlan, plan_upload
+from buildguard.diagnostic import DisplayPath, Unproven
 from buildguard.stages.manifest import EXECUTABLE, FILE, LINK, Extras, Manifest, of_bytes
 from buildguard.stages.snapshot import Snapshot, StageKind
 from tests.conftest import Project
@@ -118,6 +119,14 @@ def test_a_large_file_is_sent_with_every_build() -> None:
     plan = plan_upload(committed, UploadFolder(committed.manifest, lambda _name: None, has_git=True), [])
 
     assert [(risk.kind, risk.message) for risk in plan.killers] == [("large", "51 MB are sent with every build")]
+
+
+def test_a_file_of_the_commit_that_was_not_read_is_not_called_untracked() -> None:
+    committed = Snapshot("commit:HEAD", StageKind.COMMIT, _manifest({}))
+    committed = committed._replace(unproven=(Unproven(DisplayPath("a.py"), None, "missing"),))
+    folder = UploadFolder(_manifest({"a.py": (FILE, b""), "b.py": (FILE, b"")}), lambda _name: None, has_git=True)
+
+    assert [risk.path for risk in plan_upload(committed, folder, []).killers] == [b"b.py"]
 
 
 def _upload(made: Project) -> UploadPlan:
