@@ -238,7 +238,7 @@ def nothing_checked(job: Job) -> str:
         names = [display_path(path) or "." for path in job.place.paths]
         log = next((name for name in names if name.endswith(".log")), "")
         return f"no Python source in {', '.join(names)}{log and f' (`buildguard diagnose --log {log}` reads a log)'}"
-    return "no Python source here"
+    return "no Python source here; cd to the project, or name its folder"
 
 
 def setting(

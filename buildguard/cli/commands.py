@@ -41,7 +41,13 @@ cli.add_command(env)
 
 @cli.command(epilog=examples("buildguard fix", "buildguard fix --diff app"))
 @click.argument("paths", nargs=-1, metavar="[PATHS…]", shell_complete=complete_paths)
-@click.option("--target", "targets", multiple=True, metavar="3.11", help="Repair for this Python; may be repeated.")
+@click.option(
+    "--target",
+    "targets",
+    multiple=True,
+    metavar="3.11",
+    help="Repair for this Python instead of the declared one; may be repeated.",
+)
 @click.option("--check", "only_check", is_flag=True, help="Report what would be repaired, and write nothing.")
 @click.option("--diff", is_flag=True, help="Print the repair as a patch, and write nothing.")
 def fix(*, paths: tuple[str, ...], targets: tuple[str, ...], only_check: bool, diff: bool) -> None:
@@ -196,7 +202,9 @@ def diagnose(*, log: str | None, form: str, output: Path | None, html: Path | No
 @click.option("--yes", is_flag=True, help="Deploy without asking for confirmation.")
 @click.option("--no-traffic", is_flag=True, help="Give the new revision no traffic, only its tag.")
 @click.option(
-    "--fallback", type=click.Choice(["auto", "ask", "never"]), help="Build on this machine if Cloud Build fails."
+    "--fallback",
+    type=click.Choice(["auto", "ask", "never"]),
+    help="Build on this machine if Cloud Build fails, ask first, or never; the default is the configured one, or ask.",
 )
 @format_option("text", "json")
 @click.option(
@@ -283,7 +291,7 @@ def rollback(*, revision: str, **asked: Any) -> None:
 @env_option
 @in_google("Cloud Run")
 def history(*, cycle: str, form: str, html: Path | None, **asked: Any) -> None:
-    """Show each deploy, how far it got, how many tests passed, and why it stopped; with CYCLE its report."""
+    """Show each deploy, how far it got, how many tests passed, and why it stopped; with the number of a CYCLE, its report."""
     from buildguard.cli.render.deploy import HistoryView, history_json, history_text
     from buildguard.deploy.cycle_history import read_story
     from buildguard.deploy.history import fleet_of

@@ -35,8 +35,17 @@ def make_loop(deploy: click.Command, asking: Callable[..., Callable[[str], bool 
             metavar="CMD",
             help="After a red cycle, run this; it gets the report in BUILDGUARD_REPORT, no cloud credentials, and makes a commit.",
         ),
-        click.Option(["--max-cycles"], type=click.IntRange(min=1), metavar="N", help="End after so many cycles."),
-        click.Option(["--max-time"], metavar="DURATION", help="Begin no cycle after so long: 90s, 30m or 2h."),
+        click.Option(
+            ["--max-cycles"],
+            type=click.IntRange(min=1),
+            metavar="N",
+            help="End after so many cycles; the default is no limit.",
+        ),
+        click.Option(
+            ["--max-time"],
+            metavar="DURATION",
+            help="Begin no cycle after so long (90s, 30m or 2h); the default is no limit.",
+        ),
         click.Option(
             ["--report"],
             type=click.Path(file_okay=False, path_type=Path),

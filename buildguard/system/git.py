@@ -49,6 +49,7 @@ _STAGED = (
     "--ignore-submodules=none",
 )
 _WORD_SEARCH = ("grep", "--cached", "-l", "-z", "-w", "-F", "--no-color", "--no-textconv", "--no-recurse-submodules")
+_FIRST_COMMIT = 'git add --all && git commit -m "first commit"'
 _FOUND_NOTHING = 1  # the status of `git grep`
 
 
@@ -160,6 +161,8 @@ class Repository(NamedTuple):
         return done.stdout.decode("utf-8", "replace").split()
 
     def _unknown_revision(self, rev: str) -> UsageError:
+        if not self.head and rev.startswith("HEAD"):
+            return UsageError(f"unknown revision '{rev}': this branch has no commits", hint=_FIRST_COMMIT)
         shallow = self.is_shallow()
         otherwise = "git log --all lists commits"
         if shallow:
@@ -354,12 +357,12 @@ def require_commit(repository: Repository | None) -> Repository:
     if repository is None:
         raise missing_repository(
             "nothing to deploy: this is not a git repository",
-            hint='git init && git add --all && git commit -m "first commit"',
+            hint=f"cd to your repository, or make one: git init && {_FIRST_COMMIT}",
         )
     if not repository.head:
         raise UsageError(
             "nothing to deploy: this repository has no commits",
-            hint='git add --all && git commit -m "first commit"',
+            hint=_FIRST_COMMIT,
         )
     return repository
 
