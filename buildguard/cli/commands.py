@@ -19,6 +19,7 @@ from buildguard.cli.help import GroupedCommands, examples
 from buildguard.cli.loop import make_loop
 from buildguard.cli.options import color_option, env_option, format_option, html_option, in_google, output_option
 from buildguard.cli.output import colored, deliver, protect_log, stdout_file
+from buildguard.cli.render.source_line import fold_text
 from buildguard.cli.terminal import columns
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ def fix(*, paths: tuple[str, ...], targets: tuple[str, ...], only_check: bool, d
         sys.stdout.buffer.write(patch(report))
         sys.stdout.flush()
     words = text(report, done="would fix" if only_check or diff else "fixed")
-    click.echo(words, nl=False, err=diff)
+    click.echo(fold_text(words, 0 if diff else columns()), nl=False, err=diff)
     sys.exit(report.exit_code)
 
 
@@ -142,7 +143,7 @@ def diff(
         else chain_text(result, most=not everything and output is None and sys.stdout.isatty())
     )
     if form == "text":
-        text = colored(text, color, to_file=output is not None)
+        text = fold_text(colored(text, color, to_file=output is not None), columns(output))
     deliver(text, output)
     sys.exit(result.chain.exit_code)
 
@@ -366,7 +367,7 @@ def explain(*, word: str | None, everything: bool) -> None:
     if word is not None and everything:
         raise UsageError("a code and --all cannot be combined", hint="buildguard explain --all")
     text = pages.explain_all() if everything else pages.list_codes() if word is None else pages.explain(word)
-    click.echo(text, nl=False)
+    click.echo(fold_text(text, columns()), nl=False)
 
 
 @cli.command(epilog=examples("buildguard doctor", "buildguard doctor --fix backend"))
@@ -386,7 +387,6 @@ def doctor(path: str, *, fix: bool, form: str) -> None:
         click.echo(doctor_fix(Path.cwd(), path), nl=False)
         return
     from buildguard.cli.doctor import doctor as show
-    from buildguard.cli.render.source_line import fold_text
 
     click.echo(fold_text(show(Path.cwd(), path), columns()), nl=False)
 
@@ -401,7 +401,7 @@ def init(*, cloud_build: bool, pre_commit: bool) -> None:
     from buildguard.cli.init import init as command
 
     for line in command(Path.cwd(), cloud_build=cloud_build, pre_commit=pre_commit):
-        click.echo(line)
+        click.echo(fold_text(line, columns()), nl=False)
 
 
 cli.add_command(make_loop(deploy, _asking))

@@ -10,6 +10,7 @@ from buildguard.diagnostic import Diagnostic, escape_text
 
 _WIDEST = 100
 _NARROWEST = 20
+_FENCE = "```"
 _COLUMN = 30  # the narrowest column for words beside something else
 _BEFORE = 3  # of the window's columns, one in so many stands before the finding
 
@@ -95,11 +96,14 @@ def fold_behind(start: str, words: str, width: int) -> list[str]:
 
 
 def fold_text(text: str, width: int) -> str:
-    """Every line of a text folded, the later parts of one indented by two more blanks than its first."""
-    lines = text.splitlines()
-    return "".join(
-        f"{part}\n" for line in lines for part in fold(line, width, " " * (len(line) - len(line.lstrip(" ")) + 2))
-    )
+    """Every line of a text folded, the later parts of one indented by two more blanks than its first; code of Markdown as it is."""
+    parts: list[str] = []
+    is_code = False
+    for line in text.splitlines():
+        is_code ^= line.startswith(_FENCE)
+        indent = " " * (len(line) - len(line.lstrip(" ")) + 2)
+        parts += [line] if is_code else fold(line, width, indent)
+    return "".join(f"{part}\n" for part in parts)
 
 
 def _columns(char: str) -> int:

@@ -64,3 +64,5 @@ def test_folded_lines_are_indented_below_their_first() -> None:
 
     assert fold_text(text, 40) == "  engine: one two three four five\n    six seven eight nine\nshort\n"
     assert fold_text(text, 0) == text
+    code = f"```python\n{'x ' * 20}\n```\n"
+    assert fold_text(code, 20) == code
