@@ -281,7 +281,7 @@ def rollback(*, revision: str, **asked: Any) -> None:
 
     with Progress() as progress:
         result = command(Wanted(cwd=Path.cwd(), **asked), revision, progress)
-    deliver(rollback_text(result), None)
+    deliver(fold_text(rollback_text(result), columns()), None)
 
 
 @cli.command(epilog=examples("buildguard history 7", "buildguard history --html story.html"))

@@ -87,9 +87,10 @@ def fold(line: str, width: int, indent: str = "") -> list[str]:
 
 
 def fold_behind(start: str, words: str, width: int) -> list[str]:
-    """Words behind a start, folded in the column where they begin, or with four blanks where that leaves little room."""
+    """Words behind a start, folded in the column where they begin, or with four blanks where that leaves too little room."""
     column = display_width(unstyle(start))
-    if width - column < _COLUMN:
+    longest = max(map(display_width, words.split(" ")))
+    if width - column < max(_COLUMN, longest):
         return fold(f"{start}{words}", width, " " * 4)
     first, *rest = wrap(words, width - column)
     return [f"{start}{first}", *(f"{' ' * column}{part}" for part in rest)]
