@@ -113,8 +113,6 @@ def check_pattern(pattern: str, where: str) -> None:
     """Refuse what `--select` or `--ignore` cannot mean: a code, or the start of some (BG2)."""
     if not pattern or not any(code.startswith(pattern) for code in CODES):
         hint = did_you_mean(pattern.upper(), CODES, _every_code())
-        if "," in pattern and where.startswith("--"):
-            hint = "repeat the option for each code"
         raise UsageError(f"{where}: unknown code '{pattern}'", hint=hint)
 
 
