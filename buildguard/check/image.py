@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TypeVar
 
-from buildguard.check.context import UNTOLD, Job, cache_of, filters_of
+from buildguard.check.context import NO_VERSION, Job, cache_of, filters_of
 from buildguard.check.filters import IgnoreComment
 from buildguard.check.image_libraries import ImageLibraries
 from buildguard.check.image_start_files import find_start_files
@@ -265,7 +265,7 @@ class _ImageCheck:
             candidates = []
         versions = {target.version for target in candidates}
         if len(versions) != 1:
-            return Target(None, self._image.reference, self._image.reference, untold=UNTOLD)
+            return Target(None, self._image.reference, self._image.reference, why_unknown=NO_VERSION)
         first = candidates[0]
         version = None if first.specifier else first.version
         return Target(version, first.found_in, self._image.reference, specifier=first.specifier)

@@ -43,8 +43,8 @@ class BytecodeCheck:
                 continue
             data = self._stage.files.content(place)
             if not isinstance(data, bytes) or not self._magic:
-                untold = "its interpreter does not tell what its bytecode begins with"
-                self.unproven.append((place, untold if isinstance(data, bytes) else data.reason))
+                why_unknown = "its interpreter does not tell what its bytecode begins with"
+                self.unproven.append((place, why_unknown if isinstance(data, bytes) else data.reason))
                 continue
             classified = classify_bytecode(place, data[:_HEAD], self._stage.files.entries, self._magic, self._tag)
             if isinstance(classified, SuspectBytecode):

@@ -1,4 +1,4 @@
-"""What is sent of a commit, what is left behind and by which rule, and the quiet killers among the rest. Pure."""
+"""What is sent of a commit, what is left behind and by which rule, and what builds well and fails later. Pure."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class UploadPlan(NamedTuple):
 
     sent: tuple[bytes, ...]
     dropped: tuple[DroppedPath, ...]
-    killers: tuple[UploadRisk, ...]
+    risks: tuple[UploadRisk, ...]
 
 
 class UploadFolder(NamedTuple):
@@ -70,7 +70,7 @@ def plan_upload(
     on_disk = _sent_from_disk(worktree, committed.manifest, names, rules)
     hidden = list(folder.unlisted(lambda path, is_folder: rules.drops(path, is_folder=is_folder) is None))
     gone = tuple(DroppedPath(entry.path, rule, _matters(entry.path, copied)) for entry, rule in dropped)
-    killers = [
+    risks = [
         *(
             UploadRisk("dropped", drop.path, f"tracked by git, and gcloud does not send it: {drop.rule}")
             for drop in gone
@@ -85,7 +85,7 @@ def plan_upload(
         *_mode_risks(names, worktree),
         *_mark_risks(names, committed.marks),
     ]
-    return UploadPlan(tuple(sorted({*on_disk, *hidden})), gone, tuple(killers))
+    return UploadPlan(tuple(sorted({*on_disk, *hidden})), gone, tuple(risks))
 
 
 def _sent_from_disk(
