@@ -48,11 +48,15 @@ class LocatedFailure(NamedTuple):
 
 
 class MissingFile(NamedTuple):
-    """A module or file that the image lacks and the repository has: its path there, and the rule that drops it."""
+    """A module or file that the image lacks and the repository has: its path there, and the rule that drops it.
+
+    `package` is the folder whose package it is a member of: only a file of that folder can import it by this name. Empty for none.
+    """
 
     name: str
     path: str
     dropped_by: str
+    package: str = ""
 
 
 class CauseVerdict(NamedTuple):
