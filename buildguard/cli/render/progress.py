@@ -24,6 +24,7 @@ class Progress:
         self._done = 0
         self._bar: Any = None
         self._telling = False
+        self._last = ""
         self._message: set[str] = set()
 
     def __enter__(self) -> Self:
@@ -32,6 +33,10 @@ class Progress:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if error is not None and self._telling:
+            # what was said last may be who has the traffic now, or how to go on
+            sys.stderr.write(f"\r\033[K{self._last}\n")
+            self._telling = False
         self._clear()
         if self._bar is not None:
             self._bar.__exit__(kind, error, trace)
@@ -47,7 +52,7 @@ class Progress:
         elif (what := text.partition(":")[0]) not in self._message:
             self._message.add(what)
             sys.stderr.write(f"{text}\n")
-        self._telling = self._wanted
+        self._telling, self._last = self._wanted, text
         sys.stderr.flush()
 
     def _clear(self) -> None:

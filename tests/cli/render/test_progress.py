@@ -24,13 +24,17 @@ class _Terminal(io.StringIO):
 
 
 @pytest.fixture
-def shown(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], str]:
-    def show(text: str) -> str:
+def shown(monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
+    monkeypatch.setattr(os, "get_terminal_size", lambda _file: os.terminal_size((20, 5)))
+
+    def show(text: str, error: BaseException | None = None) -> str:
         terminal = _Terminal()
         monkeypatch.setattr(sys, "stderr", terminal)
-        monkeypatch.setattr(os, "get_terminal_size", lambda _file: os.terminal_size((20, 5)))
-        Progress().tell(text)
-        return terminal.getvalue().removeprefix("\r\033[K")
+        progress = Progress()
+        progress.tell(text)
+        if error is not None:
+            progress.__exit__(type(error), error, None)
+        return terminal.getvalue().rpartition("\r\033[K")[2]
 
     return show
 
@@ -43,11 +47,17 @@ def shown(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], str]:
         ("漢字" * 10, "漢字漢字漢字漢字漢…"),
     ],
 )
-def test_a_long_text_is_cut(shown: Callable[[str], str], text: str, line: str) -> None:
+def test_a_long_text_is_cut(shown: Callable[..., str], text: str, line: str) -> None:
     assert shown(text) == line
 
 
-def test_an_address_stays_whole(shown: Callable[[str], str]) -> None:
+def test_an_address_stays_whole(shown: Callable[..., str]) -> None:
     text = "Cloud Build runs b: https://console.example/b"
 
     assert shown(text) == f"{text}\n"
+
+
+def test_the_last_words_before_an_interruption_stay_whole(shown: Callable[..., str]) -> None:
+    text = "loop: interrupted; the same command goes on with it"
+
+    assert shown(text, KeyboardInterrupt()) == f"{text}\n"
