@@ -184,14 +184,28 @@ class _ImageCheck:
         """BG301 for each source that the Dockerfile copies and the image lacks; of a package it is unproven what it should have."""
         reference = self._image.reference
         recipe = located.recipe
+        untracked = self._untracked() if missing else frozenset()
         for source, file in missing:
             assert recipe is not None
             message = f"{file.path} is missing from {reference}; {_copied_by(recipe, file)}"
             hint = "build the image again from these files"
+            if source in untracked:
+                message += "; git does not track it, so no build of a commit has it"
+                hint += ", commit it, or move it away"
             seen.diagnostics.append(Diagnostic(Code.BG301, Severity.ERROR, DisplayPath(source), Range(), message, hint))
         for source in located.uninstalled:
             reason = f"{located.reported_by} in {reference} does not have it; it is beside sources that were installed"
             seen.unproven.append(Unproven(DisplayPath(source), None, reason))
+
+    def _untracked(self) -> frozenset[str]:
+        """The files here that git does not track; none where a commit is compared, or where git cannot be asked."""
+        place = self._project.place
+        if place.repository is None or isinstance(place.stage, GitStage):
+            return frozenset()
+        try:
+            return frozenset(map(display_path, place.repository.untracked()))
+        except GuardError:
+            return frozenset()
 
     def _keep_to_one_image(self, seen: CheckState) -> None:
         """The name of an image may have moved between reading its files and asking its interpreter."""
