@@ -144,7 +144,7 @@ FOLDER = "a folder"  # in place of a file
 
 
 class UnreadableFile(NamedTuple):
-    """A file that could not be read, and why; `gone` where it was listed and is not there any more.
+    """A file that could not be read, and why; `is_missing` where it was listed and is not there any more.
 
     `special` is what is there instead of a file: a FIFO, a socket, a folder … `damaged` where its bytes are not those
     that its id stands for. `size` and `sha256` are known of one that was read, and is too large to be kept.

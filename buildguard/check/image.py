@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TypeVar
 
-from buildguard.check.context import UNTOLD, Job, cache_of, filters_of
+from buildguard.check.context import NO_VERSION, Job, cache_of, filters_of
 from buildguard.check.filters import IgnoreComment
 from buildguard.check.image_libraries import ImageLibraries
 from buildguard.check.image_start_files import find_missing_start, find_shadows, find_start_files, read_start
@@ -218,14 +218,28 @@ class _ImageCheck:
         """BG301 for each source that the Dockerfile copies and the image lacks; of a package it is unproven what it should have."""
         reference = self._image.reference
         recipe = located.recipe
+        untracked = self._untracked() if missing else frozenset()
         for source, file in missing:
             assert recipe is not None
             message = f"{file.path} is missing from {reference}; {_copied_by(recipe, file)}"
             hint = "build the image again from these files"
+            if source in untracked:
+                message += "; git does not track it, so no build of a commit has it"
+                hint += ", commit it, or move it away"
             seen.diagnostics.append(Diagnostic(Code.BG301, Severity.ERROR, DisplayPath(source), Range(), message, hint))
         for source in located.uninstalled:
             reason = f"{located.reported_by} in {reference} does not have it; it is beside sources that were installed"
             seen.unproven.append(Unproven(DisplayPath(source), None, reason))
+
+    def _untracked(self) -> frozenset[str]:
+        """The files here that git does not track; none where a commit is compared, or where git cannot be asked."""
+        place = self._project.place
+        if place.repository is None or isinstance(place.stage, GitStage):
+            return frozenset()
+        try:
+            return frozenset(map(display_path, place.repository.untracked()))
+        except GuardError:
+            return frozenset()
 
     def _keep_to_one_image(self, seen: CheckState) -> None:
         """The name of an image may have moved between reading its files and asking its interpreter."""
@@ -299,7 +313,7 @@ class _ImageCheck:
             candidates = []
         versions = {target.version for target in candidates}
         if len(versions) != 1:
-            return Target(None, self._image.reference, self._image.reference, untold=UNTOLD)
+            return Target(None, self._image.reference, self._image.reference, why_unknown=NO_VERSION)
         first = candidates[0]
         version = None if first.specifier else first.version
         return Target(version, first.found_in, self._image.reference, specifier=first.specifier)

@@ -41,8 +41,8 @@ class BytecodeCheck:
         for place, path in self._bytecode():
             data = self._stage.files.content(place)
             if not isinstance(data, bytes) or not self._magic:
-                untold = "its interpreter does not tell what its bytecode begins with"
-                self.unproven.append((place, untold if isinstance(data, bytes) else data.reason))
+                why_unknown = "its interpreter does not tell what its bytecode begins with"
+                self.unproven.append((place, why_unknown if isinstance(data, bytes) else data.reason))
                 continue
             classified = classify_bytecode(path, data[:_HEAD], self._stage.files.entries, self._magic, self._tag)
             if isinstance(classified, SuspectBytecode):

@@ -97,7 +97,7 @@ def _not_found_error(reference: str, platform: str, image: Image | None, why: st
     if why:
         return UnprovenError(
             f"{reference} is not here and could not be pulled: {why}",
-            hint=remedy(why) or f"docker pull {reference} tells more; an image of yours has to be built first",
+            hint=remedy(why) or f"docker pull {reference} shows more; an image of yours has to be built first",
         )
     return UnprovenError(f"{reference} is not here", hint=f"docker pull --platform {platform} {reference}")
 

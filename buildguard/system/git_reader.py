@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from typing import Self
 
 
-MISSING = UnreadableFile("its object is missing from the repository")
+_FETCH_ALL = "git fetch --refetch --no-filter"  # every object again, of a partial clone too
+MISSING = UnreadableFile(f"its object is missing from the repository (a partial clone?); to fetch it: {_FETCH_ALL}")
 DAMAGED = UnreadableFile("its object in the repository is damaged: it does not match its id", damaged=True)
 LINK = "120000"
 SUBMODULE = "160000"
@@ -136,7 +137,8 @@ class ObjectReader:
         """The rows of some folders, each with its path; None for one that is damaged."""
         for (prefix, _oid), answer in zip(folders, self._read([oid for _prefix, oid in folders]), strict=True):
             if answer == MISSING:
-                raise UnprovenError(f"git has no tree for {os.fsdecode(prefix) or 'the root'} of commit {commit}")
+                what = f"git has no tree for {os.fsdecode(prefix) or 'the root'} of commit {commit}"
+                raise UnprovenError(what, hint=_FETCH_ALL)
             rows = self._rows(answer.content) if isinstance(answer, _Object) and answer.kind == b"tree" else None
             if rows is not None:
                 _refuse_names(rows, prefix, commit[:12])

@@ -206,6 +206,14 @@ def test_a_source_that_the_image_lacks(image: Callable[..., str], project: Calla
 
     assert result.code == 1
     assert result.codes() == {"more.py": ["BG301"]}
+    assert "git does not track it" not in result.json["diagnostics"][0]["message"]
+    made.commit({})
+    made.write({"scratch.py": ""})
+    messages = {item["path"]: item["message"] for item in made.check(f"image:{tag}").json["diagnostics"]}
+    assert {path: "git does not track it" in text for path, text in messages.items()} == {
+        "more.py": False,
+        "scratch.py": True,
+    }
 
 
 @pytest.mark.parametrize(
