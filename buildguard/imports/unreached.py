@@ -96,7 +96,12 @@ class LooseReader:
             for circle in self._circles(graph, judge, group):
                 judge.add_circle(circle, items)
         result = judge.result({})
-        return result._replace(faults=tuple(fault for fault in result.faults if not self._is_loose(fault, folders)))
+        loose = [fault for fault in result.faults if self._is_loose(fault, folders)]
+        left = [
+            OpenImport(fault.module.location.file, fault.row.line, fault.certain) for fault in loose if fault.certain
+        ]
+        faults = tuple(fault for fault in result.faults if fault not in loose)
+        return result._replace(faults=faults, undecided=(*result.undecided, *left))
 
     def _is_loose(self, fault: ImportFault, folders: tuple[str, ...]) -> bool:
         """Whether an import fails only because of the folder that was taken for the one of the program's modules."""

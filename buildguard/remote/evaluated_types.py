@@ -7,6 +7,8 @@ import ast
 import builtins
 import re
 
+from buildguard.remote.import_tests import UnknownValue
+
 UNION, GENERIC = "union", "generic"
 UNDECIDED = "undecided-union"  # of classes whose metaclass may give `|` a meaning
 UNIONS_FROM, GENERICS_FROM = 10, 9  # minor versions
@@ -117,6 +119,38 @@ def is_class(node):
     return CLASS_NAME.fullmatch(name) is not None
 
 
+def parts_of(node, test):
+    """The parts of an expression that run, in their order, each with the guard that the expression itself is to it.
+
+    `test` gives the value of a test, or an UnknownValue. What a lambda does runs later, if at all.
+    """
+    if isinstance(node, ast.IfExp):
+        yield node.test, ""
+        value = test(node.test)
+        if isinstance(value, UnknownValue):
+            yield node.body, guard_by(value)
+            yield node.orelse, guard_by(value)
+        else:
+            yield (node.body if value else node.orelse), ""
+    elif isinstance(node, ast.BoolOp):
+        guard = ""
+        for part in node.values:
+            yield part, guard
+            value = test(part)
+            if isinstance(value, UnknownValue):
+                guard = "tested" if guard == "tested" else guard_by(value)
+            elif bool(value) is isinstance(node.op, ast.Or):
+                return
+    elif not isinstance(node, ast.Lambda):
+        for part in ast.iter_child_nodes(node):
+            yield part, ""
+
+
+def guard_by(value):
+    """The guard that a test of an unknown value is."""
+    return "tested" if value.tested else "conditional"
+
+
 class TypeReader:
     """Finds the first expression of each statement that a version cannot evaluate."""
 
@@ -208,32 +242,31 @@ class TypeReader:
 
     def _note(self, item, place, guard, how):
         if item is not None:
-            kind, node = item
+            kind, node, within = item
             line, column = place(node)
-            self.rows.append([line, column, kind + how, self._written(node), guard])
+            self.rows.append([line, column, kind + how, self._written(node), guard or within])
 
     # --- which expression fails first
 
     def _first(self, node, is_type):
-        """The kind and node of the first expression that fails, in the order of evaluation, or else that may; None without one."""
-        if isinstance(node, ast.Lambda):
-            return None
+        """The kind, node and guard of the first expression that fails, in the order of evaluation, or else that may; None without one."""
         inside = (is_type and not isinstance(node, ast.Call)) or self._takes_types(node)
-        undecided = None
-        for child in ast.iter_child_nodes(node):
-            item = self._first(child, inside)
-            if item is not None and item[0] != UNDECIDED:
+        doubtful = None
+        for part, guard in parts_of(node, self._values.test):
+            item = self._first(part, inside) if guard != "tested" else None
+            if item is not None and item[0] != UNDECIDED and not (guard or item[2]):
                 return item
-            undecided = undecided or item
+            if item is not None and doubtful is None:
+                doubtful = item[0], item[1], guard or item[2]
         failing = self._failing(node, is_type)
-        return failing if failing is not None and (undecided is None or failing[0] != UNDECIDED) else undecided
+        return failing if failing is not None and (doubtful is None or failing[0] != UNDECIDED) else doubtful
 
     def _failing(self, node, is_type):
         """The same of an expression whose parts do not fail."""
         if isinstance(node, ast.Subscript) and self._minor < GENERICS_FROM and self._is_generic(node.value):
-            return GENERIC, node
+            return GENERIC, node, ""
         if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr) and self._is_union(node, is_type):
-            return (UNION if self._is_plain_union(node) else UNDECIDED), node
+            return (UNION if self._is_plain_union(node) else UNDECIDED), node, ""
         return None
 
     def _is_plain_union(self, node):
