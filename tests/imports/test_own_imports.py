@@ -242,7 +242,18 @@ def test_a_function_imports_its_neighbours_relatively(main: str, messages: list[
 def test_what_only_another_folder_would_repair_is_undecided_where_no_start_is_known(
     files: dict[str, str], place: tuple[str, int]
 ) -> None:
-    result = TextProject(files, "").judge()
+    below = {"space/pkg/__init__.py": "from ..other import x\n", "space/other.py": "x = 1\n"}
+
+    result = TextProject({**files, **below}, "").judge()
 
     assert lines_of(result) == []
     assert [(item.path, item.line) for item in result.undecided] == [place]
+
+
+def test_a_circle_that_fails_from_some_of_its_modules_is_undecided_where_no_start_is_known() -> None:
+    files = {"a.py": "from b import y\nz = 1\n", "b.py": "y = 1\nfrom a import z\n"}
+
+    result = TextProject(files, "").judge()
+
+    assert lines_of(result) == []
+    assert [(item.path, item.line, item.is_executed) for item in result.undecided] == [("b.py", 2, True)]

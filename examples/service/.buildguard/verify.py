@@ -7,7 +7,7 @@ by the manifest in the archive. Nothing that it looks at is imported or run. Fin
 not be looked at with 3.
 
 version: 0.1.0
-digest: sha256:a25e1394815a0c88deda9da155aa351feb53ad9e6ee7fe40b4a797c6fae23362
+digest: sha256:fe288fd70480a4a71696fee077d270e43980e822a614e3669d73387da9179f44
     (SHA-256 of everything below the line of equals signs)
 """
 
@@ -3749,20 +3749,19 @@ class CircularImport(NamedTuple):
     def place(self) -> tuple[str, int, str]:
         return self.module.location.file, self.row.line, self.name
 def find_circles(
-    graph: ImportGraph, names: NameReader, starts: Iterable[LoadedModule], *, with_open: bool = True
+    graph: ImportGraph, names: NameReader, starts: Iterable[LoadedModule], *, with_conditional: bool = True
 ) -> list[CircularImport]:
     starts = list(starts)
     certain = _Execution(graph, names, only_certain=True)
     certain.run(starts)
-    if not with_open and all(circle.is_open for circle in certain.circles):
+    if not with_conditional and not certain.circles:
         return []
     every = _Execution(graph, names, only_certain=False)
     every.run(starts)
     places = {circle.place for circle in every.circles if not circle.is_open}
     circles = {circle.place: circle for circle in [*every.circles, *certain.circles]}
     sure = {circle.place for circle in certain.circles if not circle.is_open} & places
-    found = [circle._replace(is_open=place not in sure) for place, circle in circles.items()]
-    return [circle for circle in found if with_open or not circle.is_open]
+    return [circle._replace(is_open=place not in sure) for place, circle in circles.items()]
 class _Execution:
     def __init__(self, graph: ImportGraph, names: NameReader, *, only_certain: bool) -> None:
         self.circles: list[CircularImport] = []
@@ -4245,16 +4244,17 @@ class LooseReader:
         items = {module.name: ReachedModule(module, certain, (module.name,)) for module in group.modules}
         for module in group.asked:
             judge.judge(items[module.name])
-        if certain:
-            for circle in self._circles(graph, judge, group):
+        circles = list(self._circles(graph, judge, group)) if certain else []
+        for circle in circles:
+            if not circle.is_open:
                 judge.add_circle(circle, items)
         result = judge.result({})
         loose = [fault for fault in result.faults if self._is_loose(fault, folders)]
-        left = [
-            OpenImport(fault.module.location.file, fault.row.line, fault.certain) for fault in loose if fault.certain
-        ]
+        left = [(fault.module, fault.row) for fault in loose if fault.certain and self._leaves_roots(fault)]
+        left += [(circle.module, circle.row) for circle in circles if circle.is_open]
+        undecided = (OpenImport(module.location.file, row.line, certain) for module, row in left)
         faults = tuple(fault for fault in result.faults if fault not in loose)
-        return result._replace(faults=faults, undecided=(*result.undecided, *left))
+        return result._replace(faults=faults, undecided=(*result.undecided, *undecided))
     def _is_loose(self, fault: ImportFault, folders: tuple[str, ...]) -> bool:
         from buildguard.imports.faults import FaultKind
         if fault.row.level:
@@ -4262,6 +4262,14 @@ class LooseReader:
         top = fault.detail if fault.kind is FaultKind.OTHER_CASE and "." not in fault.name else fault.row.module
         is_elsewhere = self._tree.find(top.partition(".")[0], self._roots) is None
         return is_elsewhere or self._has_other(fault, folders)
+    def _leaves_roots(self, fault: ImportFault) -> bool:
+        folder = posixpath.dirname(fault.module.location.file)
+        depths = (
+            len(folder[len(root) :].strip("/").split("/")) if folder != root else 0
+            for root in self._roots
+            if folder == root or folder.startswith(f"{root.rstrip('/')}/")
+        )
+        return fault.row.level > max(depths, default=fault.row.level)
     def _has_other(self, fault: ImportFault, folders: tuple[str, ...]) -> bool:
         used = fault.source.location.file if fault.source is not None else ""
         inside = folders_above(posixpath.dirname(fault.module.location.file), self._roots)
@@ -4269,12 +4277,13 @@ class LooseReader:
         return any(lookup.last is not None and lookup.last.file != used for lookup in alone)
     def _circles(self, graph: ImportGraph, judge: OwnImportJudge, group: _Group) -> Iterator[CircularImport]:
         by_name = {module.name: module for module in group.modules}
-        for circle in find_circles(graph, judge.names, group.asked, with_open=False):
+        for circle in find_circles(graph, judge.names, group.asked, with_conditional=False):
             members = [by_name[name] for name in circle.circle if name in by_name]
-            if len(members) == len(circle.circle) <= _MOST_MEMBERS and all(
-                find_circles(graph, judge.names, [member], with_open=False) for member in members
-            ):
-                yield circle
+            fails = not circle.is_open and len(members) == len(circle.circle) <= _MOST_MEMBERS
+            yield circle._replace(is_open=not (fails and all(self._fails_from(graph, judge, item) for item in members)))
+    def _fails_from(self, graph: ImportGraph, judge: OwnImportJudge, start: LoadedModule) -> bool:
+        circles = find_circles(graph, judge.names, [start], with_conditional=False)
+        return not all(circle.is_open for circle in circles)
 def _to_judge_again(first: OwnImports, modules: tuple[LoadedModule, ...]) -> tuple[LoadedModule, ...]:
     from buildguard.imports.faults import FaultKind
     if any(fault.kind is FaultKind.CIRCULAR for fault in first.faults):
