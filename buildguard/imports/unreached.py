@@ -96,13 +96,18 @@ class LooseReader:
         for circle in circles:
             if not circle.is_open:
                 judge.add_circle(circle, items)
-        result = judge.result({})
+        left = [
+            OpenImport(circle.module.location.file, circle.row.line, certain) for circle in circles if circle.is_open
+        ]
+        return self._without_loose(judge.result({}), folders, left)
+
+    def _without_loose(self, result: OwnImports, folders: tuple[str, ...], left: Iterable[OpenImport]) -> OwnImports:
+        """A result without the faults that another folder repairs; undecided are those that none of the program's does, and what is `left`."""
         loose = [fault for fault in result.faults if self._is_loose(fault, folders)]
-        left = [(fault.module, fault.row) for fault in loose if fault.certain and self._leaves_roots(fault)]
-        left += [(circle.module, circle.row) for circle in circles if circle.is_open]
-        undecided = (OpenImport(module.location.file, row.line, certain) for module, row in left)
+        outside = (fault for fault in loose if fault.certain and self._leaves_roots(fault))
+        undecided = (OpenImport(fault.module.location.file, fault.row.line, fault.certain) for fault in outside)
         faults = tuple(fault for fault in result.faults if fault not in loose)
-        return result._replace(faults=faults, undecided=(*result.undecided, *undecided))
+        return result._replace(faults=faults, undecided=(*result.undecided, *left, *undecided))
 
     def _is_loose(self, fault: ImportFault, folders: tuple[str, ...]) -> bool:
         """Whether an import fails only because of the folder that was taken for the one of the program's modules."""

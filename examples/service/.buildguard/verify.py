@@ -7,7 +7,7 @@ by the manifest in the archive. Nothing that it looks at is imported or run. Fin
 not be looked at with 3.
 
 version: 0.1.0
-digest: sha256:fe288fd70480a4a71696fee077d270e43980e822a614e3669d73387da9179f44
+digest: sha256:5ac0de534e663a5fe719000deef43313eb46cc4f2c7f4b986aa5c8cda4bff404
     (SHA-256 of everything below the line of equals signs)
 """
 
@@ -4248,13 +4248,16 @@ class LooseReader:
         for circle in circles:
             if not circle.is_open:
                 judge.add_circle(circle, items)
-        result = judge.result({})
+        left = [
+            OpenImport(circle.module.location.file, circle.row.line, certain) for circle in circles if circle.is_open
+        ]
+        return self._without_loose(judge.result({}), folders, left)
+    def _without_loose(self, result: OwnImports, folders: tuple[str, ...], left: Iterable[OpenImport]) -> OwnImports:
         loose = [fault for fault in result.faults if self._is_loose(fault, folders)]
-        left = [(fault.module, fault.row) for fault in loose if fault.certain and self._leaves_roots(fault)]
-        left += [(circle.module, circle.row) for circle in circles if circle.is_open]
-        undecided = (OpenImport(module.location.file, row.line, certain) for module, row in left)
+        outside = (fault for fault in loose if fault.certain and self._leaves_roots(fault))
+        undecided = (OpenImport(fault.module.location.file, fault.row.line, fault.certain) for fault in outside)
         faults = tuple(fault for fault in result.faults if fault not in loose)
-        return result._replace(faults=faults, undecided=(*result.undecided, *undecided))
+        return result._replace(faults=faults, undecided=(*result.undecided, *left, *undecided))
     def _is_loose(self, fault: ImportFault, folders: tuple[str, ...]) -> bool:
         from buildguard.imports.faults import FaultKind
         if fault.row.level:
