@@ -7,7 +7,7 @@ by the manifest in the archive. Nothing that it looks at is imported or run. Fin
 not be looked at with 3.
 
 version: 0.1.0
-digest: sha256:5ac0de534e663a5fe719000deef43313eb46cc4f2c7f4b986aa5c8cda4bff404
+digest: sha256:5c9694a3e931bc24f5842f7f4302dad5c528bed0b65b2f4a93af1c72f6d222ea
     (SHA-256 of everything below the line of equals signs)
 """
 
@@ -5153,6 +5153,12 @@ BASES = MODELS + (
     "enum.Flag",
     "abc.ABC",
 )
+LIBRARY_BASES = frozenset(
+    ("argparse", "ast", "asyncio", "cmd", "code", "collections", "concurrent", "configparser", "contextlib", "datetime")
+    + ("decimal", "email", "html", "http", "io", "json", "logging", "multiprocessing", "pathlib", "queue", "random")
+    + ("smtplib", "socket", "socketserver", "string", "subprocess", "tempfile", "threading", "types", "unittest")
+    + ("urllib", "uuid", "weakref", "xml", "zipfile")
+)
 METACLASSES = ("abc.ABCMeta", "enum.EnumMeta", "enum.EnumType")
 OPERATORS = frozenset(("__or__", "__ror__"))
 READS_TEXT = frozenset(("pydantic", "pydantic_settings", "fastapi"))
@@ -5253,7 +5259,9 @@ class TypeReader:
             return self._classes[base.id]
         if isinstance(base, ast.Name) and base.id not in self._bound:
             return isinstance(getattr(builtins, base.id, None), type)
-        return self._is_type(base) or self._is_generic(base) or self._values.dotted(base) in BASES + METACLASSES
+        dotted = self._values.dotted(base)
+        is_of_library = "." in dotted and dotted.partition(".")[0] in LIBRARY_BASES
+        return self._is_type(base) or self._is_generic(base) or is_of_library or dotted in BASES + METACLASSES
     def _is_plain_metaclass(self, node):
         if isinstance(node, ast.Name) and node.id in self._metaclasses:
             return self._metaclasses[node.id]

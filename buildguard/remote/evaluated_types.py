@@ -65,6 +65,13 @@ BASES = MODELS + (
     "enum.Flag",
     "abc.ABC",
 )
+# Packages of the library whose classes others derive from: no metaclass there gives `|` a meaning before 3.10.
+LIBRARY_BASES = frozenset(
+    ("argparse", "ast", "asyncio", "cmd", "code", "collections", "concurrent", "configparser", "contextlib", "datetime")
+    + ("decimal", "email", "html", "http", "io", "json", "logging", "multiprocessing", "pathlib", "queue", "random")
+    + ("smtplib", "socket", "socketserver", "string", "subprocess", "tempfile", "threading", "types", "unittest")
+    + ("urllib", "uuid", "weakref", "xml", "zipfile")
+)
 METACLASSES = ("abc.ABCMeta", "enum.EnumMeta", "enum.EnumType")  # of the library, and none gives `|` a meaning
 OPERATORS = frozenset(("__or__", "__ror__"))
 READS_TEXT = frozenset(("pydantic", "pydantic_settings", "fastapi"))
@@ -205,7 +212,9 @@ class TypeReader:
             return self._classes[base.id]
         if isinstance(base, ast.Name) and base.id not in self._bound:
             return isinstance(getattr(builtins, base.id, None), type)
-        return self._is_type(base) or self._is_generic(base) or self._values.dotted(base) in BASES + METACLASSES
+        dotted = self._values.dotted(base)
+        is_of_library = "." in dotted and dotted.partition(".")[0] in LIBRARY_BASES
+        return self._is_type(base) or self._is_generic(base) or is_of_library or dotted in BASES + METACLASSES
 
     def _is_plain_metaclass(self, node):
         if isinstance(node, ast.Name) and node.id in self._metaclasses:

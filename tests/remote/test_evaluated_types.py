@@ -52,6 +52,9 @@ _CASES = [
     ("def f(x: re.Pattern[str]): ...", "generic - -"),
     ("def f(x: queue.Queue[int]): ...", "generic - -"),
     ("X = (int | None) or 1", "union union -"),
+    ("import threading\nclass Cat(threading.Thread): pass\ndef f(x: Cat | None): ...", "union union -"),
+    ("from json import JSONEncoder as J\nclass Cat(J): pass\nclass Dog(Cat): pass\nX = Dog | None", "union union -"),
+    ("import http.server as h\nclass Cat(h.BaseHTTPRequestHandler): pass\nX: Cat | None = None", "union union -"),
     ("X = 1 and int | None", "union union -"),
     ("X = int | None if len('a') else 1", "union union -"),
     # what no version minds
