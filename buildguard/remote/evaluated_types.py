@@ -189,6 +189,13 @@ class TypeReader:
             for child in ast.iter_child_nodes(node):
                 if isinstance(child, (ast.expr, ast.keyword, ast.withitem)):
                     self._expression(child, place, guard)
+            self._forget(getattr(node, "targets", ()))
+
+    def _forget(self, targets):
+        """What names of classes stand for once they are bound again is not known."""
+        for target in targets:
+            if isinstance(target, ast.Name) and target.id in self._classes:
+                self._classes[target.id] = False
 
     def is_model(self, node):
         """Whether pydantic evaluates the annotations of a class, also of one derived from such a class in this module."""
@@ -303,8 +310,12 @@ class TypeReader:
         if any(nothing) and (is_class(node.left) or is_class(node.right)):
             return True
         if not is_type:
-            return False
+            return self._are_own(node)
         return ((any(known) or any(nothing)) and any(named)) or (is_class(node.left) and is_class(node.right))
+
+    def _are_own(self, node):
+        """Whether both sides are classes of this module."""
+        return all(isinstance(side, ast.Name) and side.id in self._classes for side in (node.left, node.right))
 
     def _is_type(self, node):
         """Whether an expression is a type for sure: a builtin one, one of `typing`, or either with brackets."""

@@ -52,6 +52,8 @@ _CASES = [
     ("def f(x: re.Pattern[str]): ...", "generic - -"),
     ("def f(x: queue.Queue[int]): ...", "generic - -"),
     ("X = (int | None) or 1", "union union -"),
+    ("class Cat: pass\nclass Dog(Cat): pass\nX = Cat | Dog", "union union -"),
+    ("class Cat: pass\nclass Dog: pass\nclass Cow: pass\nX = (\n    Cat\n    | Dog\n    | Cow\n)", "union union -"),
     ("import threading\nclass Cat(threading.Thread): pass\ndef f(x: Cat | None): ...", "union union -"),
     ("from json import JSONEncoder as J\nclass Cat(J): pass\nclass Dog(Cat): pass\nX = Dog | None", "union union -"),
     ("import http.server as h\nclass Cat(h.BaseHTTPRequestHandler): pass\nX: Cat | None = None", "union union -"),
@@ -90,6 +92,8 @@ _METACLASSES = [
     _OR + "class Odder(Odd): pass\nclass Cat(metaclass=Odder): pass\nX: Cat | None",
     "import abc\nclass Odd(abc.ABCMeta):\n    def __or__(cls, other): return cls\n" + _CAT + "X: Cat | Dog",
     _OR + "Base = Odd('Base', (), {})\nclass Cat(Base): pass\nX: typing.Dict[str, Cat | None]",
+    _OR + _CAT + "X = Cat | Dog",
+    "class Cat: pass\nclass Dog:\n    __or__ = __ror__ = lambda self, other: self\nDog = Dog()\nX = Cat | Dog",
     _OR + "how = {'metaclass': Odd}\nclass Cat(**how): pass\nX: Cat | None",
     _OR + "def base(): return Odd('Base', (), {})\nclass Cat(base()): pass\nX: Cat | None",
 ]

@@ -7,7 +7,7 @@ by the manifest in the archive. Nothing that it looks at is imported or run. Fin
 not be looked at with 3.
 
 version: 0.1.0
-digest: sha256:5c9694a3e931bc24f5842f7f4302dad5c528bed0b65b2f4a93af1c72f6d222ea
+digest: sha256:9833cc0bf76c5aed86a28567606e4d6667de87780fcb21aec85efc51e59eeb2a
     (SHA-256 of everything below the line of equals signs)
 """
 
@@ -5237,6 +5237,11 @@ class TypeReader:
             for child in ast.iter_child_nodes(node):
                 if isinstance(child, (ast.expr, ast.keyword, ast.withitem)):
                     self._expression(child, place, guard)
+            self._forget(getattr(node, "targets", ()))
+    def _forget(self, targets):
+        for target in targets:
+            if isinstance(target, ast.Name) and target.id in self._classes:
+                self._classes[target.id] = False
     def is_model(self, node):
         self._classes[node.name] = all(map(self._is_plain_base, node.bases)) and all(
             keyword.arg is not None and (keyword.arg != "metaclass" or self._is_plain_metaclass(keyword.value))
@@ -5326,8 +5331,10 @@ class TypeReader:
         if any(nothing) and (is_class(node.left) or is_class(node.right)):
             return True
         if not is_type:
-            return False
+            return self._are_own(node)
         return ((any(known) or any(nothing)) and any(named)) or (is_class(node.left) and is_class(node.right))
+    def _are_own(self, node):
+        return all(isinstance(side, ast.Name) and side.id in self._classes for side in (node.left, node.right))
     def _is_type(self, node):
         if isinstance(node, ast.Subscript):
             return self._is_type(node.value) or self._is_generic(node.value)
