@@ -1,7 +1,8 @@
 """Names that a source takes from a module of the standard library by a dot, and that not every Python has: `datetime.UTC`.
 
 A part of the probe: the standard library alone, and no syntax that CPython 3.6 lacks. The table only says what is worth
-asking: the target's own interpreter answers. It holds the names that came or went between 3.7 and 3.15.
+asking: the target's own interpreter answers. It holds the names that came or went between 3.7 and 3.15,
+and a few of Python 2.
 """
 
 import ast
@@ -78,14 +79,14 @@ inspect: AGEN_CLOSED AGEN_CREATED AGEN_RUNNING AGEN_SUSPENDED ArgSpec BufferFlag
     ClassFoundException formatargspec get_annotations getargspec getasyncgenlocals getasyncgenstate getmembers_static
     ismethodwrapper ispackage markcoroutinefunction
 io: Reader Writer text_encoding
-itertools: batched pairwise
+itertools: batched ifilter ifilterfalse imap izip izip_longest pairwise
 keyword: issoftkeyword softkwlist
 locale: format getdefaultlocale getencoding localize resetlocale
 logging: getHandlerByName getHandlerNames getLevelNamesMapping
 math: cbrt exp2 fma fmax fmin integer isnormal issubnormal lcm nextafter signbit sumprod ulp
 mimetypes: guess_file_type
 operator: call is_none is_not_none
-os: eventfd pidfd_open process_cpu_count reload_environ splice unshare waitstatus_to_exitcode
+os: eventfd getcwdu pidfd_open process_cpu_count reload_environ splice unshare waitstatus_to_exitcode
 os.path: ALLOW_MISSING ALL_BUT_LAST isdevdrive isjunction splitroot
 pathlib: UnsupportedOperation
 pdb: get_default_backend set_default_backend
@@ -105,10 +106,11 @@ socket: recv_fds send_fds
 sqlite3: Blob OptimizedUnicode enable_shared_cache
 ssl: RAND_pseudo_bytes get_sigalgs match_hostname wrap_socket
 statistics: LinearRegression correlation covariance fmean kde kde_random linear_regression
+string: letters lowercase maketrans uppercase
 sunau: openfp
 symtable: SymbolTableType
 sys: abi_info activate_stack_trampoline callstats deactivate_stack_trampoline exception get_lazy_imports
-    get_lazy_imports_filter getcheckinterval is_remote_debug_enabled is_stack_trampoline_active orig_argv remote_exec
+    get_lazy_imports_filter getcheckinterval is_remote_debug_enabled is_stack_trampoline_active maxint orig_argv remote_exec
     set_coroutine_wrapper set_lazy_imports set_lazy_imports_filter setcheckinterval stdlib_module_names unraisablehook
 tarfile: LinkFallbackError
 termios: tcgetwinsize tcsetwinsize

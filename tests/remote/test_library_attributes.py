@@ -38,6 +38,9 @@ def _rows(text: str, minor: int = 10) -> list[tuple[int, str, bool, str]]:
         ("import importlib.metadata\nimportlib.metadata.packages_distributions()", "importlib.metadata.", False),
         ("from importlib import metadata as m\nm.packages_distributions()", "importlib.metadata.", False),
         ("import os.path\nos.path.isjunction", "os.path.isjunction", False),
+        ("import string\nX = string.letters", "string.letters", False),
+        ("import enum\nclass E(enum.Enum):\n    x = enum.member(1)", "enum.member", False),
+        ("import urllib.request as r\nclass O(r.FancyURLopener): ...", "urllib.request.FancyURLopener", False),
     ],
 )
 def test_what_is_asked(text: str, name: str, late: bool) -> None:
