@@ -7,7 +7,7 @@ by the manifest in the archive. Nothing that it looks at is imported or run. Fin
 not be looked at with 3.
 
 version: 0.1.0
-digest: sha256:2ab70be05ca6e0e09cb4c47f529b1f49505dd4e26e9eb69e8e5f207b1718c697
+digest: sha256:b6b3494412df056f2d1c626f62cfc791a991994a224747ee1238e8fabbe0e1f4
     (SHA-256 of everything below the line of equals signs)
 """
 
@@ -4611,7 +4611,9 @@ class _ProgramJudge:
         if standard_names.is_standard(top) or is_guarded(item.row):
             return
         answer = packages.ask(item.row)
-        if answer.presence is PackagePresence.UNKNOWN:
+        if answer.presence in _ABSENT and item.module.location.file.endswith("/setup.py"):
+            self._leave_open(_open_import(item), "a build brings packages of its own")
+        elif answer.presence is PackagePresence.UNKNOWN:
             self._leave_open(_open_import(item), answer.detail or "its package is not known")
         elif answer.presence is not PackagePresence.PRESENT:
             is_caught = answer.presence in _ABSENT and item.row.guard is Guard.MODULE_ONLY
