@@ -35,7 +35,11 @@ _BINDING = lazy_pattern(
 )
 _IMPORTED = lazy_pattern(rb"(?m)^(?:from[ \t]+[.\w\x80-\xff]+[ \t]+)?import[ \t]+(\([^)]*\)|[^\n#]*)")
 _STARRED = lazy_pattern(rb"(?m)^from[ \t]+[.\w\x80-\xff]+[ \t]+import[ \t]+\*")  # what it binds is in another source
-_WORD = lazy_pattern(rb"[\w\x80-\xff]+")
+_WORD = lazy_pattern(rb"[A-Za-z_\x80-\xff][\w\x80-\xff]*")
+# Functions and classes at the left margin, whole; and the names that are declared `global` in them, or deleted outside.
+_BLOCK = lazy_pattern(rb"(?m)^(?:(?:async[ \t]+)?def|class)\b[^\n]*(?:\n(?![^\s)\]}#])[^\n]*)*")
+_GLOBAL = lazy_pattern(rb"(?m)^[ \t]+global[ \t]([^\n#]*)")
+_DELETED = lazy_pattern(rb"(?m)^del[ \t]([^\n#]*)")
 _STAR = "import *"
 
 
@@ -206,7 +210,10 @@ def _lost_names(place: WorkScope, before: Sequence[GitEntry]) -> Iterator[tuple[
     for change, was in stage.blobs(before):
         after = now.get(change.path)
         if isinstance(was, bytes) and isinstance(after, bytes):
-            yield change.path, _bound_in(was) - _bound_in(after)
+            lost = _bound_in(was) - _bound_in(after)
+            if words := _words_of(was) - _words_of(after) - lost:
+                lost |= words.intersection(_symbols(was))
+            yield change.path, lost
 
 
 def _is_mentioned(place: WorkScope, path: bytes, names: Collection[bytes]) -> bool:
@@ -219,7 +226,10 @@ def _is_mentioned(place: WorkScope, path: bytes, names: Collection[bytes]) -> bo
         return True  # whatever the star brought
     others = set(repository.indexed_with(name.decode("utf-8", "surrogateescape") for name in names)) - {path}
     module = display_path(path).rpartition("/")[2].removesuffix(".py")
-    if others and module != "__init__":  # what is in a package need not name it
+    has_links = any(link.endswith(b".py") for link in listing_of(place.stage).unclear)
+    if (
+        others and module != "__init__" and not has_links
+    ):  # what is in a package or comes through a link need not name it
         importing = set(repository.indexed_with([module])) - {path}
         if importing.isdisjoint(repository.indexed_with([_STAR])):  # else who mentions the name may have it from there
             others &= importing
@@ -229,7 +239,32 @@ def _is_mentioned(place: WorkScope, path: bytes, names: Collection[bytes]) -> bo
 def _bound_in(source: bytes) -> set[bytes]:
     """The names of functions, classes, variables and imports at the left margin of a source."""
     names = {name or other for name, other in _BINDING.findall(source)}
-    return names.union(_STARRED.findall(source), *(_WORD.findall(clause) for clause in _IMPORTED.findall(source)))
+    names.update(_STARRED.findall(source), *(_WORD.findall(clause) for clause in _IMPORTED.findall(source)))
+    return names.difference(*(_WORD.findall(clause) for clause in _DELETED.findall(source)))
+
+
+def _words_of(source: bytes) -> set[bytes]:
+    """The words of a source outside of its functions and classes, and of their `global`: what a module binds is among them."""
+    return set(_WORD.findall(_BLOCK.sub(b"", source))).union(*map(_WORD.findall, _GLOBAL.findall(source)))
+
+
+def _symbols(source: bytes) -> Iterator[bytes]:
+    """Every name that a module binds, in whatever statement; none of a source that this Python cannot read."""
+    import symtable  # when a word is gone
+    import warnings
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            tables = [symtable.symtable(source, "<staged>", "exec")]  # type: ignore[arg-type]  # bytes, with their encoding
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return
+    module = tables[0]
+    for table in tables:
+        for symbol in table.get_symbols():
+            if (symbol.is_assigned() or symbol.is_imported()) and (table is module or symbol.is_declared_global()):
+                yield symbol.get_name().encode()
+        tables += table.get_children()
 
 
 def nothing_checked(job: Job) -> str:

@@ -32,24 +32,25 @@ class CircularImport(NamedTuple):
 
 
 def find_circles(
-    graph: ImportGraph, names: NameReader, starts: Iterable[LoadedModule], *, with_open: bool = True
+    graph: ImportGraph, names: NameReader, starts: Iterable[LoadedModule], *, with_conditional: bool = True
 ) -> list[CircularImport]:
-    """The circular imports that fail whether or not the program takes its conditional imports; the others are open, and left out unless `with_open`.
+    """The circular imports that fail whether or not the program takes its conditional imports; the others are open.
+
+    Unless `with_conditional`, nothing is looked for where no import that surely runs is in a circle.
 
     The first failure ends a real program; later ones are found as if it had not.
     """
     starts = list(starts)
     certain = _Execution(graph, names, only_certain=True)
     certain.run(starts)
-    if not with_open and all(circle.is_open for circle in certain.circles):
+    if not with_conditional and not certain.circles:
         return []
     every = _Execution(graph, names, only_certain=False)
     every.run(starts)
     places = {circle.place for circle in every.circles if not circle.is_open}
     circles = {circle.place: circle for circle in [*every.circles, *certain.circles]}
     sure = {circle.place for circle in certain.circles if not circle.is_open} & places
-    found = [circle._replace(is_open=place not in sure) for place, circle in circles.items()]
-    return [circle for circle in found if with_open or not circle.is_open]
+    return [circle._replace(is_open=place not in sure) for place, circle in circles.items()]
 
 
 class _Execution:

@@ -105,7 +105,7 @@ class NameReader:
         seen |= {module.name}
         if before is None and name in facts.unsure:
             return self._by_flow(module, facts, name, seen)
-        is_open = is_early or facts.dynamic
+        is_open = is_early or facts.may_make(name)
         return Bound.UNKNOWN if is_open else self._by_stars(module, facts, name, before, seen)
 
     def _by_flow(self, module: LoadedModule, facts: ModuleFacts, name: str, seen: frozenset[str]) -> Bound:

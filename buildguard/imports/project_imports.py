@@ -142,7 +142,9 @@ class _ProgramJudge:
         if standard_names.is_standard(top) or is_guarded(item.row):
             return
         answer = packages.ask(item.row)
-        if answer.presence is PackagePresence.UNKNOWN:
+        if answer.presence in _ABSENT and item.module.location.file.endswith("/setup.py"):
+            self._leave_open(_open_import(item), "a build brings packages of its own")
+        elif answer.presence is PackagePresence.UNKNOWN:
             self._leave_open(_open_import(item), answer.detail or "its package is not known")
         elif answer.presence is not PackagePresence.PRESENT:
             is_caught = answer.presence in _ABSENT and item.row.guard is Guard.MODULE_ONLY

@@ -115,6 +115,11 @@ class ModuleFacts(NamedTuple):
         """Whether a name that the module binds at some place may not be there in the end."""
         return name in self.unsure or "*" in self.unsure
 
+    def may_make(self, name: str) -> bool:
+        """Whether the module may have a name that no statement binds."""
+        # every module has its annotations from 3.10 on, and before where it has some
+        return self.dynamic or name == "__annotations__"
+
     @property
     def library_uses(self) -> tuple[ImportStatement, ...]:
         """What it may ask of the standard library."""

@@ -92,11 +92,22 @@ class LooseReader:
         items = {module.name: ReachedModule(module, certain, (module.name,)) for module in group.modules}
         for module in group.asked:
             judge.judge(items[module.name])
-        if certain:
-            for circle in self._circles(graph, judge, group):
+        circles = list(self._circles(graph, judge, group)) if certain else []
+        for circle in circles:
+            if not circle.is_open:
                 judge.add_circle(circle, items)
-        result = judge.result({})
-        return result._replace(faults=tuple(fault for fault in result.faults if not self._is_loose(fault, folders)))
+        left = [
+            OpenImport(circle.module.location.file, circle.row.line, certain) for circle in circles if circle.is_open
+        ]
+        return self._without_loose(judge.result({}), folders, left)
+
+    def _without_loose(self, result: OwnImports, folders: tuple[str, ...], left: Iterable[OpenImport]) -> OwnImports:
+        """A result without the faults that another folder repairs; undecided are those that none of the program's does, and what is `left`."""
+        loose = [fault for fault in result.faults if self._is_loose(fault, folders)]
+        outside = (fault for fault in loose if fault.certain and self._leaves_roots(fault))
+        undecided = (OpenImport(fault.module.location.file, fault.row.line, fault.certain) for fault in outside)
+        faults = tuple(fault for fault in result.faults if fault not in loose)
+        return result._replace(faults=faults, undecided=(*result.undecided, *left, *undecided))
 
     def _is_loose(self, fault: ImportFault, folders: tuple[str, ...]) -> bool:
         """Whether an import fails only because of the folder that was taken for the one of the program's modules."""
@@ -108,6 +119,16 @@ class LooseReader:
         is_elsewhere = self._tree.find(top.partition(".")[0], self._roots) is None
         return is_elsewhere or self._has_other(fault, folders)
 
+    def _leaves_roots(self, fault: ImportFault) -> bool:
+        """Whether a relative import leads out of the folders that a program may search, whichever of its folders are packages."""
+        folder = posixpath.dirname(fault.module.location.file)
+        depths = (
+            len(folder[len(root) :].strip("/").split("/")) if folder != root else 0
+            for root in self._roots
+            if folder == root or folder.startswith(f"{root.rstrip('/')}/")
+        )
+        return fault.row.level > max(depths, default=fault.row.level)
+
     def _has_other(self, fault: ImportFault, folders: tuple[str, ...]) -> bool:
         """Whether one of the folders, or one that the file is in, gives another module of the name: a script starts there."""
         used = fault.source.location.file if fault.source is not None else ""
@@ -117,13 +138,15 @@ class LooseReader:
 
     def _circles(self, graph: ImportGraph, judge: OwnImportJudge, group: _Group) -> Iterator[CircularImport]:
         by_name = {module.name: module for module in group.modules}
-        # of open ones, which module is entered first decides more than the names
-        for circle in find_circles(graph, judge.names, group.asked, with_open=False):
+        for circle in find_circles(graph, judge.names, group.asked, with_conditional=False):
             members = [by_name[name] for name in circle.circle if name in by_name]
-            if len(members) == len(circle.circle) <= _MOST_MEMBERS and all(
-                find_circles(graph, judge.names, [member], with_open=False) for member in members
-            ):
-                yield circle
+            # which module is entered first decides whether it fails
+            fails = not circle.is_open and len(members) == len(circle.circle) <= _MOST_MEMBERS
+            yield circle._replace(is_open=not (fails and all(self._fails_from(graph, judge, item) for item in members)))
+
+    def _fails_from(self, graph: ImportGraph, judge: OwnImportJudge, start: LoadedModule) -> bool:
+        circles = find_circles(graph, judge.names, [start], with_conditional=False)
+        return not all(circle.is_open for circle in circles)
 
 
 def _to_judge_again(first: OwnImports, modules: tuple[LoadedModule, ...]) -> tuple[LoadedModule, ...]:

@@ -7,6 +7,8 @@ import ast
 import builtins
 import re
 
+from buildguard.remote.import_tests import UnknownValue
+
 UNION, GENERIC = "union", "generic"
 UNDECIDED = "undecided-union"  # of classes whose metaclass may give `|` a meaning
 UNIONS_FROM, GENERICS_FROM = 10, 9  # minor versions
@@ -63,6 +65,13 @@ BASES = MODELS + (
     "enum.Flag",
     "abc.ABC",
 )
+# Packages of the library whose classes others derive from: no metaclass there gives `|` a meaning before 3.10.
+LIBRARY_BASES = frozenset(
+    ("argparse", "ast", "asyncio", "cmd", "code", "collections", "concurrent", "configparser", "contextlib", "datetime")
+    + ("decimal", "email", "html", "http", "io", "json", "logging", "multiprocessing", "pathlib", "queue", "random")
+    + ("smtplib", "socket", "socketserver", "string", "subprocess", "tempfile", "threading", "types", "unittest")
+    + ("urllib", "uuid", "weakref", "xml", "zipfile")
+)
 METACLASSES = ("abc.ABCMeta", "enum.EnumMeta", "enum.EnumType")  # of the library, and none gives `|` a meaning
 OPERATORS = frozenset(("__or__", "__ror__"))
 READS_TEXT = frozenset(("pydantic", "pydantic_settings", "fastapi"))
@@ -117,6 +126,38 @@ def is_class(node):
     return CLASS_NAME.fullmatch(name) is not None
 
 
+def parts_of(node, test):
+    """The parts of an expression that run, in their order, each with the guard that the expression itself is to it.
+
+    `test` gives the value of a test, or an UnknownValue. What a lambda does runs later, if at all.
+    """
+    if isinstance(node, ast.IfExp):
+        yield node.test, ""
+        value = test(node.test)
+        if isinstance(value, UnknownValue):
+            yield node.body, guard_by(value)
+            yield node.orelse, guard_by(value)
+        else:
+            yield (node.body if value else node.orelse), ""
+    elif isinstance(node, ast.BoolOp):
+        guard = ""
+        for part in node.values:
+            yield part, guard
+            value = test(part)
+            if isinstance(value, UnknownValue):
+                guard = "tested" if guard == "tested" else guard_by(value)
+            elif bool(value) is isinstance(node.op, ast.Or):
+                return
+    elif not isinstance(node, ast.Lambda):
+        for part in ast.iter_child_nodes(node):
+            yield part, ""
+
+
+def guard_by(value):
+    """The guard that a test of an unknown value is."""
+    return "tested" if value.tested else "conditional"
+
+
 class TypeReader:
     """Finds the first expression of each statement that a version cannot evaluate."""
 
@@ -148,6 +189,13 @@ class TypeReader:
             for child in ast.iter_child_nodes(node):
                 if isinstance(child, (ast.expr, ast.keyword, ast.withitem)):
                     self._expression(child, place, guard)
+            self._forget(getattr(node, "targets", ()))
+
+    def _forget(self, targets):
+        """What names of classes stand for once they are bound again is not known."""
+        for target in targets:
+            if isinstance(target, ast.Name) and target.id in self._classes:
+                self._classes[target.id] = False
 
     def is_model(self, node):
         """Whether pydantic evaluates the annotations of a class, also of one derived from such a class in this module."""
@@ -171,7 +219,9 @@ class TypeReader:
             return self._classes[base.id]
         if isinstance(base, ast.Name) and base.id not in self._bound:
             return isinstance(getattr(builtins, base.id, None), type)
-        return self._is_type(base) or self._is_generic(base) or self._values.dotted(base) in BASES + METACLASSES
+        dotted = self._values.dotted(base)
+        is_of_library = "." in dotted and dotted.partition(".")[0] in LIBRARY_BASES
+        return self._is_type(base) or self._is_generic(base) or is_of_library or dotted in BASES + METACLASSES
 
     def _is_plain_metaclass(self, node):
         if isinstance(node, ast.Name) and node.id in self._metaclasses:
@@ -208,32 +258,31 @@ class TypeReader:
 
     def _note(self, item, place, guard, how):
         if item is not None:
-            kind, node = item
+            kind, node, within = item
             line, column = place(node)
-            self.rows.append([line, column, kind + how, self._written(node), guard])
+            self.rows.append([line, column, kind + how, self._written(node), guard or within])
 
     # --- which expression fails first
 
     def _first(self, node, is_type):
-        """The kind and node of the first expression that fails, in the order of evaluation, or else that may; None without one."""
-        if isinstance(node, ast.Lambda):
-            return None
+        """The kind, node and guard of the first expression that fails, in the order of evaluation, or else that may; None without one."""
         inside = (is_type and not isinstance(node, ast.Call)) or self._takes_types(node)
-        undecided = None
-        for child in ast.iter_child_nodes(node):
-            item = self._first(child, inside)
-            if item is not None and item[0] != UNDECIDED:
+        doubtful = None
+        for part, guard in parts_of(node, self._values.test):
+            item = self._first(part, inside) if guard != "tested" else None
+            if item is not None and item[0] != UNDECIDED and not (guard or item[2]):
                 return item
-            undecided = undecided or item
+            if item is not None and doubtful is None:
+                doubtful = item[0], item[1], guard or item[2]
         failing = self._failing(node, is_type)
-        return failing if failing is not None and (undecided is None or failing[0] != UNDECIDED) else undecided
+        return failing if failing is not None and (doubtful is None or failing[0] != UNDECIDED) else doubtful
 
     def _failing(self, node, is_type):
         """The same of an expression whose parts do not fail."""
         if isinstance(node, ast.Subscript) and self._minor < GENERICS_FROM and self._is_generic(node.value):
-            return GENERIC, node
+            return GENERIC, node, ""
         if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr) and self._is_union(node, is_type):
-            return (UNION if self._is_plain_union(node) else UNDECIDED), node
+            return (UNION if self._is_plain_union(node) else UNDECIDED), node, ""
         return None
 
     def _is_plain_union(self, node):
@@ -261,8 +310,12 @@ class TypeReader:
         if any(nothing) and (is_class(node.left) or is_class(node.right)):
             return True
         if not is_type:
-            return False
+            return self._are_own(node)
         return ((any(known) or any(nothing)) and any(named)) or (is_class(node.left) and is_class(node.right))
+
+    def _are_own(self, node):
+        """Whether both sides are classes of this module."""
+        return all(isinstance(side, ast.Name) and side.id in self._classes for side in (node.left, node.right))
 
     def _is_type(self, node):
         """Whether an expression is a type for sure: a builtin one, one of `typing`, or either with brackets."""

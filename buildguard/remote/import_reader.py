@@ -85,7 +85,7 @@ class FactReader:
         if self.types is not None and block.runs:
             self.types.read(node, self._place, block.guard, block.model)
         if self.attributes is not None and not block.absent:
-            self.attributes.read(node, self._place, block)
+            self.attributes.read(node, self._place, block, self.values.test)
         if self._calls is not None and self._calls.are_in(node, self._before):
             children = [item for item in ast.iter_child_nodes(node) if isinstance(item, EXPRESSIONS)]
             for call in (item for child in children for item in all_nodes(child) if isinstance(item, ast.Call)):
@@ -181,6 +181,7 @@ class FactReader:
         return False
 
     def _match(self, node, block):
+        self._expressions(node, block)
         for case in node.cases:
             self._body(case.body, block.inside("conditional"))
         return False
@@ -192,12 +193,15 @@ class FactReader:
         body = block.inside(caught)
         body.caught = block.caught or self.values.catches(node.handlers, CATCHES_TYPES)
         body.absent = block.absent or self.values.catches(node.handlers, CATCHES_ATTRIBUTES)
+        count = len(self.imports)
         ended = self._guarded(node, body)
+        # what comes after runs where these imports succeed; without any, where nothing else fails
+        after = "" if not caught else "handler" if len(self.imports) > count else "conditional"
         for handler in node.handlers:
             instead = block.inside("handler" if caught else "conditional")
             instead.absent = body.absent  # what takes the place of a name that is not there
             self._body(handler.body, instead)
-        self._body(node.orelse, block.inside("handler" if caught else ""))
+        self._body(node.orelse, block.inside(after))
         return self._body(node.finalbody, block) or (ended and not node.handlers)
 
     def _guarded(self, node, body):

@@ -1,12 +1,14 @@
 """Names that a source takes from a module of the standard library by a dot, and that not every Python has: `datetime.UTC`.
 
 A part of the probe: the standard library alone, and no syntax that CPython 3.6 lacks. The table only says what is worth
-asking: the target's own interpreter answers. It holds the names that came or went between 3.7 and 3.15.
+asking: the target's own interpreter answers. It holds the names that came or went between 3.7 and 3.15,
+and a few of Python 2.
 """
 
 import ast
 import re
 
+from buildguard.remote.evaluated_types import parts_of
 from buildguard.remote.module_code import EXTENDED, IMPORT, OPERATIONS, operands_of
 
 SETS = OPERATIONS["STORE_ATTR"]
@@ -22,79 +24,123 @@ CHANGED_WORDS = """
 abc: update_abstractmethods
 aifc: openfp
 argparse: BooleanOptionalAction
-ast: Bytes Ellipsis Interpolation Match MatchAs NameConstant Num ParamSpec Str TemplateStr TryStar TypeAlias TypeVar unparse
-asyncio: AbstractChildWatcher Barrier BrokenBarrierError EventLoop FastChildWatcher PidfdChildWatcher QueueShutDown Runner
-    SafeChildWatcher TaskGroup ThreadedChildWatcher Timeout coroutine create_eager_task_factory eager_task_factory
-    get_child_watcher iscoroutinefunction set_child_watcher timeout timeout_at to_thread
+ast: Bytes Ellipsis Interpolation Match MatchAs MatchClass MatchMapping MatchOr MatchSequence MatchSingleton MatchStar
+    MatchValue NameConstant Num ParamSpec Str TemplateStr TryStar TypeAlias TypeVar TypeVarTuple compare match_case pattern
+    type_param unparse
+asyncio: AbstractChildWatcher Barrier BrokenBarrierError EventLoop FastChildWatcher FrameCallGraphEntry FutureCallGraph
+    MultiLoopChildWatcher PidfdChildWatcher QueueShutDown Runner SafeChildWatcher Server TaskGroup ThreadedChildWatcher
+    Timeout capture_call_graph coroutine create_eager_task_factory eager_task_factory format_call_graph
+    future_add_to_awaited_by future_discard_from_awaited_by get_child_watcher iscoroutinefunction print_call_graph
+    set_child_watcher timeout timeout_at to_thread
 base64: b32hexdecode b32hexencode decodestring encodestring z85decode z85encode
-binascii: a2b_hqx b2a_hqx rlecode_hqx rledecode_hqx
-builtins: BaseExceptionGroup EncodingWarning ExceptionGroup PythonFinalizationError aiter anext
+binascii: a2b_ascii85 a2b_base32 a2b_base85 a2b_hqx b2a_ascii85 b2a_base32 b2a_base85 b2a_hqx rlecode_hqx rledecode_hqx
+builtins: BaseExceptionGroup EncodingWarning ExceptionGroup ImportCycleError PythonFinalizationError aiter anext frozendict
+    sentinel
 calendar: APRIL AUGUST DECEMBER Day FEBRUARY JANUARY JULY JUNE MARCH MAY Month NOVEMBER OCTOBER SEPTEMBER
+    standalone_month_abbr standalone_month_name
 cgi: escape parse_qs parse_qsl
 codecs: unregister
-collections: AsyncGenerator AsyncIterable AsyncIterator Awaitable ByteString Callable Collection Container Coroutine Generator
-    Hashable ItemsView Iterable Iterator KeysView Mapping MappingView MutableMapping MutableSequence MutableSet Reversible
-    Sequence Set Sized ValuesView
+collections: AsyncGenerator AsyncIterable AsyncIterator Awaitable ByteString Callable Collection Container Coroutine
+    Generator Hashable ItemsView Iterable Iterator KeysView Mapping MappingView MutableMapping MutableSequence MutableSet
+    Reversible Sequence Set Sized ValuesView
 collections.abc: Buffer ByteString
-configparser: LegacyInterpolation MultilineContinuationError SafeConfigParser UNNAMED_SECTION
+concurrent.futures: InvalidStateError
+configparser: InvalidWriteError LegacyInterpolation MultilineContinuationError SafeConfigParser UNNAMED_SECTION
+    UnnamedSectionDisabledError
 contextlib: AsyncContextDecorator aclosing chdir
 copy: replace
 csv: QUOTE_NOTNULL QUOTE_STRINGS
-ctypes: LittleEndianUnion c_time_t
+ctypes: CField LittleEndianUnion SetPointerType c_time_t memoryview_at
 dataclasses: KW_ONLY
 datetime: UTC
-enum: EnumCheck EnumDict EnumType FlagBoundary ReprEnum StrEnum global_enum nonmember verify
+decimal: IEEEContext
+dis: hasarg hasexc hasjump hasnargs
+enum: CONFORM CONTINUOUS EJECT EnumCheck EnumDict EnumType FlagBoundary KEEP NAMED_FLAGS ReprEnum STRICT StrEnum UNIQUE
+    global_enum global_enum_repr global_flag_repr global_str member nonmember pickle_by_enum_name pickle_by_global_name
+    property show_flag_values verify
+faulthandler: dump_c_stack
 fractions: gcd
 functools: Placeholder cache
 gc: is_finalized
 gettext: bind_textdomain_codeset ldgettext ldngettext lgettext lngettext
 glob: translate
 hashlib: file_digest
-heapq: heapify_max heappop_max heappush_max
+heapq: heapify_max heappop_max heappush_max heappushpop_max heapreplace_max
 http: HTTPMethod
 http.server: CGIHTTPRequestHandler HTTPSServer ThreadingHTTPSServer
 importlib: find_loader
 importlib.abc: Finder ResourceReader Traversable TraversableResources
-importlib.metadata: PackageMetadata packages_distributions
-importlib.resources: as_file contents files is_resource open_binary open_text path read_binary read_text
+importlib.machinery: AppleFrameworkLoader NamespaceLoader NamespacePath
+importlib.metadata: MetadataNotFound PackageMetadata SimplePath packages_distributions
+importlib.resources: Anchor Resource ResourceReader as_file contents files is_resource open_binary open_text path
+    read_binary read_text
 importlib.util: module_for_loader set_loader set_package
-inspect: ArgSpec BufferFlags formatargspec get_annotations getargspec getmembers_static markcoroutinefunction
+inspect: AGEN_CLOSED AGEN_CREATED AGEN_RUNNING AGEN_SUSPENDED ArgSpec BufferFlags CO_HAS_DOCSTRING CO_METHOD
+    ClassFoundException formatargspec get_annotations getargspec getasyncgenlocals getasyncgenstate getmembers_static
+    ismethodwrapper ispackage markcoroutinefunction
 io: Reader Writer text_encoding
-itertools: batched pairwise
+itertools: batched ifilter ifilterfalse imap izip izip_longest pairwise
 keyword: issoftkeyword softkwlist
 locale: format getdefaultlocale getencoding localize resetlocale
 logging: getHandlerByName getHandlerNames getLevelNamesMapping
-math: cbrt exp2 fma lcm nextafter sumprod ulp
+math: cbrt exp2 fma fmax fmin integer isnormal issubnormal lcm nextafter signbit sumprod ulp
 mimetypes: guess_file_type
 operator: call is_none is_not_none
-os: eventfd pidfd_open process_cpu_count reload_environ splice unshare waitstatus_to_exitcode
-os.path: isjunction splitroot
+os: eventfd getcwdu pidfd_open process_cpu_count reload_environ splice unshare waitstatus_to_exitcode
+os.path: ALLOW_MISSING ALL_BUT_LAST isdevdrive isjunction splitroot
 pathlib: UnsupportedOperation
+pdb: get_default_backend set_default_backend
 pkgutil: ImpImporter ImpLoader find_loader get_loader resolve_name
-platform: dist freedesktop_os_release linux_distribution popen
+platform: AndroidVer IOSVersionInfo android_ver dist freedesktop_os_release invalidate_caches ios_ver java_ver
+    linux_distribution popen
 plistlib: Data readPlist readPlistFromBytes writePlist writePlistToBytes
+pstats: FunctionProfile StatsProfile
+pty: master_open slave_open
 queue: ShutDown
 random: binomialvariate randbytes
-re: NOFLAG PatternError TEMPLATE template
+re: NOFLAG PatternError TEMPLATE prefixmatch template
+shelve: ShelveError
+shutil: ExecError
+site: gethistoryfile register_readline
 socket: recv_fds send_fds
 sqlite3: Blob OptimizedUnicode enable_shared_cache
-ssl: RAND_pseudo_bytes match_hostname wrap_socket
-statistics: LinearRegression correlation covariance fmean kde linear_regression
+ssl: RAND_pseudo_bytes get_sigalgs match_hostname wrap_socket
+statistics: LinearRegression correlation covariance fmean kde kde_random linear_regression
+string: letters lowercase maketrans uppercase
 sunau: openfp
-sys: exception getcheckinterval orig_argv set_coroutine_wrapper setcheckinterval stdlib_module_names unraisablehook
-threading: getprofile gettrace setprofile_all_threads settrace_all_threads
+symtable: SymbolTableType
+sys: abi_info activate_stack_trampoline callstats deactivate_stack_trampoline exception get_lazy_imports
+    get_lazy_imports_filter getcheckinterval is_remote_debug_enabled is_stack_trampoline_active maxint orig_argv remote_exec
+    set_coroutine_wrapper set_lazy_imports set_lazy_imports_filter setcheckinterval stdlib_module_names unraisablehook
+tarfile: LinkFallbackError
+termios: tcgetwinsize tcsetwinsize
+threading: concurrent_tee getprofile gettrace serialize_iterator setprofile_all_threads settrace_all_threads
+    synchronized_iterator
 time: clock
+token: ASYNC AWAIT EXCLAMATION FSTRING_END FSTRING_MIDDLE FSTRING_START SOFT_KEYWORD TSTRING_END TSTRING_MIDDLE
+    TSTRING_START
+tokenize: ASYNC AWAIT EXCLAMATION FSTRING_END FSTRING_MIDDLE FSTRING_START SOFT_KEYWORD TSTRING_END TSTRING_MIDDLE
+    TSTRING_START
 tracemalloc: reset_peak
-types: EllipsisType GenericAlias NoneType NotImplementedType UnionType get_original_bases
-typing: Annotated ByteString Concatenate Final Literal LiteralString Never NoDefault NotRequired ParamSpec ParamSpecArgs
-    ParamSpecKwargs Protocol ReadOnly Required Self SupportsIndex TypeAlias TypeAliasType TypeGuard TypeIs TypeVarTuple
-    TypedDict Unpack assert_never assert_type clear_overloads dataclass_transform final get_args get_origin get_overloads
-    get_protocol_members is_protocol is_typeddict override reveal_type runtime_checkable
-unittest: IsolatedAsyncioTestCase enterModuleContext findTestCases getTestCaseNames makeSuite
+tty: cfmakecbreak cfmakeraw
+types: CapsuleType EllipsisType FrameLocalsProxyType GenericAlias LazyImportType NoneType NotImplementedType UnionType
+    get_original_bases
+typing: Annotated ByteString Concatenate Final Literal LiteralString Never NoDefault NoExtraItems NotRequired ParamSpec
+    ParamSpecArgs ParamSpecKwargs Protocol ReadOnly Required Self SupportsIndex TypeAlias TypeAliasType TypeForm TypeGuard
+    TypeIs TypeVarTuple TypedDict Unpack assert_never assert_type clear_overloads dataclass_transform disjoint_base
+    evaluate_forward_ref final get_args get_origin get_overloads get_protocol_members is_protocol is_typeddict
+    no_type_check_decorator override reveal_type runtime_checkable
+unicodedata: block extended_pictographic grapheme_cluster_break indic_conjunct_break isxidcontinue isxidstart iter_graphemes
+unittest: IsolatedAsyncioTestCase doModuleCleanups enterModuleContext findTestCases getTestCaseNames makeSuite
+unittest.mock: ThreadingMock
+urllib.request: FancyURLopener URLopener
 uuid: uuid6 uuid7 uuid8
 warnings: deprecated
-wave: openfp
-xml.etree.ElementTree: canonicalize indent
+wave: WAVE_FORMAT_EXTENSIBLE WAVE_FORMAT_IEEE_FLOAT openfp
+xml: is_valid_name is_valid_text
+xml.etree.ElementTree: VERSION canonicalize indent
+zipfile: ZIP_ZSTANDARD
+zlib: adler32_combine crc32_combine
 zoneinfo: available_timezones
 """
 
@@ -261,17 +307,15 @@ class AttributeReader:
                 if module in CHANGED:
                     yield module + "." + str(names[0])
 
-    def read(self, statement, place, block):
-        """The attributes in the expressions that a statement itself evaluates."""
-        pending = list(self._expressions(statement, block))
+    def read(self, statement, place, block, test):
+        """The attributes in the expressions that a statement itself evaluates; `test` gives the value of a test in them."""
+        pending = [(node, block) for node in self._expressions(statement, block)]
         while pending:
-            node = pending.pop()
-            # under a test of its own: `to_thread if hasattr(asyncio, "to_thread") else None`
-            if isinstance(node, (ast.IfExp, ast.BoolOp, ast.Lambda)):
-                continue
+            node, around = pending.pop()
             if isinstance(node, ast.Attribute):
-                self._attribute(node, place, block)
-            pending += ast.iter_child_nodes(node)
+                self._attribute(node, place, around)
+            # `to_thread if hasattr(asyncio, "to_thread") else None`
+            pending += ((part, around.inside(guard) if guard else around) for part, guard in parts_of(node, test))
 
     def _expressions(self, statement, block):
         """What a statement evaluates, less its blocks, and what waits: annotations, and `type` of 3.12."""

@@ -41,6 +41,9 @@ _AFTER_PATH = b"': "
 _VANISHED = b"No such file or directory"
 _SHOWN = 200  # bytes of git's words
 _UNTRACKED = ("ls-files", "-o", "--exclude-standard", "-z")
+_UNTRACKED_OR_GONE = (*_UNTRACKED, "-d", "-t")
+_GONE = b"R "  # the tag of a tracked path that is not there
+_SUBMODULE = b"160000"  # its mode
 _UNMARKED = frozenset((b"H", b"M"))  # as git tags a file, and one in conflict
 _NO_RENAMES = ("--name-only", "--no-renames", "-z")
 _INDEX = ("ls-files", "-s", "-z")
@@ -63,6 +66,7 @@ class WorktreeListing:
         self._marked: list[bytes] = []
         self._tracked_rows: list[tuple[bytes, bytes]] = []
         self._others: list[bytes] = []
+        self._gone: frozenset[bytes] = frozenset()
 
     def _finish(self, child: subprocess.Popen[bytes]) -> tuple[bytes, bytes]:
         stdout, stderr = git_wait.finish(child, self._folder.parts.top)
@@ -72,8 +76,12 @@ class WorktreeListing:
         return stdout, stderr
 
     def result(self) -> tuple[list[tuple[bytes, bytes]], list[bytes], list[bytes]]:
-        """What `tracked` and `others` give."""
-        return self.tracked(), *self.others()
+        """What `tracked` and `others` give, without the tracked paths that are deleted."""
+        tracked = self.tracked()
+        untracked, closed = self.others()
+        if self._gone:
+            tracked = [(mode, path) for mode, path in tracked if path not in self._gone or mode == _SUBMODULE]
+        return tracked, untracked, closed
 
     def tracked(self) -> list[tuple[bytes, bytes]]:
         """Mode and path of each row of the index; it is there before the others are."""
@@ -101,7 +109,9 @@ class WorktreeListing:
             others, complaints = self._finish(self._untracked)
         finally:
             process.stop(self._untracked)
-        self._others = _rows(others)
+        rows = _rows(others)
+        self._gone = frozenset(row[2:] for row in rows if row.startswith(_GONE))
+        self._others = [row[2:] for row in rows if not row.startswith(_GONE)]
         return self._others, self._closed(complaints)
 
     def _closed(self, complaints: bytes) -> list[bytes]:
@@ -314,7 +324,9 @@ class Repository(NamedTuple):
         """Begin to list the working tree; git works while the caller does something else."""
         tracked = self.folder.start("ls-files", "-s", "-v", "-z")
         try:
-            return WorktreeListing(tracked, self.folder.start(*self.folder.data_options(), *_UNTRACKED), self.folder)
+            return WorktreeListing(
+                tracked, self.folder.start(*self.folder.data_options(), *_UNTRACKED_OR_GONE), self.folder
+            )
         except BaseException:
             process.stop(tracked)
             raise

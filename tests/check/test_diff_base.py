@@ -142,6 +142,19 @@ def test_a_name_that_its_module_lost_is_missed_by_unchanged_files(repository: Ca
         ("from os import sep as x\n", "from os import sep\n"),
         ("from os import (\n    sep,\n    sep as x,\n)\n", "import os\n"),
         ("import os as x\n", "import os\n"),
+        ("x, y = 1, 2\n", "y = 2\n"),
+        ("(\n    y,\n    x,\n) = 1, 2\n", "y = 1\n"),
+        ("y = x = 1\n", "y = 1\n"),
+        ("if True:\n    x = 1\n", "y = 1\n"),
+        ("try:\n    from os import (\n        sep,\n        sep as x,\n    )\nfinally:\n    y = 1\n", "y = 1\n"),
+        ("from contextlib import nullcontext\nwith nullcontext():\n    x = 1\n", "y = 1\n"),
+        ("import os.path as x\n", "import os.path as y\n"),
+        ("print(x := 1)\n", "print(1)\n"),
+        ("print([y for y in 'a' if (x := y)])\n", "print('a')\n"),
+        ("for x in 'a':\n    pass\n", "for y in 'a':\n    pass\n"),
+        ("def f():\n    global y, x\n    y = x = 1\nf()\n", "def f():\n    global y\n    y = 1\nf()\n"),
+        ("def f(\n    a\n):\n    pass\nif f:\n    x = 1\n", "def f(\n    x\n):\n    pass\n"),
+        ("# -*- coding: latin-1 -*-\nif True:\n    x = 1\n", "y = '\\w'\n"),
     ],
 )
 def test_a_hook_looks_for_who_imports_a_name_that_is_gone(
@@ -152,6 +165,26 @@ def test_a_hook_looks_for_who_imports_a_name_that_is_gone(
     project.git("add", "--all")
 
     assert _imports_broken(project, "--staged") == ["cannot import name 'x': app/used.py never binds it"]
+
+
+def test_a_hook_looks_for_who_imports_a_name_that_is_deleted(repository: Callable[..., Project]) -> None:
+    project = repository({**_MODULES, "main.py": "from app.used import x\n"})
+    project.write({"app/used.py": "x = 1\ndel x\n"})
+    project.git("add", "--all")
+
+    assert len(_imports_broken(project, "--staged")) == 1
+
+
+def test_a_hook_looks_at_who_imports_a_module_through_a_link_of_another_name(
+    repository: Callable[..., Project],
+) -> None:
+    project = repository({**_MODULES, "main.py": "from other import x\n"})
+    (project.path / "other.py").symlink_to("app/used.py")
+    project.commit({})
+    project.write({"app/used.py": "y = 1\n"})
+    project.git("add", "--all")
+
+    assert project.check("--staged").json["imports"]["undecided"] == 1
 
 
 @pytest.mark.parametrize(

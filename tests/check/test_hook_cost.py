@@ -70,6 +70,7 @@ _NEEDLESS = (
     "tempfile",
     "logging",
     "importlib.metadata",
+    "symtable",
     "buildguard.cli.commands",
     "buildguard.project.buildpacks",
     "buildguard.project.cloudbuild.reader",

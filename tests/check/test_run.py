@@ -176,6 +176,28 @@ def test_a_deleted_file_that_the_image_needs(repository: Callable[..., Project])
     assert "BG703" in made.check("--staged").codes()["Dockerfile"]
 
 
+@pytest.mark.parametrize(
+    ("gone", "codes"),
+    [
+        ("main.py", {"Dockerfile": ["BG701"]}),
+        ("app/used.py", {"main.py": ["BG604"]}),
+        ("needed.txt", {"Dockerfile": ["BG703"]}),
+    ],
+)
+def test_what_is_deleted_and_not_staged_is_in_no_build_of_the_folder(
+    repository: Callable[..., Project], gone: str, codes: dict[str, list[str]]
+) -> None:
+    dockerfile = 'FROM python:3.11-slim\nCOPY needed.txt ./\nCOPY . .\nCMD ["python", "main.py"]\n'
+    files = {"Dockerfile": dockerfile, "needed.txt": "", "main.py": "import app.used\n", "app/__init__.py": ""}
+    made = repository({**files, "app/used.py": ""})
+    (made.path / gone).unlink()
+
+    assert made.check().codes() == codes
+    assert made.check("commit:HEAD").codes() == {}
+    made.git("update-index", "--skip-worktree", gone)  # as a sparse checkout has it: a build of the commit has the file
+    assert made.check().codes() != codes
+
+
 def test_what_is_only_announced_is_in_no_commit(repository: Callable[..., Project]) -> None:
     started = {"Dockerfile": 'FROM python:3.11-slim\nCOPY . .\nCMD ["python", "main.py"]\n'}
     made = repository({**started, "app/__init__.py": "", "main.py": ""})

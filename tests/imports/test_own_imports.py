@@ -52,6 +52,7 @@ _CLEAN: dict[str, dict[str, str]] = {
         "a/__init__.py": "",
         "boot.py": "import sys, types\nsys.modules['a.made'] = types.ModuleType('made')\n",
     },
+    "the annotations of a module": {"main.py": "from a import __annotations__\n", "a.py": "x: int = 1\n"},
     "a deliberate module of a standard name": {
         "main.py": "import queue\nqueue.push()\n",
         "queue.py": "def push(): pass\n",
@@ -229,3 +230,30 @@ def test_a_function_imports_its_neighbours_relatively(main: str, messages: list[
     found = [line.partition(" main.py:")[2][2:] for line in lines_of(project.judge())]
     assert len(found) == len(messages)
     assert all(line.startswith(words) for line, words in zip(found, messages, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("files", "place"),
+    [
+        ({"pkg/__init__.py": "from ..other import x\n"}, ("pkg/__init__.py", 1)),
+        ({"main.py": "from .other import x\n", "other.py": "x = 1\n"}, ("main.py", 1)),
+    ],
+)
+def test_what_only_another_folder_would_repair_is_undecided_where_no_start_is_known(
+    files: dict[str, str], place: tuple[str, int]
+) -> None:
+    below = {"space/pkg/__init__.py": "from ..other import x\n", "space/other.py": "x = 1\n"}
+
+    result = TextProject({**files, **below}, "").judge()
+
+    assert lines_of(result) == []
+    assert [(item.path, item.line) for item in result.undecided] == [place]
+
+
+def test_a_circle_that_fails_from_some_of_its_modules_is_undecided_where_no_start_is_known() -> None:
+    files = {"a.py": "from b import y\nz = 1\n", "b.py": "y = 1\nfrom a import z\n"}
+
+    result = TextProject(files, "").judge()
+
+    assert lines_of(result) == []
+    assert [(item.path, item.line, item.is_executed) for item in result.undecided] == [("b.py", 2, True)]

@@ -121,6 +121,15 @@ def test_what_nothing_in_the_closure_brings_is_a_warning() -> None:
     assert _predicted("try:\n    import requests\nexcept ImportError:\n    pass\n", source) == []
 
 
+def test_what_a_build_brings_for_itself_is_undecided() -> None:
+    result = TextProject({"main.py": "", "setup.py": "import setuptools\n"}, "").judge(_source("flask"))
+
+    assert lines_of(result) == []
+    assert [(item.path, item.reason) for item in result.undecided] == [
+        ("setup.py", "a build brings packages of its own")
+    ]
+
+
 def test_what_only_a_group_brings_is_a_warning() -> None:
     lines = _predicted("import requests\n", _source("flask", development=("requests",)))
 

@@ -7,7 +7,7 @@ import subprocess
 import pytest
 
 from buildguard.engines.interpreter import local_probe
-from buildguard.imports.records import extract, facts_from
+from buildguard.imports.records import Guard, extract, facts_from
 from buildguard.remote import evaluated_types
 from buildguard.remote.wire import read_list
 from tests.conftest import interpreter
@@ -51,7 +51,19 @@ _CASES = [
     ("from collections.abc import Callable\ndef f(x: Callable[[int], int]): ...", "generic - -"),
     ("def f(x: re.Pattern[str]): ...", "generic - -"),
     ("def f(x: queue.Queue[int]): ...", "generic - -"),
+    ("X = (int | None) or 1", "union union -"),
+    ("class Cat: pass\nclass Dog(Cat): pass\nX = Cat | Dog", "union union -"),
+    ("class Cat: pass\nclass Dog: pass\nclass Cow: pass\nX = (\n    Cat\n    | Dog\n    | Cow\n)", "union union -"),
+    ("import threading\nclass Cat(threading.Thread): pass\ndef f(x: Cat | None): ...", "union union -"),
+    ("from json import JSONEncoder as J\nclass Cat(J): pass\nclass Dog(Cat): pass\nX = Dog | None", "union union -"),
+    ("import http.server as h\nclass Cat(h.BaseHTTPRequestHandler): pass\nX: Cat | None = None", "union union -"),
+    ("X = 1 and int | None", "union union -"),
+    ("X = int | None if len('a') else 1", "union union -"),
     # what no version minds
+    ("import sys\nX = int | str if sys.version_info >= (3, 10) else typing.Union[int, str]", "- - -"),
+    ("import sys\nNEW = sys.version_info[:2] >= (3, 10)\nX = NEW and int | str", "- - -"),
+    ("import sys\nX = isinstance(1, int if sys.version_info < (3, 10) else int | str)", "- - -"),
+    ("X = 0 and int | str", "- - -"),
     ("x = 1 | 2", "- - -"),
     ("class F(enum.Flag):\n    A = 1\n    B = 2\nX = F.A | F.B", "- - -"),
     ("class Fl(enum.Flag):\n    Ab = 1\n    Cd = 2\nX = Fl.Ab | Fl.Cd\ndef f(x=Fl.Ab | Fl.Cd): ...", "- - -"),
@@ -80,6 +92,8 @@ _METACLASSES = [
     _OR + "class Odder(Odd): pass\nclass Cat(metaclass=Odder): pass\nX: Cat | None",
     "import abc\nclass Odd(abc.ABCMeta):\n    def __or__(cls, other): return cls\n" + _CAT + "X: Cat | Dog",
     _OR + "Base = Odd('Base', (), {})\nclass Cat(Base): pass\nX: typing.Dict[str, Cat | None]",
+    _OR + _CAT + "X = Cat | Dog",
+    "class Cat: pass\nclass Dog:\n    __or__ = __ror__ = lambda self, other: self\nDog = Dog()\nX = Cat | Dog",
     _OR + "how = {'metaclass': Odd}\nclass Cat(**how): pass\nX: Cat | None",
     _OR + "def base(): return Odd('Base', (), {})\nclass Cat(base()): pass\nX: Cat | None",
 ]
@@ -191,6 +205,14 @@ def test_an_old_python_reads_what_a_newer_one_reads_for_it(version: str, minor: 
         assert facts is not None
         assert newer is not None
         assert (source, facts.evaluated, facts.paths) == (source, newer.evaluated, newer.paths)
+
+
+def test_a_test_in_an_expression_guards_what_it_decides() -> None:
+    facts = extract(b"from typing import Dict\nX = Dict[str, int | None if len('a') else int] if y else 1\n", (3, 9))
+
+    assert facts is not None
+    assert [(row.text, row.guard) for row in facts.evaluated] == [("int | None", Guard.CONDITIONAL)]
+    assert _kinds("X = hasattr(y, 'z') and int | None\n", 9) == "-"
 
 
 def test_the_place_and_text_of_an_expression() -> None:

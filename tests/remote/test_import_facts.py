@@ -208,3 +208,16 @@ def test_a_name_for_type_checkers_stays_false_whatever_binds_it() -> None:
 
     assert facts is not None
     assert facts.imports[-1].guard is Guard.FALSE
+
+
+@pytest.mark.parametrize(
+    ("body", "guard"),
+    [("pass", Guard.CONDITIONAL), ("x = f()", Guard.CONDITIONAL), ("import a", Guard.HANDLER)],
+)
+def test_what_comes_after_a_try_without_imports_may_run(body: str, guard: Guard) -> None:
+    text = f"try:\n    {body}\nexcept ImportError:\n    pass\nelse:\n    import b\n"
+
+    facts = extract(text.encode(), (3, 11))
+
+    assert facts is not None
+    assert (facts.imports[-1].module, facts.imports[-1].guard) == ("b", guard)

@@ -38,6 +38,9 @@ def _rows(text: str, minor: int = 10) -> list[tuple[int, str, bool, str]]:
         ("import importlib.metadata\nimportlib.metadata.packages_distributions()", "importlib.metadata.", False),
         ("from importlib import metadata as m\nm.packages_distributions()", "importlib.metadata.", False),
         ("import os.path\nos.path.isjunction", "os.path.isjunction", False),
+        ("import string\nX = string.letters", "string.letters", False),
+        ("import enum\nclass E(enum.Enum):\n    x = enum.member(1)", "enum.member", False),
+        ("import urllib.request as r\nclass O(r.FancyURLopener): ...", "urllib.request.FancyURLopener", False),
     ],
 )
 def test_what_is_asked(text: str, name: str, late: bool) -> None:
@@ -59,9 +62,11 @@ def test_what_is_asked(text: str, name: str, late: bool) -> None:
         "import collections\ncollections.Mapping = dict",
         "import datetime\ntry:\n    X = datetime.UTC\nexcept AttributeError:\n    X = datetime.timezone.utc",
         "import collections\ntry:\n    X = collections.abc\nexcept Exception:\n    X = collections.Mapping",
-        "import asyncio\nX = asyncio.to_thread if hasattr(asyncio, 'to_thread') else None",
         "import contextlib, datetime\nwith contextlib.suppress(AttributeError):\n    X = datetime.UTC",
         "import sys, datetime\nif sys.version_info >= (3, 11):\n    X = datetime.UTC",
+        "import sys, datetime\nX = datetime.UTC if sys.version_info >= (3, 11) else datetime.timezone.utc",
+        "import sys, datetime\nX = sys.version_info >= (3, 11) and datetime.UTC",
+        "import sys, datetime\nNEW = sys.version_info >= (3, 11)\nX = datetime.timezone.utc if not NEW else datetime.UTC",
         "import datetime\nf = lambda: datetime.UTC",
         "from __future__ import annotations\nimport typing\ndef f(x: typing.Self) -> typing.Self: ...",
         "import typing\ndef f():\n    x: typing.Self = 1",
@@ -76,10 +81,37 @@ def test_annotations_wait_from_3_14_on() -> None:
     assert _rows("import typing\ndef f(x: typing.ByteString): ...", minor=14) == []
 
 
-def test_a_test_of_what_is_there_is_a_guard() -> None:
-    [(_line, _name, _late, guard)] = _rows("import asyncio\nif hasattr(asyncio, 'timeout'):\n    asyncio.timeout(1)")
+@pytest.mark.parametrize(
+    "text",
+    [
+        "import asyncio\nif hasattr(asyncio, 'timeout'):\n    asyncio.timeout(1)",
+        "import asyncio\nX = asyncio.timeout if hasattr(asyncio, 'timeout') else None",
+        "import asyncio\nX = hasattr(asyncio, 'timeout') and x and asyncio.timeout",
+    ],
+)
+def test_a_test_of_what_is_there_is_a_guard(text: str) -> None:
+    [(_line, _name, _late, guard)] = _rows(text)
 
     assert guard == "tested"
+
+
+@pytest.mark.parametrize(
+    ("text", "guard"),
+    [
+        ("X = datetime.UTC if y else 1", "conditional"),
+        ("X = 1 if y else [datetime.UTC]", "conditional"),
+        ("X = y or datetime.UTC", "conditional"),
+        ("X = datetime.UTC or y", ""),
+        ("X = y if datetime.UTC else 1", ""),
+        ("X = datetime.UTC if True else 1", ""),
+        ("X = 0 or datetime.UTC", ""),
+        ("match datetime.UTC:\n    case 1: pass", ""),
+    ],
+)
+def test_a_test_in_an_expression_guards_what_it_decides(text: str, guard: str) -> None:
+    [(_line, name, late, found)] = _rows(f"import datetime\n{text}")
+
+    assert (name, late, found) == ("datetime.UTC", False, guard)
 
 
 def test_few_sources_are_read_for_this() -> None:

@@ -7,7 +7,7 @@ by the manifest in the archive. Nothing that it looks at is imported or run. Fin
 not be looked at with 3.
 
 version: 0.1.0
-digest: sha256:4bcf84efe7e71207fcdaf73ccb0995eac577f6c9bb6bf06f148816815c6b9aa5
+digest: sha256:b6b3494412df056f2d1c626f62cfc791a991994a224747ee1238e8fabbe0e1f4
     (SHA-256 of everything below the line of equals signs)
 """
 
@@ -1670,6 +1670,8 @@ class ModuleFacts(NamedTuple):
     version: tuple[int, ...] = ()
     def may_lack(self, name: str) -> bool:
         return name in self.unsure or "*" in self.unsure
+    def may_make(self, name: str) -> bool:
+        return self.dynamic or name == "__annotations__"
     @property
     def library_uses(self) -> tuple[ImportStatement, ...]:
         return (*self.imports, *self.attributes) if self.attributes else self.imports
@@ -3301,7 +3303,7 @@ class NameReader:
         seen |= {module.name}
         if before is None and name in facts.unsure:
             return self._by_flow(module, facts, name, seen)
-        is_open = is_early or facts.dynamic
+        is_open = is_early or facts.may_make(name)
         return Bound.UNKNOWN if is_open else self._by_stars(module, facts, name, before, seen)
     def _by_flow(self, module: LoadedModule, facts: ModuleFacts, name: str, seen: frozenset[str]) -> Bound:
         key = module.location.file, name
@@ -3747,20 +3749,19 @@ class CircularImport(NamedTuple):
     def place(self) -> tuple[str, int, str]:
         return self.module.location.file, self.row.line, self.name
 def find_circles(
-    graph: ImportGraph, names: NameReader, starts: Iterable[LoadedModule], *, with_open: bool = True
+    graph: ImportGraph, names: NameReader, starts: Iterable[LoadedModule], *, with_conditional: bool = True
 ) -> list[CircularImport]:
     starts = list(starts)
     certain = _Execution(graph, names, only_certain=True)
     certain.run(starts)
-    if not with_open and all(circle.is_open for circle in certain.circles):
+    if not with_conditional and not certain.circles:
         return []
     every = _Execution(graph, names, only_certain=False)
     every.run(starts)
     places = {circle.place for circle in every.circles if not circle.is_open}
     circles = {circle.place: circle for circle in [*every.circles, *certain.circles]}
     sure = {circle.place for circle in certain.circles if not circle.is_open} & places
-    found = [circle._replace(is_open=place not in sure) for place, circle in circles.items()]
-    return [circle for circle in found if with_open or not circle.is_open]
+    return [circle._replace(is_open=place not in sure) for place, circle in circles.items()]
 class _Execution:
     def __init__(self, graph: ImportGraph, names: NameReader, *, only_certain: bool) -> None:
         self.circles: list[CircularImport] = []
@@ -4243,11 +4244,20 @@ class LooseReader:
         items = {module.name: ReachedModule(module, certain, (module.name,)) for module in group.modules}
         for module in group.asked:
             judge.judge(items[module.name])
-        if certain:
-            for circle in self._circles(graph, judge, group):
+        circles = list(self._circles(graph, judge, group)) if certain else []
+        for circle in circles:
+            if not circle.is_open:
                 judge.add_circle(circle, items)
-        result = judge.result({})
-        return result._replace(faults=tuple(fault for fault in result.faults if not self._is_loose(fault, folders)))
+        left = [
+            OpenImport(circle.module.location.file, circle.row.line, certain) for circle in circles if circle.is_open
+        ]
+        return self._without_loose(judge.result({}), folders, left)
+    def _without_loose(self, result: OwnImports, folders: tuple[str, ...], left: Iterable[OpenImport]) -> OwnImports:
+        loose = [fault for fault in result.faults if self._is_loose(fault, folders)]
+        outside = (fault for fault in loose if fault.certain and self._leaves_roots(fault))
+        undecided = (OpenImport(fault.module.location.file, fault.row.line, fault.certain) for fault in outside)
+        faults = tuple(fault for fault in result.faults if fault not in loose)
+        return result._replace(faults=faults, undecided=(*result.undecided, *left, *undecided))
     def _is_loose(self, fault: ImportFault, folders: tuple[str, ...]) -> bool:
         from buildguard.imports.faults import FaultKind
         if fault.row.level:
@@ -4255,6 +4265,14 @@ class LooseReader:
         top = fault.detail if fault.kind is FaultKind.OTHER_CASE and "." not in fault.name else fault.row.module
         is_elsewhere = self._tree.find(top.partition(".")[0], self._roots) is None
         return is_elsewhere or self._has_other(fault, folders)
+    def _leaves_roots(self, fault: ImportFault) -> bool:
+        folder = posixpath.dirname(fault.module.location.file)
+        depths = (
+            len(folder[len(root) :].strip("/").split("/")) if folder != root else 0
+            for root in self._roots
+            if folder == root or folder.startswith(f"{root.rstrip('/')}/")
+        )
+        return fault.row.level > max(depths, default=fault.row.level)
     def _has_other(self, fault: ImportFault, folders: tuple[str, ...]) -> bool:
         used = fault.source.location.file if fault.source is not None else ""
         inside = folders_above(posixpath.dirname(fault.module.location.file), self._roots)
@@ -4262,12 +4280,13 @@ class LooseReader:
         return any(lookup.last is not None and lookup.last.file != used for lookup in alone)
     def _circles(self, graph: ImportGraph, judge: OwnImportJudge, group: _Group) -> Iterator[CircularImport]:
         by_name = {module.name: module for module in group.modules}
-        for circle in find_circles(graph, judge.names, group.asked, with_open=False):
+        for circle in find_circles(graph, judge.names, group.asked, with_conditional=False):
             members = [by_name[name] for name in circle.circle if name in by_name]
-            if len(members) == len(circle.circle) <= _MOST_MEMBERS and all(
-                find_circles(graph, judge.names, [member], with_open=False) for member in members
-            ):
-                yield circle
+            fails = not circle.is_open and len(members) == len(circle.circle) <= _MOST_MEMBERS
+            yield circle._replace(is_open=not (fails and all(self._fails_from(graph, judge, item) for item in members)))
+    def _fails_from(self, graph: ImportGraph, judge: OwnImportJudge, start: LoadedModule) -> bool:
+        circles = find_circles(graph, judge.names, [start], with_conditional=False)
+        return not all(circle.is_open for circle in circles)
 def _to_judge_again(first: OwnImports, modules: tuple[LoadedModule, ...]) -> tuple[LoadedModule, ...]:
     from buildguard.imports.faults import FaultKind
     if any(fault.kind is FaultKind.CIRCULAR for fault in first.faults):
@@ -4589,7 +4608,9 @@ class _ProgramJudge:
         if standard_names.is_standard(top) or is_guarded(item.row):
             return
         answer = packages.ask(item.row)
-        if answer.presence is PackagePresence.UNKNOWN:
+        if answer.presence in _ABSENT and item.module.location.file.endswith("/setup.py"):
+            self._leave_open(_open_import(item), "a build brings packages of its own")
+        elif answer.presence is PackagePresence.UNKNOWN:
             self._leave_open(_open_import(item), answer.detail or "its package is not known")
         elif answer.presence is not PackagePresence.PRESENT:
             is_caught = answer.presence in _ABSENT and item.row.guard is Guard.MODULE_ONLY
@@ -5076,6 +5097,7 @@ def words_of(error):
     'buildguard.remote.evaluated_types': r'''import ast
 import builtins
 import re
+from buildguard.remote.import_tests import UnknownValue
 UNION, GENERIC = "union", "generic"
 UNDECIDED = "undecided-union"
 UNIONS_FROM, GENERICS_FROM = 10, 9
@@ -5130,6 +5152,12 @@ BASES = MODELS + (
     "enum.Flag",
     "abc.ABC",
 )
+LIBRARY_BASES = frozenset(
+    ("argparse", "ast", "asyncio", "cmd", "code", "collections", "concurrent", "configparser", "contextlib", "datetime")
+    + ("decimal", "email", "html", "http", "io", "json", "logging", "multiprocessing", "pathlib", "queue", "random")
+    + ("smtplib", "socket", "socketserver", "string", "subprocess", "tempfile", "threading", "types", "unittest")
+    + ("urllib", "uuid", "weakref", "xml", "zipfile")
+)
 METACLASSES = ("abc.ABCMeta", "enum.EnumMeta", "enum.EnumType")
 OPERATORS = frozenset(("__or__", "__ror__"))
 READS_TEXT = frozenset(("pydantic", "pydantic_settings", "fastapi"))
@@ -5163,6 +5191,29 @@ def is_none(node):
 def is_class(node):
     name = node.id if isinstance(node, ast.Name) else node.attr if isinstance(node, ast.Attribute) else ""
     return CLASS_NAME.fullmatch(name) is not None
+def parts_of(node, test):
+    if isinstance(node, ast.IfExp):
+        yield node.test, ""
+        value = test(node.test)
+        if isinstance(value, UnknownValue):
+            yield node.body, guard_by(value)
+            yield node.orelse, guard_by(value)
+        else:
+            yield (node.body if value else node.orelse), ""
+    elif isinstance(node, ast.BoolOp):
+        guard = ""
+        for part in node.values:
+            yield part, guard
+            value = test(part)
+            if isinstance(value, UnknownValue):
+                guard = "tested" if guard == "tested" else guard_by(value)
+            elif bool(value) is isinstance(node.op, ast.Or):
+                return
+    elif not isinstance(node, ast.Lambda):
+        for part in ast.iter_child_nodes(node):
+            yield part, ""
+def guard_by(value):
+    return "tested" if value.tested else "conditional"
 class TypeReader:
     def __init__(self, minor, bound, values):
         self.rows = []
@@ -5188,6 +5239,11 @@ class TypeReader:
             for child in ast.iter_child_nodes(node):
                 if isinstance(child, (ast.expr, ast.keyword, ast.withitem)):
                     self._expression(child, place, guard)
+            self._forget(getattr(node, "targets", ()))
+    def _forget(self, targets):
+        for target in targets:
+            if isinstance(target, ast.Name) and target.id in self._classes:
+                self._classes[target.id] = False
     def is_model(self, node):
         self._classes[node.name] = all(map(self._is_plain_base, node.bases)) and all(
             keyword.arg is not None and (keyword.arg != "metaclass" or self._is_plain_metaclass(keyword.value))
@@ -5207,7 +5263,9 @@ class TypeReader:
             return self._classes[base.id]
         if isinstance(base, ast.Name) and base.id not in self._bound:
             return isinstance(getattr(builtins, base.id, None), type)
-        return self._is_type(base) or self._is_generic(base) or self._values.dotted(base) in BASES + METACLASSES
+        dotted = self._values.dotted(base)
+        is_of_library = "." in dotted and dotted.partition(".")[0] in LIBRARY_BASES
+        return self._is_type(base) or self._is_generic(base) or is_of_library or dotted in BASES + METACLASSES
     def _is_plain_metaclass(self, node):
         if isinstance(node, ast.Name) and node.id in self._metaclasses:
             return self._metaclasses[node.id]
@@ -5236,26 +5294,25 @@ class TypeReader:
             self._note(self._first(node, False), place, guard, "")
     def _note(self, item, place, guard, how):
         if item is not None:
-            kind, node = item
+            kind, node, within = item
             line, column = place(node)
-            self.rows.append([line, column, kind + how, self._written(node), guard])
+            self.rows.append([line, column, kind + how, self._written(node), guard or within])
     def _first(self, node, is_type):
-        if isinstance(node, ast.Lambda):
-            return None
         inside = (is_type and not isinstance(node, ast.Call)) or self._takes_types(node)
-        undecided = None
-        for child in ast.iter_child_nodes(node):
-            item = self._first(child, inside)
-            if item is not None and item[0] != UNDECIDED:
+        doubtful = None
+        for part, guard in parts_of(node, self._values.test):
+            item = self._first(part, inside) if guard != "tested" else None
+            if item is not None and item[0] != UNDECIDED and not (guard or item[2]):
                 return item
-            undecided = undecided or item
+            if item is not None and doubtful is None:
+                doubtful = item[0], item[1], guard or item[2]
         failing = self._failing(node, is_type)
-        return failing if failing is not None and (undecided is None or failing[0] != UNDECIDED) else undecided
+        return failing if failing is not None and (doubtful is None or failing[0] != UNDECIDED) else doubtful
     def _failing(self, node, is_type):
         if isinstance(node, ast.Subscript) and self._minor < GENERICS_FROM and self._is_generic(node.value):
-            return GENERIC, node
+            return GENERIC, node, ""
         if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr) and self._is_union(node, is_type):
-            return (UNION if self._is_plain_union(node) else UNDECIDED), node
+            return (UNION if self._is_plain_union(node) else UNDECIDED), node, ""
         return None
     def _is_plain_union(self, node):
         names = [side.id for side in (node.left, node.right) if isinstance(side, ast.Name)]
@@ -5276,8 +5333,10 @@ class TypeReader:
         if any(nothing) and (is_class(node.left) or is_class(node.right)):
             return True
         if not is_type:
-            return False
+            return self._are_own(node)
         return ((any(known) or any(nothing)) and any(named)) or (is_class(node.left) and is_class(node.right))
+    def _are_own(self, node):
+        return all(isinstance(side, ast.Name) and side.id in self._classes for side in (node.left, node.right))
     def _is_type(self, node):
         if isinstance(node, ast.Subscript):
             return self._is_type(node.value) or self._is_generic(node.value)
@@ -5301,6 +5360,7 @@ class TypeReader:
 ''',
     'buildguard.remote.library_attributes': r'''import ast
 import re
+from buildguard.remote.evaluated_types import parts_of
 from buildguard.remote.module_code import EXTENDED, IMPORT, OPERATIONS, operands_of
 SETS = OPERATIONS["STORE_ATTR"]
 CACHE = OPERATIONS.get("CACHE", EXTENDED)
@@ -5313,79 +5373,123 @@ CHANGED_WORDS = """
 abc: update_abstractmethods
 aifc: openfp
 argparse: BooleanOptionalAction
-ast: Bytes Ellipsis Interpolation Match MatchAs NameConstant Num ParamSpec Str TemplateStr TryStar TypeAlias TypeVar unparse
-asyncio: AbstractChildWatcher Barrier BrokenBarrierError EventLoop FastChildWatcher PidfdChildWatcher QueueShutDown Runner
-    SafeChildWatcher TaskGroup ThreadedChildWatcher Timeout coroutine create_eager_task_factory eager_task_factory
-    get_child_watcher iscoroutinefunction set_child_watcher timeout timeout_at to_thread
+ast: Bytes Ellipsis Interpolation Match MatchAs MatchClass MatchMapping MatchOr MatchSequence MatchSingleton MatchStar
+    MatchValue NameConstant Num ParamSpec Str TemplateStr TryStar TypeAlias TypeVar TypeVarTuple compare match_case pattern
+    type_param unparse
+asyncio: AbstractChildWatcher Barrier BrokenBarrierError EventLoop FastChildWatcher FrameCallGraphEntry FutureCallGraph
+    MultiLoopChildWatcher PidfdChildWatcher QueueShutDown Runner SafeChildWatcher Server TaskGroup ThreadedChildWatcher
+    Timeout capture_call_graph coroutine create_eager_task_factory eager_task_factory format_call_graph
+    future_add_to_awaited_by future_discard_from_awaited_by get_child_watcher iscoroutinefunction print_call_graph
+    set_child_watcher timeout timeout_at to_thread
 base64: b32hexdecode b32hexencode decodestring encodestring z85decode z85encode
-binascii: a2b_hqx b2a_hqx rlecode_hqx rledecode_hqx
-builtins: BaseExceptionGroup EncodingWarning ExceptionGroup PythonFinalizationError aiter anext
+binascii: a2b_ascii85 a2b_base32 a2b_base85 a2b_hqx b2a_ascii85 b2a_base32 b2a_base85 b2a_hqx rlecode_hqx rledecode_hqx
+builtins: BaseExceptionGroup EncodingWarning ExceptionGroup ImportCycleError PythonFinalizationError aiter anext frozendict
+    sentinel
 calendar: APRIL AUGUST DECEMBER Day FEBRUARY JANUARY JULY JUNE MARCH MAY Month NOVEMBER OCTOBER SEPTEMBER
+    standalone_month_abbr standalone_month_name
 cgi: escape parse_qs parse_qsl
 codecs: unregister
-collections: AsyncGenerator AsyncIterable AsyncIterator Awaitable ByteString Callable Collection Container Coroutine Generator
-    Hashable ItemsView Iterable Iterator KeysView Mapping MappingView MutableMapping MutableSequence MutableSet Reversible
-    Sequence Set Sized ValuesView
+collections: AsyncGenerator AsyncIterable AsyncIterator Awaitable ByteString Callable Collection Container Coroutine
+    Generator Hashable ItemsView Iterable Iterator KeysView Mapping MappingView MutableMapping MutableSequence MutableSet
+    Reversible Sequence Set Sized ValuesView
 collections.abc: Buffer ByteString
-configparser: LegacyInterpolation MultilineContinuationError SafeConfigParser UNNAMED_SECTION
+concurrent.futures: InvalidStateError
+configparser: InvalidWriteError LegacyInterpolation MultilineContinuationError SafeConfigParser UNNAMED_SECTION
+    UnnamedSectionDisabledError
 contextlib: AsyncContextDecorator aclosing chdir
 copy: replace
 csv: QUOTE_NOTNULL QUOTE_STRINGS
-ctypes: LittleEndianUnion c_time_t
+ctypes: CField LittleEndianUnion SetPointerType c_time_t memoryview_at
 dataclasses: KW_ONLY
 datetime: UTC
-enum: EnumCheck EnumDict EnumType FlagBoundary ReprEnum StrEnum global_enum nonmember verify
+decimal: IEEEContext
+dis: hasarg hasexc hasjump hasnargs
+enum: CONFORM CONTINUOUS EJECT EnumCheck EnumDict EnumType FlagBoundary KEEP NAMED_FLAGS ReprEnum STRICT StrEnum UNIQUE
+    global_enum global_enum_repr global_flag_repr global_str member nonmember pickle_by_enum_name pickle_by_global_name
+    property show_flag_values verify
+faulthandler: dump_c_stack
 fractions: gcd
 functools: Placeholder cache
 gc: is_finalized
 gettext: bind_textdomain_codeset ldgettext ldngettext lgettext lngettext
 glob: translate
 hashlib: file_digest
-heapq: heapify_max heappop_max heappush_max
+heapq: heapify_max heappop_max heappush_max heappushpop_max heapreplace_max
 http: HTTPMethod
 http.server: CGIHTTPRequestHandler HTTPSServer ThreadingHTTPSServer
 importlib: find_loader
 importlib.abc: Finder ResourceReader Traversable TraversableResources
-importlib.metadata: PackageMetadata packages_distributions
-importlib.resources: as_file contents files is_resource open_binary open_text path read_binary read_text
+importlib.machinery: AppleFrameworkLoader NamespaceLoader NamespacePath
+importlib.metadata: MetadataNotFound PackageMetadata SimplePath packages_distributions
+importlib.resources: Anchor Resource ResourceReader as_file contents files is_resource open_binary open_text path
+    read_binary read_text
 importlib.util: module_for_loader set_loader set_package
-inspect: ArgSpec BufferFlags formatargspec get_annotations getargspec getmembers_static markcoroutinefunction
+inspect: AGEN_CLOSED AGEN_CREATED AGEN_RUNNING AGEN_SUSPENDED ArgSpec BufferFlags CO_HAS_DOCSTRING CO_METHOD
+    ClassFoundException formatargspec get_annotations getargspec getasyncgenlocals getasyncgenstate getmembers_static
+    ismethodwrapper ispackage markcoroutinefunction
 io: Reader Writer text_encoding
-itertools: batched pairwise
+itertools: batched ifilter ifilterfalse imap izip izip_longest pairwise
 keyword: issoftkeyword softkwlist
 locale: format getdefaultlocale getencoding localize resetlocale
 logging: getHandlerByName getHandlerNames getLevelNamesMapping
-math: cbrt exp2 fma lcm nextafter sumprod ulp
+math: cbrt exp2 fma fmax fmin integer isnormal issubnormal lcm nextafter signbit sumprod ulp
 mimetypes: guess_file_type
 operator: call is_none is_not_none
-os: eventfd pidfd_open process_cpu_count reload_environ splice unshare waitstatus_to_exitcode
-os.path: isjunction splitroot
+os: eventfd getcwdu pidfd_open process_cpu_count reload_environ splice unshare waitstatus_to_exitcode
+os.path: ALLOW_MISSING ALL_BUT_LAST isdevdrive isjunction splitroot
 pathlib: UnsupportedOperation
+pdb: get_default_backend set_default_backend
 pkgutil: ImpImporter ImpLoader find_loader get_loader resolve_name
-platform: dist freedesktop_os_release linux_distribution popen
+platform: AndroidVer IOSVersionInfo android_ver dist freedesktop_os_release invalidate_caches ios_ver java_ver
+    linux_distribution popen
 plistlib: Data readPlist readPlistFromBytes writePlist writePlistToBytes
+pstats: FunctionProfile StatsProfile
+pty: master_open slave_open
 queue: ShutDown
 random: binomialvariate randbytes
-re: NOFLAG PatternError TEMPLATE template
+re: NOFLAG PatternError TEMPLATE prefixmatch template
+shelve: ShelveError
+shutil: ExecError
+site: gethistoryfile register_readline
 socket: recv_fds send_fds
 sqlite3: Blob OptimizedUnicode enable_shared_cache
-ssl: RAND_pseudo_bytes match_hostname wrap_socket
-statistics: LinearRegression correlation covariance fmean kde linear_regression
+ssl: RAND_pseudo_bytes get_sigalgs match_hostname wrap_socket
+statistics: LinearRegression correlation covariance fmean kde kde_random linear_regression
+string: letters lowercase maketrans uppercase
 sunau: openfp
-sys: exception getcheckinterval orig_argv set_coroutine_wrapper setcheckinterval stdlib_module_names unraisablehook
-threading: getprofile gettrace setprofile_all_threads settrace_all_threads
+symtable: SymbolTableType
+sys: abi_info activate_stack_trampoline callstats deactivate_stack_trampoline exception get_lazy_imports
+    get_lazy_imports_filter getcheckinterval is_remote_debug_enabled is_stack_trampoline_active maxint orig_argv remote_exec
+    set_coroutine_wrapper set_lazy_imports set_lazy_imports_filter setcheckinterval stdlib_module_names unraisablehook
+tarfile: LinkFallbackError
+termios: tcgetwinsize tcsetwinsize
+threading: concurrent_tee getprofile gettrace serialize_iterator setprofile_all_threads settrace_all_threads
+    synchronized_iterator
 time: clock
+token: ASYNC AWAIT EXCLAMATION FSTRING_END FSTRING_MIDDLE FSTRING_START SOFT_KEYWORD TSTRING_END TSTRING_MIDDLE
+    TSTRING_START
+tokenize: ASYNC AWAIT EXCLAMATION FSTRING_END FSTRING_MIDDLE FSTRING_START SOFT_KEYWORD TSTRING_END TSTRING_MIDDLE
+    TSTRING_START
 tracemalloc: reset_peak
-types: EllipsisType GenericAlias NoneType NotImplementedType UnionType get_original_bases
-typing: Annotated ByteString Concatenate Final Literal LiteralString Never NoDefault NotRequired ParamSpec ParamSpecArgs
-    ParamSpecKwargs Protocol ReadOnly Required Self SupportsIndex TypeAlias TypeAliasType TypeGuard TypeIs TypeVarTuple
-    TypedDict Unpack assert_never assert_type clear_overloads dataclass_transform final get_args get_origin get_overloads
-    get_protocol_members is_protocol is_typeddict override reveal_type runtime_checkable
-unittest: IsolatedAsyncioTestCase enterModuleContext findTestCases getTestCaseNames makeSuite
+tty: cfmakecbreak cfmakeraw
+types: CapsuleType EllipsisType FrameLocalsProxyType GenericAlias LazyImportType NoneType NotImplementedType UnionType
+    get_original_bases
+typing: Annotated ByteString Concatenate Final Literal LiteralString Never NoDefault NoExtraItems NotRequired ParamSpec
+    ParamSpecArgs ParamSpecKwargs Protocol ReadOnly Required Self SupportsIndex TypeAlias TypeAliasType TypeForm TypeGuard
+    TypeIs TypeVarTuple TypedDict Unpack assert_never assert_type clear_overloads dataclass_transform disjoint_base
+    evaluate_forward_ref final get_args get_origin get_overloads get_protocol_members is_protocol is_typeddict
+    no_type_check_decorator override reveal_type runtime_checkable
+unicodedata: block extended_pictographic grapheme_cluster_break indic_conjunct_break isxidcontinue isxidstart iter_graphemes
+unittest: IsolatedAsyncioTestCase doModuleCleanups enterModuleContext findTestCases getTestCaseNames makeSuite
+unittest.mock: ThreadingMock
+urllib.request: FancyURLopener URLopener
 uuid: uuid6 uuid7 uuid8
 warnings: deprecated
-wave: openfp
-xml.etree.ElementTree: canonicalize indent
+wave: WAVE_FORMAT_EXTENSIBLE WAVE_FORMAT_IEEE_FLOAT openfp
+xml: is_valid_name is_valid_text
+xml.etree.ElementTree: VERSION canonicalize indent
+zipfile: ZIP_ZSTANDARD
+zlib: adler32_combine crc32_combine
 zoneinfo: available_timezones
 """
 def changed_names(words):
@@ -5502,15 +5606,13 @@ class AttributeReader:
                 module = self._module_of(node.args[0]) if names else ""
                 if module in CHANGED:
                     yield module + "." + str(names[0])
-    def read(self, statement, place, block):
-        pending = list(self._expressions(statement, block))
+    def read(self, statement, place, block, test):
+        pending = [(node, block) for node in self._expressions(statement, block)]
         while pending:
-            node = pending.pop()
-            if isinstance(node, (ast.IfExp, ast.BoolOp, ast.Lambda)):
-                continue
+            node, around = pending.pop()
             if isinstance(node, ast.Attribute):
-                self._attribute(node, place, block)
-            pending += ast.iter_child_nodes(node)
+                self._attribute(node, place, around)
+            pending += ((part, around.inside(guard) if guard else around) for part, guard in parts_of(node, test))
     def _expressions(self, statement, block):
         if type(statement).__name__ == "TypeAlias":
             return
@@ -6145,7 +6247,7 @@ class FactReader:
         if self.types is not None and block.runs:
             self.types.read(node, self._place, block.guard, block.model)
         if self.attributes is not None and not block.absent:
-            self.attributes.read(node, self._place, block)
+            self.attributes.read(node, self._place, block, self.values.test)
         if self._calls is not None and self._calls.are_in(node, self._before):
             children = [item for item in ast.iter_child_nodes(node) if isinstance(item, EXPRESSIONS)]
             for call in (item for child in children for item in all_nodes(child) if isinstance(item, ast.Call)):
@@ -6227,6 +6329,7 @@ class FactReader:
         self._body(node.body, block)
         return False
     def _match(self, node, block):
+        self._expressions(node, block)
         for case in node.cases:
             self._body(case.body, block.inside("conditional"))
         return False
@@ -6237,12 +6340,14 @@ class FactReader:
         body = block.inside(caught)
         body.caught = block.caught or self.values.catches(node.handlers, CATCHES_TYPES)
         body.absent = block.absent or self.values.catches(node.handlers, CATCHES_ATTRIBUTES)
+        count = len(self.imports)
         ended = self._guarded(node, body)
+        after = "" if not caught else "handler" if len(self.imports) > count else "conditional"
         for handler in node.handlers:
             instead = block.inside("handler" if caught else "conditional")
             instead.absent = body.absent
             self._body(handler.body, instead)
-        self._body(node.orelse, block.inside("handler" if caught else ""))
+        self._body(node.orelse, block.inside(after))
         return self._body(node.finalbody, block) or (ended and not node.handlers)
     def _guarded(self, node, body):
         first = 1 + next((at for at, item in enumerate(node.body) if not isinstance(item, IMPORTING)), len(node.body))
