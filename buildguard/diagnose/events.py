@@ -107,18 +107,17 @@ def _of_message(match: KnownMessageMatch, more: MessagePlace | None, evidence: I
 def _not_removed_yet(event: Event, match: KnownMessageMatch, evidence: IncidentEvidence) -> Event:
     """A module that this Python still has, or that was never its own, is missing from the image."""
     module = match.groups.get("name", "").partition(".")[0]
-    # a declared Python that still has the module did not print this, unless it never came with it
-    ran = _minor_that_ran(evidence if module == "pkg_resources" else evidence._replace(target=""))
+    ran = _minor_that_ran(evidence._replace(target=""))  # a declared Python that still has it did not print this
     if match.message.id != "removed-from-python" or ran is None or ran >= _removed_in(module):
         return event
-    package = {"pkg_resources": "setuptools", "distutils": "setuptools or python3-distutils"}.get(module, module)
+    package = {"distutils": "setuptools or python3-distutils"}.get(module, module)
     remedy = f"install {package} in the image"
     return event._replace(cause=CauseId.NOT_IMPORTABLE, sentence=f"the image has no module {module}", remedy=remedy)
 
 
 def _removed_in(module: str) -> int:
-    """The minor version of Python 3 that no longer has a module; that of setuptools for what came with it."""
-    versions = standard_names.versions_of("distutils" if module == "pkg_resources" else module)
+    """The minor version of Python 3 that no longer has a module."""
+    versions = standard_names.versions_of(module)
     return versions[1] + 1 if versions is not None and versions[1] else _REMOVED_ELSE
 
 

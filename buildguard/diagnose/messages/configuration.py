@@ -99,7 +99,7 @@ MESSAGES: tuple[KnownMessage, ...] = (
     KnownMessage(
         "no-such-image", CauseId.CONFIGURATION, "",
         r"[Ff]ailed to pull (?:and unpack )?image \"(?P<name>[^\"]+)\"|manifest for (?P<other>\S+) not found|manifest unknown|Unable to find image '(?P<third>[^']+)' locally$|Image '(?P<fourth>[^']+)' not found"
-        r"|InvalidImageName|couldn't parse image reference|invalid reference format|failed to resolve (?:source metadata|reference)[^\n]*not found|pull access denied for (?P<fifth>[^ ,]+)|repository (?P<sixth>\S+) not found|name unknown: Repository|repo does not exist\. Creating on push",
+        r"|InvalidImageName|couldn't parse image reference|invalid reference format|failed to resolve (?:source metadata|reference)[^\n]*not found|failed to solve: (?P<seventh>[^\s\"]+): [a-z0-9][\w.-]*(?::\d+)?/\S+: not found|pull access denied for (?P<fifth>[^ ,]+)|repository (?P<sixth>\S+) not found|name unknown: Repository|repo does not exist\. Creating on push",
         "the image does not exist, or its name or tag is wrong", "gcloud artifacts docker images list, and deploy one that it names",
     ),
     KnownMessage(

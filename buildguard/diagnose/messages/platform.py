@@ -15,7 +15,7 @@ MESSAGES: tuple[KnownMessage, ...] = (
         "source-no-utf-8", CauseId.ENCODING, "Non-UTF-8 code", r"SyntaxError: (?:\(unicode error\) )?Non-UTF-8 code starting with '(?P<byte>[^']+)' in file (?P<name>\S+)",
         "{name} is not UTF-8", "save it as UTF-8",
     ),
-    KnownMessage("no-locale", CauseId.ENCODING, "", r"SyntaxError: \(unicode error\) '(?!unicode_?escape)[\w-]+' codec can't decode|Python 3 was configured to use ASCII as encoding|Non-ASCII character '[^']+' in file (?P<name>\S+)|unknown encoding(?: for '[^']+')?: (?P<other>\S+)|cannot change locale|unsupported locale setting", "the locale or the declared encoding does not fit the text", "ENV LANG=C.UTF-8 PYTHONUTF8=1"),
+    KnownMessage("no-locale", CauseId.ENCODING, "", r"SyntaxError: \(unicode error\) '(?!unicode_?escape)[\w-]+' codec can't decode|Python(?: 3)? was configured to use ASCII as encoding|Non-ASCII character '[^']+' in file (?P<name>\S+)|unknown encoding(?: for '[^']+')?: (?P<other>\S+)|cannot change locale|unsupported locale setting", "the locale or the declared encoding does not fit the text", "ENV LANG=C.UTF-8 PYTHONUTF8=1"),
     KnownMessage(
         "source-with-nul", CauseId.ENCODING, "null bytes", r"(?:SyntaxError|ValueError): source code (?:string )?cannot contain null bytes",
         "a source has NUL bytes: it is UTF-16, or damaged", "git checkout that file, or save it as UTF-8",

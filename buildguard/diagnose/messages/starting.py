@@ -61,6 +61,10 @@ MESSAGES: tuple[KnownMessage, ...] = (
         "the buildpack finds no command that starts the program", "echo 'web: gunicorn -b :$PORT main:app' > Procfile",
     ),
     KnownMessage(
+        "no-default-process", CauseId.START_COMMAND, "determine start command", r"determine start command: ",
+        "the image of the buildpack has no process that it starts by itself", "echo 'web: gunicorn -b :$PORT main:app' > Procfile, and build again",
+    ),
+    KnownMessage(
         "no-command", CauseId.START_COMMAND, "o command specified", r"[Nn]o command specified", "the image has no command", "CMD in the Dockerfile",
     ),
     KnownMessage(
