@@ -13,6 +13,9 @@ MESSAGES: dict[str, tuple[str, ...]] = {
     "bad-magic-number": ("ImportError: bad magic number in 'app.orders': b'\\xcb\\r\\r\\n'",),
     "removed-from-python": ("ModuleNotFoundError: No module named 'distutils'", "ModuleNotFoundError: No module named 'distutils.util'", "ModuleNotFoundError: No module named 'imp'"),
     "no-pkg-resources": ("ModuleNotFoundError: No module named 'pkg_resources'", "ModuleNotFoundError: No module named 'pkg_resources.extern'"),
+    "unknown-flag-of-a-server": ("gunicorn: error: unrecognized arguments: --worker 4", "celery worker: error: the following arguments are required: --app"),
+    "no-optional-package": ('RuntimeError: Form data requires "python-multipart" to be installed.',),
+    "no-instance": ("The request was aborted because there was no available instance. Additional troubleshooting documentation can be found at: https://cloud.google.com/run/docs/troubleshooting#abort-request",),
     "no-default-process": ("ERROR: failed to launch: determine start command: when there is no default process a command is required",),
     "no-buildpack": ("ERROR: No buildpack groups passed detection.", "ERROR: failed to detect: no buildpacks participating"),
     "compiled-for-another-numpy": (
@@ -23,7 +26,7 @@ MESSAGES: dict[str, tuple[str, ...]] = {
     "variable-of-pydantic": ("pydantic_core._pydantic_core.ValidationError: 2 validation errors for Settings",),
     "variable-of-environs": ('environs.EnvError: Environment variable "DATABASE_URL" not set', 'environs.exceptions.EnvError: Environment variable "PORT" not set'),
     "variable-of-decouple": ("decouple.UndefinedValueError: SECRET_KEY not found. Declare it as envvar or define a default value.",),
-    "variable-in-words": (
+    "variable-in-words": ("openai.OpenAIError: The api_key client option must be set either by passing api_key to the client or by setting the OPENAI_API_KEY environment variable",
         "django.core.exceptions.ImproperlyConfigured: Set the DATABASE_URL environment variable",
         "RuntimeError: Missing required environment variable: STRIPE_KEY",
         "ValueError: environment variable 'API_TOKEN' is not set",
@@ -95,7 +98,8 @@ MESSAGES: dict[str, tuple[str, ...]] = {
     "extra-variable": ("  Extra inputs are not permitted [type=extra_forbidden, input_value='0.0.0.0', input_type=str]",),
     "settings-refused": ("django.core.exceptions.ImproperlyConfigured: the key has to be longer",),
     "database-url": ("sqlalchemy.exc.ArgumentError: Could not parse SQLAlchemy URL from given URL string",),
-    "unset-property": ("ERROR: (gcloud.run.deploy) You must specify a region. Either use the `--region` flag or set the run/region property.", "ERROR: (gcloud.builds.submit) The required property [project] is not currently set."),
+    "unset-property": ("ERROR: (gcloud.run.deploy) unrecognized arguments: --min-instance (did you mean '--min-instances'?)",
+        "ERROR: (gcloud.run.deploy) You must specify a region. Either use the `--region` flag or set the run/region property.", "ERROR: (gcloud.builds.submit) The required property [project] is not currently set."),
     "invalid-build": ('ERROR: (gcloud.builds.submit) INVALID_ARGUMENT: invalid build: invalid image name "x": could not parse reference',),
     "no-such-image": ('Failed to pull image "europe-docker.pkg.dev/p/web/site:7": rpc error: code = NotFound', "docker: Error response from daemon: manifest for python:3.99 not found: manifest unknown",
         "ERROR: failed to solve: python:3.99-slim: docker.io/library/python:3.99-slim: not found"),
@@ -126,7 +130,7 @@ MESSAGES: dict[str, tuple[str, ...]] = {
     "no-shared-library-for-ctypes": ("OSError: libGLU.so.1: cannot open shared object file: No such file or directory",),
     "relative-import": ("ImportError: attempted relative import with no known parent package",),
     "port-in-use": ("OSError: [Errno 98] Address already in use",),
-    "no-valid-port": ("Error: '$PORT' is not a valid port number.",),
+    "no-valid-port": ("Error: '' is not a valid port number.", "Error: '$PORT' is not a valid port number."),
     "probe-failed": ('Default STARTUP TCP probe failed 1 time consecutively for container "app" on port 8080.',),
     "not-executable-exit": ("web-1 exited with code 127",),
     "another-python-required": ("ERROR: Package 'larkspur' requires a different Python: 3.9.2 not in '>=3.10'",),
@@ -197,7 +201,7 @@ MESSAGES: dict[str, tuple[str, ...]] = {
         "env file /srv/shop/.env not found: stat /srv/shop/.env: no such file or directory",
         "Error: Invalid user name nosuchuser",
     ),
-    "not-loaded": ("Application failed to start: failed to load /app/boot.sh: no such file or directory",),
+    "not-loaded": ("terminated: Application failed to start: failed to load /usr/src/app/run.sh: fork/exec: permission denied", "Application failed to start: failed to load /app/boot.sh: no such file or directory"),
     "refused-by-gcloud": ("ERROR: (gcloud.builds.submit) Unable to read file [cloudbuild.yaml]: [Errno 2] No such file or directory: 'cloudbuild.yaml'",),
 }  # fmt: skip
 # Lines of healthy logs, and of failures that are no known one: nothing may be made of them.

@@ -55,7 +55,7 @@ MESSAGES: tuple[KnownMessage, ...] = (
     ),
     KnownMessage(
         "another-python-required", CauseId.DEPENDENCY_INSTALL, "",
-        r"Package '?(?P<name>[\w.-]+)'? requires a different Python: (?P<python>[\d.]+)|[Ii]gnored the following versions that require(?:s)? a different python version|Requires-Python (?P<other>\S+)|(?P<third>[\w.-]+) requires Python '?[<>=!~^]+[^\n]*but the running Python is|[Tt]he current project's (?:supported )?Python requirement|current Python version \([\d.]+\) is not (?:allowed|compatible)|Python version [\d.]+ is not supported by the project|Poetry was unable to find a compatible version|No interpreter found for|your Python version [^\n]* is not compatible",
+        r"Package '?(?P<name>[\w.-]+)'? requires a different Python: (?P<python>[\d.]+)|[Ii]gnored the following versions that require(?:s)? a different python version|Requires-Python (?P<other>\S+)|(?P<third>[\w.-]+) requires Python '?[<>=!~^]+[^\n]*but the running Python is|[Tt]he current project's (?:supported )?Python (?:requirement|range)|[Ii]nterpreter resolved to Python [\d.]+, which is incompatible|current Python version \([\d.]+\) is not (?:allowed|compatible)|Python version [\d.]+ is not supported by the project|Poetry was unable to find a compatible version|No interpreter found for|your Python version [^\n]* is not compatible",
         "{name} needs another Python than the image has", "pin a version of {name} that supports this Python, or build from another base image",
     ),
     KnownMessage(
