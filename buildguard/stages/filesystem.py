@@ -295,9 +295,9 @@ class WorkingTreeStage(DiskStage):
         tracked, untracked, closed = listing.result()
         self._left_out += listing.notes()
         entries = [Entry(RelativePath(prefix + path), EntryKind.OTHER) for path in closed]
-        before = b""
+        before, gone = b"", listing.gone
         for mode, name in tracked:
-            if name == before:
+            if name == before or (gone and name in gone and mode != b"160000"):
                 continue
             before = name
             if mode == b"100644":

@@ -41,6 +41,8 @@ _AFTER_PATH = b"': "
 _VANISHED = b"No such file or directory"
 _SHOWN = 200  # bytes of git's words
 _UNTRACKED = ("ls-files", "-o", "--exclude-standard", "-z")
+# What is untracked, "? ", and what the index has and the disk has not, "R ".
+_ON_DISK = ("ls-files", "-o", "-d", "-t", "--exclude-standard", "-z")
 _UNMARKED = frozenset((b"H", b"M"))  # as git tags a file, and one in conflict
 _NO_RENAMES = ("--name-only", "--no-renames", "-z")
 _INDEX = ("ls-files", "-s", "-z")
@@ -62,6 +64,7 @@ class WorktreeListing:
         self._marked: list[bytes] = []
         self._tracked_rows: list[tuple[bytes, bytes]] = []
         self._others: list[bytes] = []
+        self.gone: frozenset[bytes] = frozenset()  # tracked paths that are deleted, once the others are known
 
     def _finish(self, child: subprocess.Popen[bytes]) -> tuple[bytes, bytes]:
         stdout, stderr = git_wait.finish(child, self._folder.parts.top)
@@ -100,7 +103,9 @@ class WorktreeListing:
             others, complaints = self._finish(self._untracked)
         finally:
             process.stop(self._untracked)
-        self._others = _rows(others)
+        rows = _rows(others)
+        self._others = [row[2:] for row in rows if row[:1] == b"?"]
+        self.gone = frozenset(row[2:] for row in rows if row[:1] == b"R")
         return self._others, self._closed(complaints)
 
     def _closed(self, complaints: bytes) -> list[bytes]:
@@ -311,7 +316,7 @@ class Repository(NamedTuple):
         """Begin to list the working tree; git works while the caller does something else."""
         tracked = self.folder.start("ls-files", "-s", "-v", "-z")
         try:
-            return WorktreeListing(tracked, self.folder.start(*self.folder.data_options(), *_UNTRACKED), self.folder)
+            return WorktreeListing(tracked, self.folder.start(*self.folder.data_options(), *_ON_DISK), self.folder)
         except BaseException:
             process.stop(tracked)
             raise
