@@ -144,13 +144,15 @@ FOLDER = "a folder"  # in place of a file
 
 
 class UnreadableFile(NamedTuple):
-    """A file that could not be read, and why; `gone` where it was listed and is not there any more.
+    """A file that could not be read, and why; `is_missing` where it was listed and is not there any more.
 
     `special` is what is there instead of a file: a FIFO, a socket, a folder … `damaged` where its bytes are not those
-    that its id stands for.
+    that its id stands for. `size` and `sha256` are known of one that was read, and is too large to be kept.
     """
 
     reason: str
     is_missing: bool = False
     special: str = ""
     damaged: bool = False
+    size: int = 0
+    sha256: str = ""

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from buildguard.definitions import NamedTuple
-from buildguard.errors import UsageError, did_you_mean
+from buildguard.errors import GuardError, UsageError, did_you_mean
 from buildguard.project import config
 from buildguard.stages.filesystem import resolve_path, stage_on_disk
 from buildguard.stages.git_objects import commit_of, index_of
@@ -53,7 +53,7 @@ def locate(cwd: Path, given: tuple[str, ...], *, staged: bool = False) -> WorkSc
 def _refuse_missing(cwd: Path, given: tuple[str, ...], paths: list[Path]) -> None:
     for path, text in zip(paths, given, strict=True):
         if not os.path.lexists(path):
-            raise UsageError(f"'{text}' not found", hint=suggest_path(cwd, text))
+            raise UsageError(f"'{text}' not found", hint=suggest_path(cwd, text) or f"paths are relative to {cwd}")
 
 
 def suggest_path(cwd: Path, text: str) -> str:
@@ -67,9 +67,19 @@ def suggest_path(cwd: Path, text: str) -> str:
             names = os.listdir(found) if found.is_dir() else []
             below = missing.parts[number + 1 :]
             close = [str(Path(*missing.parts[:number], name, *below)) for name in names]
-            return did_you_mean(text, [path for path in close if os.path.lexists(cwd / path)])
+            hint = did_you_mean(text, [path for path in close if os.path.lexists(cwd / path)])
+            return hint or _suggest_commit(cwd, text)
         found /= part
     return ""
+
+
+def _suggest_commit(cwd: Path, text: str) -> str:
+    """A hint for a revision without its prefix."""
+    try:
+        repository = git.repository_of(cwd)
+        return f"did you mean 'commit:{text}'?" if repository is not None and repository.resolve(text) else ""
+    except GuardError:
+        return ""
 
 
 def _is_archive(cwd: Path, text: str) -> bool:
@@ -82,7 +92,7 @@ def _folder_of(path: Path) -> Path:
 
 def _in_index(repository: git.Repository | None, paths: list[Path]) -> WorkScope:
     if repository is None:
-        raise UsageError("--staged needs a git repository", hint="run it inside one")
+        raise git.missing_repository("--staged needs a git repository")
     relative = _relative(paths, resolve_path(repository.top))
     repository.begin_staged()
     stage = index_of(repository)
@@ -117,7 +127,7 @@ def _open_named_stage(cwd: Path, text: str) -> WorkScope:
         raise UsageError(f"'{text}' is read by the commands check, diff and manifest")
     repository = git.repository_of(cwd)
     if repository is None:
-        raise UsageError(f"'{text}' needs a git repository", hint="run it inside one")
+        raise git.missing_repository(f"'{text}' needs a git repository")
     kind, _, rest = text.partition(":")
     if kind == "index":
         if rest:

@@ -48,6 +48,9 @@ ROOMS = (
     ("cli",),
 )
 _ORDER = [room for row in ROOMS for room in row]
+_FIELD = re.compile(
+    r"(?<!step )`([a-z_]+)` (?:is (?!about to)|are|says|where|names)\b"
+)  # what a docstring says of a field
 # Modules that start a process on purpose: our one seam, and programs that fork inside another Python.
 _FORKING = frozenset(
     {
@@ -642,3 +645,17 @@ def test_a_hook_loads_nothing_heavy(tmp_path: Path) -> None:
         assert "_sqlite3" in loaded
         assert not loaded & {*_HEAVY, *_UNUSED_BY_HOOKS}
     assert not _loaded("--version", cwd=tmp_path) & {*_HEAVY, "_sqlite3", "subprocess", "hashlib", "json"}
+
+
+def test_a_record_describes_the_fields_that_it_has() -> None:
+    """A field that was renamed keeps its name in no docstring."""
+    stale = []
+    for file in SOURCES:
+        for node in sources.of_type(file, ast.ClassDef):
+            members = {item.name for item in node.body if isinstance(item, ast.FunctionDef)}
+            fields = {ast.unparse(item.target) for item in node.body if isinstance(item, ast.AnnAssign)}
+            words = " ".join((ast.get_docstring(node) or "").split())
+            named = _FIELD.findall(words) if fields else []
+            stale += [f"{file.name}: {node.name}: {name}" for name in named if name not in members | fields]
+
+    assert stale == []

@@ -42,7 +42,7 @@ _NEWCOMER = frozenset(
         "./scripts/test",
         "pip install .",
         '. .venv/bin/activate && export BUILDGUARD="$PWD" && cd "$(mktemp -d)"',
-        'python3 -m pip wheel --wheel-dir wheels "$BUILDGUARD"',
+        'python3 -m pip wheel --wheel-dir wheels "${BUILDGUARD:?set it to the path of your checkout}"',
         "python3 -m venv guard",
         "guard/bin/pip install --no-index --find-links wheels buildguard-gcp",
         "guard/bin/buildguard --version",

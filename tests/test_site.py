@@ -44,6 +44,14 @@ def test_the_site_builds_without_a_warning(site: Path) -> None:
     assert (site / "tutorial/index.html").exists()
 
 
+def test_a_copied_console_has_no_prompt(site: Path) -> None:
+    page = (site / "loop/index.html").read_text("utf-8")
+
+    assert '<span class="gp">$ </span>buildguard<' in page
+    assert 'href="../site.css"' in page
+    assert "[data-md-copying] :is(.gp, .go) { display: none; }" in (site / "site.css").read_text("utf-8")
+
+
 def test_the_reference_is_whole(site: Path, project: Callable[..., Project]) -> None:
     commands = (site / "reference/commands/index.html").read_text("utf-8")
     names = re.findall(r"^  (\w+) +\S", project().run("--help").out.split("Commands:")[1], re.MULTILINE)

@@ -33,6 +33,8 @@ _FILES = {"Dockerfile": "FROM python:3.11-slim\n", "app/orders.py": "", "app/sub
         (("check", "commit:releas"), "'release'"),
         (("diff", "commit:mian", "dir:."), "'main'"),
         (("check", "--diff-base", "mian"), "'main'"),
+        (("check", "HEAD~0"), "'commit:HEAD~0'"),
+        (("diff", "main", "dir:."), "'commit:main'"),
         (("check", "--engine", "interpeter"), "'interpreter'"),
         (("check", "--select", "BG20I"), "'BG20"),
         (("chek",), "'check'"),
@@ -57,6 +59,22 @@ def test_a_word_like_nothing_gets_none(tmp_path: Path) -> None:
     assert did_you_mean("xyz", ["abc"], "known: abc") == "known: abc"
     assert suggest_path(tmp_path, "nothing/here.py") == ""
     assert suggest_path(tmp_path, "zzz:HEAD") == ""
+
+
+def test_a_repository_without_commits_has_no_head(project: Callable[..., Project]) -> None:
+    made = project(_FILES)
+    made.git("init", "--quiet")
+
+    result = made.run("check", "commit:HEAD")
+
+    assert result.code == 2
+    assert "unknown revision 'HEAD': this branch has no commits" in result.err
+    assert "hint: git add --all && git commit" in result.err
+    assert f"hint: paths are relative to {made.path}" in made.run("check", "zzz/x.py").err
+
+
+def test_several_codes_are_several_options(project: Callable[..., Project]) -> None:
+    assert "repeat the option for each code" in project(_FILES).run("check", "--select", "BG2,BG3").err
 
 
 def test_a_revision_that_a_shallow_clone_lacks(repository: Callable[..., Project], tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Bytecode beside sources: which `.pyc` an import would take, and whether it fits. Pure.
+"""Bytecode and compiled modules beside sources: which of them an import would take, and whether it fits. Pure.
 
 An import believes a `.pyc` whose recorded time and size are those of its source, or that asks not to be checked:
 then whatever is in it runs, and the source is not looked at.
@@ -13,6 +13,7 @@ from buildguard.definitions import NamedTuple, lazy_pattern
 from buildguard.docker.image_stage import ImageEntry
 
 _CACHED = lazy_pattern(rb"^(?P<stem>.+?)\.(?P<tag>[^.]+)(?:\.opt-(?P<level>[^.]*))?\.pyc$")
+_NATIVE = lazy_pattern(rb"^(?P<stem>[^.]+)(?:\.(?P<tag>[^.]+))?\.so$")
 _HEAD = 16
 _HASHED = 1
 
@@ -20,7 +21,7 @@ _HASHED = 1
 class StaleBytecode(NamedTuple):
     """A `.pyc` that does not fit, and why; `runs` where an import takes it, or fails on it, all the same.
 
-    `is_module` is one that has no source: nothing tells what it should hold.
+    `is_module` is one that no source can be compared with, or a compiled module.
     """
 
     path: bytes
@@ -81,5 +82,16 @@ def _classify_sourceless(
             path, "it has no source, and an import of it fails: another interpreter wrote it", runs=True
         )
     return StaleBytecode(
-        path, "it has no source: an import runs it, and it cannot be checked", runs=True, is_module=True
+        path, "bytecode without a source: an import runs it, and it cannot be checked", runs=True, is_module=True
     )
+
+
+def native_source(path: bytes, tag: bytes) -> bytes:
+    """The source that this interpreter passes over for a compiled module beside it; empty for what it does not load."""
+    folder, name = posixpath.split(path)
+    match = _NATIVE.match(name)
+    if match is None:
+        return b""
+    # free-threaded Pythons have a letter behind the number: cpython-313t-x86_64-linux-gnu
+    is_loaded = match["tag"] in {None, b"abi3"} or match["tag"].startswith((tag + b"-", tag + b"t-"))
+    return posixpath.join(folder, match["stem"] + b".py") if is_loaded else b""

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from buildguard.engines.cloud import CloudSession
     from buildguard.system.git import GitEntry
 
-UNTOLD = "no file sets its Python version"
+NO_VERSION = "no file sets its Python version"
 _MANY_STAGED = 200
 # A name that a statement at the left margin binds; what follows its `import`.
 _BINDING = lazy_pattern(
@@ -137,7 +137,7 @@ def _targets(request: CheckRequest, project: Project, chosen: ChosenSources, not
         if not image or request.service:
             raise
         return _on_image(
-            [Target(None, "--image" if request.image else project.config.file, image, untold=UNTOLD)], image
+            [Target(None, "--image" if request.image else project.config.file, image, why_unknown=NO_VERSION)], image
         )
     notes += discovered.notes
     targets = [*discovered.targets]
@@ -170,7 +170,7 @@ def _on_image(targets: list[Target], image: str) -> list[Target]:
     if not name:
         return targets
     reason = image_reference.why_not_cpython(name, image)
-    return [target._replace(version=None, specifier="", image=image, untold=reason) for target in targets]
+    return [target._replace(version=None, specifier="", image=image, why_unknown=reason) for target in targets]
 
 
 def _staged(place: WorkScope) -> tuple[tuple[bytes, ...] | None, str]:
@@ -238,7 +238,7 @@ def nothing_checked(job: Job) -> str:
         names = [display_path(path) or "." for path in job.place.paths]
         log = next((name for name in names if name.endswith(".log")), "")
         return f"no Python source in {', '.join(names)}{log and f' (`buildguard diagnose --log {log}` reads a log)'}"
-    return "no Python source here"
+    return "no Python source here; cd to the project, or name its folder"
 
 
 def setting(
@@ -279,7 +279,7 @@ def no_version(target: Target, config: Config) -> str:
     hint = f"set {' '.join(lines.split())} in {file}, or pass --target ({target.found_in})"
     if image_reference.implementation(target.image or ""):
         hint = "name an image with CPython: --image python:3.13"
-    return f"{target.untold}; {hint}"
+    return f"{target.why_unknown}; {hint}"
 
 
 def share_of(target: Target, job: Job) -> list[Entry]:

@@ -58,7 +58,7 @@ def narrow_to_changes(
         return NarrowedFindings(diagnostics, seen.unproven)
     repository = job.place.repository
     if repository is None:
-        raise UsageError("--diff-base needs a git repository", hint="run it inside one")
+        raise git.missing_repository("--diff-base needs a git repository")
     then = commit_of(repository, repository.resolve(job.base))
     invalidation = _find_invalidation(job, seen, then) if job.request.diff_base else ""
     if invalidation:

@@ -8,6 +8,7 @@ from collections.abc import Container, Iterable, Iterator
 from buildguard.codes import can_be_silenced, check_pattern
 from buildguard.definitions import NamedTuple
 from buildguard.diagnostic import Diagnostic, Finding
+from buildguard.errors import UsageError
 from buildguard.project.config import Config
 from buildguard.project.sources import matches
 
@@ -112,6 +113,8 @@ def _is_known_code(code: str) -> bool:
 def filters(config: Config, select: tuple[str, ...], ignore: tuple[str, ...]) -> Filters:
     """The filters of the flags, which win, and the configuration; raises UsageError for an unknown code."""
     for pattern in (*select, *ignore):
+        if "," in pattern:
+            raise UsageError(f"--select, --ignore: unknown code '{pattern}'", hint="repeat the option for each code")
         check_pattern(pattern, "--select, --ignore")
     for pattern in (*config.select, *config.ignore, *(code for _, codes in config.per_file_ignores for code in codes)):
         check_pattern(pattern, config.file)

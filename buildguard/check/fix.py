@@ -35,7 +35,7 @@ from buildguard.system import process
 
 
 class UnfixedFString(NamedTuple):
-    """An f-string that stays as it is, and why; `where` is None where it is the whole file."""
+    """An f-string that stays as it is, and why; `span` is None where it is the whole file."""
 
     span: Range | None
     reason: str

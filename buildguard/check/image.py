@@ -7,10 +7,10 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TypeVar
 
-from buildguard.check.context import UNTOLD, Job, cache_of, filters_of
+from buildguard.check.context import NO_VERSION, Job, cache_of, filters_of
 from buildguard.check.filters import IgnoreComment
 from buildguard.check.image_libraries import ImageLibraries
-from buildguard.check.image_start_files import find_start_files
+from buildguard.check.image_start_files import find_missing_start, find_shadows, find_start_files, read_start
 from buildguard.check.result import CheckReport, Dependencies, ImageReport
 from buildguard.check.run import build_report
 from buildguard.check.startup import NOT_COMPILED
@@ -31,6 +31,7 @@ from buildguard.project import discovery
 from buildguard.project.image_model import PlacedFile
 from buildguard.project.request import CheckRequest, may_pull
 from buildguard.project.sources import ChosenSources
+from buildguard.project.start_command import StartCommand
 from buildguard.project.target import Target
 from buildguard.stages.git_objects import GitStage, commit_of
 from buildguard.stages.stage import Entry
@@ -86,6 +87,7 @@ class _ImageContents(NamedTuple):
     folders: tuple[str, ...]
     missing: Sequence[tuple[str, PlacedFile]]
     started: Sequence[bytes]
+    start: StartCommand | None
 
     @property
     def has_bytecode(self) -> bool:
@@ -121,13 +123,19 @@ class _ImageCheck:
             places, installed = self._finder.places(located)
             folders = self._installed_folders(places, installed)
             missing = self._finder.missing(located)
-            started_files = find_start_files(self._image, self._cell, self._files)
+            start = read_start(self._image, self._cell, self._files)
+            started_files = find_start_files(start, self._image, self._cell, self._files)
+            if self._image.cache_folder:
+                self._files.read(self._image.cache_folder)
             known = {*places.values(), *installed.values()}
             places.update((path, path) for path in started_files if path not in known)
             job = self._job({**places, **installed}, installed, frozenset(file.path for _source, file in missing))
             try:
                 return self._judge(
-                    job, _ImageContents(located, places, installed, folders, missing, started_files), watcher, started
+                    job,
+                    _ImageContents(located, places, installed, folders, missing, started_files, start),
+                    watcher,
+                    started,
                 )
             finally:
                 job.cache.close()
@@ -146,7 +154,7 @@ class _ImageCheck:
         compiled, own = contents.split_sources(job.chosen.sources)
         changed = self._with_committed(contents.places, list(self._changed(contents.places, own)))
         self._report_changed(located, contents.places, changed, seen)
-        seen.unproven += self._uncompiled(job, contents)
+        seen.unproven += [*self._uncompiled(job, contents), *self._other_start(contents)]
         libraries = ImageLibraries(self._cell, self._image, self._files)
         seen.diagnostics += libraries.unloadable(job, self._image)
         aside = _split_dependencies(seen, {display_path(path) for path in contents.installed})
@@ -178,20 +186,60 @@ class _ImageCheck:
             if place not in compiled:
                 yield Unproven(display_path(names[place]), None, NOT_COMPILED)
 
+    def _other_start(self, contents: _ImageContents) -> Iterator[Unproven]:
+        """What the image would start with, and neither it nor the project has; and what it starts in place of the project's."""
+        missing = find_missing_start(contents.start, self._image, self._cell, self._files)
+        if missing:
+            yield Unproven(
+                None, None, f"{self._image.reference} starts {missing}, which is missing there or not executable"
+            )
+        own = {path: place for path, place in contents.places.items() if os.fsdecode(path) in self._project.paths}
+        known = {*own.values()}
+        for place in contents.started:
+            twin = next((path for path in own if place.endswith(b"/" + path.removeprefix(b"src/"))), None)
+            if place not in known and twin is not None and not self._is_same(place, own[twin]):
+                other = (
+                    f"and that is another file than {display_path(twin)} of the project in {display_path(own[twin])}"
+                )
+                yield Unproven(None, None, f"{self._image.reference} starts {display_path(place)}, {other}")
+        for place, name in find_shadows(contents.start, self._image, self._cell, self._files):
+            if place not in known and self._project.sources:
+                other = "instead of the standard library's, and the project does not have it"
+                # a folder of PYTHONPATH counts as installed, and is searched before everything else
+                yield Unproven(None, None, f"{display_path(place)}: an import of {name} loads it {other}")
+
+    def _is_same(self, place: bytes, other: bytes) -> bool:
+        """Whether two files of the image have the same bytes."""
+        return self._files.entries[place].digest == self._files.entries[other].digest
+
     def _report_missing(
         self, located: ProjectLocation, missing: Sequence[tuple[str, PlacedFile]], seen: CheckState
     ) -> None:
         """BG301 for each source that the Dockerfile copies and the image lacks; of a package it is unproven what it should have."""
         reference = self._image.reference
         recipe = located.recipe
+        untracked = self._untracked() if missing else frozenset()
         for source, file in missing:
             assert recipe is not None
             message = f"{file.path} is missing from {reference}; {_copied_by(recipe, file)}"
             hint = "build the image again from these files"
+            if source in untracked:
+                message += "; git does not track it, so no build of a commit has it"
+                hint += ", commit it, or move it away"
             seen.diagnostics.append(Diagnostic(Code.BG301, Severity.ERROR, DisplayPath(source), Range(), message, hint))
         for source in located.uninstalled:
             reason = f"{located.reported_by} in {reference} does not have it; it is beside sources that were installed"
             seen.unproven.append(Unproven(DisplayPath(source), None, reason))
+
+    def _untracked(self) -> frozenset[str]:
+        """The files here that git does not track; none where a commit is compared, or where git cannot be asked."""
+        place = self._project.place
+        if place.repository is None or isinstance(place.stage, GitStage):
+            return frozenset()
+        try:
+            return frozenset(map(display_path, place.repository.untracked()))
+        except GuardError:
+            return frozenset()
 
     def _keep_to_one_image(self, seen: CheckState) -> None:
         """The name of an image may have moved between reading its files and asking its interpreter."""
@@ -265,7 +313,7 @@ class _ImageCheck:
             candidates = []
         versions = {target.version for target in candidates}
         if len(versions) != 1:
-            return Target(None, self._image.reference, self._image.reference, untold=UNTOLD)
+            return Target(None, self._image.reference, self._image.reference, why_unknown=NO_VERSION)
         first = candidates[0]
         version = None if first.specifier else first.version
         return Target(version, first.found_in, self._image.reference, specifier=first.specifier)

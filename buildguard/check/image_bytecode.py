@@ -1,11 +1,12 @@
-"""Bytecode in an image, compared with its sources by the image's own interpreter."""
+"""Bytecode in an image, compared with its sources by the image's own interpreter; and what is loaded in place of a source."""
 
 from __future__ import annotations
 
 import hashlib
+import posixpath
 from collections.abc import Iterable, Iterator
 
-from buildguard.check.bytecode import StaleBytecode, SuspectBytecode, classify_bytecode
+from buildguard.check.bytecode import StaleBytecode, SuspectBytecode, classify_bytecode, native_source
 from buildguard.codes import Code
 from buildguard.diagnostic import Diagnostic, Range, Severity, Unproven, display_path
 from buildguard.docker.image_stage import ImageStage
@@ -18,7 +19,6 @@ _SUFFIX = b".pyc"
 _HEAD = 16
 _SAME, _STALE = b"same", b"stale"
 _REMEDY = "leave __pycache__ and *.pyc out of what is copied: a line for each in .dockerignore"
-_UNCHECKABLE = "bytecode without a source: an import runs it, and it cannot be checked"
 
 
 class BytecodeCheck:
@@ -38,20 +38,44 @@ class BytecodeCheck:
         """Those that do not fit; `unproven` tells afterwards what could not be looked at."""
         stale: list[StaleBytecode] = []
         suspects: list[SuspectBytecode] = []
-        for place in sorted(self._stage.places.values()):
-            if not place.endswith(_SUFFIX):
-                continue
+        for place, path in self._bytecode():
             data = self._stage.files.content(place)
             if not isinstance(data, bytes) or not self._magic:
-                untold = "its interpreter does not tell what its bytecode begins with"
-                self.unproven.append((place, untold if isinstance(data, bytes) else data.reason))
+                why_unknown = "its interpreter does not tell what its bytecode begins with"
+                self.unproven.append((place, why_unknown if isinstance(data, bytes) else data.reason))
                 continue
-            classified = classify_bytecode(place, data[:_HEAD], self._stage.files.entries, self._magic, self._tag)
+            classified = classify_bytecode(path, data[:_HEAD], self._stage.files.entries, self._magic, self._tag)
             if isinstance(classified, SuspectBytecode):
-                suspects.append(classified)
+                suspects.append(classified._replace(path=place))
             elif classified is not None:
-                stale.append(classified)
-        return [*stale, *self._compared(suspects)]
+                stale.append(classified._replace(path=place))
+        return [*stale, *self._native(), *self._compared(suspects)]
+
+    def _bytecode(self) -> Iterator[tuple[bytes, bytes]]:
+        """Each `.pyc` that this interpreter may read, and the path that it has where the cache is beside the sources."""
+        prefix = self._stage.cache_folder
+        for place in sorted(self._stage.places.values()):
+            if place.endswith(_SUFFIX) and not (prefix and b"/__pycache__/" in place):
+                yield place, place
+        for place in sorted(self._stage.files.entries) if prefix else ():
+            folder, name = posixpath.split(place[len(prefix) :])
+            if place.startswith(prefix + b"/") and self._is_own(
+                posixpath.join(folder, name.partition(b".")[0] + b".py")
+            ):
+                yield place, posixpath.join(folder, b"__pycache__", name)
+
+    def _native(self) -> Iterator[StaleBytecode]:
+        """The compiled modules that are loaded in place of a source of the project; packages bring such on purpose."""
+        for place in sorted(self._stage.places.values()):
+            source = native_source(place, self._tag)
+            if source in self._stage.files.entries and self._is_own(source):
+                name = display_path(posixpath.basename(source))
+                reason = f"an import loads it instead of {name}, and it cannot be compared with that"
+                yield StaleBytecode(place, reason, runs=True, is_module=True)
+
+    def _is_own(self, source: bytes) -> bool:
+        """Whether a file of the image is the project's, by a path of its own there."""
+        return self._names.get(source, source) != source
 
     def name(self, place: bytes) -> bytes:
         """The report's path for a path in the image."""
@@ -117,7 +141,7 @@ def report_bytecode(
                 bytecode_file.path
             )
         elif bytecode_file.is_module:
-            unproven.append(Unproven(display_path(bytecode.name(bytecode_file.path)), target, _UNCHECKABLE))
+            unproven.append(Unproven(display_path(bytecode.name(bytecode_file.path)), target, bytecode_file.reason))
         else:
             diagnostics.append(
                 _diagnostic(bytecode.name(bytecode_file.path), bytecode_file.reason, Severity.ERROR, target)

@@ -1,7 +1,7 @@
-"""What was said of the imports of one target, kept until anything changes that it depends on.
+"""The results of one target's imports, kept in the cache until something changes that they depend on.
 
-Sources count by the digests of this run. What else was read while a result came about (declarations, Dockerfiles, locks)
-is kept with it, and read again before it counts.
+Sources count by the digests of this run. The other files that a result depends on (declarations, Dockerfiles, locks) are
+named with it, and read again before it counts.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ _REFUSED = frozenset({Code.BG101, Code.BG103, *RULE_ERRORS})
 
 
 class TargetImports(NamedTuple):
-    """What is said of the imports of a target's sources: findings, and what could not be decided.
+    """The findings in the imports of a target's sources, and the imports that could not be decided.
 
-    `is_final` is whether another run would say the same: no question was left open by an engine that was lost.
+    `is_final` is whether another run would give the same: no question was left open by an engine that was lost.
     """
 
     diagnostics: tuple[Diagnostic, ...]

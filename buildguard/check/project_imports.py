@@ -243,6 +243,7 @@ class _FactsOfTarget:
 def open_environment(folder: Path, target: Target) -> InstalledSource:
     """The packages of a virtual environment on this disk, read as data."""
     from buildguard.imports.site_packages import InstalledSource
+    from buildguard.system.walk import files_below
 
     base = os.path.realpath(folder)
     sites = [
@@ -251,13 +252,8 @@ def open_environment(folder: Path, target: Target) -> InstalledSource:
     folders = list(dict.fromkeys(os.path.realpath(path) for path in sites))
     facts = _FactsOfTarget({}, _read_file, target)
     return InstalledSource(
-        str(folder), folders, (file for site in folders for file in _walk(site)), _read_file, facts.of
+        str(folder), folders, (file for site in folders for file in files_below(site)), _read_file, facts.of
     )
-
-
-def _walk(folder: str) -> Iterator[str]:
-    for parent, _folders, files in os.walk(folder):
-        yield from (posixpath.join(parent, file) for file in files)
 
 
 def _read_file(path: str) -> bytes | None:

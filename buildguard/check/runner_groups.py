@@ -20,46 +20,46 @@ _JUDGES = ("findings", "import_results", "imports")
 class RunnerGroup:
     """Targets that the same engines judge, one after the other."""
 
-    def __init__(self, desks: Sequence[TargetRunner], cache: Cache) -> None:
-        self.desks = desks
+    def __init__(self, runners: Sequence[TargetRunner], cache: Cache) -> None:
+        self.runners = runners
         self.cache = cache
-        for desk in desks:
-            desk.job = desk.job._replace(cache=cache)
+        for runner in runners:
+            runner.job = runner.job._replace(cache=cache)
 
     def begin(self) -> None:
         """Let the engine that will be asked first get ready."""
-        self.desks[0].begin()
-        if self.desks[0].job.request.staged:
+        self.runners[0].begin()
+        if self.runners[0].job.request.staged:
             # what judges a new source is loaded meanwhile; in a whole project most verdicts are cached
             for name in _JUDGES:
                 import_module(f"buildguard.check.{name}")
 
     def judge(self, digests: Mapping[bytes, SourceDigest]) -> None:
         """Judge them all; engines that left something unproven are not asked again."""
-        desk, *others = self.desks
-        desk.judge(digests)
+        runner, *others = self.runners
+        runner.judge(digests)
         for other in others:
-            if desk.state.unproven:
-                desk.close()
+            if runner.state.unproven:
+                runner.close()
             else:
-                other.take_engines(desk)
-            desk = other
-            desk.judge(digests)
-        desk.close()
+                other.take_engines(runner)
+            runner = other
+            runner.judge(digests)
+        runner.close()
 
     def close(self) -> None:
         """End the engines, also while a thread is still busy with them."""
-        for desk in self.desks:
-            desk.close()
-        if self.cache is not self.desks[0].shared_cache:
+        for runner in self.runners:
+            runner.close()
+        if self.cache is not self.runners[0].shared_cache:
             self.cache.close()
 
 
-def group_runners(job: Job, desks: Sequence[TargetRunner]) -> list[RunnerGroup]:
-    """Desks by the engines that they ask: one process for each Python, and not for each service."""
+def group_runners(job: Job, runners: Sequence[TargetRunner]) -> list[RunnerGroup]:
+    """Runners by the engines that they ask: one process for each Python, and not for each service."""
     by_engines: dict[Hashable, list[TargetRunner]] = {}
-    for desk in desks:
-        by_engines.setdefault(desk.engine_key(), []).append(desk)
+    for runner in runners:
+        by_engines.setdefault(runner.engine_key(), []).append(runner)
     alone = len(by_engines) == 1
     # side by side each has a connection to the cache of its own
     return [RunnerGroup(group, job.cache if alone else cache_of(job.request)) for group in by_engines.values()]

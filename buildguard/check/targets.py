@@ -131,8 +131,8 @@ def judge_shares(job: Job, shares: list[TargetShare], watcher: Watcher, seen: Ch
     """Let every target's engines judge, and take over what they bring."""
     total = sum(len(share.entries) for share in shares)
     cloud = _cloud_check(job, shares, watcher)
-    desks = [TargetRunner(job, share, (watcher, total), cloud) for share in shares]
-    groups = group_runners(job, desks)
+    runners = [TargetRunner(job, share, (watcher, total), cloud) for share in shares]
+    groups = group_runners(job, runners)
     try:
         _run_targets(job, groups)
     except KeyboardInterrupt:
@@ -142,8 +142,8 @@ def judge_shares(job: Job, shares: list[TargetShare], watcher: Watcher, seen: Ch
     finally:
         for group in groups:
             group.close()
-    for desk in desks:
-        seen.add(desk.state)
+    for runner in runners:
+        seen.add(runner.state)
     seen.notes += [note for group in groups if group.cache is not job.cache for note in group.cache.notes]
     if cloud is not None:
         seen.add_cloud_findings(cloud.cloud_findings())
@@ -163,11 +163,11 @@ def _cloud_check(job: Job, shares: Sequence[TargetShare], watcher: Watcher) -> C
 
 
 def _run_targets(job: Job, groups: Sequence[RunnerGroup]) -> None:
-    """Let every desk judge, as many groups at once as there are cores; the sources are hashed meanwhile, and once for all."""
+    """Let every runner judge, as many groups at once as there are cores; the sources are hashed meanwhile, and once for all."""
     together = min(len(groups), max(2, process.cores()))
     for group in groups[:together]:
         group.begin()
-    several = sum(len(group.desks) for group in groups) > 1
+    several = sum(len(group.runners) for group in groups) > 1
     # with an empty cache the judge of an only target does all the reading itself
     read = [] if job.cache.is_empty() and not several else job.chosen.sources
     hashed = digests_of(job.place.stage, read, once=several)
@@ -182,7 +182,7 @@ class TargetRunner:
     """One target at work: its engines, and what they bring."""
 
     def __init__(self, job: Job, share: TargetShare, watched: tuple[Watcher, int], cloud: CloudCheck | None) -> None:
-        """`watched` is who hears of progress, and the number of verdicts that there will be of all desks."""
+        """`watched` is who hears of progress, and the number of verdicts that there will be of all runners."""
         self.state = CheckState()
         self.job = job
         self.shared_cache = job.cache

@@ -46,13 +46,19 @@ def _output_options(command: Callable[..., None]) -> Callable[..., None]:
 )
 @click.argument("paths", nargs=-1, metavar="[PATHS… | STAGE]", shell_complete=complete_stages)
 @click.option("--staged", is_flag=True, help="Check the index: the given files, or all staged changes.")
-@click.option("--target", "targets", multiple=True, metavar="3.11", help="Compile for this Python; may be repeated.")
+@click.option(
+    "--target",
+    "targets",
+    multiple=True,
+    metavar="3.11",
+    help="Compile for this Python instead of the declared one; may be repeated.",
+)
 @click.option(
     "--engine",
     default="auto",
     metavar="NAME[,NAME…]",
     shell_complete=complete_engines,
-    help="Use auto, interpreter, container, cloud or static.",
+    help="Use auto, interpreter, container, cloud or static; the default is auto.",
 )
 @click.option("--fetch-python", is_flag=True, help="Install a missing target Python with uv.")
 @click.option("--image", default="", metavar="REF", help="Compile with the interpreter of this image.")
@@ -80,9 +86,15 @@ def _output_options(command: Callable[..., None]) -> Callable[..., None]:
     multiple=True,
     metavar="CODE",
     shell_complete=complete_codes,
-    help="Report only these codes, or beginnings of codes.",
+    help="Report only this code, or a beginning such as BG2; may be repeated.",
 )
-@click.option("--ignore", multiple=True, metavar="CODE", shell_complete=complete_codes, help="Leave these codes out.")
+@click.option(
+    "--ignore",
+    multiple=True,
+    metavar="CODE",
+    shell_complete=complete_codes,
+    help="Leave out this code, or a beginning; may be repeated.",
+)
 @click.option("--diff-base", default="", metavar="REV", help="Report only findings in files changed since REV.")
 @click.option("--strict", is_flag=True, help="Treat warnings as findings.")
 @click.option(

@@ -19,6 +19,7 @@ from buildguard.cli.help import GroupedCommands, examples
 from buildguard.cli.loop import make_loop
 from buildguard.cli.options import color_option, env_option, format_option, html_option, in_google, output_option
 from buildguard.cli.output import colored, deliver, protect_log, stdout_file
+from buildguard.cli.render.source_line import fold_text
 from buildguard.cli.terminal import columns
 
 if TYPE_CHECKING:
@@ -41,7 +42,13 @@ cli.add_command(env)
 
 @cli.command(epilog=examples("buildguard fix", "buildguard fix --diff app"))
 @click.argument("paths", nargs=-1, metavar="[PATHS…]", shell_complete=complete_paths)
-@click.option("--target", "targets", multiple=True, metavar="3.11", help="Repair for this Python; may be repeated.")
+@click.option(
+    "--target",
+    "targets",
+    multiple=True,
+    metavar="3.11",
+    help="Repair for this Python instead of the declared one; may be repeated.",
+)
 @click.option("--check", "only_check", is_flag=True, help="Report what would be repaired, and write nothing.")
 @click.option("--diff", is_flag=True, help="Print the repair as a patch, and write nothing.")
 def fix(*, paths: tuple[str, ...], targets: tuple[str, ...], only_check: bool, diff: bool) -> None:
@@ -60,7 +67,7 @@ def fix(*, paths: tuple[str, ...], targets: tuple[str, ...], only_check: bool, d
         sys.stdout.buffer.write(patch(report))
         sys.stdout.flush()
     words = text(report, done="would fix" if only_check or diff else "fixed")
-    click.echo(words, nl=False, err=diff)
+    click.echo(fold_text(words, 0 if diff else columns()), nl=False, err=diff)
     sys.exit(report.exit_code)
 
 
@@ -136,7 +143,7 @@ def diff(
         else chain_text(result, most=not everything and output is None and sys.stdout.isatty())
     )
     if form == "text":
-        text = colored(text, color, to_file=output is not None)
+        text = fold_text(colored(text, color, to_file=output is not None), columns(output))
     deliver(text, output)
     sys.exit(result.chain.exit_code)
 
@@ -196,7 +203,9 @@ def diagnose(*, log: str | None, form: str, output: Path | None, html: Path | No
 @click.option("--yes", is_flag=True, help="Deploy without asking for confirmation.")
 @click.option("--no-traffic", is_flag=True, help="Give the new revision no traffic, only its tag.")
 @click.option(
-    "--fallback", type=click.Choice(["auto", "ask", "never"]), help="Build on this machine if Cloud Build fails."
+    "--fallback",
+    type=click.Choice(["auto", "ask", "never"]),
+    help="Build on this machine if Cloud Build fails, ask first, or never; the default is the configured one, or ask.",
 )
 @format_option("text", "json")
 @click.option(
@@ -241,7 +250,7 @@ def deploy(
     with Progress() as progress:
         ask = _asking(yes=yes)
         result = plan_deploys(request) if dry_run else deploy_all(request, progress, ask, render_cycle)
-    text = as_json(result) if form == "json" else protect_log(colored(as_text(result), color))
+    text = as_json(result) if form == "json" else protect_log(colored(as_text(result, columns()), color))
     deliver(text, None)
     if report:
         from buildguard.cli.ci_report import report_to_ci
@@ -272,7 +281,7 @@ def rollback(*, revision: str, **asked: Any) -> None:
 
     with Progress() as progress:
         result = command(Wanted(cwd=Path.cwd(), **asked), revision, progress)
-    deliver(rollback_text(result), None)
+    deliver(fold_text(rollback_text(result), columns()), None)
 
 
 @cli.command(epilog=examples("buildguard history 7", "buildguard history --html story.html"))
@@ -283,7 +292,7 @@ def rollback(*, revision: str, **asked: Any) -> None:
 @env_option
 @in_google("Cloud Run")
 def history(*, cycle: str, form: str, html: Path | None, **asked: Any) -> None:
-    """Show each deploy, how far it got, how many tests passed, and why it stopped; with CYCLE its report."""
+    """Show each deploy, how far it got, how many tests passed, and why it stopped; with the number of a CYCLE, its report."""
     from buildguard.cli.render.deploy import HistoryView, history_json, history_text
     from buildguard.deploy.cycle_history import read_story
     from buildguard.deploy.history import fleet_of
@@ -296,7 +305,7 @@ def history(*, cycle: str, form: str, html: Path | None, **asked: Any) -> None:
         _show_story(story, cycle, html)
         return
     view = HistoryView(command(request), story.cycles, fleet_of(request))
-    text = history_json(view) if form == "json" else history_text(view)
+    text = history_json(view) if form == "json" else history_text(view, columns())
     deliver(text, None)
 
 
@@ -358,7 +367,7 @@ def explain(*, word: str | None, everything: bool) -> None:
     if word is not None and everything:
         raise UsageError("a code and --all cannot be combined", hint="buildguard explain --all")
     text = pages.explain_all() if everything else pages.list_codes() if word is None else pages.explain(word)
-    click.echo(text, nl=False)
+    click.echo(fold_text(text, columns()), nl=False)
 
 
 @cli.command(epilog=examples("buildguard doctor", "buildguard doctor --fix backend"))
@@ -378,7 +387,6 @@ def doctor(path: str, *, fix: bool, form: str) -> None:
         click.echo(doctor_fix(Path.cwd(), path), nl=False)
         return
     from buildguard.cli.doctor import doctor as show
-    from buildguard.cli.render.source_line import fold_text
 
     click.echo(fold_text(show(Path.cwd(), path), columns()), nl=False)
 
@@ -393,7 +401,7 @@ def init(*, cloud_build: bool, pre_commit: bool) -> None:
     from buildguard.cli.init import init as command
 
     for line in command(Path.cwd(), cloud_build=cloud_build, pre_commit=pre_commit):
-        click.echo(line)
+        click.echo(fold_text(line, columns()), nl=False)
 
 
 cli.add_command(make_loop(deploy, _asking))

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import click
-from click.shell_completion import CompletionItem
+from click.shell_completion import CompletionItem, FishComplete, add_completion_class
 
 from buildguard.errors import GuardError
 
@@ -20,6 +20,13 @@ _STAGES = {
     "build:": "a build in Cloud Build",
     "manifest:": "a list of digests",
 }
+
+
+@add_completion_class
+class FishCompletion(FishComplete):
+    """Completion for fish that splits at the first comma alone: values and descriptions have commas of their own."""
+
+    source_template = FishComplete.source_template.replace('string split ","', 'string split --max 1 ","')
 
 
 def complete_engines(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:

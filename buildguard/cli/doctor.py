@@ -65,7 +65,7 @@ def _targets(project: Project) -> Iterator[str]:
     ):
         mark = "→" if declaration.place in deciding else " "
         version = str(declaration.version) if declaration.version is not None else "?"
-        yield f"  {mark} {version:8} {declaration.place:32} {declaration.words}{f' ({declaration.untold})' if declaration.untold else ''}"
+        yield f"  {mark} {version:8} {declaration.place:32} {declaration.words}{f' ({declaration.why_unknown})' if declaration.why_unknown else ''}"
     yield from (f"  note: {note}" for note in discovered.notes)
     yield ""
     yield "targets:"
@@ -76,7 +76,7 @@ def _targets(project: Project) -> Iterator[str]:
 def _target(project: Project, target: Target) -> Iterator[str]:
     yield f"  {_target_line(project.chosen, project.discovered, target)}"
     if target.version is None:
-        yield f"    unknown version: {target.untold}"
+        yield f"    unknown version: {target.why_unknown}"
         return
     choice = choose_engine(project.place, project.config, target)
     for refused in choice.unavailable:

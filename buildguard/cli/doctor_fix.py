@@ -52,7 +52,7 @@ def _steps_of(place: WorkScope, config: Config, target: Target) -> Iterator[str]
     """The target, and one command a line; nothing if it is proven already."""
     name = f"{f'{target.service}: ' if target.service else ''}Python {target.python} ({target.found_in})"
     if target.version is None:
-        yield f"{name}: {target.untold}"
+        yield f"{name}: {target.why_unknown}"
         yield f"  {_SET_TARGET}"
         return
     choice = choose_engine(place, config, target)

@@ -12,6 +12,8 @@ from buildguard.cli.completion import complete_services
 from buildguard.cli.help import examples
 from buildguard.cli.options import format_option, output_option
 from buildguard.cli.output import deliver
+from buildguard.cli.render.source_line import fold_text
+from buildguard.cli.terminal import columns
 
 if TYPE_CHECKING:
     from buildguard.startup.variables.survey import ImageContract
@@ -36,4 +38,5 @@ def env(*, form: str, output: Path | None, service: str) -> None:
         "dotenv": as_dotenv,
         "json": as_json,
     }
-    deliver(renderings[form](contracts), output)
+    text = renderings[form](contracts)
+    deliver(fold_text(text, columns(output)) if form == "text" else text, output)

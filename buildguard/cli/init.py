@@ -43,7 +43,7 @@ def init(cwd: Path, *, cloud_build: bool = False, pre_commit: bool = False) -> l
     """
     repository = git.repository_of(cwd)
     if repository is None:
-        raise UsageError("this is not a git repository", hint="git init, then buildguard init")
+        raise git.missing_repository("this is not a git repository", hint="git init, then buildguard init")
     if cloud_build and pre_commit:
         raise UsageError("--cloudbuild and --pre-commit cannot be combined", hint="run buildguard init for each")
     try:

@@ -59,7 +59,7 @@ def target_notes(project: Project) -> Iterator[str]:
         return
     for target in targets:
         if target.version is None:
-            yield f"warning: the hooks will refuse commits that need {target.found_in}: {target.untold}"
+            yield f"warning: the hooks will refuse commits that need {target.found_in}: {target.why_unknown}"
             yield '  a hook pulls no image; set [tool.buildguard] target = ["3.11"]'
 
 

@@ -11,6 +11,7 @@ import click
 
 from buildguard.cli.help import examples
 from buildguard.cli.output import colored, deliver, protect_log
+from buildguard.cli.terminal import columns
 from buildguard.definitions import lazy_pattern
 from buildguard.errors import UsageError
 
@@ -34,8 +35,17 @@ def make_loop(deploy: click.Command, asking: Callable[..., Callable[[str], bool 
             metavar="CMD",
             help="After a red cycle, run this; it gets the report in BUILDGUARD_REPORT, no cloud credentials, and makes a commit.",
         ),
-        click.Option(["--max-cycles"], type=click.IntRange(min=1), metavar="N", help="End after so many cycles."),
-        click.Option(["--max-time"], metavar="DURATION", help="Begin no cycle after so long: 90s, 30m or 2h."),
+        click.Option(
+            ["--max-cycles"],
+            type=click.IntRange(min=1),
+            metavar="N",
+            help="End after so many cycles; the default is no limit.",
+        ),
+        click.Option(
+            ["--max-time"],
+            metavar="DURATION",
+            help="Begin no cycle after so long (90s, 30m or 2h); the default is no limit.",
+        ),
         click.Option(
             ["--report"],
             type=click.Path(file_okay=False, path_type=Path),
@@ -71,7 +81,7 @@ def run_loop(
     request = DeployRequest(cwd=Path.cwd(), fallback=options.pop("fallback") or "", **options)
     with Progress() as progress:
         report = loop(request, LoopOptions(**own), LoopTools(progress, asking(yes=yes), render_cycle))
-    text = loop_json(report) if form == "json" else protect_log(colored(loop_text(report), color))
+    text = loop_json(report) if form == "json" else protect_log(colored(loop_text(report, columns()), color))
     deliver(text, None)
     sys.exit(report.exit_code)
 

@@ -79,18 +79,19 @@ def _comparable_entries(
 ) -> Iterator[tuple[bytes, ManifestEntry | None, ManifestEntry | None]]:
     """The entries of each path that differ, less what one of the stages could not look at."""
     before_entries, after_entries = before.manifest.entries, after.manifest.entries
-    unseen = _unseen_paths(before, after)
+    unread = unread_paths(before, after)
     for path in sorted(before_entries.keys() | after_entries.keys()):
         was, now = before_entries.get(path), after_entries.get(path)
         if was == now or _is_incomparable(path, was, before, after) or _is_incomparable(path, now, after, before):
             continue
-        if not unseen or not _at_or_below(display_path(path), unseen):
+        if not unread or not _at_or_below(display_path(path), unread):
             yield path, was, now
 
 
-def _unseen_paths(before: Snapshot, after: Snapshot) -> set[str]:
-    unread = {item.path for side in (before, after) for item in side.unproven if item.path is not None}
-    return unread | {display_path(path) for side in (before, after) for path in side.damaged}
+def unread_paths(*stages: Snapshot) -> set[str]:
+    """The paths that a stage has, and whose content was not read there."""
+    unread = {item.path for stage in stages for item in stage.unproven if item.path is not None}
+    return unread | {display_path(path) for stage in stages for path in stage.damaged}
 
 
 def _at_or_below(path: str, several: Container[str]) -> bool:

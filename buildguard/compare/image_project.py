@@ -27,6 +27,7 @@ from buildguard.project.image_model import ImageModel, PlacedFile, is_below
 from buildguard.stages.stage import Entry
 
 _PREFIX = "image:"
+_ARCHIVES = frozenset({"docker-archive", "oci-archive"})  # how other tools name a file with an image
 
 
 class LocalProject(NamedTuple):
@@ -70,6 +71,11 @@ class ProjectLocation(NamedTuple):
 def parse(text: str) -> tuple[str, str]:
     """The reference and the root of `image:REF[:/root]`; the root is empty where none is given. Raises UsageError."""
     reference, colon, root = text.removeprefix(_PREFIX).partition(":/")
+    if reference.startswith(("/", ".")) or reference in _ARCHIVES:
+        file = reference if reference not in _ARCHIVES else f"/{root}"
+        raise UsageError(
+            f"'{text}' names a file, and no image", hint=f"docker load -i {file}, then image: and its name"
+        )
     if not reference or any(char.isspace() for char in reference):
         raise UsageError(f"'{text}' names no image", hint="image:REF, or image:REF:/app")
     if reference.partition("@")[0].rpartition("/")[2].count(":") > 1:
@@ -164,7 +170,7 @@ class ProjectFinder:
         twins_planned = planned.twins
         expected = {place for place, path in twins_planned.items() if path in self._project.sources}
         roots = [root for root in planned.roots if _any_below(expected, root)]
-        real = tuple(filter(None, (self._files.read(root) for root in roots)))
+        real = tuple(filter(None, (self._files.read(root, is_named=True) for root in roots)))
         sources = [place for root in real for place in self.under(root) if place.endswith(".py")]
         twins = expected.intersection(os.fsdecode(path) for path in self._files.entries)
         if not twins or 2 * len(twins) < min(len(sources), len(expected)):

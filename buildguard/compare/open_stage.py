@@ -120,7 +120,7 @@ def _open_in_git(cwd: Path, text: str, prefix: bytes) -> OpenStage:
     kind, _, rest = text.partition(":")
     repository = git.repository_of(cwd)
     if repository is None:
-        raise UsageError(f"'{text}' needs a git repository", hint="run it inside one")
+        raise git.missing_repository(f"'{text}' needs a git repository")
     if kind == "index" and rest:
         raise UsageError("'index:' takes nothing after the colon")
     stage = index_of(repository) if kind == "index" else commit_of(repository, rest or "HEAD")

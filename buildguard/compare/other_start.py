@@ -15,12 +15,14 @@ _LONGEST = 200  # characters of a command that are shown
 def find_other_start(image: Image, model: ImageModel, dockerfile: str) -> str:
     """In words, what an image's own configuration says that its Dockerfile does not; empty where both agree or it is unknown."""
     declared = declared_start(model, dockerfile)
-    if model.knows_base and "$" not in declared.folder and image.folder.rstrip("/") != declared.folder.rstrip("/"):
+    if model.knows_workdir and "$" not in declared.folder and image.folder.rstrip("/") != declared.folder.rstrip("/"):
         return f"{image.reference} starts in {image.folder}, and {dockerfile} says {declared.folder}"
     words = declared.command.words if declared.command is not None else ()
     runs = image.command[-len(words) :] if declared.inherits_entrypoint and not model.knows_base else image.command
     if not words or _plain(words) == _plain(runs):
         return ""
+    if not image.command:
+        return f"{image.reference} has no command, and {dockerfile} says `{_shown(words)}`"
     return f"{image.reference} starts `{_shown(image.command)}`, and {dockerfile} says `{_shown(words)}`"
 
 

@@ -1,4 +1,4 @@
-"""What is sent of a commit, what is left behind and by which rule, and the quiet killers among the rest. Pure."""
+"""What is sent of a commit, what is left behind and by which rule, and what builds well and fails later. Pure."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import os
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 
+from buildguard.compare.difference import unread_paths
 from buildguard.definitions import NamedTuple
-from buildguard.diagnostic import RelativePath, count
+from buildguard.diagnostic import RelativePath, count, display_path
 from buildguard.project.ignore import docker, gcloud
 from buildguard.project.ignore.rules import IgnoreRule, parents
 from buildguard.project.upload import link_target, select_uploaded
@@ -39,7 +40,7 @@ class UploadPlan(NamedTuple):
 
     sent: tuple[bytes, ...]
     dropped: tuple[DroppedPath, ...]
-    killers: tuple[UploadRisk, ...]
+    risks: tuple[UploadRisk, ...]
 
 
 class UploadFolder(NamedTuple):
@@ -69,13 +70,13 @@ def plan_upload(
     on_disk = _sent_from_disk(worktree, committed.manifest, names, rules)
     hidden = list(folder.unlisted(lambda path, is_folder: rules.drops(path, is_folder=is_folder) is None))
     gone = tuple(DroppedPath(entry.path, rule, _matters(entry.path, copied)) for entry, rule in dropped)
-    killers = [
+    risks = [
         *(
             UploadRisk("dropped", drop.path, f"tracked by git, and gcloud does not send it: {drop.rule}")
             for drop in gone
             if drop.rule.line or drop.matters
         ),
-        *_untracked(committed.manifest, on_disk),
+        *_untracked(committed, on_disk),
         *_hidden_from_git(hidden),
         *_kept_from_docker(names, read, recipes, copied),
         *_link_risks(names, copied),
@@ -84,7 +85,7 @@ def plan_upload(
         *_mode_risks(names, worktree),
         *_mark_risks(names, committed.marks),
     ]
-    return UploadPlan(tuple(sorted({*on_disk, *hidden})), gone, tuple(killers))
+    return UploadPlan(tuple(sorted({*on_disk, *hidden})), gone, tuple(risks))
 
 
 def _sent_from_disk(
@@ -100,9 +101,10 @@ def _matters(path: bytes, copied: frozenset[bytes]) -> bool:
     return path.endswith(SUFFIXES) or path in copied
 
 
-def _untracked(committed: Manifest, on_disk: Iterable[bytes]) -> Iterator[UploadRisk]:
+def _untracked(committed: Snapshot, on_disk: Iterable[bytes]) -> Iterator[UploadRisk]:
+    unread = unread_paths(committed)
     for path in on_disk:
-        if path not in committed.entries:
+        if path not in committed.manifest.entries and display_path(path) not in unread:
             yield UploadRisk(
                 "untracked", path, "not in the commit, and `gcloud builds submit` would send it; buildguard does not"
             )

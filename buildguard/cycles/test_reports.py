@@ -13,6 +13,7 @@ from typing import Self
 
 from buildguard.cycles import junit
 from buildguard.definitions import lazy_pattern
+from buildguard.system.walk import files_below
 
 ANY, PYTEST = "junit.xml", "pytest.xml"
 _OWN = lazy_pattern(r"""--junit-?xml(?:=|\s+)(?P<quote>["']?)(?P<path>[^\s"'$;|&]+)(?P=quote)""")
@@ -55,8 +56,7 @@ class Reports:
         return contents
 
     def _in_folder(self) -> Iterator[Path]:
-        files = (self._folder / within / name for within, _folders, names in os.walk(self._folder) for name in names)
-        return (path for path in files if path.suffix == ".xml")
+        return (path for path in map(Path, files_below(str(self._folder))) if path.suffix == ".xml")
 
 
 class _Pipe:

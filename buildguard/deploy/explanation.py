@@ -114,7 +114,8 @@ def never_ends(facts: FailureFacts) -> bool:
 
 def _unknown_sentence(facts: FailureFacts) -> str:
     if not never_ends(facts):
-        return f"the cause is unknown; {facts.step} failed: {facts.words}"
+        unknown = "the cause is unknown; " if facts.step in _SERVING else ""  # else the step's own words are the cause
+        return f"{unknown}{facts.step} failed: {facts.words}"
     late = [case for case in facts.cases if is_timeout(case)]
     seconds = ", ".join(f"{case.seconds:g} s" for case in late if case.seconds is not None)
     return f"{count(len(late), 'test')} got no answer in time{f' ({seconds})' if seconds else ''}; the cause is unknown"

@@ -38,7 +38,7 @@ class ServiceStatus(NamedTuple):
     """One service or job in one region.
 
     `revision` serves now (for a job: the digest that it has), or is the one that was proven last where that is unknown. `commit`
-    and `python` are those of the proof. `why` is what is not certain; `last` are the newest run's time, step and verdict.
+    and `python` are those of the proof. `why` is what is not certain; `last_at`, `last_step` and `last_verdict` are of the newest run.
     """
 
     name: str

@@ -72,7 +72,7 @@ class _ImportRun:
 
     def __init__(self, scope: WorkScope, image_report: ImageReport, image: Image, files: ImageFiles) -> None:
         for root in image_report.roots:
-            files.read(root)
+            files.read(root, is_named=True)
         self._twins = _twins(scope, image_report.roots, files)
         stage = ImageStage(f"image:{image.reference}", scope.root, files, _places(self._twins), image)
         read = ImageImportFiles(stage, image)

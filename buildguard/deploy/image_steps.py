@@ -187,15 +187,18 @@ def verify_image(context: DeployContext) -> StepResult:
     prepared, left_out = context.prepared, _left_out(context)
     root = prepared.config.image_root
     reference = f"image:{context.image.reference}{f':{root}' if root else ''}"
+    source = context.plan.source
     # of a working tree, what was packed: since then it may have been edited
-    before = f"tar:{prepared.archive}" if context.plan.source.dirty else context.source
-    lookup = ImageLookup(service=prepared.dockerfile, source=engine.cloud)
+    before = f"tar:{prepared.archive}" if source.dirty else context.source
+    lookup = ImageLookup("" if source.dirty else source.commit, prepared.dockerfile, engine.cloud)
     chain = diff(prepared.repository.top, [before, reference], lookup=lookup).chain
     deploy_build.compare_image(chain, left_out)
     checked = check_image(_image_request(context, engine), reference, context.services.watcher, lookup)
     report = _without_unsent(checked, left_out)
     _held(report, f"buildguard check {reference}")
     words, evidence = deploy_build.image_summary(chain, report)
+    for note in chain.snapshots[-1].notes[1:]:  # the first one says where the project is
+        context = context.noted(note)
     left, imports = _leave_imports(context.plan, report.undecided_imports)
     executed = tuple(item for item in report.undecided_imports if item.is_executed)
     return StepResult(context._replace(open_imports=executed), f"{words}{left}{engine.note}", {**evidence, **imports})
@@ -278,7 +281,8 @@ def _undecided(item: UndecidedImport) -> str:
 
 
 def _finding(diagnostic: Diagnostic) -> str:
-    place = f"{diagnostic.path}:{diagnostic.range.line}: " if diagnostic.path else ""
+    line = f":{diagnostic.range.line}" if diagnostic.range.line is not None else ""
+    place = f"{diagnostic.path}{line}: " if diagnostic.path else ""
     return f"{place}{diagnostic.code} {diagnostic.message}"
 
 
@@ -287,11 +291,9 @@ def _held(report: CheckReport, hint: str) -> None:
         return
     errors = [diagnostic for diagnostic in report.diagnostics if diagnostic.severity == Severity.ERROR]
     if errors:
-        first = errors[0]
-        where = f"{first.path}:{first.range.line}: " if first.path else ""
         more = f", and {len(errors) - 1} more" if len(errors) > 1 else ""
         raise DeployStoppedError(
-            f"{where}{first.code} {first.message}{more}",
+            f"{_finding(errors[0])}{more}",
             hint=hint,
             evidence={"errors": len(errors), "findings": [_finding(error) for error in errors[:_MOST_FINDINGS]]},
         )

@@ -94,7 +94,7 @@ def _notes(source: DeploySource, building: ImageBuild, serving: CurrentService, 
 def _source_notes(source: DeploySource) -> list[str]:
     notes = []
     if source.pushed is None:
-        notes.append("this repository has no remote, so the commit exists only here; that stops no deploy")
+        notes.append("this repository has no remote, so the commit exists only here; this does not stop the deploy")
     if source.unsaved:
         notes.append(
             f"{', '.join(source.unsaved)}: the commit's settings count, and the working tree's differ; commit them,"

@@ -88,7 +88,8 @@ def _unexplained(evidence: IncidentEvidence) -> str:
     if evidence.quote:
         return f"the cause is unknown; the last line that looks like an error: {evidence.quote}"
     if not (evidence.has_log or evidence.alive):
-        return "no failure found, and nothing that proves success; pass the log: buildguard diagnose --log FILE"
+        nothing = "no failure found, and nothing that proves success; pass the log: buildguard diagnose --log FILE"
+        return next(iter(evidence.unread), nothing)
     if not evidence.alive:
         return "no line of this log is a known failure, and none proves that anything runs"
     return f"{evidence.alive}; whether everything is well is unknown: {_unexamined(evidence)}"

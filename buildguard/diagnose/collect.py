@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from buildguard.check.context import UNTOLD
+from buildguard.check.context import NO_VERSION
 from buildguard.check.result import CheckReport
 from buildguard.check.targets import Watcher
 from buildguard.codes import Code
@@ -68,18 +68,18 @@ def collect_evidence(
     project = Project.load(cwd)
     table = project.root_config.cloud
     where = CloudLocation(asked.project or table.project, asked.region or table.region)
-    sight = DiagnoseContext(cwd, project.repository, project.root_config, where, watcher)
+    context = DiagnoseContext(cwd, project.repository, project.root_config, where, watcher)
     if asked.build:
-        evidence += examine_build(_with_commit(sight, _commit_of_attempt(attempts, asked.build)), asked.build)
+        evidence += examine_build(_with_commit(context, _commit_of_attempt(attempts, asked.build)), asked.build)
     if asked.revision:
-        evidence += examine_revision(sight, asked.revision)
+        evidence += examine_revision(context, asked.revision)
     if asked.job:
-        evidence += _cloud_log(sight, of_job(asked.job, sight.location.region))
+        evidence += _cloud_log(context, of_job(asked.job, context.location.region))
     if asked.image:
         name, _root = image_project.parse(asked.image)
-        evidence += examine_image(_with_commit(sight, _commit_of_attempt(attempts, name)), asked.image)
+        evidence += examine_image(_with_commit(context, _commit_of_attempt(attempts, name)), asked.image)
     elif evidence.image:
-        evidence += examine_image(_with_commit(sight, evidence.commit), evidence.image)
+        evidence += examine_image(_with_commit(context, evidence.commit), evidence.image)
     return evidence
 
 
@@ -96,10 +96,10 @@ def _is_asked(asked: DiagnoseOptions) -> bool:
     return bool(asked.build or asked.image or asked.revision or asked.job)
 
 
-def _cloud_log(sight: DiagnoseContext, source: LogSource) -> Evidence:
+def _cloud_log(context: DiagnoseContext, source: LogSource) -> Evidence:
     """The log around the last failure; where it cannot be read, whatever only a log shows stays untested."""
     try:
-        with CloudLoggingClient(sight.location.project) as logs:
+        with CloudLoggingClient(context.location.project) as logs:
             return Evidence(log=logs.read_failure(source))
     except UnprovenError as error:
         return _unread("the log in Google Cloud", error, _IN_A_LOG)
@@ -114,10 +114,10 @@ def _commit_of_attempt(attempts: DeployHistory | None, artifact: str) -> str:
     return ""
 
 
-def _with_commit(sight: DiagnoseContext, commit: str) -> DiagnoseContext:
-    """The same sight of something that was made of that commit."""
-    is_known = sight.head and _OID.fullmatch(commit)
-    return sight._replace(commit=HEAD if commit == sight.head else commit) if is_known else sight
+def _with_commit(context: DiagnoseContext, commit: str) -> DiagnoseContext:
+    """The same context of something that was made of that commit."""
+    is_known = context.head and _OID.fullmatch(commit)
+    return context._replace(commit=HEAD if commit == context.head else commit) if is_known else context
 
 
 def _last_attempt(attempts: DeployHistory, asked: DiagnoseOptions) -> DiagnoseOptions:
@@ -131,29 +131,29 @@ def _last_attempt(attempts: DeployHistory, asked: DiagnoseOptions) -> DiagnoseOp
     return asked._replace(build=evidence.get("build", ""), revision=name, image=image, project=project)
 
 
-def examine_image(sight: DiagnoseContext, reference: str) -> Evidence:
+def examine_image(context: DiagnoseContext, reference: str) -> Evidence:
     """An image against the commit, and by its own Python."""
     from buildguard.check.image import check_image  # the container engine's client is heavy
 
     name, given = image_project.parse(reference)
-    root = given or sight.config.image_root
+    root = given or context.config.image_root
     stage = f"image:{name}{f':{root}' if root else ''}"
-    evidence = Evidence(image=name, commit=sight.commit) + compare_stage(sight, stage, (_BYTES, _STALE, _FILES))
-    request = CheckRequest(cwd=sight.cwd, engine="container", image=name)
+    evidence = Evidence(image=name, commit=context.commit) + compare_stage(context, stage, (_BYTES, _STALE, _FILES))
+    request = CheckRequest(cwd=context.cwd, engine="container", image=name)
     try:
-        report = check_image(request, stage, sight.watcher, ImageLookup(sight.project))
+        report = check_image(request, stage, context.watcher, ImageLookup(context.project))
     except OtherPlatformError as error:
         blind = tuple((cause, error.words) for cause in (_OTHER, _STRAY))
-        remedy = f"docker build --platform {sight.config.platform}"
+        remedy = f"docker build --platform {context.config.platform}"
         return evidence + Evidence((CauseVerdict(_PLATFORM, True, error.what, remedy=remedy),), unexamined=blind)
     except GuardError as error:
         return evidence + _unread(f"the image {name}", error, (_OTHER, _STRAY, _PLATFORM))
     is_told = any(row.found_in != name for row in report.targets)
-    blind = () if is_told else ((_OTHER, f"{UNTOLD} should be in {name}, or several do: --service picks one"),)
+    blind = () if is_told else ((_OTHER, f"{NO_VERSION} should be in {name}, or several do: --service picks one"),)
     shown = tuple(_of_image(report, name))
-    if sight.is_elsewhere:
+    if context.is_elsewhere:
         shown = tuple(cause for cause in shown if cause.cause != _OTHER)
-        blind = ((_OTHER, sight.elsewhere),)
+        blind = ((_OTHER, context.elsewhere),)
     return evidence + Evidence(shown, unexamined=blind, reports=(report,))
 
 
@@ -197,30 +197,30 @@ def _has_unseen_bytecode(report: CheckReport) -> bool:
     )
 
 
-def examine_build(sight: DiagnoseContext, identity: str) -> Evidence:
+def examine_build(context: DiagnoseContext, identity: str) -> Evidence:
     """A build in Cloud Build: how it ended, its log, its Pythons, its workspace and image. Viewing is all the right it takes."""
     try:
         with (
-            CloudBuildClient(sight.location.project, sight.location.region or "global") as builds,
+            CloudBuildClient(context.location.project, context.location.region or "global") as builds,
             StorageClient(builds.project) as storage,
         ):
             seen = builds.get(identity)
-            sight = _with_commit(sight, seen.commit)
-            evidence = _log_of(sight, seen, storage)
+            context = _with_commit(context, seen.commit)
+            evidence = _log_of(context, seen, storage)
             pythons = cloud_results.read_interpreters(
                 seen.outputs, lambda name: storage.content(f"{seen.artifacts}/{name}")
             )
     except UnprovenError as error:
         return _unread(f"the build {identity}", error, (*_IN_A_BUILD, _BYTES, _FILES))
     calm = (f"the build {seen.id} ended with SUCCESS",) * (seen.status is BuildState.SUCCESS)
-    evidence += Evidence(tuple(_of_ending(seen)), healthy=calm, commit=sight.commit)
+    evidence += Evidence(tuple(_of_ending(seen)), healthy=calm, commit=context.commit)
     if not seen.is_done:
         why = f"the build {seen.id} has not ended yet: it is {seen.status}"
         return evidence + Evidence(unexamined=tuple((name, why) for name in (*_IN_A_BUILD, _BYTES, _FILES)))
     if seen.status is not BuildState.SUCCESS:
         evidence += Evidence(failure=f"the build {seen.id} ended with {seen.ending}")
         if seen.reason is Reason.SOURCE_NOT_FETCHED:
-            return evidence + _examine_source_object(sight, seen)
+            return evidence + _examine_source_object(context, seen)
         why = f"a build that ended with {seen.status} keeps nothing to compare"
         return evidence + Evidence(unexamined=tuple((name, why) for name in (_BYTES, _FILES)))
     evidence += Evidence(
@@ -229,8 +229,8 @@ def examine_build(sight: DiagnoseContext, identity: str) -> Evidence:
     references = [f"{parse(name).name}@{digest}" for name, digest in seen.images if digest]
     return (
         evidence
-        + compare_stage(sight, f"build:{identity}", (_BYTES, _FILES))
-        + Evidence(image=references[0] if references else "", commit=sight.commit)
+        + compare_stage(context, f"build:{identity}", (_BYTES, _FILES))
+        + Evidence(image=references[0] if references else "", commit=context.commit)
     )
 
 
@@ -247,7 +247,7 @@ def _of_ending(seen: BuildStatus) -> Iterator[CauseVerdict]:
             pass
 
 
-def _examine_source_object(sight: DiagnoseContext, seen: BuildStatus) -> Evidence:
+def _examine_source_object(context: DiagnoseContext, seen: BuildStatus) -> Evidence:
     """Why a source could not be fetched: the object still exists, and is whole or not."""
     with temporary.folder() as folder:
         file = folder / "source"
@@ -263,56 +263,56 @@ def _examine_source_object(sight: DiagnoseContext, seen: BuildStatus) -> Evidenc
             return Evidence((CauseVerdict(_BYTES, True, words, remedy=remedy, explains=True),))
     words = f"the build {seen.id} could not fetch {seen.source}, which is whole"
     shown = CauseVerdict(_TROUBLE, True, words, remedy=_REMEDIES[_TROUBLE], explains=True)
-    return Evidence((shown,)) + compare_stage(sight, seen.source, (_BYTES, _FILES))
+    return Evidence((shown,)) + compare_stage(context, seen.source, (_BYTES, _FILES))
 
 
-def _log_of(sight: DiagnoseContext, seen: BuildStatus, storage: StorageClient) -> Evidence:
+def _log_of(context: DiagnoseContext, seen: BuildStatus, storage: StorageClient) -> Evidence:
     """The log of a build, from its bucket or from Cloud Logging; without it, whatever only a log shows stays untested."""
     bucket, name = place_of(seen)
     if not bucket:
-        return _cloud_log(sight, of_build(seen.id))
+        return _cloud_log(context, of_build(seen.id))
     try:
         return Evidence(log=storage.since(bucket, name, 0))
     except UnprovenError as error:
         return _unread("the log in Google Cloud", error, _IN_A_LOG)
 
 
-def examine_revision(sight: DiagnoseContext, name: str) -> Evidence:
+def examine_revision(context: DiagnoseContext, name: str) -> Evidence:
     """A revision in Cloud Run: what it says of itself, its variables, its commit, and its image."""
-    config = sight.config
+    config = context.config
     table = next(
         (each for each in config.deploys if each.service and name.startswith(f"{each.service}-")), config.deploy
     )
     service = table.service or name.rpartition("-")[0].rpartition("-")[0]
     app = AppContainer(table.image, table.container)
     try:
-        with CloudRunClient(sight.location.project, sight.location.region, app) as run:
+        with CloudRunClient(context.location.project, context.location.region, app) as run:
             state = run.revision(service, name)
     except UnprovenError as error:
         return _unread(f"the revision {name}", error, (_VARIABLE,))
     try:
-        variables, image = _variables(sight, service, state), state.image
+        variables, image = _variables(context, service, state), state.image
     except UnknownContainerError as error:
         variables, image = Evidence(unexamined=((_VARIABLE, error.words),)), ""
     shown = []
     commit = state.annotations.get(COMMIT, "")
-    if commit and sight.head and not _is_related(sight, commit):
-        words = f"{name} was made from commit {commit[:12]}, and {sight.head[:12]} is checked out here"
+    if commit and context.head and not _is_related(context, commit):
+        words = f"{name} was made from commit {commit[:12]}, and {context.head[:12]} is checked out here"
         shown.append(
             CauseVerdict(_FILES, True, words, remedy="deploy the commit that you mean, or look at the other one")
         )
     log = f"{state.message}\n".encode() if state.message and not state.ready else b""
-    written = _cloud_log(sight, of_revision(service, name, sight.location.region))
+    written = _cloud_log(context, of_revision(service, name, context.location.region))
     calm = (f"the revision {name} is ready",) if state.ready else ()
-    commit = _with_commit(sight, commit).commit
+    commit = _with_commit(context, commit).commit
     return variables + written + Evidence(tuple(shown), log, image=image, healthy=calm, commit=commit)
 
 
-def _variables(sight: DiagnoseContext, service: str, found: Revision) -> Evidence:
+def _variables(context: DiagnoseContext, service: str, found: Revision) -> Evidence:
     """The variables of a revision beside those that the configuration of its commit requires."""
     blind: tuple[tuple[str, str], ...] = ()
     try:
-        wanted = _declared(_with_commit(sight, found.annotations.get(COMMIT, ""))).deploy.required_env
+        wanted = _declared(_with_commit(context, found.annotations.get(COMMIT, ""))).deploy.required_env
     except GuardError as error:
         wanted, blind = (), ((_VARIABLE, error.words),)
     missing = [one for one in wanted if one not in found.env]
@@ -329,13 +329,13 @@ def _variables(sight: DiagnoseContext, service: str, found: Revision) -> Evidenc
     return Evidence(unexamined=(*blind, (_VARIABLE, words)))
 
 
-def _declared(sight: DiagnoseContext) -> Config:
+def _declared(context: DiagnoseContext) -> Config:
     """The configuration of the commit that something was made of; the one on disk has edits that were never deployed."""
-    return Project.load(sight.cwd, (f"commit:{sight.project}",) if sight.project else ()).root_config
+    return Project.load(context.cwd, (f"commit:{context.project}",) if context.project else ()).root_config
 
 
-def _is_related(sight: DiagnoseContext, commit: str) -> bool:
+def _is_related(context: DiagnoseContext, commit: str) -> bool:
     """Whether one of a commit and the one that is checked out comes after the other: work only went on since."""
-    if sight.repository is None or not sight.has(commit):
+    if context.repository is None or not context.has(commit):
         return False
-    return 0 in sight.repository.distance(commit, sight.head)
+    return 0 in context.repository.distance(commit, context.head)

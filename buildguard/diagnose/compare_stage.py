@@ -27,13 +27,13 @@ _RENAMED = frozenset({CauseKind.MOVED, CauseKind.NAME_NORMALIZATION, CauseKind.C
 _MOST = 20
 
 
-def compare_stage(sight: DiagnoseContext, stage: str, names: tuple[str, ...]) -> Evidence:
+def compare_stage(context: DiagnoseContext, stage: str, names: tuple[str, ...]) -> Evidence:
     """A stage against its commit: each difference speaks for a cause, and none excludes those that were looked for."""
-    before = f"commit:{sight.commit[:SHORT]}"
-    if sight.is_elsewhere:
-        return Evidence(unexamined=tuple((name, sight.elsewhere) for name in (*names, _ENCODING)))
+    before = f"commit:{context.commit[:SHORT]}"
+    if context.is_elsewhere:
+        return Evidence(unexamined=tuple((name, context.elsewhere) for name in (*names, _ENCODING)))
     try:
-        chain = diff(sight.cwd, [before, stage], where=sight.location, lookup=ImageLookup(sight.project)).chain
+        chain = diff(context.cwd, [before, stage], where=context.location, lookup=ImageLookup(context.project)).chain
     except GuardError as error:
         return Evidence(unexamined=tuple((name, error.words) for name in (*names, _ENCODING)))
     shown = tuple(_of_chain(chain, before, stage))

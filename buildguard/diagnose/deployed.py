@@ -23,7 +23,7 @@ class Declared(NamedTuple):
 
     python: str
     found_in: str
-    untold: str = ""
+    why_unknown: str = ""
 
 
 class DeployedSource(NamedTuple):

@@ -65,21 +65,23 @@ class DeployedFiles:
         rules = list(self._ignore_rules())
         for match in matches:
             name = match.groups.get("name", "")
-            if match.message.cause == CauseId.NOT_IMPORTABLE and name and (path := self._module(name)):
+            if match.message.cause == CauseId.NOT_IMPORTABLE and name and (found := self._module(name)):
+                package, path = found
                 dropped = next((str(rule) for drops in rules if (rule := drops(path)) is not None), "")
-                yield MissingFile(name, path, dropped)
+                yield MissingFile(name, path, dropped, package)
 
-    def _module(self, name: str) -> str:
+    def _module(self, name: str) -> tuple[str, str] | None:
+        """The path of a module, after the package that its name leaves out; one that is in no such package before others."""
         tail = name.replace(".", "/")
         ends = (f"/{tail}.py", f"/{tail}/__init__.py")
-        return next(
-            (
-                path
-                for path in sorted(self.entries)
-                if self.entries[path].kind is not EntryKind.LINK and f"/{path}".endswith(ends)
-            ),
-            "",
-        )
+        paths = [
+            path
+            for path in sorted(self.entries)
+            if self.entries[path].kind is not EntryKind.LINK and f"/{path}".endswith(ends)
+        ]
+        folders = [next(path[: -len(end)] for end in ends if f"/{path}".endswith(end)) for path in paths]
+        packages = [folder if f"{folder}/__init__.py" in self.entries else "" for folder in folders]
+        return min(zip(packages, paths, strict=True), default=None)
 
     def _ignore_rules(self) -> Iterator[_Drops]:
         def read(name: str) -> bytes | None:

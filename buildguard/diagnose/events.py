@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Iterable, Mapping
 
 from buildguard.definitions import NamedTuple, lazy_pattern
@@ -202,7 +203,7 @@ def _is_cut(failure: Failure) -> bool:
 def _missing_module_event(event: Event, match: KnownMessageMatch, missing: Iterable[MissingFile]) -> Event:
     """A module that is missing: of another project, or of this repository and then not sent or looked for elsewhere."""
     name = match.groups.get("name", "")
-    ours = next((file for file in missing if file.name == name), None)
+    ours = next((file for file in missing if file.name == name and _may_import(event, file)), None)
     event = event._replace(cause=CauseId.NOT_IMPORTABLE, sentence=match.says, remedy=match.remedy)
     if ours is None:
         return event
@@ -214,6 +215,12 @@ def _missing_module_event(event: Event, match: KnownMessageMatch, missing: Itera
         sentence=f"the image does not find the module {name}, which the repository has as {ours.path}",
         remedy="compare WORKDIR, COPY and PYTHONPATH in the Dockerfile with where that file is",
     )
+
+
+def _may_import(event: Event, missing: MissingFile) -> bool:
+    """Whether the file that failed can have meant that module; any may where it is not known which one failed."""
+    folders = {posixpath.dirname(place.path) for place in event.places}
+    return not (missing.package and folders) or missing.package in folders
 
 
 def _of_a_command(event: Event, failure: Failure) -> Event:

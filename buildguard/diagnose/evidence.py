@@ -30,8 +30,8 @@ class DiagnoseOptions(NamedTuple):
 class Evidence(NamedTuple):
     """What was found: causes shown or excluded, a log that came with it, and what could not be looked at, by cause.
 
-    `compared` says how the text of the files was compared with the commit's, and was the same; `calm` what went well, `ran` which
-    interpreters are known to have run, each with who says so; `ended` is how a build failed. `commit` is what `image`, or a build
+    `compared` is how the text of the files was compared with the commit's, and was the same; `healthy` what went well, `interpreters`
+    which ones are known to have run, each with its source; `failure` is how a build failed. `commit` is what `image`, or a build
     without one, was made of; empty if unknown. `unread` is what was named and could not be read at all, and why.
     """
 

@@ -20,8 +20,8 @@ class SourceLocation(NamedTuple):
 class TargetRefusal(NamedTuple):
     """What the target refuses here and now: place, code, message, the target, and whether a newer Python accepts the file.
 
-    `accepted_by` names that Python; empty where none was found that does, None where none could be asked. `told_by` is
-    whose Python the target is, where that is not what the repository declares.
+    `accepted_by` names that Python; empty where none was found that does, None where none could be asked. `reported_by`
+    is whose Python the target is, where that is not what the repository declares.
     """
 
     place: SourceLocation
@@ -35,8 +35,8 @@ class TargetRefusal(NamedTuple):
 class LocatedFailure(NamedTuple):
     """A failure of the log with its place in the repository, None where it has none.
 
-    `outside` is the path in the image then. `as_shown` tells whether the repository's line is the one that the log shows
-    (None where it shows none), `older` the newest commit in which it is, and `then` what came of that commit's file.
+    `outside` is the path in the image then. `as_shown` is whether the repository's line is the one that the log shows
+    (None where it shows none), `older_commit` the newest commit in which it is, and `at_commit` what the target refuses there.
     """
 
     failure: Failure
@@ -48,11 +48,15 @@ class LocatedFailure(NamedTuple):
 
 
 class MissingFile(NamedTuple):
-    """A module or file that the image lacks and the repository has: its path there, and the rule that drops it."""
+    """A module or file that the image lacks and the repository has: its path there, and the rule that drops it.
+
+    `package` is the folder whose package it is a member of: only a file of that folder can import it by this name. Empty for none.
+    """
 
     name: str
     path: str
     dropped_by: str
+    package: str = ""
 
 
 class CauseVerdict(NamedTuple):
@@ -107,12 +111,13 @@ class IncidentEvidence(NamedTuple):
     """All that is known: from the log (failures, known messages, versions in its paths), and from what was deployed.
 
     `quote` is the last line of the log that looks like an error, `alive` what proves that something runs or was built;
-    each is empty if unknown. `target` and `found_in` are the declared Python and who says so, `looked` how many
-    sources were judged by whom, empty where none were. `misread` are sources whose bytes are not what they should be,
-    `unproven` what could not be judged. `accepted` are the files that `compiler` compiled in this run without an error.
-    `shown` is what was reached beside the log and the repository, `blind` why something of that could not be, by cause;
-    `compared` is how the text of the files was compared with the commit's and was the same, and `ran` which interpreters
-    are known to have run, each with who says so; `ended` is how a build failed, `calm` what went well, in words.
+    each is empty if unknown. `target` and `found_in` are the declared Python and the file that declares it, `examined` how many
+    sources were compiled by which interpreter, empty where none were. `misread` are sources whose bytes are not what they should
+    be, `unproven` what could not be compiled. `accepted` are the files that `compiler` compiled in this run without an error.
+    `verdicts` are about what was read beside the log and the repository, `unexamined` why some of that could not be, by cause,
+    and `unread` what was named on the command line and could not be read; `compared` is how the text of the files was compared
+    with the commit's and was the same, and `interpreters` which ones are known to have run, each with its source;
+    `build_failure` is how a build failed, `calm` what went well, in words.
     `neighbours` are the lines around the quote with it, `service` is the configured Cloud Run service.
     `import_findings` explain exceptions of the log.
     """
@@ -136,6 +141,7 @@ class IncidentEvidence(NamedTuple):
     compared: str = ""
     interpreters: tuple[tuple[str, str], ...] = ()
     build_failure: str = ""
+    unread: tuple[str, ...] = ()
     alive: str = ""
     calm: tuple[str, ...] = ()
     accepted: frozenset[str] = frozenset()

@@ -217,6 +217,7 @@ class _DiagnosisBuilder:
                 compared=self._reached.compared,
                 interpreters=self._reached.interpreters,
                 build_failure=self._reached.failure,
+                unread=self._reached.unread,
                 alive=self._alive(),
                 calm=self._reached.healthy,
                 accepted=self._accepted(report),
@@ -224,7 +225,9 @@ class _DiagnosisBuilder:
                 import_findings=tuple(import_findings(failures, self._findings(report))),
             )
         )
-        return redact_diagnosis(found._replace(notes=tuple(self._notes(report))))
+        return redact_diagnosis(
+            found._replace(notes=tuple(note for note in self._notes(report) if note != found.sentence))
+        )
 
     def _misread(self, report: CheckReport) -> Iterator[TargetRefusal]:
         """The deployed files that the target's Python does not read as they are meant."""
@@ -318,8 +321,8 @@ class _DiagnosisBuilder:
                 )
 
     def _report(self, declared: Declared) -> CheckReport:
-        if declared.untold:
-            return CheckReport(".", (), (), (Unproven(None, None, declared.untold),), (), 0, 0.0)
+        if declared.why_unknown:
+            return CheckReport(".", (), (), (Unproven(None, None, declared.why_unknown),), (), 0, 0.0)
         return build_report(self._job, judge_all(self._job, SilentWatcher()), time.monotonic())
 
     # -------------------------------------------------------------------------------------- what is refused

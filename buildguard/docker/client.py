@@ -251,6 +251,10 @@ def remedy(words: str) -> str:
     """What to do about an engine's complaint, empty where its own words are all there is."""
     if "no space left" in words:
         return "make room where the container engine keeps its data: docker system prune"
+    if "no matching manifest" in words:
+        return "build it for that platform, or set deploy.platform"
+    if "invalid tar header" in words:
+        return "update the container engine, or compress the layers with gzip: Docker 23 is the first that knows zstd"
     if "unauthorized" in words or "denied" in words:
         return "docker login, or gcloud auth configure-docker for Artifact Registry"
     return ""

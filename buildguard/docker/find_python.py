@@ -26,7 +26,7 @@ _SHELLS = (["/bin/sh", "-c"], ["sh", "-c"], ["/bin/bash", "-c"], ["bash", "-c"])
 
 
 def candidates(cell: ImageFilesystem, image: Image) -> Iterator[str]:
-    """Paths of interpreters, the likeliest first: what the image's own command runs, its PATH, then anywhere else.
+    """Paths of interpreters: the one that the image's own command runs, and no other; else by its PATH, then anywhere.
 
     Lazy, as each is a question to the engine, and the last ones read the whole image.
     """
@@ -41,8 +41,9 @@ def _all(cell: ImageFilesystem, image: Image) -> Iterator[str]:
     named = _command_interpreter(cell, image)
     if named:
         yield named
+        return  # where that does not start, the program does not: what another one says is no proof
     for name in _NAMES:
-        command_path = _find_command(cell, image, name)
+        command_path = find_command(cell, image, name)
         if command_path:
             yield command_path
     for folder in (
@@ -57,7 +58,7 @@ def _all(cell: ImageFilesystem, image: Image) -> Iterator[str]:
 
 def library_folders(cell: ImageFilesystem, image: Image) -> Iterator[str]:
     """Folders in which installers put packages for the Pythons of an image, as far as they are there."""
-    for home in _homes(image):
+    for home in _homes(cell, image):
         for library in _existing(cell, home, ("lib", "lib64", "local/lib")):
             for version in _existing(cell, library, _VERSIONS):
                 yield f"{version}/site-packages"
@@ -65,13 +66,31 @@ def library_folders(cell: ImageFilesystem, image: Image) -> Iterator[str]:
     yield from (folder for folder in image.variable("PYTHONPATH").split(":") if folder.startswith("/"))
 
 
-def _homes(image: Image) -> list[str]:
+def _homes(cell: ImageFilesystem, image: Image) -> list[str]:
     """The prefixes that a Python of an image may be installed in."""
     programs = [folder for folder in image.path if folder.endswith("/bin")]
     programs += [posixpath.dirname(word) for word in image.command[:1] if word.startswith("/")]
     homes = {posixpath.dirname(folder) for folder in programs}
-    homes |= {"/usr", "/usr/local", "/root/.local", image.variable("VIRTUAL_ENV")}
+    homes |= {"/usr", "/usr/local", f"{_home_of_user(cell, image)}/.local", image.variable("VIRTUAL_ENV")}
     return sorted(homes - {"", "/"})
+
+
+def _home_of_user(cell: ImageFilesystem, image: Image) -> str:
+    """The home folder of the user that an image runs as: Python searches its `.local` for packages."""
+    user = image.user.partition(":")[0] or "root"
+    accounts = (line.split(":") for line in _read(cell, "/etc/passwd").decode("utf-8", "replace").splitlines())
+    homes = (fields[5] for fields in accounts if len(fields) > 5 and user in {fields[0], fields[2]})  # noqa: PLR2004
+    return image.variable("HOME") or next(homes, "/root" if user in {"root", "0"} else "")
+
+
+def _read(cell: ImageFilesystem, path: str) -> bytes:
+    """The first piece of a file; empty where that is none."""
+    if cell.stat(path) is None:
+        return b""
+    with closing(cell.tar(path)) as pieces:
+        reader = TarReader(pieces)
+        member = next(iter(reader), None)
+        return next(reader.content(), b"") if member is not None and member.kind is MemberKind.FILE else b""
 
 
 def _existing(cell: ImageFilesystem, folder: str, names: Iterable[str]) -> list[str]:
@@ -83,12 +102,12 @@ def _executable(path: ImagePath | None) -> bool:
     return path is not None and path.is_executable and not path.is_folder
 
 
-def _find_command(cell: ImageFilesystem, image: Image, name: str) -> str:
+def find_command(cell: ImageFilesystem, image: Image, name: str) -> str:
     """Where a command lies, as the kernel would find it; empty where it does not."""
     if name.startswith("/"):
         return name if _executable(cell.stat(name)) else ""
     if "/" in name:
-        return _find_command(cell, image, posixpath.join(image.folder, name))
+        return find_command(cell, image, posixpath.join(image.folder, name))
     paths = (posixpath.join(folder, name) for folder in image.path)
     return next((path for path in paths if _executable(cell.stat(path))), "")
 
@@ -96,10 +115,10 @@ def _find_command(cell: ImageFilesystem, image: Image, name: str) -> str:
 def _command_interpreter(cell: ImageFilesystem, image: Image) -> str:
     """The interpreter that the image's own command starts, empty if it is unknown.
 
-    Raises UnprovenError where it names a Python that is not there: that image cannot start.
+    Raises UnprovenError where it, or the first line of its script, names a Python that is not there: that image cannot start.
     """
     program = _program(image)
-    path = _find_command(cell, image, program) if program else ""
+    path = find_command(cell, image, program) if program else ""
     if _PYTHON.fullmatch(posixpath.basename(program)):
         if not path:
             raise UnprovenError(f"{image.reference} runs {program}, which it does not have")
@@ -122,17 +141,17 @@ def _program(image: Image) -> str:
 
 def _script_interpreter(cell: ImageFilesystem, image: Image, path: str) -> str:
     """The Python that runs a script such as gunicorn, by its first line."""
-    with closing(cell.tar(path)) as pieces:
-        reader = TarReader(pieces)
-        member = next(iter(reader), None)
-        if member is None or member.kind is not MemberKind.FILE:
-            return ""
-        match = _SHEBANG.match(next(reader.content(), b"")[:_HEAD])
+    match = _SHEBANG.match(_read(cell, path)[:_HEAD])
     if match is None:
         return ""
     program, argument = (word.decode("utf-8", "replace") for word in (match[1], match[2] or b""))
     name = argument if posixpath.basename(program) == "env" else program
-    return _find_command(cell, image, name) if _PYTHON.fullmatch(posixpath.basename(name)) else ""
+    if not _PYTHON.fullmatch(posixpath.basename(name)):
+        return ""
+    python = find_command(cell, image, name)
+    if not python:
+        raise UnprovenError(f"{image.reference} runs {path}, whose first line names {name}, which it does not have")
+    return python
 
 
 def _search_all(cell: ImageFilesystem) -> Iterator[str]:

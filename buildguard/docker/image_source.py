@@ -97,7 +97,7 @@ class ExportedFilesystem:
         for name in sorted(names):
             if name in self._members:
                 inner = name[len(start) :] if path.endswith("/.") else posixpath.basename(name)
-                yield b"".join(self._pack(name, inner))
+                yield from self._pack(name, inner)
         yield END
 
     def export(self) -> Generator[bytes]:
@@ -111,11 +111,13 @@ class ExportedFilesystem:
                 break
             source = self._members.get(_absolute(source.linkname), source)
         reader = self._tar.extractfile(source) if source.isreg() else None
-        content = reader.read() if reader is not None else b""
+        size = source.size if reader is not None else 0
         path, link = os.fsencode(f"{inner}/" if source.isdir() else inner), os.fsencode(source.linkname)
         kind = FILE_TYPE if source.isreg() else source.type
-        header = MemberHeader(path, kind, source.mode, len(content), link, int(source.mtime))
-        return pack_member(header, content)
+        yield b"".join(pack_member(MemberHeader(path, kind, source.mode, size, link, int(source.mtime))))
+        while reader is not None and (piece := reader.read(_PIECE)):  # an image may have files larger than the memory
+            yield piece
+        yield bytes(-size % tarfile.BLOCKSIZE)
 
     def _has_below(self, folder: str) -> bool:
         start = folder.rstrip("/") + "/"

@@ -33,7 +33,7 @@ _MOST_LINKS = 40
 class ImageEntry(NamedTuple):
     """One path of an image: its content's size and SHA-256, its mtime in seconds, and where its content is kept.
 
-    `at` is None for content that is not kept; `link` is the target of a symbolic link; `blob` is git's id, where it was
+    `at` is None for content that is not kept, as it is `too_large` or of no use; `link` is the target of a symbolic link; `blob` is git's id, where it was
     asked for; `elf_target` is what a compiled module is for, `libraries` what it needs.
     """
 
@@ -46,6 +46,7 @@ class ImageEntry(NamedTuple):
     blob: str = ""
     elf_target: native_modules.ElfTarget | None = None
     libraries: ElfLibraries | None = None
+    too_large: bool = False
 
 
 class _FileDigests:
@@ -92,6 +93,7 @@ class ImageFiles:
         self.entries: dict[bytes, ImageEntry] = {}
         self._cell = cell
         self._whole = whole
+        self._read: set[tuple[str, str]] = set()
         try:
             self._spool = tempfile.TemporaryFile()  # noqa: SIM115  closed with us
         except OSError as error:
@@ -102,15 +104,18 @@ class ImageFiles:
         """Forget what was kept."""
         self._spool.close()
 
-    def read(self, folder: str) -> str:
+    def read(self, folder: str, *, is_named: bool = False) -> str:
         """Take in everything at and below a path; where that really is, links followed, empty where there is nothing.
 
-        Raises UnprovenError where the stream is damaged or lost, or this disk is full.
+        With `is_named` it is known by the path that was given, as Python knows what it imports: a link is not resolved. Raises UnprovenError where the stream is damaged or lost, or this disk is full.
         """
         location = self._cell.stat(folder)
         if location is None:
             return ""
-        base = os.fsencode(location.path.rstrip("/"))
+        known_as = folder if is_named else location.path
+        if (location.path, known_as) in self._read:
+            return known_as
+        base = os.fsencode(known_as.rstrip("/"))
         with closing(
             self._cell.tar(f"{location.path.rstrip('/')}/." if location.is_folder else location.path)
         ) as pieces:
@@ -120,7 +125,8 @@ class ImageFiles:
                 path = base + b"/" + inner if location.is_folder else base
                 if member.kind is not MemberKind.FOLDER:
                     self.entries[path] = self._read_member(reader, member, path, base)
-        return location.path
+        self._read.add((location.path, known_as))
+        return known_as
 
     def content(self, path: bytes) -> bytes | UnreadableFile:
         """The content of a kept file, links followed to whatever else was read."""
@@ -134,7 +140,8 @@ class ImageFiles:
         else:
             return UnreadableFile("a symbolic link that leads in a circle")
         if held.kind is EntryKind.OTHER or held.at is None:
-            return UnreadableFile("something special, not a file" if held.kind is EntryKind.OTHER else "was not kept")
+            special = "something special, not a file" if held.kind is EntryKind.OTHER else "was not kept"
+            return UnreadableFile(f"larger than {MOST_KEPT >> 20} MB" if held.too_large else special)
         data = os.pread(self._spool.fileno(), held.size, held.at)
         if hashlib.sha256(data).digest() != held.digest:
             return UnreadableFile("what was kept of it was lost")
@@ -156,13 +163,14 @@ class ImageFiles:
 
     def _read_file(self, reader: TarReader, member: TarMember, path: bytes) -> ImageEntry:
         digests = _FileDigests(path, member.size if self._whole else None)
-        kept = self._is_kept(path, member.size)
+        wanted = self._is_kept(path, member.size)
+        fits = member.size <= MOST_KEPT
         start, is_empty = self._end, True
         for piece in reader.content():
-            kept = kept or (is_empty and piece.startswith(_SHEBANG))
+            wanted = wanted or (is_empty and piece.startswith(_SHEBANG))
             is_empty = False
             digests.update(piece)
-            if kept:
+            if wanted and fits:
                 self._keep(piece)
         return ImageEntry(
             EntryKind.EXECUTABLE if member.mode & 0o111 else EntryKind.FILE,
@@ -170,10 +178,11 @@ class ImageFiles:
             digests.sha256.digest(),
             member.mtime,
             # an empty file has nothing to keep, and is read as what it is
-            at=start if kept or is_empty else None,
+            at=start if (wanted and fits) or is_empty else None,
             blob=digests.blob_id,
             elf_target=digests.elf_target,
             libraries=digests.libraries,
+            too_large=wanted and not fits,
         )
 
     def _is_kept(self, path: bytes, size: int) -> bool:
@@ -207,6 +216,11 @@ class ImageStage:
         self.places = places
         self.lacking: frozenset[str] = frozenset()  # places that the Dockerfile fills and the image lacks: BG301 each
 
+    @property
+    def cache_folder(self) -> bytes:
+        """The folder that Python keeps all bytecode in, as PYTHONPYCACHEPREFIX names it; empty where it is beside the sources."""
+        return os.fsencode(self.image.cache_folder) if self.image is not None else b""
+
     def entries(self) -> list[Entry]:
         """Every path, sorted."""
         return [
@@ -220,7 +234,7 @@ class ImageStage:
         for entry in entries:
             held = self.files.entries[self.places[entry.path]]
             # scripts are looked for among all files: what does not begin as one was not kept
-            if held.at is None and held.kind in {EntryKind.FILE, EntryKind.EXECUTABLE}:
+            if held.at is None and held.kind in {EntryKind.FILE, EntryKind.EXECUTABLE} and not held.too_large:
                 yield entry, b""
             else:
                 yield entry, self.files.content(self.places[entry.path])

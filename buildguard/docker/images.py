@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
@@ -35,6 +36,7 @@ class Image(NamedTuple):
     env: tuple[str, ...]
     folder: str
     command: tuple[str, ...]
+    user: str = ""
 
     def variable(self, name: str) -> str:
         """The value of an environment variable, empty where the image sets none."""
@@ -44,8 +46,15 @@ class Image(NamedTuple):
     @property
     def path(self) -> list[str]:
         """The folders in which a command is looked for."""
-        default = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-        return [folder for folder in (self.variable("PATH") or default).split(":") if folder.startswith("/")]
+        is_set = any(assignment.startswith("PATH=") for assignment in self.env)  # an empty one finds nothing
+        path = self.variable("PATH") if is_set else "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+        return [folder for folder in path.split(":") if folder.startswith("/")]
+
+    @property
+    def cache_folder(self) -> str:
+        """The folder that Python keeps all bytecode in; empty where it is beside the sources."""
+        prefix = self.variable("PYTHONPYCACHEPREFIX")
+        return posixpath.normpath(posixpath.join(self.folder, prefix)) if prefix else ""
 
 
 def find(daemon: Daemon, reference: str, platform: str, pull: Callable[[str], None] | None) -> Image:
@@ -88,7 +97,7 @@ def _not_found_error(reference: str, platform: str, image: Image | None, why: st
     if why:
         return UnprovenError(
             f"{reference} is not here and could not be pulled: {why}",
-            hint=remedy(why) or f"docker pull {reference} tells more; an image of yours has to be built first",
+            hint=remedy(why) or f"docker pull {reference} shows more; an image of yours has to be built first",
         )
     return UnprovenError(f"{reference} is not here", hint=f"docker pull --platform {platform} {reference}")
 
@@ -116,6 +125,7 @@ def read_image(reference: str, description: Mapping[str, Any]) -> Image:
         env=tuple(config.get("Env") or ()),
         folder=config.get("WorkingDir") or "/",
         command=(*(config.get("Entrypoint") or ()), *(config.get("Cmd") or ())),
+        user=config.get("User") or "",
     )
 
 

@@ -34,7 +34,7 @@ class StepEnd(NamedTuple):
 
 
 class ProbeResults(NamedTuple):
-    """What the steps of one target told: the greeting of its probes, and an answer for each SHA-256 of a source.
+    """What the steps of one target reported: the greeting of its probes, and an answer for each SHA-256 of a source.
 
     `changed` are files of the workspace that are not what was sent, with their contents; `manifest` the rows of the
     workspace; `unread` the reasons why a file of it was not compiled.
@@ -76,7 +76,7 @@ def read_results(
     artifact: Callable[[str], bytes],
     ends: Sequence[StepEnd] = (),
 ) -> ProbeResults:
-    """What the steps of a target told, by what each wrote to `$BUILDER_OUTPUT`; `artifact` fetches what that names.
+    """What the steps of a target reported, by what each wrote to `$BUILDER_OUTPUT`; `artifact` fetches what that names.
 
     `shares` is how many steps there were, `ends` how each of them ended, for the message about one that wrote nothing.
 
@@ -198,9 +198,9 @@ def _parse_output(output: bytes, share: str, ends: Sequence[StepEnd] = ()) -> di
     try:
         words = json.loads(output)
     except ValueError as error:
-        raise UnprovenError("what the step told cannot be read") from error
+        raise UnprovenError("the result of the build step cannot be read") from error
     if not isinstance(words, dict) or words.get("engine") != "cloud" or words.get("share") != share:
-        raise UnprovenError("what the step told is not what a step of buildguard's tells")
+        raise UnprovenError("the result of the build step is not one of buildguard's")
     if "wrong" in words:
         raise UnprovenError(f"the step could not ask: {words['wrong']}")
     return words

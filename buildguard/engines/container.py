@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
+from pathlib import Path
 
 from buildguard.definitions import NamedTuple
 from buildguard.docker.client import Daemon
@@ -155,7 +156,8 @@ class ContainerEngine:
                     self._remember(known)
                     return known
         reasons = "".join(f"; {reason}" for reason in refused)
-        what = "none of its Pythons answers" if refused else "there is no Python in it"
+        none = "its Python does not answer" if len(refused) == 1 else "none of its Pythons answers"
+        what = none if refused else "there is no Python in it"
         raise UnprovenError(f"{self.image.reference}: {what}{reasons}", hint="--image names another image")
 
     def _greeted(self, path: str, refused: list[str]) -> SandboxedInterpreter | None:
@@ -212,10 +214,12 @@ class ContainerEngine:
     # ------------------------------------------------------------------------------------------ remembering
 
     def _key(self) -> bytes:
+        from buildguard.docker import find_python
         from buildguard.engines.container_transport import relay_text
 
         assert self.image is not None
-        scripts = hashlib.sha256((relay_text() + digest_of_probe()).encode()).hexdigest()
+        search = Path(find_python.__file__).read_text("utf-8")  # by other rules it may be another one
+        scripts = hashlib.sha256((relay_text() + digest_of_probe() + search).encode()).hexdigest()
         return context_of("the interpreter of an image", self.image.id, self.image.platform, scripts)
 
     def _remember(self, known: SandboxedInterpreter) -> None:

@@ -1,7 +1,7 @@
-"""Cloud Build: a build submitted once, followed to its end, and what Cloud Build tells of it. A thin edge.
+"""Cloud Build: a build submitted once, followed to its end, and what Cloud Build reports of it. A thin edge.
 
 `CreateBuild` has neither a request id nor a retry, so each submission carries a tag of its own: after a lost answer the
-first build is found by it, and never a second one started. What `sourceProvenance` tells is an unsigned field of the API:
+first build is found by it, and never a second one started. `sourceProvenance` is an unsigned field of the API:
 evidence of what Cloud Build fetched, no attestation.
 """
 
@@ -23,7 +23,7 @@ from buildguard.system import threads
 
 _TRIES = 6
 FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 10.0
-_QUEUE, GRACE = 3600.0, 120.0  # seconds that a build may wait for its worker, and that its end may take to be told
+_QUEUE, GRACE = 3600.0, 120.0  # seconds that a build may wait for its worker, and that its end may take to be reported
 _DEFAULT_TIMEOUT = 3600.0
 _TAG = "buildguard"
 _PENDING_LOOKS = 3  # a build may be PENDING for a moment before it is queued
@@ -69,7 +69,7 @@ class Provenance(NamedTuple):
 
 
 class BuildStatus(NamedTuple):
-    """A build as Cloud Build tells it: results are there only for one that succeeded.
+    """A build as Cloud Build reports it: results are there only for one that succeeded.
 
     `kind` is the type of failure (USER_BUILD_STEP, FETCH_SOURCE_FAILED …), `steps` the status and exit code of each step,
     `step_images` the digest of the image that each step ran in, `outputs` what each wrote, `images` what was pushed,
@@ -300,7 +300,7 @@ def _object(source: Any) -> str:
 
 
 def _provenance(types: Any, message: Any) -> Provenance | None:
-    """The one object that a build was made of; None where it tells of none, or of several."""
+    """The one object that a build was made of; None where it names none, or several."""
     hashes = dict(message.file_hashes)
     if len(hashes) != 1:
         return None

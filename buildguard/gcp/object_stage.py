@@ -38,7 +38,7 @@ class ObjectSnapshotter:
 
 
 def fetch(url: ObjectUrl, file: Path) -> tuple[tuple[tuple[str, str], ...], str]:
-    """Download one generation of an object to a file; what the bucket tells of it, and its address with the generation."""
+    """Download one generation of an object to a file; what the bucket reports of it, and its address with the generation."""
     with StorageClient() as storage, open(file, "w+b") as out:
         stored = storage.look(url)
         storage.download(stored, out)

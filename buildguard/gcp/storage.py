@@ -41,7 +41,7 @@ class ChangedError(GuardError):
 
 
 class ObjectHashes(NamedTuple):
-    """What Cloud Storage tells of an object's bytes, as hexadecimal digits; `md5` is empty for a composed object."""
+    """What Cloud Storage reports of an object's bytes, as hexadecimal digits; `md5` is empty for a composed object."""
 
     size: int
     md5: str
@@ -60,7 +60,7 @@ class ObjectHashes(NamedTuple):
 
 
 class StoredObject(NamedTuple):
-    """One generation of an object, and its hashes as the bucket tells them."""
+    """One generation of an object, and its hashes as the bucket reports them."""
 
     bucket: str
     name: str
@@ -180,7 +180,7 @@ class StorageClient(Connection):
         """Put a file into a bucket under a name of its own, and compare what the bucket has with it.
 
         Create-only: a twin that is already there is reused, one with other bytes is replaced under its own generation.
-        Raises ChangedError where the bucket tells other hashes than those of the file.
+        Raises ChangedError where the bucket reports other hashes than those of the file.
         """
         ours = hashes_of(file)
         stored = self._put(file, bucket, name, 0, progress)
@@ -280,7 +280,7 @@ class StorageClient(Connection):
     def download(self, stored: StoredObject, out: BinaryIO) -> str:
         """Fetch one generation as it is stored, not decompressed on the way; its SHA-256.
 
-        Raises UnprovenError where what comes is, twice, not what the bucket tells of it.
+        Raises UnprovenError where what comes is, twice, not what the bucket reports of it.
         """
         why = ""
         for _ in range(2):

@@ -164,7 +164,7 @@ def _declare(service: BuildpackService, file: str, line: int | None, text: str, 
 
     declaration = version_files.declare_exact(Rank.BUILDPACK, file, line, text, words)
     if declaration.version is None and (version := image_reference.promised_version(text)) is not None:
-        declaration = declaration._replace(version=version, untold="")
+        declaration = declaration._replace(version=version, why_unknown="")
     return declaration._replace(folder=service.folder)
 
 
@@ -179,7 +179,7 @@ def _from_file(service: BuildpackService, path: str, data: bytes) -> BuildpackPy
     what = "is empty" if not text else "has more than a version in it"
     message = f"{VERSION_FILE} {what}: buildpacks read its whole text as the version, and the build fails"
     problem = PinProblem(Severity.ERROR, path, 1, message, f"write one version to {path}: 3.13")
-    return BuildpackPython(declaration._replace(version=None, untold=f"{path} {what}"), problem)
+    return BuildpackPython(declaration._replace(version=None, why_unknown=f"{path} {what}"), problem)
 
 
 def _from_range(service: BuildpackService, path: str, text: str) -> BuildpackPython:
@@ -192,8 +192,8 @@ def _from_range(service: BuildpackService, path: str, text: str) -> BuildpackPyt
     except UsageError:
         wanted = _declare(service, path, 1, text, text)
     if stack is None or not wanted.specifier:
-        untold = f"which Python {text} means for {service.builder or 'the builder'} is unknown"
-        return BuildpackPython(wanted._replace(version=None, untold=untold, folder=service.folder))
+        why_unknown = f"which Python {text} means for {service.builder or 'the builder'} is unknown"
+        return BuildpackPython(wanted._replace(version=None, why_unknown=why_unknown, folder=service.folder))
     fitting = (PythonVersion(minor) for minor in range(stack.newest, stack.oldest - 1, -1))
     version = next((version for version in fitting if admits(wanted.specifier, version)), None)
     if version is None:
@@ -223,9 +223,9 @@ def _checked(service: BuildpackService, declaration: VersionDeclaration) -> Buil
 def _default(service: BuildpackService, file: str, line: int | None) -> BuildpackPython:
     stack = stack_of(service.builder)
     if stack is None:
-        untold = f"which Python {service.builder} takes where none is pinned is unknown"
+        why_unknown = f"which Python {service.builder} takes where none is pinned is unknown"
         declaration = VersionDeclaration(
-            Rank.BUILDPACK, file, line, f"builder {service.builder}", None, service.folder, untold=untold
+            Rank.BUILDPACK, file, line, f"builder {service.builder}", None, service.folder, why_unknown=why_unknown
         )
         return BuildpackPython(declaration)
     version = PythonVersion(stack.newest)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from buildguard.definitions import TYPE_CHECKING, NamedTuple
+from buildguard.definitions import TYPE_CHECKING, NamedTuple, lazy_pattern
 from buildguard.diagnostic import display_path
 from buildguard.errors import UnprovenError, UsageError, did_you_mean
 from buildguard.project import deploy_table, environment, toml
@@ -160,6 +160,10 @@ KEYS: dict[str, dict[str, type]] = {
     "env.services": {**environment.OVERRIDES},
 }
 WORDS = {list: "a list", dict: "a table", str: "a string", bool: "true or false"}
+_EXAMPLES = {list: '{key} = ["{value}"]', str: '{key} = "{value}"', bool: "{key} = true"}
+_SIMPLE = (str, int, float)
+_OTHER_TABLE = lazy_pattern(rb"(?mi)^\[+tool\.(b[\w-]{7,11})[\].]")
+_CLOSE = 0.85
 
 
 def read(files: Mapping[bytes, bytes], folder: str = "") -> Config:
@@ -168,16 +172,29 @@ def read(files: Mapping[bytes, bytes], folder: str = "") -> Config:
         data = files.get(name)
         if data is None:
             continue
-        if name == b"pyproject.toml" and b"buildguard" not in data:
-            continue  # it may be broken, and says nothing to us
         file = f"{folder}/{name.decode()}" if folder else name.decode()
+        if name == b"pyproject.toml" and b"buildguard" not in data:
+            note = _misspelt_table(file, data)
+            return Config(notes=(note,) * bool(note))  # it may be broken, and says nothing to us
         content = toml.read(data, file)
         table = content if name == b"buildguard.toml" else toml.table(content, "tool").get("buildguard")
         if table is not None:
             from buildguard.project.config_file import ConfigFile
 
             return _parse_config(table, ConfigFile(file, data))
+        if note := _misspelt_table(file, data):
+            return Config(notes=(note,))
     return Config()
+
+
+def _misspelt_table(file: str, data: bytes) -> str:
+    """That a table of a pyproject.toml looks as if it was meant to be ours; empty where none does."""
+    for name in dict.fromkeys(_OTHER_TABLE.findall(data)):
+        import difflib  # nothing else here needs it
+
+        if difflib.SequenceMatcher(None, name.decode().lower(), "buildguard").ratio() > _CLOSE:
+            return f"{file}: [tool.{name.decode()}] is not read; did you mean [tool.buildguard]?"
+    return ""
 
 
 def read_file(path: Path, name: str) -> Config:
@@ -291,11 +308,15 @@ def _check_key(key: str, value: Any, name: str, place: ConfigFile) -> None:
 
         close = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
         shown = f"{name}.{key}" if name else key
-        raise place.wrong(key, f"unknown key '{shown}'", f"did you mean '{close[0]}'?" if close else "")
+        hint = f"did you mean '{close[0]}'?" if close else ""
+        if shown == "tool" and not place.file.endswith("pyproject.toml"):
+            hint = f"in {place.file} write [deploy] for [tool.buildguard.deploy], and what is in [tool.buildguard] at the top"
+        raise place.wrong(key, f"unknown key '{shown}'", hint)
     is_short = key == "target" and isinstance(value, str)
     is_list = key == "deploy" and not name and isinstance(value, list)
     if not is_short and not is_list and not isinstance(value, known[key]):
-        raise place.wrong(key, f"'{key}' must be {WORDS[known[key]]}")
+        example = _EXAMPLES.get(known[key], "") if isinstance(value, _SIMPLE) else ""
+        raise place.wrong(key, f"'{key}' must be {WORDS[known[key]]}", example.format(key=key, value=value))
 
 
 def read_stage(stage: Stage) -> Config:

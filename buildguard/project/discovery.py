@@ -352,9 +352,9 @@ def _of_build_file(path: str, buildfile: BuildFile) -> Iterator[VersionDeclarati
 
     for line, image in buildfile.step_images:
         version = image_reference.promised_version(image)
-        untold = "" if version is not None else image_reference.why_version_unknown(image)
+        why_unknown = "" if version is not None else image_reference.why_version_unknown(image)
         folder, words = posixpath.dirname(path), f"step on {image}"
-        yield VersionDeclaration(Rank.STEP, path, line, words, version, folder, untold=untold, image=image)
+        yield VersionDeclaration(Rank.STEP, path, line, words, version, folder, why_unknown=why_unknown, image=image)
     own = {source.line for source in buildfile.sources}
     for line, text in buildfile.versions:
         if line not in own:  # a build from source of a known folder decides for that folder

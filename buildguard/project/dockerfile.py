@@ -11,7 +11,10 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 
-from buildguard.definitions import NamedTuple, lazy_pattern
+from buildguard.definitions import TYPE_CHECKING, NamedTuple, lazy_pattern
+
+if TYPE_CHECKING:
+    from typing import Any
 
 _DIRECTIVE = lazy_pattern(r"#\s*([A-Za-z]+)\s*=\s*(\S.*)", re.DOTALL)  # of a stripped line: nothing in it backtracks
 # BuildKit looks at whole shell words, so `a << b` and `cat<<EOF` begin no heredoc.
@@ -20,6 +23,7 @@ _HEREDOC = lazy_pattern(r"\d*<<(-?)([^<]+)")
 _VARIABLE = lazy_pattern(r"\$(?:(?P<plain>\w+)|\{(?P<name>\w+)(?:(?P<operator>:?[-+?])(?P<word>[^{}]*))?\})")
 _LONGEST = 1 << 14  # characters that variables may bring into one text
 _MOST_PARSED = 64  # files: each is asked about some thirty times in a run
+_SURROGATE = lazy_pattern("[\ud800-\udfff]")
 _WITH_HEREDOC = frozenset({"RUN", "COPY", "ADD"})
 
 
@@ -301,13 +305,32 @@ def _value(match: re.Match[str], known: Mapping[str, str]) -> str:
 
 def exec_words(text: str) -> list[str] | None:
     """The words of the exec form; None for the shell form."""
-    if not text.strip().startswith("["):
+    words = _json_list(text)
+    # Docker writes half of a surrogate pair as the replacement character
+    return None if words is None else [_SURROGATE.sub("\ufffd", str(word)) for word in words]
+
+
+def is_refused_list(text: str) -> bool:
+    """Whether a list has something else than strings: Docker refuses the whole Dockerfile."""
+    return not all(isinstance(word, str) for word in _json_list(text) or [])
+
+
+def _json_list(text: str) -> list[Any] | None:
+    """The list in JSON that a text begins with, whatever follows it; None without one."""
+    if not text.lstrip().startswith("["):
         return None
     try:
-        words = json.loads(text)
+        words: list[Any] = _LIST_DECODER.raw_decode(text.lstrip())[0]
     except (ValueError, RecursionError):
         return None
-    return [str(word) for word in words] if isinstance(words, list) else None
+    return words
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is no JSON")
+
+
+_LIST_DECODER = json.JSONDecoder(parse_constant=_refuse_constant)
 
 
 def source_words(text: str) -> list[str]:

@@ -83,7 +83,7 @@ class DockerfilePython(NamedTuple):
     line: int
     words: str
     version: PythonVersion | None = None
-    untold: str = ""
+    why_unknown: str = ""
     image: str | None = None
     doubt: str = ""
     has_stages: bool = True
@@ -103,15 +103,15 @@ def resolve(data: bytes, build_args: Mapping[str, str], target: str = "") -> Doc
     if last is None:
         empty = not dockerfile.instructions(data)  # a template that is still to be written
         relation = PythonRelation.NONE if empty else PythonRelation.SHIPS
-        return DockerfilePython(relation, 1, "no FROM", untold=_without_from(data), has_stages=False)
+        return DockerfilePython(relation, 1, "no FROM", why_unknown=_without_from(data), has_stages=False)
     stages = dockerfile.stages(data, build_args)
     words = f"final stage on {last.image}"
     version = image_reference.promised_version(last.image)
     if version is not None or image_reference.implementation(last.image):
-        untold = "" if version is not None else image_reference.why_version_unknown(last.image)
+        why_unknown = "" if version is not None else image_reference.why_version_unknown(last.image)
         doubt = dockerfile.installs_python(last.chain)
         image = last.image if version is not None else None
-        return DockerfilePython(PythonRelation.SHIPS, last.line, words, version, untold, image, doubt)
+        return DockerfilePython(PythonRelation.SHIPS, last.line, words, version, why_unknown, image, doubt)
     relation = _relation(last, stages)
     if relation is PythonRelation.NONE:
         return DockerfilePython(relation, last.line, words)
@@ -130,11 +130,11 @@ def _installed(last: FinalStage, stages: Sequence[DockerfileStage], words: str) 
     installs = list(_installs(last, stages, _DEEPEST))
     versions = {install.version for install in installs if install.version is not None}
     if not versions:
-        untold = image_reference.why_version_unknown(last.image)
+        why_unknown = image_reference.why_version_unknown(last.image)
         if installs:
-            untold = f"{installs[0].words} in line {installs[0].line}, and which version that is is unknown"
+            why_unknown = f"{installs[0].words} in line {installs[0].line}, and which version that is is unknown"
         return DockerfilePython(
-            ships, last.line, words, None, untold, last.image, dockerfile.installs_python(last.chain)
+            ships, last.line, words, None, why_unknown, last.image, dockerfile.installs_python(last.chain)
         )
     chosen = _choose(installs, last)
     if chosen is None:
@@ -142,8 +142,8 @@ def _installed(last: FinalStage, stages: Sequence[DockerfileStage], words: str) 
             f"{install.version or 'of an unknown version'} (line {install.line})"
             for install in _first_of_each(installs)
         )
-        untold = f"it installs Python {each}, and which of them runs the code is unknown"
-        return DockerfilePython(ships, installs[0].line, words, None, untold)
+        why_unknown = f"it installs Python {each}, and which of them runs the code is unknown"
+        return DockerfilePython(ships, installs[0].line, words, None, why_unknown)
     doubt = f"line {chosen.line} installs Python, so no image has been asked"
     return DockerfilePython(ships, chosen.line, f"{chosen.words} on {last.image}", chosen.version, "", None, doubt)
 

@@ -120,6 +120,7 @@ def _model(state: StageState, base: str, line: int) -> ImageModel:
         onbuild=tuple(state.onbuild),
         missing=tuple(dict.fromkeys(state.missing)),
         knows_base=knows_base(base),
+        knows_workdir=state.knows_workdir,
     )
 
 

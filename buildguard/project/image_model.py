@@ -97,6 +97,7 @@ class ImageModel(NamedTuple):
     `files` are by path in the image; `folders` exist for certain. `roots` are the folders that are the project's. `doubts` gives the
     reason why a path of the project may be in the image or not. `knows_base` says whether the base image is one whose working
     folder, variables and start command are known: then `workdir` and a missing `command` are certain.
+    `knows_workdir` says that `workdir` is, whatever the base image is.
     """
 
     base: str
@@ -116,6 +117,7 @@ class ImageModel(NamedTuple):
     onbuild: tuple[str, ...] = ()
     missing: tuple[MissingSource, ...] = ()
     knows_base: bool = True
+    knows_workdir: bool = True
 
     @property
     def twins(self) -> dict[str, str]:

@@ -171,7 +171,7 @@ def from_dockerfile(service: ImageService, files: ProjectFiles) -> DockerfileDec
         python.words,
         python.version,
         posixpath.dirname(service.dockerfile),
-        untold=python.untold,
+        why_unknown=python.why_unknown,
         image=python.image,
     )
     doubt = f"{service.dockerfile}: {python.doubt}" if python.doubt else ""
@@ -233,7 +233,15 @@ def _target(
 ) -> Target:
     doubt = "" if chosen.rank is Rank.DOCKERFILE else f"{chosen.place} is no Dockerfile"
     return Target(
-        chosen.version, chosen.place, chosen.image, service, context, chosen.untold, conflicts, doubt, chosen.specifier
+        chosen.version,
+        chosen.place,
+        chosen.image,
+        service,
+        context,
+        chosen.why_unknown,
+        conflicts,
+        doubt,
+        chosen.specifier,
     )
 
 
@@ -249,8 +257,8 @@ def root_target(
     context = None if services else ""
     if at_root:
         return [_target(at_root[0], None, context, _conflicts(at_root[0], at_root[1:]))]
-    untold = "no file at the root sets the Python version of files outside every build context"
-    return [Target(None, "the root", None, None, context, untold)] if services else []
+    why_unknown = "no file at the root sets the Python version of files outside every build context"
+    return [Target(None, "the root", None, None, context, why_unknown)] if services else []
 
 
 def _cover_all(targets: Sequence[Target], sources: Sequence[Entry]) -> bool:

@@ -20,6 +20,7 @@ from buildguard.stages.git_objects import GitStage
 from buildguard.stages.manifest import ManifestEntry
 from buildguard.stages.snapshot import Snapshot, Snapshotter
 from buildguard.system import git
+from buildguard.system.git_reader import LARGEST
 
 _BATCH = 64 << 20
 
@@ -159,7 +160,8 @@ def _content(stage: GitStage, row: git.GitEntry | None) -> bytes | None:
 
 def _require_blob(row: git.GitEntry, blob: bytes | UnreadableFile) -> bytes:
     if isinstance(blob, UnreadableFile):
-        raise UnprovenError(f"{display_path(row.path)}: {blob.reason}", hint="git fsck")
+        hint = "keep it out by a line in .gcloudignore" if blob.sha256 else "git fsck"
+        raise UnprovenError(f"{display_path(row.path)}: {blob.reason}", hint=hint)
     return blob
 
 
@@ -173,7 +175,7 @@ def _from_disk(items: Iterator[ArchiveItem], base: bytes, dirty: list[bytes]) ->
         if os.path.islink(path):
             current = item._replace(mode=manifests.LINK, content=os.readlink(path))
         else:
-            content = read_file(path)
+            content = read_file(path, largest=LARGEST)
             if isinstance(content, UnreadableFile):
                 if not content.is_missing:
                     raise UnprovenError(f"{display_path(item.path)}: {content.reason}")

@@ -91,7 +91,7 @@ class VersionDeclaration(NamedTuple):
     """One declaration of a Python version: file, line, its words, and the version if they contain it.
 
     `specifier` is set where it is a range (then `version` is its lowest). Where the version is unknown,
-    `version` is None and `untold` says why. `folder` is the folder that it speaks for ("" is the root). `refusal` is the
+    `version` is None and `why_unknown` says why. `folder` is the folder that it speaks for ("" is the root). `refusal` is the
     command of a Dockerfile that keeps to it, of a declaration that contradicts a target.
     """
 
@@ -102,7 +102,7 @@ class VersionDeclaration(NamedTuple):
     version: PythonVersion | None
     folder: str = ""
     specifier: str = ""
-    untold: str = ""
+    why_unknown: str = ""
     image: str | None = None
     refusal: str = ""
 
@@ -185,7 +185,7 @@ class Target(NamedTuple):
     image: str | None = None
     service: str | None = None
     context: str | None = ""
-    untold: str = ""
+    why_unknown: str = ""
     conflicts: tuple[VersionDeclaration, ...] = ()
     doubt: str = ""
     specifier: str = ""

@@ -28,14 +28,14 @@ def declarations(data: bytes, file: str) -> list[VersionDeclaration]:
 def declare_exact(rank: Rank, file: str, line: int | None, text: str, words: str) -> VersionDeclaration:
     """A declaration of one version, known or not."""
     if name := image_reference.implementation(text.strip()):
-        untold = image_reference.why_not_cpython(name, text.strip())
-        return VersionDeclaration(rank, file, line, words, None, posixpath.dirname(file), untold=untold)
+        why_unknown = image_reference.why_not_cpython(name, text.strip())
+        return VersionDeclaration(rank, file, line, words, None, posixpath.dirname(file), why_unknown=why_unknown)
     version = PythonVersion.parse(re.sub(r"\.[x*]$", "", text.strip()))
     folder = posixpath.dirname(file)
     if version is not None:
         return VersionDeclaration(rank, file, line, words, version, folder)
-    untold = why_no_target(text) or f"'{text.strip()}' names no minor version of Python"
-    return VersionDeclaration(rank, file, line, words, None, folder, untold=untold)
+    why_unknown = why_no_target(text) or f"'{text.strip()}' names no minor version of Python"
+    return VersionDeclaration(rank, file, line, words, None, folder, why_unknown=why_unknown)
 
 
 def declare_range(rank: Rank, file: str, line: int | None, text: str, words: str) -> VersionDeclaration:
@@ -47,8 +47,8 @@ def declare_range(rank: Rank, file: str, line: int | None, text: str, words: str
         raise UsageError(f"{file}:{line}: {error}") from error
     folder = posixpath.dirname(file)
     if version is None:
-        untold = f"{words} lets in Pythons that cannot be targets: its lowest is not told"
-        return VersionDeclaration(rank, file, line, words, None, folder, specifier, untold)
+        why_unknown = f"{words} lets in Pythons that cannot be targets: its lowest is not told"
+        return VersionDeclaration(rank, file, line, words, None, folder, specifier, why_unknown)
     return VersionDeclaration(rank, file, line, words, version, folder, specifier)
 
 

@@ -15,16 +15,23 @@ _MOST_SHOWN = 20
 
 def unreadable(folder: str) -> list[str]:
     """The files and folders below a folder that this user cannot read, some at the most."""
-    denied, seen = [], 0
-    for parent, folders, files in os.walk(folder):
-        for name in folders + files:
-            path = os.path.join(parent, name)
+    denied: list[str] = []
+    seen, pending = 0, [folder]
+    while pending and seen <= _MOST_ENTRIES and len(denied) < _MOST_SHOWN:  # before 3.12 `os.walk` calls itself
+        parent = pending.pop()
+        try:
+            names = os.listdir(parent)
+        except OSError:
+            continue  # it is among what was denied
+        for path in [os.path.join(parent, name) for name in names]:
             seen += 1
-            wanted = os.R_OK | os.X_OK if name in folders else os.R_OK
-            if not os.path.islink(path) and not os.access(path, wanted):
+            if os.path.islink(path):
+                continue
+            is_folder = os.path.isdir(path)
+            if not os.access(path, os.R_OK | os.X_OK if is_folder else os.R_OK):
                 denied.append(path)
-        if seen > _MOST_ENTRIES or len(denied) >= _MOST_SHOWN:
-            break
+            elif is_folder:
+                pending.append(path)
     return denied[:_MOST_SHOWN]
 
 

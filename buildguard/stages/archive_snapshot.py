@@ -68,7 +68,7 @@ class ManifestSnapshotter:
         if isinstance(data, UnreadableFile):
             raise UnprovenError(f"{self._file}: {data.reason}")
         manifest = manifests.parse(data, str(self._file))
-        notes = ("it tells contents only, neither modes nor links",) if manifest.contents_only else ()
+        notes = ("it lists contents only, no modes and no links",) if manifest.contents_only else ()
         return Snapshot(self._name, StageKind.MANIFEST, manifest, notes)
 
     def originals(self, paths: Iterable[bytes]) -> dict[bytes, bytes | UnreadableFile]:

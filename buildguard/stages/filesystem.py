@@ -19,11 +19,9 @@ from buildguard.remote.source_names import NO_SOURCE, PACKAGES, VIRTUAL
 from buildguard.stages.content_cache import ContentCache
 from buildguard.stages.stage import KINDS, Entry, EntryKind, Listing, Stage
 from buildguard.system import git
+from buildguard.system.git_reader import LARGEST
 
 READ_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-
-
-_LARGEST = 256 << 20  # bytes of a file that a stage reads into memory; no compiler takes a source so large
 
 
 def read_file(path: bytes, *, most: int | None = None, largest: int | None = None) -> bytes | UnreadableFile:
@@ -75,7 +73,7 @@ def digest_file(path: bytes) -> bytes | None:
         status = os.fstat(handle)
         if not stat.S_ISREG(status.st_mode):
             return None  # a FIFO or a device reads as empty
-        if status.st_size > _LARGEST:
+        if status.st_size > LARGEST:
             return None
         data = os.read(handle, status.st_size + 1)
     except OSError:
@@ -166,7 +164,7 @@ class DiskStage:
 
     def _read(self, path: bytes) -> bytes | UnreadableFile:
         whole = self._base + path
-        content = read_file(whole, largest=_LARGEST)
+        content = read_file(whole, largest=LARGEST)
         # asked of the disk: git's index may still know a link as the file that it was
         if isinstance(content, UnreadableFile) and os.path.islink(whole):
             return self._behind_link(whole)
@@ -216,7 +214,7 @@ class DiskStage:
             return UnreadableFile(f"a symbolic link that leads {'in a circle' if circle else 'nowhere'}")
         if not self.holds(real):
             return UnreadableFile("a symbolic link out of the root, not followed")
-        return read_file(real, largest=_LARGEST)
+        return read_file(real, largest=LARGEST)
 
 
 class FolderStage(DiskStage):

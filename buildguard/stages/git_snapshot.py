@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
 
-from buildguard.diagnostic import Unproven, UnreadableFile, display_path
+from buildguard.diagnostic import RelativePath, Unproven, UnreadableFile, display_path
 from buildguard.stages import lfs
 from buildguard.stages import manifest as manifests
 from buildguard.stages.git_objects import GitStage
@@ -37,6 +37,8 @@ class GitSnapshotter:
             if not isinstance(blob, UnreadableFile):
                 entries.append(manifests.of_bytes(path, manifests.known_mode(row.mode), blob, row.oid))
                 marks[path] = _mark(path, blob)
+            elif blob.sha256:
+                entries.append(_large_entry(path, row, blob))
             elif not blob.damaged:
                 unproven.append(Unproven(display_path(path), None, blob.reason))
         closed = self._closed()
@@ -93,6 +95,14 @@ class GitSnapshotter:
         return [
             path[len(self._prefix) :] for path in self.stage.repository.conflicts() if path.startswith(self._prefix)
         ]
+
+
+def _large_entry(path: bytes, row: git.GitEntry, blob: UnreadableFile) -> ManifestEntry:
+    """The entry of a blob that was read and not kept; git's id is one by SHA-1 alone."""
+    oid = row.oid if len(row.oid) == manifests.SHA1_DIGITS else ""
+    return ManifestEntry(
+        RelativePath(path), manifests.known_mode(row.mode), blob.size, manifests.Sha256(blob.sha256), oid
+    )
 
 
 def _mark(path: bytes, content: bytes) -> str:

@@ -27,7 +27,7 @@ trouble_with = manifest_rows.trouble_with
 _SUM = lazy_pattern(rb"(\\?)([0-9a-f]{64})  (.+)", re.DOTALL)
 _ESCAPED = lazy_pattern(rb"[\\\n\r]")
 EMPTY = "empty folder"
-_SHA1_DIGITS = 40
+SHA1_DIGITS = 40
 
 # A SHA-256 as manifests write it: 64 hexadecimal digits.
 Sha256 = NewType("Sha256", str)
@@ -140,7 +140,7 @@ def of_bytes(path: bytes, mode: str, content: bytes, oid: str = "") -> ManifestE
     `oid` is its object id in git where the content was compared with that: a SHA-1 one need not be computed again.
     """
     text = content if mode in {LINK, SUBMODULE} else b""
-    blob = oid if len(oid) == _SHA1_DIGITS else blob_id(content)
+    blob = oid if len(oid) == SHA1_DIGITS else blob_id(content)
     return ManifestEntry(RelativePath(path), mode, len(content), sha256_of(content), blob, text)
 
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from buildguard.stages import lfs
-from buildguard.stages.filesystem import read_file
+from buildguard.stages.hashing import HashedFile, hash_file
 from buildguard.system import git
 
 
@@ -59,13 +58,11 @@ def _in_lfs(repository: git.Repository, rows: Mapping[bytes, git.GitEntry]) -> I
     attributes = repository.attributes(list(rows), ["filter"]) if rows else {}
     pointed = [rows[path] for path, values in attributes.items() if values.get("filter") == "lfs"]
     for row, blob in zip(pointed, repository.blobs([row.oid for row in pointed]), strict=True):
-        content = read_file(os.fsencode(repository.top) + b"/" + row.path)
-        if isinstance(blob, bytes) and isinstance(content, bytes) and _is_pointed_at(content, blob):
+        hashed = hash_file(os.fsencode(repository.top) + b"/" + row.path, blobs=False)
+        if not isinstance(blob, bytes) or not isinstance(hashed, HashedFile):
+            continue
+        if lfs.parse_pointer(blob) == (hashed.digest.hex(), hashed.size):
             yield row.path
-
-
-def _is_pointed_at(content: bytes, pointer: bytes) -> bool:
-    return lfs.parse_pointer(pointer) == (hashlib.sha256(content).hexdigest(), len(content))
 
 
 def _is_edited(repository: git.Repository, row: git.GitEntry) -> bool:

@@ -1,4 +1,4 @@
-"""BG701: a CMD or ENTRYPOINT that is written like a list and is not valid JSON, so that a shell gets its text."""
+"""BG701: a CMD or ENTRYPOINT that is written like a list, and that Docker refuses or gives to a shell as a text."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import ast
 import json
 
 from buildguard.codes import Code
+from buildguard.project.dockerfile import is_refused_list
 from buildguard.project.image_model import CommandForm, ImageCommand
 from buildguard.project.start_command import is_shell
 from buildguard.startup.findings import FindingPlace, StartupFindings
@@ -22,7 +23,15 @@ def check_form(image: ImageStart, findings: StartupFindings) -> bool:
     model = image.tree.model
     for name, command in (("ENTRYPOINT", model.entrypoint), ("CMD", model.cmd)):
         is_it = command is not None and start is not None and start.place == (image.dockerfile, command.line, False)
-        if command is None or not is_it or not is_broken_list(command):
+        if command is None or not is_it:
+            continue
+        if _is_refused(image, command, name):
+            message = f"{name} has a value that is no string, and Docker refuses to build that"
+            findings.add(
+                Code.BG701, FindingPlace(image.dockerfile, command.line), message, "put every word in double quotes"
+            )
+            return False
+        if not is_broken_list(command):
             continue
         message = (
             f"{name} is not valid JSON, so a shell gets its text, and finds no program {_first_word(command.text)}"
@@ -31,6 +40,12 @@ def check_form(image: ImageStart, findings: StartupFindings) -> bool:
         findings.add(Code.BG701, FindingPlace(image.dockerfile, command.line), message, hint)
         return False
     return True
+
+
+def _is_refused(image: ImageStart, command: ImageCommand, name: str) -> bool:
+    steps = (step for stage in image.stages for step in stage.instructions)
+    texts = (step.text for step in steps if (step.line, step.name) == (command.line, name))
+    return any(map(is_refused_list, texts))
 
 
 def is_broken_list(command: ImageCommand) -> bool:

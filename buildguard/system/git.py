@@ -51,6 +51,7 @@ _STAGED = (
     "--ignore-submodules=none",
 )
 _WORD_SEARCH = ("grep", "--cached", "-l", "-z", "-w", "-F", "--no-color", "--no-textconv", "--no-recurse-submodules")
+_FIRST_COMMIT = 'git add --all && git commit -m "first commit"'
 _FOUND_NOTHING = 1  # the status of `git grep`
 
 
@@ -165,6 +166,8 @@ class Repository(NamedTuple):
         return done.stdout.decode("utf-8", "replace").split()
 
     def _unknown_revision(self, rev: str) -> UsageError:
+        if not self.head and rev.startswith("HEAD"):
+            return UsageError(f"unknown revision '{rev}': this branch has no commits", hint=_FIRST_COMMIT)
         shallow = self.is_shallow()
         otherwise = "git log --all lists commits"
         if shallow:
@@ -357,16 +360,22 @@ class Repository(NamedTuple):
 def require_commit(repository: Repository | None) -> Repository:
     """The repository, if it has a commit to deploy; raises UsageError with the commands that make one."""
     if repository is None:
-        raise UsageError(
+        raise missing_repository(
             "nothing to deploy: this is not a git repository",
-            hint='git init && git add --all && git commit -m "first commit"',
+            hint=f"cd to your repository, or make one: git init && {_FIRST_COMMIT}",
         )
     if not repository.head:
         raise UsageError(
             "nothing to deploy: this repository has no commits",
-            hint='git add --all && git commit -m "first commit"',
+            hint=_FIRST_COMMIT,
         )
     return repository
+
+
+def missing_repository(what: str, hint: str = "run it inside one") -> UsageError:
+    """The error of a command that needs a repository: where GIT_DIR names another folder, git looks there alone."""
+    named = os.environ.get("GIT_DIR")
+    return UsageError(f"{what} (GIT_DIR is {named})", hint="unset GIT_DIR") if named else UsageError(what, hint=hint)
 
 
 def repository_of(folder: Path) -> Repository | None:
@@ -386,9 +395,12 @@ def repository_of(folder: Path) -> Repository | None:
         return None
     parts, head = located
     if not Path(os.path.realpath(folder)).is_relative_to(os.path.realpath(parts.top)):
+        variables = [name for name in ("GIT_DIR", "GIT_WORK_TREE") if os.environ.get(name)]
+        undo = f"unset {' '.join(variables)}" if variables else "git config --unset core.worktree"
+        setting = " and ".join(variables) or "core.worktree"
         raise UnprovenError(
-            f"the working tree of {parts.git_dir} is {parts.top} (core.worktree), not this folder",
-            hint="cd there, or: git config --unset core.worktree",
+            f"the working tree of {parts.git_dir} is {parts.top} ({setting}), not this folder",
+            hint=f"cd there, or: {undo}",
         )
     return Repository(parts.top, head, GitDir(parts))
 

@@ -27,12 +27,15 @@ if TYPE_CHECKING:
     from typing import Self
 
 
-MISSING = UnreadableFile("its object is missing from the repository")
+_FETCH_ALL = "git fetch --refetch --no-filter"  # every object again, of a partial clone too
+MISSING = UnreadableFile(f"its object is missing from the repository (a partial clone?); to fetch it: {_FETCH_ALL}")
 DAMAGED = UnreadableFile("its object in the repository is damaged: it does not match its id", damaged=True)
 LINK = "120000"
 SUBMODULE = "160000"
 _AHEAD = 256  # 65 bytes at most for each of these and half as many again, and a pipe takes 65,536
 _TREE = "040000"
+LARGEST = 256 << 20  # bytes of an object or a file that is read into memory; no compiler takes a source so large
+_PIECE = 1 << 20
 _SMALL = 1 << 16  # to be copied for one call of the hash rather than two
 _MOST_ROWS = (
     1_000_000  # as many as an archive may have; ten trees of ten rows each can stand for more than any disk holds
@@ -134,7 +137,8 @@ class ObjectReader:
         """The rows of some folders, each with its path; None for one that is damaged."""
         for (prefix, _oid), answer in zip(folders, self._read([oid for _prefix, oid in folders]), strict=True):
             if answer == MISSING:
-                raise UnprovenError(f"git has no tree for {os.fsdecode(prefix) or 'the root'} of commit {commit}")
+                what = f"git has no tree for {os.fsdecode(prefix) or 'the root'} of commit {commit}"
+                raise UnprovenError(what, hint=_FETCH_ALL)
             rows = self._rows(answer.content) if isinstance(answer, _Object) and answer.kind == b"tree" else None
             if rows is not None:
                 _refuse_names(rows, prefix, commit[:12])
@@ -211,6 +215,8 @@ class ObjectReader:
             is_missing = header == b"missing" and not (self._folder.parts.objects / oid[:2] / oid[2:]).exists()
             return MISSING if is_missing else None
         size = int(length)
+        if size > LARGEST:
+            return self._large(oid, header, size) if kind == b"blob" else DAMAGED
         content = self._output.read(size + 1)
         if len(content) != size + 1:
             return None
@@ -221,6 +227,22 @@ class ObjectReader:
             digest = self._hash(header + b"\0")
             digest.update(content)
         return _Object(kind, content) if digest.hexdigest() == oid else DAMAGED
+
+    def _large(self, oid: str, header: bytes, size: int) -> UnreadableFile | None:
+        """The digest of a blob that is too large to be kept; None where it is cut."""
+        own, sha256 = self._hash(header + b"\0"), hashlib.sha256()
+        left = size
+        while left:
+            piece = self._output.read(min(left, _PIECE))
+            if not piece:
+                return None
+            own.update(piece)
+            sha256.update(piece)
+            left -= len(piece)
+        if self._output.read(1) != b"\n":
+            return None
+        words = f"larger than {LARGEST >> 20} MiB"
+        return UnreadableFile(words, size=size, sha256=sha256.hexdigest()) if own.hexdigest() == oid else DAMAGED
 
     def _why_missing(self, oid: str) -> UnreadableFile:
         """What git said of an object that it did not return; the next one is asked of another process."""

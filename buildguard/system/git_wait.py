@@ -99,21 +99,12 @@ def refuse_pipe(top: Path) -> None:
 
 
 def _odd_files(top: bytes) -> Iterator[bytes]:
-    pending = [top]  # `os.walk` calls itself for each folder below another before 3.12
-    while pending:
-        folder = pending.pop()
-        in_git = b".git" in folder[len(top) :].split(b"/")
-        try:
-            with os.scandir(folder) as listing:
-                entries = [(entry.name, entry.is_dir(follow_symlinks=False)) for entry in listing]
-        except OSError:
-            continue
-        for name, is_folder in entries:
-            path = os.path.join(folder, name)
-            if is_folder:
-                pending.append(path)
-            elif (in_git or name in _READ_BY_GIT) and not is_plain(path):
-                yield path
+    from buildguard.system.walk import files_below  # a run without trouble needs none of it
+
+    for path in files_below(top):
+        in_git = b".git" in path[len(top) :].split(b"/")[:-1]
+        if (in_git or os.path.basename(path) in _READ_BY_GIT) and not is_plain(path):
+            yield path
 
 
 def is_plain(path: bytes | Path) -> bool:

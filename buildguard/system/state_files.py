@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import stat
+from contextlib import suppress
 from pathlib import Path
 
 _LARGEST = 64 << 20  # bytes that are read; a ledger of a hundred thousand steps is smaller
@@ -15,6 +17,7 @@ def read_state(file: Path) -> bytes:
     """The content of a regular file; raises OSError with a reason for anything else, FileNotFoundError without one."""
     handle = _open(file, os.O_RDONLY)
     try:
+        _wait_for_others(handle, fcntl.LOCK_SH)
         size = os.fstat(handle).st_size
         if size > _LARGEST:
             raise OSError(errno.EFBIG, f"it has more than {_LARGEST >> 20} MiB", str(file))
@@ -30,12 +33,19 @@ def append_state(file: Path, data: bytes) -> None:
     """Append to a regular file, which is created where it is missing; on the disk before this returns. Raises OSError."""
     handle = _open(file, os.O_RDWR | os.O_APPEND | os.O_CREAT)
     try:
+        _wait_for_others(handle, fcntl.LOCK_EX)
         rest = memoryview(_missing_newline(handle) + data)
         while rest:  # a full disk takes a part first
             rest = rest[os.write(handle, rest) :]
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def _wait_for_others(handle: int, kind: int) -> None:
+    """Take turns with other runs, until the file is closed: half of a line would look like one that was cut short."""
+    with suppress(OSError):  # not every filesystem has locks
+        fcntl.flock(handle, kind)
 
 
 def open_guard(file: Path) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from buildguard.check.bytecode import StaleBytecode, SuspectBytecode, classify_bytecode
+from buildguard.check.bytecode import StaleBytecode, SuspectBytecode, classify_bytecode, native_source
 from buildguard.docker.image_stage import ImageEntry
 from buildguard.stages.stage import EntryKind
 
@@ -60,3 +60,19 @@ def test_bytecode_without_a_source_is_a_module_of_its_own() -> None:
     assert (alone.runs, alone.is_module) == (True, True)
     assert (foreign.runs, foreign.is_module) == (True, False)
     assert _classify(b"/app/pkg/a.pyc", _head()) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "source"),
+    [
+        (b"a.so", b"/app/a.py"),
+        (b"a.abi3.so", b"/app/a.py"),
+        (b"a.cpython-311-x86_64-linux-gnu.so", b"/app/a.py"),
+        (b"a.cpython-311t-x86_64-linux-gnu.so", b"/app/a.py"),
+        (b"a.cpython-312-x86_64-linux-gnu.so", b""),
+        (b"a.so.1", b""),
+        (b"a.py", b""),
+    ],
+)
+def test_a_compiled_module_is_loaded_before_its_source(name: bytes, source: bytes) -> None:
+    assert native_source(b"/app/" + name, _TAG) == source

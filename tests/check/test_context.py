@@ -61,7 +61,7 @@ def test_another_implementation_is_no_cpython_whatever_is_declared(tmp_path: Pat
     for job in (named, configured):
         [target] = job.targets
         assert (target.version, target.image) == (None, "pypy:3.10")
-        assert "PyPy" in target.untold
+        assert "PyPy" in target.why_unknown
 
 
 def test_one_image_cannot_stand_for_several_targets(tmp_path: Path) -> None:

@@ -130,7 +130,7 @@ def test_nothing_was_read_for_imports_that_were_not_judged() -> None:
 
 
 def test_targets_with_the_same_engines_are_one_group(tmp_path: Path) -> None:
-    class Desk:
+    class FakeRunner:
         def __init__(self, key: str, job: Job) -> None:
             self.key, self.job = key, job
 
@@ -140,9 +140,9 @@ def test_targets_with_the_same_engines_are_one_group(tmp_path: Path) -> None:
     job = prepare(
         CheckRequest(cwd=tmp_path, use_cache=False), WorkScope(tmp_path, None, stage_on_disk(tmp_path, None), ())
     )
-    desks = [Desk(key, job) for key in ("3.10", "3.11", "3.10")]
+    runners = [FakeRunner(key, job) for key in ("3.10", "3.11", "3.10")]
 
-    groups = group_runners(job, desks)  # type: ignore[arg-type]  # as far as they are looked at
+    groups = group_runners(job, runners)  # type: ignore[arg-type]  # as far as they are looked at
 
-    assert [[desk.engine_key() for desk in group.desks] for group in groups] == [["3.10", "3.10"], ["3.11"]]
-    assert groups[0].desks[0].job.cache is groups[0].cache is not groups[1].cache
+    assert [[runner.engine_key() for runner in group.runners] for group in groups] == [["3.10", "3.10"], ["3.11"]]
+    assert groups[0].runners[0].job.cache is groups[0].cache is not groups[1].cache

@@ -303,7 +303,9 @@ def test_no_sources_are_unproven(project: Callable[..., Project]) -> None:
     result = project({"Dockerfile": "FROM python:3.11\n"}).check()
 
     assert result.code == 3
-    assert result.json["unproven"] == [{"path": None, "target": None, "reason": "no Python source here"}]
+    assert result.json["unproven"] == [
+        {"path": None, "target": None, "reason": "no Python source here; cd to the project, or name its folder"}
+    ]
 
 
 def test_outside_of_a_repository(project: Callable[..., Project]) -> None:

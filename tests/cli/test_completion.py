@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -105,3 +106,20 @@ def test_the_script_of_a_shell_is_valid(shell: str, tmp_path: Path) -> None:
             check=False,
         )
         assert b"buildguard" in done.stdout, done.stderr
+
+
+@pytest.mark.interpreters
+def test_fish_gets_values_and_descriptions_with_commas(tmp_path: Path) -> None:
+    program = shutil.which("fish")
+    if program is None:
+        missing("fish", "apt-get install fish")
+    env = {**os.environ, "HOME": str(tmp_path), "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    script = (
+        "_BUILDGUARD_COMPLETE=fish_source buildguard | source; "
+        "complete -C 'buildguard check --engine interpreter,c'; complete -C 'buildguard dep'"
+    )
+    done = subprocess.run([str(program), "-c", script], env=env, capture_output=True, text=True, check=False)
+
+    *engines, deploy = done.stdout.splitlines()
+    assert sorted(engines) == ["interpreter,cloud", "interpreter,container"], done.stderr
+    assert deploy.startswith("deploy\tCheck, build, verify")

@@ -165,3 +165,16 @@ def test_a_number_that_two_services_have(tmp_path: Path) -> None:
         story.find("1")
     assert story.find("other") is other
     assert "cycles of api, web" in cycle_reports.story_page(story)
+
+
+def test_the_page_of_several_services_names_each() -> None:
+    other = cycle(1, a="p")._replace(id="other", service=ServiceId("p", "r", "api"))
+    views = [cycle_view.view_cycle(each, (), ()) for each in (cycle(1, a="p"), other, cycle(2))]
+
+    page = cycle_html.page(views, "all")
+
+    assert [name in page for name in (">api 1</td>", f">{cycle().service.service} 1</td>")] == [True, True]
+    assert ">no tests</td>" in page
+    ids = re.findall(r' id="([^"]*)"', page)
+    assert len(ids) == len(set(ids)) == 3
+    assert ">1</td>" in cycle_html.page([views[0], views[2]], "one")

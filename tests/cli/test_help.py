@@ -45,6 +45,13 @@ def test_every_option_has_a_full_sentence(name: str) -> None:
         assert (option.help or "").endswith((".", "app/x.py -")), option.opts
 
 
+def test_an_option_with_a_default_shows_it() -> None:
+    for name in _COMMANDS:
+        for option in cli.commands[name].params:
+            if isinstance(option, click.Option) and isinstance(option.type, click.Choice):
+                assert option.show_default or "the default is" in (option.help or ""), (name, option.opts)
+
+
 @pytest.mark.parametrize("name", [*_COMMANDS, ""])
 def test_a_page_ends_with_two_examples_that_parse(name: str) -> None:
     text = _context(name).get_help() if name else cli.get_help(click.Context(cli, info_name="buildguard"))

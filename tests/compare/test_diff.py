@@ -193,20 +193,20 @@ def test_the_quiet_killers(repository: Callable[..., Project]) -> None:
     found = _json(made, "commit:HEAD", "dir:.")
     text = _diff(made, "commit:HEAD", "dir:.", "--all").out
 
-    killers = {(one["kind"], one["path"]): one["message"] for one in found["upload"]["warnings"]}
-    assert killers["dropped", "a/b/build/m.py"].endswith("gcloud does not send it: .gitignore:1: */build/")
-    assert "buildguard does not" in killers["untracked", "untracked.py"]
-    assert killers["dockerignore", "app/secret.py"].endswith(".dockerignore:1: **/secret.py")
-    assert "it will dangle" in killers["symlink", "gone"]
-    assert "/etc/hostname" in killers["symlink", "out"]
-    assert "CRLF" in killers["crlf", "run.sh"]
-    assert "51 MB" in killers["large", "large.bin"]
-    assert "Git LFS pointer" in killers["lfs", "model.dat"]
-    assert "executable here, and not in the commit" in killers["mode", "run.sh"]
-    assert "hard link" in killers["hard-link", "twin.txt"]
-    assert ("collision", "read.txt") in killers
+    risks = {(one["kind"], one["path"]): one["message"] for one in found["upload"]["warnings"]}
+    assert risks["dropped", "a/b/build/m.py"].endswith("gcloud does not send it: .gitignore:1: */build/")
+    assert "buildguard does not" in risks["untracked", "untracked.py"]
+    assert risks["dockerignore", "app/secret.py"].endswith(".dockerignore:1: **/secret.py")
+    assert "it will dangle" in risks["symlink", "gone"]
+    assert "/etc/hostname" in risks["symlink", "out"]
+    assert "CRLF" in risks["crlf", "run.sh"]
+    assert "51 MB" in risks["large", "large.bin"]
+    assert "Git LFS pointer" in risks["lfs", "model.dat"]
+    assert "executable here, and not in the commit" in risks["mode", "run.sh"]
+    assert "hard link" in risks["hard-link", "twin.txt"]
+    assert ("collision", "read.txt") in risks
     assert {row["path"] for row in found["upload"]["dropped"]} == {".gitignore", "a/b/build/m.py"}
-    assert all(message in text for message in killers.values())
+    assert all(message in text for message in risks.values())
 
 
 def test_ignore_files_on_which_gcloud_fails_are_told(repository: Callable[..., Project]) -> None:

@@ -33,7 +33,7 @@ class _Files:
         self._paths = (*paths, *self._contents)
         self.entries: dict[bytes, ImageEntry] = {}
 
-    def read(self, folder: str) -> str:
+    def read(self, folder: str, *, is_named: bool = False) -> str:
         inside = [path for path in self._paths if path == folder or path.startswith(folder.rstrip("/") + "/")]
         self.entries |= {path.encode(): ImageEntry(EntryKind.FILE, 1, b"", 0) for path in inside}
         return folder if inside else ""

@@ -45,7 +45,7 @@ class _Files:
             b"/usr/lib/x.py": _held(b"y"),
         }
 
-    def read(self, folder: str) -> str:
+    def read(self, folder: str, *, is_named: bool = False) -> str:
         return folder
 
     def content(self, path: bytes) -> bytes:

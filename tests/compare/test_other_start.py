@@ -43,8 +43,16 @@ def test_it_starts_as_it_is_declared(dockerfile: str, folder: str, command: tupl
         ("/other", _MAIN, "web starts in /other, and Dockerfile says /srv"),
         ("/srv", ("python", "/evil.py"), "web starts `python /evil.py`, and Dockerfile says `python -m app.main`"),
         ("/srv", ("/evil", *_MAIN), "web starts `/evil python -m app.main`, and Dockerfile says `python -m app.main`"),
+        ("/srv", (), "web has no command, and Dockerfile says `python -m app.main`"),
         ("/srv", ("x" * 300,), f"web starts `{'x' * 200}…`, and Dockerfile says `python -m app.main`"),
     ],
 )
 def test_it_starts_otherwise(folder: str, command: tuple[str, ...], words: str) -> None:
     assert _found(f'{_HEAD}CMD ["python", "-m", "app.main"]\n', folder, command) == words
+
+
+def test_a_folder_that_the_dockerfile_names_is_known_whatever_the_base_is() -> None:
+    dockerfile = 'FROM registry.example/base\nWORKDIR /srv\nCOPY . .\nCMD ["python", "-m", "app.main"]\n'
+
+    assert _found(dockerfile, "/srv", _MAIN) == ""
+    assert _found(dockerfile, "/other", _MAIN) == "web starts in /other, and Dockerfile says /srv"

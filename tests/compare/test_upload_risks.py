@@ -11,6 +11,7 @@ import pytest
 
 from buildguard.compare import diff
 from buildguard.compare.upload_risks import UploadFolder, UploadPlan, plan_upload
+from buildguard.diagnostic import DisplayPath, Unproven
 from buildguard.stages.manifest import EXECUTABLE, FILE, LINK, Extras, Manifest, of_bytes
 from buildguard.stages.snapshot import Snapshot, StageKind
 from tests.conftest import Project
@@ -41,13 +42,13 @@ def _plan(
 
 
 def _killers(plan: UploadPlan) -> list[tuple[str, bytes]]:
-    return [(risk.kind, risk.path) for risk in plan.killers]
+    return [(risk.kind, risk.path) for risk in plan.risks]
 
 
 def test_a_plain_project_is_sent_without_a_word() -> None:
     plan = _plan({"Dockerfile": (FILE, b"FROM x\n"), "a.py": (FILE, b"x\n")}, copied=("a.py",))
 
-    assert (set(plan.sent), plan.dropped, plan.killers) == ({b"Dockerfile", b"a.py"}, (), ())
+    assert (set(plan.sent), plan.dropped, plan.risks) == ({b"Dockerfile", b"a.py"}, (), ())
 
 
 def test_what_an_ignore_rule_drops_matters_where_it_is_code_or_copied() -> None:
@@ -103,7 +104,7 @@ def test_names_sizes_and_modes() -> None:
         ("hard-link", b"a.py"),
         ("crlf", b"run"),
     ]
-    assert [risk.message for risk in plan.killers if risk.kind == "mode"] == [
+    assert [risk.message for risk in plan.risks if risk.kind == "mode"] == [
         "executable here, and not in the commit",
         "executable in the commit only",
     ]
@@ -117,7 +118,15 @@ def test_a_large_file_is_sent_with_every_build() -> None:
 
     plan = plan_upload(committed, UploadFolder(committed.manifest, lambda _name: None, has_git=True), [])
 
-    assert [(risk.kind, risk.message) for risk in plan.killers] == [("large", "51 MB are sent with every build")]
+    assert [(risk.kind, risk.message) for risk in plan.risks] == [("large", "51 MB are sent with every build")]
+
+
+def test_a_file_of_the_commit_that_was_not_read_is_not_called_untracked() -> None:
+    committed = Snapshot("commit:HEAD", StageKind.COMMIT, _manifest({}))
+    committed = committed._replace(unproven=(Unproven(DisplayPath("a.py"), None, "missing"),))
+    folder = UploadFolder(_manifest({"a.py": (FILE, b""), "b.py": (FILE, b"")}), lambda _name: None, has_git=True)
+
+    assert [risk.path for risk in plan_upload(committed, folder, []).risks] == [b"b.py"]
 
 
 def _upload(made: Project) -> UploadPlan:
@@ -142,7 +151,7 @@ def test_what_only_git_ignores_is_sent(repository: Callable[..., Project]) -> No
         b"cache/deep/b",
         b"sub/nested.txt",
     }
-    assert [(risk.path, risk.message.partition(",")[0]) for risk in plan.killers if risk.kind == "untracked"] == [
+    assert [(risk.path, risk.message.partition(",")[0]) for risk in plan.risks if risk.kind == "untracked"] == [
         (b"cache", "git ignores 2 files in it"),
         (b"hidden.py", "git ignores it"),
         (b"sub/nested.txt", "git ignores it"),
@@ -165,7 +174,7 @@ def test_git_itself_is_sent_where_no_rule_drops_it(repository: Callable[..., Pro
     plan = _upload(made)
 
     assert b".git/HEAD" in plan.sent
-    assert [risk.path for risk in plan.killers] == [b".git"]
+    assert [risk.path for risk in plan.risks] == [b".git"]
 
 
 def test_what_gcloud_itself_would_send(repository: Callable[..., Project]) -> None:

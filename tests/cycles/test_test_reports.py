@@ -9,6 +9,7 @@ import pytest
 
 from buildguard.cycles import junit
 from buildguard.cycles.test_reports import ANY, PYTEST, Reports
+from tests.stages.deep import flatten, nest
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -36,6 +37,17 @@ def test_any_xml_file_in_our_folder_counts(folder: Path, tmp_path: Path) -> None
         (folder / ANY).write_bytes(_FIRST)
         (folder / "log.txt").write_bytes(_SECOND)
         assert reports.written() == [_FIRST]
+
+
+def test_a_report_below_more_folders_than_python_calls_functions(folder: Path, tmp_path: Path) -> None:
+    nest(folder, 1200, b"")
+    try:
+        with Reports(folder, "npm test", tmp_path) as reports:
+            (folder / "d" / ANY).write_bytes(_FIRST)
+            assert reports.written() == [_FIRST]
+    finally:
+        (folder / "d" / ANY).unlink()
+        flatten(folder, 1200)
 
 
 @pytest.mark.parametrize("option", ["--junitxml=own.xml", "--junit-xml own.xml", "--junitxml='own.xml'"])

@@ -359,6 +359,16 @@ def test_what_the_image_need_not_have(web: Project, files: dict[str, str], copie
     assert (one.verdict, one.words.startswith(count)) == ("ok", True), one.words
 
 
+@pytest.mark.parametrize("allow_dirty", [False, True])
+def test_an_image_of_a_commit_need_not_have_untracked_files(web: Project, *, allow_dirty: bool) -> None:
+    web.write({"app/scratch.py": "x = 1\n"})
+
+    found = deployed(web, build_local=True, skip_start="the image is asked for", allow_dirty=allow_dirty)
+
+    assert found.outcomes is not None
+    assert verdicts(found)["verify-image"] == "ok", _bad(found)
+
+
 def test_what_is_not_sent_may_be_absent_and_nothing_else(web: Project, google: Callable[..., Emulator]) -> None:
     """An ignore rule explains that a file is missing in the image, and never that another one is there."""
     google()

@@ -97,6 +97,12 @@ def test_a_log_that_is_missing() -> None:
     assert empty.sentence.startswith("the cause is unknown; verify failed")
 
 
+def test_before_a_revision_the_words_of_the_step_are_the_cause() -> None:
+    assert explain(FailureFacts("upload", "no Google credentials found")).sentence == (
+        "upload failed: no Google credentials found"
+    )
+
+
 def test_ways_out() -> None:
     green = changed(cycle(3, a="p"), revision="web-old")
     serving = explain(_WAITS._replace(last_green=green)).remedies

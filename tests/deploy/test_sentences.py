@@ -23,8 +23,10 @@ from buildguard.deploy.health import Result
 from buildguard.deploy.outcome import DeployStoppedError
 from buildguard.deploy.plan import DeployStep
 from buildguard.deploy.run import DeployReport
+from buildguard.diagnostic import Range
 from buildguard.project.image_reference import ImageDigest
 from buildguard.project.ledger import StepVerdict
+from tests.cli.render.records import finding
 from tests.deploy.plans import IMAGE, StepByStep
 from tests.deploy.second_cloud_run import LATEST, SecondCloudRun
 from tests.deploy.test_second_cloud_run import _DIGEST, _NEW, _WEB, _deploy, _serve, second
@@ -313,3 +315,10 @@ def test_a_rollback_that_does_not_get_through_is_no_rollback(
 
     with pytest.raises(DeployStoppedError, match=r"at 50 %: no; the traffic could not be sent back to web-old"):
         service_steps.roll_back(run.context, "at 50 %: no")
+
+
+def test_a_finding_about_a_whole_file_has_no_line() -> None:
+    whole = finding("a.py", "BG301", message="is missing")._replace(range=Range())
+
+    assert image_steps._finding(whole) == "a.py: BG301 is missing"
+    assert image_steps._finding(whole._replace(range=Range(3))) == "a.py:3: BG301 is missing"

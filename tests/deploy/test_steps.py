@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Self
 
 import pytest
 
+from buildguard.check.result import CheckReport
 from buildguard.cli.render.deploy import as_json
+from buildguard.compare.chain import Chain, Hop
 from buildguard.deploy import health, image_steps, service_steps
 from buildguard.deploy.build import BuiltImage
-from buildguard.deploy.context import DeployContext, StepResult
+from buildguard.deploy.context import DeployContext, ImageEngine, StepResult
 from buildguard.deploy.health import Result
 from buildguard.deploy.outcome import DeployStoppedError
 from buildguard.deploy.plan import CurrentService, DeployStep, Step
@@ -23,6 +26,8 @@ from buildguard.gcp.service_state import Revision, ServiceState, TrafficShare
 from buildguard.project import ledger as ledgers
 from buildguard.project.image_reference import ImageDigest
 from buildguard.project.ledger import Ledger, LedgerLine, ServiceId, StepVerdict
+from buildguard.stages.manifest import Manifest
+from buildguard.stages.snapshot import Snapshot, StageKind
 from tests.deploy.plans import COMMIT, IMAGE, StepByStep, prepared
 
 if TYPE_CHECKING:
@@ -252,3 +257,20 @@ def test_nothing_is_pushed_for_a_service_that_cannot_be_asked(tmp_path: Path) ->
     with pytest.raises(DeployStoppedError, match="not pushed: no credentials") as raised:
         run.do(image_steps.push)
     assert raised.value.exit_code == 3
+
+
+def test_an_image_that_starts_otherwise_than_declared_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    starts = "web starts in /other, and Dockerfile says /srv"
+    snapshots = (
+        Snapshot("commit:x", StageKind.COMMIT, Manifest([])),
+        Snapshot("image:web", StageKind.IMAGE, Manifest([]), ("the project is in /srv, by Dockerfile", starts)),
+    )
+    chain = Chain((Hop(*snapshots, ()),))
+    report = CheckReport(".", (), (), (), (), 1, 0.1)
+    monkeypatch.setattr(image_steps, "diff", lambda *_words, **_options: SimpleNamespace(chain=chain))
+    monkeypatch.setattr(image_steps, "check_image", lambda *_words: report)
+    run = _run(tmp_path)
+
+    result = run.do(lambda context: image_steps.verify_image(context._replace(engine=ImageEngine(None))))
+
+    assert result.context.notes == (starts,)

@@ -245,13 +245,16 @@ def test_a_terminal_gets_whole_words_and_whole_commands() -> None:
     lines = click.unstyle(rendering.text(found, 80)).splitlines()
 
     assert f"fix: {command}" in lines
-    assert f"  {command}" in lines
     assert [line for line in lines if len(line) > 80 and command not in line] == [f"  {'a log line ' * 20}"]
     assert rendering.text(found).splitlines()[0].endswith("word " * 30)
 
 
 def test_an_explanation_stays_in_its_column() -> None:
-    remedies = ("buildguard fix      one two three four five six seven eight nine ten", "buildguard check    short")
+    remedies = (
+        "first",
+        "buildguard fix      one two three four five six seven eight nine ten",
+        "buildguard check    short",
+    )
     lines = rendering.text(Diagnosis("crash", "it crashed", (), (), (), remedies), 60).splitlines()
 
     at = lines.index("  buildguard fix      one two three four five six seven")
@@ -263,7 +266,16 @@ def test_an_unknown_cause_has_nothing_to_repair() -> None:
 
     assert "to find out more:" in rendering.text(found).splitlines()
     assert "**To find out more**" in rendering.markdown(found)
-    assert "to repair it:" in rendering.text(found._replace(cause="crash")).splitlines()
+
+
+def test_a_remedy_is_printed_once() -> None:
+    found = Diagnosis("crash", "it crashed", (), (), (), ("buildguard fix", "buildguard check"))
+
+    lines = rendering.text(found).splitlines()
+
+    assert lines[1:5] == ["fix: buildguard fix", "", "other repairs:", "  buildguard check"]
+    assert "repair" not in rendering.text(found._replace(remedies=found.remedies[:1]))
+    assert "**To repair it**" in rendering.markdown(found)
 
 
 def test_what_was_named_and_could_not_be_read_is_a_note(repository: Callable[..., Project]) -> None:
@@ -271,8 +283,9 @@ def test_what_was_named_and_could_not_be_read_is_a_note(repository: Callable[...
 
     build, revision = (made.run("diagnose", flag, "123", "--project", "p").out for flag in ("--build", "--revision"))
 
-    assert "the build 123 could not be read: " in build
-    assert "the revision 123 could not be read: " in revision
+    assert build.startswith("unknown: the build 123 could not be read: ")
+    assert revision.startswith("unknown: the revision 123 could not be read: ")
+    assert build.count("could not be read") == 1
 
 
 def test_a_commit_that_is_not_here(repository: Callable[..., Project]) -> None:

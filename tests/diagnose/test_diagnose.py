@@ -95,7 +95,7 @@ def test_the_answer_comes_first(outage: Project) -> None:
     assert first.startswith("target-older-than-code: the deployed Python 3.11 (Dockerfile:3) refuses code")
     assert "app/orders.py, line 13, and 2 more files" in first
     titles = [line for line in rest if line.endswith(":") and not line.startswith(" ")]
-    assert titles == ["evidence:", "to repair it:"]
+    assert titles == ["evidence:", "other repairs:"]
     assert rest[0].startswith("fix: buildguard fix")
     assert rest[-2].startswith("not tested (--format json has the reasons): ")
     assert result.err == ""
@@ -280,6 +280,25 @@ def test_a_module_of_ours_in_the_wrong_folder(repository: Callable[..., Project]
 
     assert found["cause"] == "not-importable"
     assert "src/app/util.py" in found["sentence"]
+
+
+@pytest.mark.parametrize(
+    ("importer", "is_ours"), [("app/main.py", False), ("app/cache/client.py", True), ("elsewhere.py", True)]
+)
+def test_a_member_of_another_package_is_not_the_module_that_is_missing(
+    repository: Callable[..., Project], importer: str, *, is_ours: bool
+) -> None:
+    files = dict.fromkeys(("app/__init__.py", "app/cache/__init__.py", "app/cache/redis.py"), "")
+    own = {} if importer == "elsewhere.py" else {importer: "import redis\n"}
+    made = repository({"Dockerfile": _DOCKERFILE, **files, **own})
+
+    _result, found = _diagnosed(
+        made, _imported(f"/srv/{importer}", 1, "import redis", "ModuleNotFoundError: No module named 'redis'")
+    )
+
+    assert found["cause"] == "not-importable"
+    assert ("app/cache/redis.py" in found["sentence"]) is is_ours
+    assert ("requirements" in found["remedies"][0]) is not is_ours
 
 
 def test_a_source_that_does_not_decode(repository: Callable[..., Project]) -> None:

@@ -310,13 +310,23 @@ def test_a_python_that_is_something_else(image: Callable[..., str]) -> None:
     tag = image(
         images.base("3.11"),
         {"usr/local/bin/python": "#!/bin/sh\necho hello\n", "usr/local/bin/python3": "#!/bin/sh\nexit 7\n"},
-        ["RUN rm /usr/local/bin/python3.11"],
+        ["RUN rm /usr/local/bin/python3.11", 'CMD ["sh"]'],
     )
 
     answer = _unavailable(tag)
 
     assert "none of its Pythons answers" in answer.reason
     assert "/usr/local/bin/python:" in answer.reason
+
+
+def test_another_python_is_no_proof_for_the_one_that_starts(image: Callable[..., str]) -> None:
+    """The command's Python cannot run, and the image has one that can: what that accepts is not what happens."""
+    broken = {"opt/bin/python": "#!/bin/sh\necho libpython3.12.so.1.0: cannot open shared object file >&2\nexit 127\n"}
+    tag = image(images.base("3.11"), broken, ["ENV PATH=/opt/bin:/usr/local/bin:/bin", 'CMD ["python", "-m", "app"]'])
+
+    answer = _unavailable(tag)
+
+    assert f"{tag}: its Python does not answer; /opt/bin/python:" in answer.reason
 
 
 def test_no_python_inside(engine: str) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, cast
 import pytest
 
 from buildguard.diagnostic import UnreadableFile
+from buildguard.docker import image_stage
 from buildguard.docker.image_stage import ImageFiles, ImageStage
 from buildguard.docker.sandbox import ImagePath
 from buildguard.stages.stage import EntryKind
@@ -65,6 +66,22 @@ def whole() -> Iterator[ImageFiles]:
     yield from _files(whole=True)
 
 
+def test_a_folder_that_is_a_link_may_be_known_by_its_name() -> None:
+    files = ImageFiles(cast("Sandbox", _Cell()))
+    try:
+        assert files.read("/app", is_named=True) == "/app"
+        assert files.content(b"/app/hard.py") == files.content(b"/app/link.py") == b"x = 1\n"
+        assert not [path for path in files.entries if path.startswith(b"/srv")]
+    finally:
+        files.close()
+
+
+def test_a_folder_is_read_once(files: ImageFiles, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_Cell, "tar", lambda *_path: pytest.fail("it was read before"))
+
+    assert files.read("/app") == "/srv/app"
+
+
 def test_a_missing_folder_is_no_folder(files: ImageFiles) -> None:
     assert files.read("/nowhere") == ""
 
@@ -109,6 +126,21 @@ def test_a_whole_reading_keeps_all_and_knows_git_ids(whole: ImageFiles) -> None:
     assert whole.content(b"/srv/app/data.bin") == b"\0\1\2"
     blob = hashlib.sha1(b"blob 6\0x = 1\n", usedforsecurity=False).hexdigest()
     assert whole.entries[b"/srv/app/main.py"].blob == blob
+
+
+def test_a_source_that_is_too_large_is_not_kept_and_no_empty_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(image_stage, "MOST_KEPT", 5)
+    files = ImageFiles(cast("Sandbox", _Cell()))
+    try:
+        files.read("/app")
+        places = {name: b"/srv/app/" + name for name in (b"main.py", b"run", b"data.bin", b"empty.py", b"link.py")}
+        stage = ImageStage("image:x", Path(), files, places)
+        contents = {entry.path: content for entry, content in stage.contents(stage.entries())}
+    finally:
+        files.close()
+
+    large = UnreadableFile("larger than 0 MB")
+    assert contents == {b"main.py": large, b"run": large, b"link.py": large, b"data.bin": b"", b"empty.py": b""}
 
 
 def test_the_stage_lists_the_project_and_names_links_that_leave_it(files: ImageFiles) -> None:

@@ -8,6 +8,7 @@ import pytest
 from docker.errors import APIError, ImageNotFound
 
 from buildguard.docker import images
+from buildguard.docker.client import remedy
 from buildguard.errors import OtherPlatformError, UnprovenError
 from tests.docker.fakes import daemon_of, image_of
 
@@ -177,3 +178,18 @@ def test_a_push_uses_the_login_that_it_is_given() -> None:
     assert images.push(daemon_of(push=push), "europe-docker.pkg.dev/p/r/app:1", login) == _DIGEST
     assert images.push(daemon_of(push=push), "localhost/app:1") == _DIGEST
     assert logins == [login, None]
+
+
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [
+        ("no matching manifest for linux/amd64 in the manifest list entries", "deploy.platform"),
+        ("failed to register layer: archive/tar: invalid tar header", "zstd"),
+        ("write /x: no space left on device", "docker system prune"),
+        ("denied: requested access to the resource is denied", "docker login"),
+        ("something else", ""),
+    ],
+)
+def test_what_helps_against_a_refusal(words: str, hint: str) -> None:
+    assert hint in remedy(words)
+    assert bool(remedy(words)) is bool(hint)

@@ -206,6 +206,14 @@ def test_a_source_that_the_image_lacks(image: Callable[..., str], project: Calla
 
     assert result.code == 1
     assert result.codes() == {"more.py": ["BG301"]}
+    assert "git does not track it" not in result.json["diagnostics"][0]["message"]
+    made.commit({})
+    made.write({"scratch.py": ""})
+    messages = {item["path"]: item["message"] for item in made.check(f"image:{tag}").json["diagnostics"]}
+    assert {path: "git does not track it" in text for path, text in messages.items()} == {
+        "more.py": False,
+        "scratch.py": True,
+    }
 
 
 @pytest.mark.parametrize(
@@ -214,6 +222,8 @@ def test_a_source_that_the_image_lacks(image: Callable[..., str], project: Calla
         ("image:", 2, "names no image"),
         ("image:{tag}:/not/there", 3, "there is no /not/there in"),
         ("image:{tag}:app", 2, "a folder begins with a slash"),
+        ("image:/tmp/app.tar", 2, "docker load -i /tmp/app.tar"),
+        ("image:docker-archive:/tmp/app.tar", 2, "docker load -i /tmp/app.tar"),
         ("image:{tag}:/etc", 3, "no Python source in the project's folder of"),
     ],
 )
@@ -296,6 +306,52 @@ def test_what_the_image_itself_starts_is_compiled(
         assert (result.code, [item["path"] for item in result.json["unproven"]]) == (3, ["start"])
     else:
         assert (result.code, result.codes()) == (1, {f"/{path}": ["BG101"]})
+
+
+def test_what_stands_in_for_the_standard_library_is_unproven(
+    image: Callable[..., str], project: Callable[..., Project]
+) -> None:
+    """The Dockerfile copies `app/app`, and the folder above it is the first that an import searches."""
+    dockerfile = f'FROM {images.base("3.11")}\nWORKDIR /app\nCOPY app app\nCMD ["python3", "-m", "app.main"]\n'
+    made = project({"Dockerfile": dockerfile, "app/__init__.py": "", "app/main.py": "import json\n"})
+    files = {"app/app/__init__.py": "", "app/app/main.py": "import json\n"}
+    start = ["WORKDIR /app", 'CMD ["python3", "-m", "app.main"]']
+
+    def check(more: dict[str, str], *lines: str) -> Any:
+        return made.check(f"image:{image(images.base('3.11'), {**files, **more}, [*start, *lines])}")
+
+    clean, beside = check({}), check({"app/json.py": "x = 1"})
+    ahead = check({"other/json.py": "x = 1"}, "ENV PYTHONPATH=/other")
+    lost = check({}, 'CMD ["python3", "-m", "app.gone"]')
+    copy = {"other/app/__init__.py": "", "other/app/main.py": "import json\n"}
+    same = check(copy, "WORKDIR /other")
+    other = check({**copy, "other/app/main.py": "import os\n"}, "WORKDIR /other")
+
+    assert clean.code == 0
+    assert (beside.code, ahead.code, lost.code) == (3, 3, 3)
+    assert beside.json["unproven"][0]["reason"].startswith("/app/json.py: an import of json loads it instead of")
+    assert ahead.json["unproven"][0]["reason"].startswith("/other/json.py: an import of json loads it instead of")
+    assert "starts the module app.gone, which is missing there" in lost.json["unproven"][0]["reason"]
+    assert (same.code, other.code) == (0, 3)
+    assert "starts /other/app/main.py, and that is another file than app/main.py" in other.json["unproven"][0]["reason"]
+
+
+@pytest.mark.parametrize("link", ["/app", "/app/app"])
+def test_a_folder_that_became_a_link_is_known_by_its_name(
+    image: Callable[..., str], project: Callable[..., Project], link: str
+) -> None:
+    """The sources that the start imports are the project's, wherever the link leads."""
+    if not shutil.which("busybox"):
+        missing("busybox", "apt-get install busybox-static")
+    sources = {"app/__init__.py": "", "app/main.py": "import json\nfrom app import more\n", "app/more.py": "x = 1\n"}
+    start = ["WORKDIR /app", 'CMD ["python3", "-m", "app.main"]']
+    made = project({"Dockerfile": "\n".join([f"FROM {images.base('3.11')}", *start, "COPY app app", ""]), **sources})
+    lines = [*start, f"RUN /bin/busybox mv {link} /real && /bin/busybox ln -s /real {link}"]
+
+    result = made.check(f"image:{image(images.base('3.11'), _inside(sources, '/app'), lines)}")
+
+    assert (result.code, _image_of(result.json)["roots"]) == (0, ["/app/app"])
+    assert _image_of(result.json)["generated"] == []
 
 
 def test_dependencies_are_told_apart(image: Callable[..., str], project: Callable[..., Project]) -> None:
@@ -502,6 +558,54 @@ def test_a_module_without_a_source_is_unproven(image: Callable[..., str], projec
     assert result.code == 3
     (one,) = result.json["unproven"]
     assert (one["path"], "it cannot be checked" in one["reason"]) == ("a.pyc", True)
+
+
+def test_a_compiled_module_in_place_of_a_source_is_unproven(
+    image: Callable[..., str], project: Callable[..., Project]
+) -> None:
+    """An import of `a` fails on it: that is what Python loads. A package's own, and another Python's, are none of ours."""
+    files = {
+        "app/a.py": "x = 1\n",
+        "app/a.cpython-311-x86_64-linux-gnu.so": "no module",
+        "app/b.py": "y = 1\n",
+        "app/b.cpython-312-x86_64-linux-gnu.so": "no module",
+        f"{_SITE}/c.py": "z = 1\n",
+        f"{_SITE}/c.abi3.so": "no module",
+    }
+    tag = image(images.base("3.11"), files)
+
+    result = project().check(f"image:{tag}:/app")
+
+    assert result.code == 3
+    (one,) = result.json["unproven"]
+    assert one["path"] == "a.cpython-311-x86_64-linux-gnu.so"
+    assert one["reason"] == "an import loads it instead of a.py, and it cannot be compared with that"
+    assert not _imports_what_it_says(tag)
+
+
+@pytest.mark.parametrize(
+    ("env", "steps", "path"),
+    [
+        ("PYTHONPYCACHEPREFIX=/cache", (), "/cache/app/a.cpython-311.pyc"),
+        ("PYTHONPYCACHEPREFIX=cache", ("mv /cache /app/cache",), "cache/app/a.cpython-311.pyc"),
+        ("OTHER=1", (), ""),  # nothing reads the folder, and the bytecode beside the sources was never made
+    ],
+)
+def test_bytecode_in_a_folder_of_its_own(
+    image: Callable[..., str], project: Callable[..., Project], env: str, steps: tuple[str, ...], path: str
+) -> None:
+    """With PYTHONPYCACHEPREFIX an import reads it there."""
+    evil = f"PYTHONPYCACHEPREFIX=/cache {_COMPILE} --invalidation-mode unchecked-hash"
+    script = " && ".join(
+        [evil, "echo 'x = 2' > /app/a.py", *(step.replace("mv ", "/bin/busybox mv ") for step in steps)]
+    )
+    files = {"app/a.py": "x = 1\n", "app/b.py": "y = 1\n"}
+    tag = image(images.base("3.11"), files, [f"RUN {script}", "WORKDIR /app", f"ENV {env}"])
+
+    diagnostics = project().check(f"image:{tag}:/app").json["diagnostics"]
+
+    assert [(one["code"], one["path"]) for one in diagnostics] == ([("BG405", path)] if path else [])
+    assert _imports_what_it_says(tag) is not bool(path)
 
 
 def test_a_hostile_bytecode_is_no_verdict(

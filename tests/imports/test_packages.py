@@ -18,6 +18,7 @@ from buildguard.project.discovery import ImageRecipe
 from buildguard.project.package_names import normalize
 from buildguard.project.target import Certainty, ContextBasis, ImageService, PythonVersion, Target
 from tests.imports.projects import TextProject, lines_of
+from tests.stages.deep import flatten, nest
 
 _UV = b"""
 version = 1
@@ -214,6 +215,16 @@ def _site(tmp_path: Path, files: dict[str, str]) -> InstalledSource:
 def _installed(text: str, source: InstalledSource) -> list[str]:
     lines = lines_of(TextProject({"main.py": text}).judge(source))
     return [line.partition(" in ")[0] for line in lines]
+
+
+def test_an_environment_with_more_folders_than_python_calls_functions(tmp_path: Path) -> None:
+    site = tmp_path / "venv/lib/python3.11/site-packages"
+    site.mkdir(parents=True)
+    nest(site, 1200, b"")
+    try:
+        assert _installed("import d\nimport gone\n", _site(tmp_path, {"here.py": ""}))
+    finally:
+        flatten(site, 1200)
 
 
 def test_an_environment_answers_with_errors(tmp_path: Path) -> None:

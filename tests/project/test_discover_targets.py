@@ -261,7 +261,7 @@ def test_a_newer_python_than_those_that_are_known_has_a_plain_sentence(text: str
     with pytest.raises(UsageError, match=r"^Python 3\.1[67] is newer than every version that buildguard knows"):
         PythonVersion.typed(text)
     (target,) = _discover({".python-version": f"{text}\n", "a.py": ""}).targets
-    assert "is newer than every version" in target.untold
+    assert "is newer than every version" in target.why_unknown
     assert "is newer than every version" in why_version_unknown(f"python:{text.removesuffix('-dev')}-slim")
     assert "its name has none" in why_version_unknown(f"lsiobase/alpine:{text.removesuffix('-dev')}")
 

@@ -104,3 +104,46 @@ def test_agrees_with_buildkit(lines: list[str]) -> None:
         return
 
     assert [(step.line, step.name) for step in dockerfile.instructions(text.encode())] == expected
+
+
+_LISTS = [
+    '["python", "main.py"]',
+    ' [ "python" , "main.py" ] ',
+    '["python", "main.py"] # the server',
+    '["python", "main.py"]]',
+    '["python", "\\ud800.py"]',
+    '["python", "\\u00e9.py"]',
+    '["python", NaN]',
+    '["python", "main.py",]',
+    '["python", "main.py"',
+    "['python', 'main.py']",
+    "[" * 3000,
+    "[]",
+    "python main.py",
+]
+
+
+@pytest.mark.parametrize("text", _LISTS, ids=lambda text: text[:30])
+def test_a_list_has_the_words_that_docker_reads(text: str) -> None:
+    if importlib.util.find_spec("dockerfile") is None:
+        missing("the dockerfile package", "it has wheels for x86-64 Linux")
+    import dockerfile as buildkit
+
+    (step,) = buildkit.parse_string(f"CMD {text}")
+
+    assert dockerfile.exec_words(text) == (list(step.value) if step.json else None)
+    assert not dockerfile.is_refused_list(text)
+
+
+@pytest.mark.parametrize(
+    "text", ['["gunicorn", "-w", 4, "main:app"]', "[null]", '["python", ["main.py"]]', "[true] # x"]
+)
+def test_docker_refuses_a_list_of_other_values(text: str) -> None:
+    if importlib.util.find_spec("dockerfile") is None:
+        missing("the dockerfile package", "it has wheels for x86-64 Linux")
+    import dockerfile as buildkit
+
+    with pytest.raises(buildkit.GoParseError):
+        buildkit.parse_string(f"CMD {text}")
+
+    assert dockerfile.is_refused_list(text)

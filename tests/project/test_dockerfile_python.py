@@ -99,7 +99,7 @@ def test_what_is_unknown_has_a_reason(text: str, reason: str) -> None:
 
     assert python.version is None
     assert python.relation is PythonRelation.SHIPS
-    assert reason in python.untold
+    assert reason in python.why_unknown
 
 
 @pytest.mark.parametrize(

@@ -222,8 +222,8 @@ def test_whatever_is_cut_or_changed_is_refused(workspace: Path) -> None:
     [
         (b"", "the build step printed no result"),
         (b"nonsense", "cannot be read"),
-        (b"[]", "not what a step of buildguard's tells"),
-        (b'{"engine": "cloud", "share": "1/2"}', "not what a step of buildguard's tells"),
+        (b"[]", "not one of buildguard's"),
+        (b'{"engine": "cloud", "share": "1/2"}', "not one of buildguard's"),
         (b'{"engine": "cloud", "share": "0/1", "wrong": "no room"}', "no room"),
         (b'{"engine": "cloud", "share": "0/1"}', "is not what the step wrote"),
     ],

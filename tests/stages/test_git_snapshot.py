@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 import subprocess
 from typing import TYPE_CHECKING
 
+import pytest
+
 from buildguard.stages.git_objects import GitStage, commit_of, index_of
 from buildguard.stages.git_snapshot import GitSnapshotter
 from buildguard.stages.snapshot import StageKind
-from buildguard.system import git
+from buildguard.system import git, git_reader
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -57,6 +60,25 @@ def test_marks_are_for_what_surprises_on_linux(repository: Callable[..., Project
     )
 
     assert _commit(repo).snapshot().marks == {b"run.sh": "crlf", b"tool": "crlf", b"large.bin": "lfs"}
+
+
+def test_a_large_blob_is_compared_by_its_digest(
+    repository: Callable[..., Project], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(git_reader, "LARGEST", 1000)
+    repo = repository({"a.py": "x = 1\n", "model.bin": "x" * 5000})
+
+    entry = _commit(repo).snapshot().manifest.entries[b"model.bin"]
+
+    assert (entry.size, entry.sha256) == (5000, hashlib.sha256(b"x" * 5000).hexdigest())
+    assert entry.blob == repo.git("rev-parse", "HEAD:model.bin").strip()
+    same = repo.run("diff", "commit:HEAD", "dir:.", "--format", "json").json
+    repo.write({"model.bin": "x" * 4999 + "y"})
+    other = repo.run("diff", "commit:HEAD", "dir:.", "--format", "json").json
+    assert [same["hops"][0]["differences"], [one["path"] for one in other["hops"][0]["differences"]]] == [
+        [],
+        ["model.bin"],
+    ]
 
 
 def test_only_what_is_below_the_prefix_counts(repository: Callable[..., Project]) -> None:

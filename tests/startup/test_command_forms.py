@@ -69,6 +69,22 @@ def test_a_command_that_another_takes_the_place_of_is_not_reported(tmp_path: Pat
     assert rows_of(report) == []
 
 
+@pytest.mark.parametrize("name", ["CMD", "ENTRYPOINT"])
+def test_a_list_of_other_values_is_reported(tmp_path: Path, name: str) -> None:
+    (finding,) = _report(tmp_path, f'{name} ["python", "main.py", "--workers", 4]').diagnostics
+
+    assert (finding.code, finding.range.line) == ("BG701", 4)
+    assert finding.message == f"{name} has a value that is no string, and Docker refuses to build that"
+
+
+def test_what_follows_a_list_is_not_read(tmp_path: Path) -> None:
+    assert rows_of(_report(tmp_path, 'CMD ["python", "main.py"] # the server')) == []
+
+
+def test_half_of_a_surrogate_pair_is_a_name_that_is_missing(tmp_path: Path) -> None:
+    assert rows_of(_report(tmp_path, 'COPY ["\\ud800.py", "x/"]\nCMD python main.py')) == [("BG703", "Dockerfile", 4)]
+
+
 @pytest.mark.interpreters
 @pytest.mark.parametrize("words", _BROKEN)
 def test_a_shell_ends_at_once(tmp_path: Path, words: str) -> None:

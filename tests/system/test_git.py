@@ -418,6 +418,7 @@ def test_a_partial_clone_is_not_completed(repo: Path, tmp_path: Path) -> None:
     chain = _diff(partial, "commit:HEAD~1", "commit:HEAD")
 
     assert [one.path for one in chain.unproven] == ["app.py"]
+    assert chain.unproven[0].reason.endswith("to fetch it: git fetch --refetch --no-filter")
     assert chain.exit_code == 3
     missing = git(partial, "rev-list", "--objects", "--missing=print", "HEAD")
     assert f"?{git(repo, 'rev-parse', 'HEAD~1:app.py').strip()}" in missing.split()

@@ -5,12 +5,14 @@ from __future__ import annotations
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
 
+from buildguard.diagnostic import UnreadableFile
 from buildguard.errors import UnprovenError
-from buildguard.system import git_directory
+from buildguard.system import git_directory, git_reader
 from buildguard.system.git_directory import GitDir
 from buildguard.system.git_reader import DAMAGED, LINK, MISSING, SUBMODULE, GitEntry, ObjectReader
 from tests.conftest import Project
@@ -78,6 +80,24 @@ def test_missing_and_damaged_objects_cost_no_other(repository: Callable[..., Pro
     contents = list(opened(repo).blobs([other, "0" * 40, cut, tree, last]))
 
     assert contents == [DAMAGED, MISSING, DAMAGED, DAMAGED, b"x = 4\n"]
+
+
+def test_a_blob_that_is_too_large_is_hashed_and_not_kept(
+    repository: Callable[..., Project], opened: _Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Damage of one is found as that of any other, and the next one is read where it begins."""
+    monkeypatch.setattr(git_reader, "LARGEST", 1 << 20)
+    monkeypatch.setattr(git_reader, "_PIECE", 1 << 18)
+    large, other = b"x" * 3_000_001, b"y" * 3_000_001
+    repo = repository({"large": large, "other": other, "a.py": "x = 1\n", "exact": b"z" * (1 << 20)})
+    oids = _oids(repo, "HEAD:large", "HEAD:a.py", "HEAD:other", "HEAD:exact")
+    shutil.copyfile(_loose(repo, oids[0]), _loose(repo, oids[2]))
+
+    first, second, damaged, exact = opened(repo).blobs(oids)
+
+    assert isinstance(first, UnreadableFile)
+    assert (first.reason, first.size, first.sha256) == ("larger than 1 MiB", len(large), sha256(large).hexdigest())
+    assert (second, damaged, exact) == (b"x = 1\n", DAMAGED, b"z" * (1 << 20))
 
 
 def test_a_tree_has_every_row_with_its_mode(repository: Callable[..., Project], opened: _Open) -> None:

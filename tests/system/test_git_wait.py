@@ -124,6 +124,21 @@ def test_a_working_tree_that_is_elsewhere_is_an_error_with_its_fix(repo: Project
         assert repo.run(*command).code == 3
 
 
+def test_variables_that_name_another_repository_are_named(
+    repo: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "other").mkdir()
+    monkeypatch.setenv("GIT_WORK_TREE", str(tmp_path / "other"))
+    with pytest.raises(UnprovenError, match=r"\(GIT_WORK_TREE\), not this folder") as raised:
+        gits.repository_of(repo.path)
+    assert raised.value.hint == "cd there, or: unset GIT_WORK_TREE"
+    monkeypatch.delenv("GIT_WORK_TREE")
+    monkeypatch.setenv("GIT_DIR", str(tmp_path / "other"))
+
+    assert gits.repository_of(repo.path) is None
+    assert gits.missing_repository("'index:' needs a git repository").hint == "unset GIT_DIR"
+
+
 def test_folders_deeper_than_python_calls_functions(tmp_path: Path) -> None:
     nest(tmp_path, 1200)
     os.mkfifo(tmp_path / "d" / "d" / ".gitignore")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from typing import TYPE_CHECKING
 
 import pytest
@@ -33,3 +34,26 @@ def test_a_guard_is_a_regular_file(tmp_path: Path) -> None:
     for name in ("link", "."):
         with pytest.raises(OSError, match=r"symbolic link|directory"):
             open_guard(tmp_path / name)
+
+
+def test_writers_at_the_same_time_leave_whole_lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A write may take only a part of a line: no other run writes before the rest of it, or reads."""
+    file, write = tmp_path / "state", os.write
+    monkeypatch.setattr(os, "write", lambda handle, data: write(handle, data[:7]))
+    append_state(file, b"first\n")
+    lines = [f"{letter}{number:03}".encode() * 20 for letter in "abcd" for number in range(20)]
+    seen: list[bytes] = []
+
+    def run(at: int) -> None:
+        for line in lines[at::4]:
+            append_state(file, line + b"\n")
+            seen.extend(read_state(file).splitlines())
+
+    threads = [threading.Thread(target=run, args=(at,)) for at in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert sorted(read_state(file).splitlines()) == sorted([b"first", *lines])
+    assert {*seen} <= {b"first", *lines}

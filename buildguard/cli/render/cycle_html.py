@@ -60,6 +60,7 @@ def page(views: Sequence[CycleView], title: str) -> str:
         "sentence": shorten_digests(last.sentence),
         "views": list(reversed(views)),
         "plot": plot(last.rates),
+        "several": len({view.cycle.service for view in views}) > 1,
         "short": shorten_digests,
         "percent": lambda rate: describe_rate(rate) if rate is not None else "",
     }

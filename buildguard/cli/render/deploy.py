@@ -11,6 +11,8 @@ import click
 from buildguard import __version__
 from buildguard.cli.render import fleet_status
 from buildguard.cli.render.cycle import cycle_json, cycle_lines, finished_lines
+from buildguard.cli.render.source_line import fold_behind, fold_text, wrap
+from buildguard.cli.render.table import table_lines
 from buildguard.cycles.gates import describe_rate
 from buildguard.cycles.record import CycleRecord
 from buildguard.definitions import NamedTuple
@@ -31,7 +33,7 @@ _COLOURS = {
     StepVerdict.UNPROVEN: "yellow",
     StepVerdict.SKIPPED: "bright_black",
 }
-_FEW = 10
+_SUMMARY = 100  # columns of what a deploy came to, in the table of all
 
 
 def as_json(result: DeployReport) -> str:
@@ -105,8 +107,8 @@ def _steps(plan: DeployPlan, outcomes: Sequence[StepOutcome] | None) -> list[dic
     ]
 
 
-def as_text(result: DeployReport) -> str:
-    """The plan of a dry run, or what became of it."""
+def as_text(result: DeployReport, width: int = 0) -> str:
+    """The plan of a dry run, or what became of it; folded at `width` columns, 0 folds nothing."""
     plan = result.plan
     lines = [
         f"commit {plan.source.commit[:12]}{' with uncommitted changes' if plan.source.dirty else ''} → {escape_text(plan.wishes.service)}",
@@ -115,22 +117,23 @@ def as_text(result: DeployReport) -> str:
         f"  rollback target: {_rollback_target(plan)}",
         *(f"{click.style('refused', fg='red')}: {escape_text(refusal)}" for refusal in plan.refusals),
     ]
-    lines += _step_lines(plan, result.outcomes)
+    lines += _step_lines(plan, result.outcomes, width)
     lines += cycle_lines(result.finished.record, result.finished.changes) if result.finished is not None else []
     lines += [f"{click.style('decision', fg='yellow')}: {escape_text(decision)}" for decision in result.decisions]
     notes = (escape_text(shorten_digests(note)) for note in (*plan.notes, *result.notes))
     lines += [note if note.startswith(WARNING) else f"note: {note}" for note in notes]
     lines += finished_lines(result.finished) if result.finished is not None else []
     lines.append(last_line(result))
-    return "\n".join(lines) + "\n"
+    return fold_text("\n".join(lines), width)
 
 
-def _step_lines(plan: DeployPlan, outcomes: Sequence[StepOutcome] | None) -> Iterator[str]:
+def _step_lines(plan: DeployPlan, outcomes: Sequence[StepOutcome] | None, width: int) -> Iterator[str]:
     """What became of each step; of a plan that was not run, what each will do."""
     if not outcomes:
         yield from (f"  {number}. {step.id}: {escape_text(step.will)}" for number, step in enumerate(plan.steps, 1))
         return
-    yield from (_outcome(outcome) for outcome in outcomes if outcome.is_reached)
+    for outcome in outcomes:
+        yield from _outcome(outcome, width) if outcome.is_reached else ()
     left = [outcome.step for outcome in outcomes if not outcome.is_reached]
     if left:
         yield f"  not reached: {', '.join(left)}"
@@ -154,9 +157,10 @@ def _rollback_target(plan: DeployPlan) -> str:
     return "none (no single revision has 100 % of the traffic)"
 
 
-def _outcome(outcome: StepOutcome) -> str:
+def _outcome(outcome: StepOutcome, width: int) -> list[str]:
     verdict = click.style(f"{outcome.verdict:<8}", fg=_COLOURS.get(outcome.verdict))
-    return f"  {verdict} {outcome.step:<12} {outcome.seconds:6.1f} s  {escape_text(shorten_digests(outcome.words))}"
+    start = f"  {verdict} {outcome.step:<12} {outcome.seconds:6.1f} s  "
+    return fold_behind(start, escape_text(shorten_digests(outcome.words)), width)
 
 
 def last_line(result: DeployReport) -> str:
@@ -248,39 +252,56 @@ def _cycle_json(cycle: CycleRecord | None) -> dict[str, Any] | None:
     return {"number": cycle.number, "rate": cycle.counts.rate} if cycle is not None else None
 
 
-def history_text(view: HistoryView) -> str:
-    """A row for each service where there are several, and one for each attempt: when, what, how far, how many tests passed."""
+def history_text(view: HistoryView, width: int = 0) -> str:
+    """A row for each service where there are several, and one for each attempt: when, what, how far, how many tests passed.
+
+    Rows that are wider than `width` columns take several lines; 0 folds nothing.
+    """
     history, cycles, services = view
-    fleet = list(fleet_status.as_table(services))
-    lines = [*fleet, *([""] if fleet else []), *_table(history, {cycle.id: cycle for cycle in cycles})]
+    fleet = list(fleet_status.as_table(services, width))
+    lines = [*fleet, *([""] if fleet else []), *_table(history, {cycle.id: cycle for cycle in cycles}, width)]
     lines += [f"note: {escape_text(note)}" for note in history.notes]
-    return "\n".join(lines) + "\n"
+    return fold_text("\n".join(lines), width)
 
 
-def _table(history: DeployHistory, cycles: Mapping[str, CycleRecord]) -> Iterator[str]:
+def _table(history: DeployHistory, cycles: Mapping[str, CycleRecord], width: int) -> Iterator[str]:
     if not history.runs:
         yield "no deploy so far"
         return
-    yield f"{'when':<20} {'service':<14} {'commit':<9} {'changed':<8} {'by':<6} {'got to':<13} {'verdict':<9} {'cycle':<6} {'passed':<7} what"
+    rows = [("when", "service", "commit", "changed", "by", "got to", "verdict", "cycle", "passed", "what")]
     good = 0
     several = len({run[0].project for run in history.runs}) > 1
     for run, changed in zip(history.runs, history.changed, strict=True):
         last = _decisive_line(run)
         verdict = "stopped" if ledgers.find_stopping_step(list(run)) else run[-1].verdict
         good += verdict == StepVerdict.OK
-        what = escape_text(shorten_digests(str(last.evidence.get("words", ""))[:100]))
+        what, *more = wrap(escape_text(shorten_digests(str(last.evidence.get("words", "")))), _SUMMARY)
         files = "" if changed is None else "nothing" if not changed else count(changed, "file")
-        yield (
-            f"{last.at[:19]:<20} {escape_text(_service(last, several=several)):<14} {last.commit[:8]:<9} {files:<8} {last.builder:<6}"
-            f" {last.step:<13} {verdict:<9} {_cycle_columns(cycles.get(last.run))} {what}"
+        service = escape_text(_service(last, several=several))
+        number, rate = _cycle_cells(cycles.get(last.run))
+        row = (
+            last.at[:19],
+            service,
+            last.commit[:8],
+            files,
+            last.builder,
+            last.step,
+            verdict,
+            number,
+            rate,
+            f"{what}…" if more else what,
         )
+        rows.append(row)
+    yield from table_lines(rows, width)
     yield f"{good} of {count(len(history.runs), 'deploy')} succeeded"
 
 
-def _cycle_columns(cycle: CycleRecord | None) -> str:
+def _cycle_cells(cycle: CycleRecord | None) -> tuple[str, str]:
     """The number of a run's cycle, and the share of its tests that passed."""
-    rate = cycle.counts.rate if cycle is not None else None
-    return f"{cycle.number if cycle is not None else '':<6} {describe_rate(rate) if rate is not None else '':<7}"
+    if cycle is None:
+        return "", ""
+    rate = cycle.counts.rate
+    return str(cycle.number), describe_rate(rate) if rate is not None else ""
 
 
 def _service(line: LedgerLine, *, several: bool) -> str:

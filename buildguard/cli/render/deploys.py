@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from buildguard.cli.render import deploy as single
+from buildguard.cli.render.source_line import fold_text
 from buildguard.deploy.fleet import FleetReport
 from buildguard.deploy.run import DeployReport
 from buildguard.diagnostic import count, escape_text
@@ -26,12 +27,12 @@ def as_json(report: FleetReport) -> str:
     return json.dumps(whole, indent=1) + "\n"
 
 
-def as_text(report: FleetReport) -> str:
-    """Each deploy, and what became of all of them."""
+def as_text(report: FleetReport, width: int = 0) -> str:
+    """Each deploy, and what became of all of them; folded at `width` columns, 0 folds nothing."""
     if len(report.reports) == 1:
-        return single.as_text(report.reports[0])
-    parts = [f"── {escape_text(_label(each))}\n{single.as_text(each)}" for each in report.reports]
-    return "\n".join([*parts, _summary(report)])
+        return single.as_text(report.reports[0], width)
+    parts = [f"── {escape_text(_label(each))}\n{single.as_text(each, width)}" for each in report.reports]
+    return "\n".join([*parts, fold_text(_summary(report), width)])
 
 
 def _label(report: DeployReport) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import click
 
 from buildguard.cli.render import safe_json
-from buildguard.cli.render.source_line import fold, wrap
+from buildguard.cli.render.source_line import fold, fold_behind
 from buildguard.definitions import NamedTuple
 from buildguard.diagnose.cause import HEALTHY, UNKNOWN
 from buildguard.diagnose.hypotheses import Diagnosis
@@ -42,11 +42,9 @@ class _TextSection(NamedTuple):
 def _fold_explanation(line: str, width: int) -> list[str]:
     """A command as it is, and what is explained behind it in a column of its own; any other line as it is."""
     command, gap, words = line.rpartition(_GAP)
-    column = len(command) + len(gap)
-    if not command.strip() or not width or column + _NARROWEST > width or not words.strip():
+    if not command.strip() or len(command) + len(gap) + _NARROWEST > width or not words.strip():
         return [line]
-    first, *rest = wrap(words, width - column)
-    return [f"{command}{gap}{first}", *(f"{' ' * column}{part}" for part in rest)]
+    return fold_behind(f"{command}{gap}", words, width)
 
 
 def remedies_title(diagnosis: Diagnosis) -> str:
@@ -58,11 +56,12 @@ def _blocks(diagnosis: Diagnosis) -> Iterator[_TextSection]:
     colour = {0: "green", 1: "red"}.get(diagnosis.exit_code, "yellow")
     headline = f"{click.style(diagnosis.cause, bold=True, fg=colour)}: {escape_text(_headline(diagnosis))}"
     yield _TextSection([headline], "  ")
-    fixes = [f"fix: {escape_text(remedy)}" for remedy in diagnosis.remedies[:1] if diagnosis.cause != UNKNOWN]
-    yield _TextSection([*fixes, ""], is_verbatim=True)
+    fixes = [] if diagnosis.cause == UNKNOWN else diagnosis.remedies[:1]
+    yield _TextSection([*(f"fix: {escape_text(remedy)}" for remedy in fixes), ""], is_verbatim=True)
     yield _TextSection(list(_evidence(diagnosis)), "     ")
     yield _TextSection(_block("would have failed next:", [str(place) for place in diagnosis.next]))
-    yield _TextSection(_block(f"{remedies_title(diagnosis)}:", list(diagnosis.remedies)), is_verbatim=True)
+    title = "other repairs:" if fixes else f"{remedies_title(diagnosis)}:"
+    yield _TextSection(_block(title, list(diagnosis.remedies[len(fixes) :])), is_verbatim=True)
     refuted = [
         f"{hypothesis.id}: {'; '.join(hypothesis.evidence)}"
         for hypothesis in diagnosis.hypotheses

@@ -80,7 +80,7 @@ def _plan_object(plan: UploadPlan) -> dict[str, Any]:
             {"path": display_path(drop.path), "by": str(drop.rule), "matters": drop.matters} for drop in plan.dropped
         ],
         "warnings": [
-            {"kind": risk.kind, "path": display_path(risk.path), "message": risk.message} for risk in plan.killers
+            {"kind": risk.kind, "path": display_path(risk.path), "message": risk.message} for risk in plan.risks
         ],
     }
 
@@ -171,7 +171,7 @@ def _difference(difference: Difference) -> Iterator[str]:
 def _plan(plan: UploadPlan, *, most: bool) -> Iterator[str]:
     yield f"a build would upload {count(len(plan.sent), 'file')}; gcloud's ignore rules drop {len(plan.dropped)}"
     kinds: dict[str, list[UploadRisk]] = {}
-    for risk in plan.killers:
+    for risk in plan.risks:
         kinds.setdefault(risk.kind, []).append(risk)
     for several in kinds.values():
         for risk in several[: _FEWER if most else None]:

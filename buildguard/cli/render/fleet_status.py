@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from buildguard.cli.render.table import table_lines
 from buildguard.deploy.fleet_status import ServiceStatus
 from buildguard.diagnostic import escape_text
 
@@ -16,17 +17,24 @@ def as_rows(services: Sequence[ServiceStatus]) -> list[dict[str, Any]]:
     return [{key: value or None for key, value in each._asdict().items()} for each in services]
 
 
-def as_table(services: Sequence[ServiceStatus]) -> Iterator[str]:
+def as_table(services: Sequence[ServiceStatus], width: int = 0) -> Iterator[str]:
     """A row for each service, and below those that are not proven why that is so; empty without services."""
     if not services:
         return
-    yield f"{'service':<18} {'region':<14} {'serves':<28} {'commit':<9} {'Python':<16} {'proof':<9} last cycle"
+    rows: list[tuple[str, ...]] = [("service", "region", "serves", "commit", "Python", "proof", "last cycle")]
     for each in services:
         last = f"{each.last_at[:19]} {each.last_step}: {each.last_verdict}" if each.last_at else "none"
-        yield escape_text(
-            f"{each.name:<18} {each.region or '?':<14} {_serving(each):<28} {each.commit[:8] or '?':<9}"
-            f" {each.python or '?':<16} {each.proof:<9} {last}"
+        row = (
+            each.name,
+            each.region or "?",
+            _serving(each),
+            each.commit[:8] or "?",
+            each.python or "?",
+            each.proof,
+            last,
         )
+        rows.append(tuple(map(escape_text, row)))
+    yield from table_lines(rows, width)
     yield from (f"note: {escape_text(each.name)}: {escape_text(each.why)}" for each in services if each.why)
 
 

@@ -10,22 +10,19 @@ import click
 from buildguard.cli.render import deploys
 from buildguard.cli.render.cycle import cycle_json, describe_tests
 from buildguard.cli.render.cycle_view import describe_cycle
+from buildguard.cli.render.source_line import fold_text
 from buildguard.deploy.cycle import FinishedCycle
 from buildguard.diagnostic import escape_text, shorten_digests
 from buildguard.loop.run import LoopReport
 
 
-def loop_text(report: LoopReport) -> str:
-    """The last deploy, each cycle in a line, and the end."""
+def loop_text(report: LoopReport, width: int = 0) -> str:
+    """The last deploy, each cycle in a line, and the end; folded at `width` columns, 0 folds nothing."""
     lines = [_line(finished) for finished in _finished(report)]
     colour = {0: "green", 1: "red"}.get(report.exit_code, "yellow")
-    last = deploys.as_text(report.cycles[-1]).rstrip("\n") if report.cycles else ""
-    return (
-        "\n".join(
-            filter(None, [last, *lines, click.style(f"loop: {escape_text(report.reason)}", bold=True, fg=colour)])
-        )
-        + "\n"
-    )
+    last = deploys.as_text(report.cycles[-1], width).rstrip("\n") if report.cycles else ""
+    end = click.style(f"loop: {escape_text(report.reason)}", bold=True, fg=colour)
+    return fold_text("\n".join(filter(None, [last, *lines, end])), width)
 
 
 def _line(finished: FinishedCycle) -> str:

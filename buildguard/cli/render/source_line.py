@@ -10,6 +10,8 @@ from buildguard.diagnostic import Diagnostic, escape_text
 
 _WIDEST = 100
 _NARROWEST = 20
+_FENCE = "```"
+_COLUMN = 30  # the narrowest column for words beside something else
 _BEFORE = 3  # of the window's columns, one in so many stands before the finding
 
 
@@ -66,12 +68,13 @@ def display_width(text: str) -> int:
 
 def wrap(text: str, width: int) -> list[str]:
     """A text in lines of at most `width` columns, broken between words; a longer word keeps a line of its own."""
+    words = text.lstrip(" ")
     lines: list[str] = []
-    for word in text.split(" "):
+    for word in words.split(" "):
         if lines and display_width(unstyle(f"{lines[-1]} {word}")) <= width:
             lines[-1] += f" {word}"
         else:
-            lines.append(word)
+            lines.append(word if lines else f"{text[: len(text) - len(words)]}{word}")
     return lines
 
 
@@ -83,12 +86,25 @@ def fold(line: str, width: int, indent: str = "") -> list[str]:
     return [first, *(f"{indent}{part}" for part in rest)]
 
 
+def fold_behind(start: str, words: str, width: int) -> list[str]:
+    """Words behind a start, folded in the column where they begin, or with four blanks where that leaves too little room."""
+    column = display_width(unstyle(start))
+    longest = max(map(display_width, words.split(" ")))
+    if width - column < max(_COLUMN, longest):
+        return fold(f"{start}{words}", width, " " * 4)
+    first, *rest = wrap(words, width - column)
+    return [f"{start}{first}", *(f"{' ' * column}{part}" for part in rest)]
+
+
 def fold_text(text: str, width: int) -> str:
-    """Every line of a text folded, the later parts of one indented by two more blanks than its first."""
-    lines = text.splitlines()
-    return "".join(
-        f"{part}\n" for line in lines for part in fold(line, width, " " * (len(line) - len(line.lstrip(" ")) + 2))
-    )
+    """Every line of a text folded, the later parts of one indented by two more blanks than its first; code of Markdown as it is."""
+    parts: list[str] = []
+    is_code = False
+    for line in text.splitlines():
+        is_code ^= line.startswith(_FENCE)
+        indent = " " * (len(line) - len(line.lstrip(" ")) + 2)
+        parts += [line] if is_code else fold(line, width, indent)
+    return "".join(f"{part}\n" for part in parts)
 
 
 def _columns(char: str) -> int:

@@ -72,7 +72,7 @@ def _python_of(
     """The Python of a stage, unless the program that is called is another one."""
     own = SnippetPython(python.version, f"{file}:{python.line}", python.image, python.doubt)
     if python.version is None:
-        reason = python.untold or f"the Python version of the stage on {stages[number].base} is unknown"
+        reason = python.why_unknown or f"the Python version of the stage on {stages[number].base} is unknown"
         own = own._replace(unknown=reason)
     return python_of_program(own, source.program, f"{file}:{source.text.place(0)[0]}")
 

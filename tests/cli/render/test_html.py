@@ -82,6 +82,13 @@ def test_a_page_of_check_shows_everything_the_answer_first() -> None:
     assert "<mark>f(1</mark>" in check_page(_whole(), "dir:.")
 
 
+def test_files_outside_the_window_are_drawn_when_they_come_into_it() -> None:
+    page = check_page(_whole(), "dir:.")
+
+    assert page.count("<section>") == page.count("<h3>") == 3
+    assert "section { content-visibility: auto;" in page
+
+
 @pytest.mark.parametrize(
     ("row", "words"),
     [

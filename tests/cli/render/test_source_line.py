@@ -45,6 +45,7 @@ def test_width_counts_what_a_terminal_shows() -> None:
 def test_text_is_folded_between_words_by_width() -> None:
     assert wrap("漢字 漢字 ab", 9) == ["漢字 漢字", "ab"]
     assert wrap("a " + "b" * 30, 10) == ["a", "b" * 30]
+    assert wrap("  " + "b" * 30, 10) == ["  " + "b" * 30]
 
 
 def test_a_blank_line_has_no_excerpt() -> None:
@@ -63,3 +64,5 @@ def test_folded_lines_are_indented_below_their_first() -> None:
 
     assert fold_text(text, 40) == "  engine: one two three four five\n    six seven eight nine\nshort\n"
     assert fold_text(text, 0) == text
+    code = f"```python\n{'x ' * 20}\n```\n"
+    assert fold_text(code, 20) == code
