@@ -126,7 +126,8 @@ class ProjectImportCheck:
         image = self._image(recipe.service)
         if image is None:
             return ""
-        lost = next((source for source in image.tree.project_paths(path) if self._files.is_file(source)), "")
+        sources = (source for source in image.tree.project_paths(path) if image.tree.holds(source) is None)
+        lost = next(filter(self._files.is_file, sources), "")
         return image.tree.why_unknown(path) or (f"{lost} does not arrive in the image" if lost else "")
 
     def _image(self, service: ImageService) -> ImageStart | None:

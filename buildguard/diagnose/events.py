@@ -30,6 +30,7 @@ _LOADER = lazy_pattern(
 )
 _BUILD_REMEDY = "correct the build of that package, or pin a version that has a wheel for this Python"
 _BINDS = frozenset({"bind", "server_bind", "bind_socket", "create_server", "bind_sockets"})
+_REFUSED_PATH = lazy_pattern(r"\[Errno 13\] Permission denied: '([^']+)'")
 _NAMED_AS_ERROR = lazy_pattern(r"(?:Error|Exception|Exit|Timeout|Failure|Warning|NotFound|Denied)$")
 # What the message of an exception has that is whole: without it, another cause may be behind it.
 _ENDINGS = {
@@ -108,18 +109,17 @@ def _of_message(match: KnownMessageMatch, more: MessagePlace | None, evidence: I
 def _not_removed_yet(event: Event, match: KnownMessageMatch, evidence: IncidentEvidence) -> Event:
     """A module that this Python still has, or that was never its own, is missing from the image."""
     module = match.groups.get("name", "").partition(".")[0]
-    # a declared Python that still has the module did not print this, unless it never came with it
-    ran = _minor_that_ran(evidence if module == "pkg_resources" else evidence._replace(target=""))
+    ran = _minor_that_ran(evidence._replace(target=""))  # a declared Python that still has it did not print this
     if match.message.id != "removed-from-python" or ran is None or ran >= _removed_in(module):
         return event
-    package = {"pkg_resources": "setuptools", "distutils": "setuptools or python3-distutils"}.get(module, module)
+    package = {"distutils": "setuptools or python3-distutils"}.get(module, module)
     remedy = f"install {package} in the image"
     return event._replace(cause=CauseId.NOT_IMPORTABLE, sentence=f"the image has no module {module}", remedy=remedy)
 
 
 def _removed_in(module: str) -> int:
-    """The minor version of Python 3 that no longer has a module; that of setuptools for what came with it."""
-    versions = standard_names.versions_of("distutils" if module == "pkg_resources" else module)
+    """The minor version of Python 3 that no longer has a module."""
+    versions = standard_names.versions_of(module)
     return versions[1] + 1 if versions is not None and versions[1] else _REMOVED_ELSE
 
 
@@ -168,14 +168,28 @@ def _of_program(event: Event, placed: LocatedFailure) -> Event:
     if name:
         sentence, remedy = missing_variables.sentence([name]), missing_variables.set_command([name])
         return event._replace(cause=CauseId.MISSING_VARIABLE, sentence=sentence, remedy=remedy, variables=(name,))
-    if placed.failure.type == "PermissionError" and _BINDS & {frame.function for frame in placed.failure.frames[-3:]}:
-        sentence = f"{event.words}: the user that runs the server may not listen on that port"
-        return event._replace(cause=CauseId.PORT, sentence=sentence, remedy="listen on the port in $PORT, above 1023")
+    if placed.failure.type == "PermissionError":
+        refused = _of_permission(event, placed)
+        if refused is not None:
+            return refused
     sentence = f"{event.words}: an error of the program itself"
     if placed.place is None or _is_cut(placed.failure):
         return event._replace(sentence=sentence)
     remedy = f"correct {placed.place}; the frames above it in the log show how it was called"
     return event._replace(cause=CauseId.APPLICATION_ERROR, sentence=sentence, remedy=remedy, rank=1)
+
+
+def _of_permission(event: Event, placed: LocatedFailure) -> Event | None:
+    """What the user that runs the program may not do, where no line of the repository does it."""
+    if _BINDS & {frame.function for frame in placed.failure.frames[-3:]}:
+        sentence = f"{event.words}: the user that runs the server may not listen on that port"
+        return event._replace(cause=CauseId.PORT, sentence=sentence, remedy="listen on the port in $PORT, above 1023")
+    path = _REFUSED_PATH.search(placed.failure.message)
+    if path is None or placed.place is not None:
+        return None
+    sentence = f"{event.words}: the user that runs the program may not use {path[1]}"
+    remedy = f"RUN chown -R USER {path[1]} before USER in the Dockerfile, or write below /tmp"
+    return event._replace(cause=CauseId.PERMISSION, sentence=sentence, remedy=remedy)
 
 
 def _is_cut(failure: Failure) -> bool:

@@ -3,24 +3,34 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
-from buildguard.definitions import lazy_pattern
+from buildguard.definitions import NamedTuple, lazy_pattern
 from buildguard.project.package_names import normalize
 
 _SHORTEST = 4  # letters of a name that means something inside of another
 _STUBS = lazy_pattern(r"types-.+|.+-stubs")
 
 
+class KnownDistribution(NamedTuple):
+    """The modules of a well-known distribution; `until` has the version that left one of them out."""
+
+    modules: frozenset[str]
+    until: Mapping[str, str] = MappingProxyType({})
+
+
 @functools.cache
-def known_modules() -> Mapping[str, frozenset[str]]:
-    """The modules of well-known distributions, by normalized name."""
-    table: dict[str, frozenset[str]] = {}
+def known_distributions() -> Mapping[str, KnownDistribution]:
+    """Well-known distributions, by normalized name."""
+    table: dict[str, KnownDistribution] = {}
     for line in (Path(__file__).parent / "import_names.txt").read_text("utf-8").splitlines():
-        name, *modules = line.partition("#")[0].split() or [""]
+        name, *entries = line.partition("#")[0].split() or [""]
         if name:
-            table[name] = frozenset(modules or [name.replace("-", "_")])
+            pairs = [entry.partition("<")[::2] for entry in entries or [name.replace("-", "_")]]
+            until = {module: version for module, version in pairs if version}
+            table[name] = KnownDistribution(frozenset(module for module, _version in pairs), until)
     return table
 
 
@@ -28,7 +38,8 @@ class ModuleIndex:
     """Which distributions bring which modules; what metadata says comes before the table."""
 
     def __init__(self, installed: Mapping[str, frozenset[str]]) -> None:
-        self._modules = {**known_modules(), **installed}
+        known = {name: distribution.modules for name, distribution in known_distributions().items()}
+        self._modules = {**known, **installed}
         self._bringers: dict[str, set[str]] = {}
         for name, modules in self._modules.items():
             for module in modules:
@@ -48,6 +59,26 @@ class ModuleIndex:
     def knows(self, top: str) -> bool:
         """Whether a known distribution brings a top-level module."""
         return top in self._bringers
+
+
+def left_out(dotted: str, locked: Mapping[str, Collection[str]]) -> str:
+    """What to require of a distribution whose locked versions no longer have a module ("setuptools<82"); else empty."""
+    top = dotted.partition(".")[0]
+    for name, versions in locked.items():
+        known = known_distributions().get(name)
+        until = "" if known is None else known.until.get(top, "")
+        if until and versions and all(not _is_older(version, until) for version in versions):
+            return f"{name}<{until}"
+    return ""
+
+
+def _is_older(version: str, other: str) -> bool:
+    from packaging.version import InvalidVersion, Version  # few locks need it
+
+    try:
+        return Version(version) < Version(other)
+    except InvalidVersion:
+        return True
 
 
 def brings(modules: frozenset[str], dotted: str) -> bool:

@@ -25,6 +25,7 @@ class FaultKind(StrEnum):
     BEYOND = "beyond"
     CIRCULAR = "circular"
     NOT_ON_PATH = "not on path"
+    OTHER_PLACE = "other place"
     SHADOWS = "shadows"
 
 
@@ -142,6 +143,13 @@ def _not_on_path(fault: ImportFault, _source: str) -> FaultText:
     )
 
 
+def _other_place(fault: ImportFault, _source: str) -> FaultText:
+    return FaultText(
+        f"no module named '{fault.name}': {fault.detail}",
+        f"copy the folder itself (COPY {fault.name} ./{fault.name}), or import the module by the name that it has in the image",
+    )
+
+
 def _shadows(fault: ImportFault, source: str) -> FaultText:
     return FaultText(
         f"{source} shadows the standard library's '{fault.detail}', and never binds '{fault.name}'", f"rename {source}"
@@ -156,5 +164,6 @@ _TEXTS: Mapping[FaultKind, Callable[[ImportFault, str], FaultText]] = {
     FaultKind.BEYOND: _beyond,
     FaultKind.CIRCULAR: _circular,
     FaultKind.NOT_ON_PATH: _not_on_path,
+    FaultKind.OTHER_PLACE: _other_place,
     FaultKind.SHADOWS: _shadows,
 }

@@ -95,6 +95,11 @@ class FileTree:
         return [path for path, origin in self.origins.items() if origin in origins]
 
     @functools.cached_property
+    def by_origin(self) -> dict[str, str]:
+        """The files that come from the project, by their path there; of one that is copied twice, the last."""
+        return {origin: path for path, origin in self.origins.items() if origin}
+
+    @functools.cached_property
     def _folders(self) -> dict[str, set[str]]:
         """The names in every folder."""
         folders: dict[str, set[str]] = {}

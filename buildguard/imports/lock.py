@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Iterable, Iterator, Mapping
+from types import MappingProxyType
 
 from buildguard.definitions import TYPE_CHECKING, NamedTuple, lazy_pattern
 from buildguard.errors import UsageError
@@ -22,12 +23,14 @@ class LockedPackages(NamedTuple):
 
     `development` are those that only a development group brings; extras count as production, for an install may ask for
     them. `local` are the project's own and other folders, archives and repositories: what they contain is unknown.
+    `versions` are those that the file has of each: more than one where markers decide.
     """
 
     file: str
     production: frozenset[str]
     development: frozenset[str]
     local: frozenset[str]
+    versions: Mapping[str, frozenset[str]] = MappingProxyType({})
 
 
 def read_lock(file: str, data: bytes, pyproject: bytes | None) -> LockedPackages | None:
@@ -35,9 +38,19 @@ def read_lock(file: str, data: bytes, pyproject: bytes | None) -> LockedPackages
     try:
         content = toml.read(data, file)
         project = toml.read(pyproject, "pyproject.toml") if pyproject is not None else {}
-        return _READERS[posixpath.basename(file)](file, content, project)
+        locked = _READERS[posixpath.basename(file)](file, content, project)
+        return None if locked is None else locked._replace(versions=_versions(content))
     except (UsageError, TypeError, AttributeError, KeyError, ValueError):
         return None
+
+
+def _versions(content: Mapping[str, Any]) -> dict[str, frozenset[str]]:
+    """The versions of each package in a lock file; all three forms have them in the same place."""
+    versions: dict[str, set[str]] = {}
+    for package in content.get("packages") or content.get("package") or ():
+        if isinstance(package.get("version"), str):
+            versions.setdefault(normalize(package["name"]), set()).add(package["version"])
+    return {name: frozenset(of_name) for name, of_name in versions.items()}
 
 
 class _Graph:

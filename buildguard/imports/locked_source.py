@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator
 
 from buildguard.definitions import lazy_pattern
-from buildguard.imports.distributions import ModuleIndex, brings, resembles
+from buildguard.imports.distributions import ModuleIndex, brings, left_out, resembles
 from buildguard.imports.lock import LockedPackages
 from buildguard.imports.records import ImportStatement
 from buildguard.imports.third_party import PackageAnswer, PackagePresence
@@ -37,6 +37,7 @@ class LockedSource:
         self._answers: dict[str, PackageAnswer] = {}
         self._development = locked.development
         self._production = locked.production | frozenset(also)
+        self._versions = {name: versions for name, versions in locked.versions.items() if name in locked.production}
         self._unknown = {name for name in self._production if index.modules_of(name) is None or name in locked.local}
 
     def ask(self, row: ImportStatement) -> PackageAnswer:
@@ -56,6 +57,9 @@ class LockedSource:
         return self._answers[dotted]
 
     def _find_module(self, dotted: str) -> PackageAnswer:
+        older = left_out(dotted, self._versions)
+        if older and not any(resembles(name, dotted.partition(".")[0]) for name in self._unknown):
+            return PackageAnswer(PackagePresence.MISSING, dotted, older)
         bringers = self._index.bringers_of(dotted)
         if bringers & self._production or self._brings(dotted):
             return PackageAnswer(PackagePresence.PRESENT)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Iterable, Iterator, Mapping
 
 from buildguard.definitions import NamedTuple
@@ -10,7 +11,7 @@ from buildguard.imports.execution import is_guarded
 from buildguard.imports.faults import FaultKind, ImportContext, ImportFault
 from buildguard.imports.import_graph import ImportEdge, ImportGraph, ReachedModule, find_reached, has_source
 from buildguard.imports.names import LoadedModule, NameReader
-from buildguard.imports.program import StartedProgram, extended_path
+from buildguard.imports.program import StartedProgram, extended_path, folders_above
 from buildguard.imports.records import Bound, Guard, ImportForm, ImportStatement
 from buildguard.imports.resolver import ImportKind, ModuleResolver, SearchPath
 from buildguard.imports.shadows import find_shadows
@@ -132,13 +133,33 @@ class OwnImportJudge:
         top = edge.row.module.partition(".")[0]
         is_own = not is_guarded(edge.row) and edge.row.guard is not Guard.MODULE_ONLY
         if is_own and not edge.row.level and not resolver.may_be_installed(top):
-            other = self._other_case(top)
-            elsewhere = self._elsewhere(edge.row.module) if self._knows_path else ""
-            if other or elsewhere:
-                kind = FaultKind.OTHER_CASE if other else FaultKind.NOT_ON_PATH
-                self._add(kind, item, edge, top, other or elsewhere)
+            kind, detail = self._why_absent(item.module, edge.row, top)
+            if detail:
+                self._add(kind, item, edge, top, detail)
                 return
         self._outside.append(OutsideImport(item.module, edge.row, item.certain and edge.certain, item.chain))
+
+    def _why_absent(self, module: LoadedModule, row: ImportStatement, top: str) -> tuple[FaultKind, str]:
+        """Why a module of the project is not found, with what shows it; that is empty where nothing does."""
+        other = self._other_case(top)
+        if other or not self._knows_path:
+            return FaultKind.OTHER_CASE, other
+        elsewhere = self._elsewhere(row.module)
+        if elsewhere:
+            return FaultKind.NOT_ON_PATH, elsewhere
+        return FaultKind.OTHER_PLACE, self._other_place(module, row)
+
+    def _other_place(self, module: LoadedModule, row: ImportStatement) -> str:
+        """Where the image has the file that an import means in the project: a COPY of a folder's content takes its name away."""
+        tree = self._graph.resolver.tree
+        names = [row.module, *(f"{row.module}.{name}" for name in row.names)]
+        own = tree.origins.get(module.location.file, "")
+        for base in folders_above(posixpath.dirname(own), ("",)) if own else ():
+            stems = (posixpath.join(base, name.replace(".", "/")) for name in names)
+            for origin in (stem + end for stem in stems for end in (".py", "/__init__.py")):
+                if origin in tree.by_origin:
+                    return f"{origin} is in the image as {tree.by_origin[origin]}"
+        return ""
 
     def _other_case(self, top: str) -> str:
         """A module on the path whose name differs in case alone; empty without one."""

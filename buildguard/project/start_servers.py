@@ -29,6 +29,8 @@ _FASTAPI_PATHS = ("main.py", "app.py", "api.py", "app/main.py", "app/app.py", "a
 _CLI_PIN = lazy_pattern(rb"(?m)^(?:name = \")?fastapi-cli(?:\[[^\]\n]*\])?(?:\s*==\s*|\"\r?\nversion = \")0\.0\.(\d+)")
 _CLI_RANGE = lazy_pattern(rb"(?m)^fastapi-cli(?:\[[^\]\n]*\])?\s*(?:<|~=|!=|===)")
 MODULE = lazy_pattern(r"[^\W\d]\w*(?:\.[^\W\d]\w*)*")
+# What `import_module` takes: a file may be called as no `import` statement can.
+_LOADED_MODULE = lazy_pattern(r"[\w-]+(?:\.[\w-]+)*")
 PINS = ("requirements.txt", "uv.lock", "poetry.lock")  # what may name the version of a server
 _READS_PYPROJECT = 15  # fastapi-cli 0.0.15
 _WORKERS = MappingProxyType(
@@ -209,7 +211,7 @@ def _application(start: StartCommand, text: str) -> StartCommand:
     call = _CALL.fullmatch(attribute.strip())
     attribute = call[1] if call is not None else attribute.strip()
     default = SERVERS[start.server].attribute
-    if is_unknown(text) or "$" in text or not MODULE.fullmatch(module) or (not attribute and not default):
+    if is_unknown(text) or "$" in text or not _LOADED_MODULE.fullmatch(module) or (not attribute and not default):
         return start._replace(
             undecided=start.undecided or f"the application '{text}' of {start.server} is not understood"
         )

@@ -99,6 +99,22 @@ def test_pip_names_what_excludes_each_other() -> None:
     assert found.sentence == "these requirements exclude each other: -r requirements.txt (line 3) and flask==1.0"
 
 
+@pytest.mark.parametrize(
+    ("frames", "cause", "remedy"),
+    [
+        ("", "permission", "RUN chown -R USER /srv/cache before USER in the Dockerfile, or write below /tmp"),
+        ('  File "/usr/lib/python3.11/socketserver.py", line 456, in server_bind\n', "port", "listen on the port in $PORT, above 1023"),
+    ],
+)  # fmt: skip
+def test_what_the_user_of_the_program_may_not_do(frames: str, cause: str, remedy: str) -> None:
+    path = "/srv/cache" if cause == "permission" else ""
+    message = f"PermissionError: [Errno 13] Permission denied{path and f': {path!r}'}\n"
+
+    found = diagnose(_evidence(f"Traceback (most recent call last):\n{frames}{message}"))
+
+    assert (found.cause, found.remedies[0]) == (cause, remedy)
+
+
 def _evidence(text: str) -> IncidentEvidence:
     found = read(text.encode())
     from buildguard.diagnose.incident import LocatedFailure

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from buildguard.check.project_imports import open_environment
-from buildguard.imports.distributions import ModuleIndex, known_modules, resembles
+from buildguard.imports.distributions import ModuleIndex, known_distributions, resembles
 from buildguard.imports.lock import LockedPackages, read_lock
 from buildguard.imports.locked_source import LockedSource, explain_open_lock, installs_groups
 from buildguard.imports.requirements import read_requirements
@@ -128,6 +128,32 @@ def test_what_a_build_brings_for_itself_is_undecided() -> None:
     assert [(item.path, item.reason) for item in result.undecided] == [
         ("setup.py", "a build brings packages of its own")
     ]
+
+
+@pytest.mark.parametrize(
+    ("versions", "is_there"),
+    [(("84.2.1",), False), (("82.0.0",), False), (("81.0.0",), True), (("80.9", "84.0"), True)],
+)
+def test_a_module_that_a_newer_version_left_out(versions: tuple[str, ...], is_there: bool) -> None:
+    """setuptools 82 has no pkg_resources; with more than one locked version, a marker decides."""
+    packages = "".join(
+        f'[[package]]\nname = "setuptools"\nversion = "{version}"\nsource = {{ registry = "x" }}\n'
+        for version in versions
+    )
+    data = (
+        '[[package]]\nname = "app"\nversion = "1"\nsource = { virtual = "." }\n'
+        f'dependencies = [{{ name = "setuptools" }}, {{ name = "unknown-thing" }}]\n{packages}'
+    )
+    locked = read_lock("uv.lock", data.encode(), None)
+    assert locked is not None
+    found = TextProject({"main.py": "import setuptools\nimport pkg_resources\n"}).judge(
+        LockedSource(locked, ModuleIndex({}))
+    )
+
+    missing = "warning main.py:2 no module named 'pkg_resources': nothing in uv.lock brings it"
+    assert lines_of(found) == ([] if is_there else [missing])
+    hints = [finding.hint for findings in found.findings.values() for finding in findings]
+    assert hints == ([] if is_there else ["add setuptools<82 to the project's dependencies, and lock again"])
 
 
 def test_what_only_a_group_brings_is_a_warning() -> None:
@@ -277,9 +303,9 @@ def test_the_library_is_that_of_the_version() -> None:
 
 
 def test_the_bundled_table_is_sorted_and_normalized() -> None:
-    names = list(known_modules())
+    names = list(known_distributions())
 
     assert names == sorted(names)
     assert all(normalize(name) == name for name in names)
-    assert known_modules()["beautifulsoup4"] == {"bs4"}
+    assert known_distributions()["beautifulsoup4"].modules == {"bs4"}
     assert resembles("acme-client", "acme")

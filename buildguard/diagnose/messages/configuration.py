@@ -49,6 +49,7 @@ MESSAGES: tuple[KnownMessage, ...] = (
         rf"(?i:(?:missing|required|undefined|unset|set the|no) (?:required |mandatory )?(?:environment|env) ?var(?:iable)?s?(?: not set)?):? ?\(?\[?['\"`]?(?P<name>{_NAME}|[A-Z]{{3,}})\b"
         rf"|(?:[Ss]et the|(?i:environment variable|env var))s? ['\"`]?(?P<other>{_NAME}|[A-Z]{{3,}})['\"`]? (?:environment variable|(?:is |was |are )?(?:not set|not defined|not found|missing|required|undefined|unset|must be))"
         rf"|(?<![\w/.-])['\"`]?(?P<third>{_NAME})['\"`]? (?:(?:environment|env) var(?:iable)?s? )?(?:is |was |has )?(?:not set\b|not been set|not defined|must be set|is required|required but|missing\b|unset\b|undefined\b|not found in (?:the )?environment)"
+        rf"|must be set[^\n]{{0,80}} by setting the (?P<eighth>{_NAME}) environment variable"
         rf"|: (?P<fourth>{_NAME}|[A-Z]{{3,}}): (?:unbound variable|parameter (?:null or )?not set)"
         rf"|\.sh: (?:line )?\d+: (?P<seventh>{_NAME}): (?![^\n]*(?:not found|denied|No such))"
         rf"|(?i:missing) (?:required )?(?i:env(?:ironment)?)[^\n]{{0,30}}?\b(?P<fifth>{_NAME})\b"
@@ -87,7 +88,7 @@ MESSAGES: tuple[KnownMessage, ...] = (
     KnownMessage(
         "unset-property", CauseId.CONFIGURATION, "",
         r"You must specify a (?P<name>region|project|zone|location|platform)\b|The required property \[(?P<other>[\w/]+)\] is not currently set|argument (?P<third>--?[\w-]+): (?:Must be specified|Invalid|expected)"
-        r"|unrecognized arguments:(?: (?P<fourth>\S+))?|Invalid choice: '(?P<seventh>[^']*)'|The \[(?P<eighth>\w+)\] resource is not properly specified|Invalid value for \[(?P<fifth>[^\]]+)\]|Error parsing \[(?P<sixth>[^\]]+)\]",
+        r"|\(gcloud\.[^)]*\) unrecognized arguments:(?: (?P<fourth>\S+))?|Invalid choice: '(?P<seventh>[^']*)'|The \[(?P<eighth>\w+)\] resource is not properly specified|Invalid value for \[(?P<fifth>[^\]]+)\]|Error parsing \[(?P<sixth>[^\]]+)\]",
         "the command has no valid {name}", "pass it as a flag, or gcloud config set it",
     ),
     KnownMessage(
@@ -99,7 +100,7 @@ MESSAGES: tuple[KnownMessage, ...] = (
     KnownMessage(
         "no-such-image", CauseId.CONFIGURATION, "",
         r"[Ff]ailed to pull (?:and unpack )?image \"(?P<name>[^\"]+)\"|manifest for (?P<other>\S+) not found|manifest unknown|Unable to find image '(?P<third>[^']+)' locally$|Image '(?P<fourth>[^']+)' not found"
-        r"|InvalidImageName|couldn't parse image reference|invalid reference format|failed to resolve (?:source metadata|reference)[^\n]*not found|pull access denied for (?P<fifth>[^ ,]+)|repository (?P<sixth>\S+) not found|name unknown: Repository|repo does not exist\. Creating on push",
+        r"|InvalidImageName|couldn't parse image reference|invalid reference format|failed to resolve (?:source metadata|reference)[^\n]*not found|failed to solve: (?P<seventh>[^\s\"]+): [a-z0-9][\w.-]*(?::\d+)?/\S+: not found|pull access denied for (?P<fifth>[^ ,]+)|repository (?P<sixth>\S+) not found|name unknown: Repository|repo does not exist\. Creating on push",
         "the image does not exist, or its name or tag is wrong", "gcloud artifacts docker images list, and deploy one that it names",
     ),
     KnownMessage(

@@ -27,6 +27,12 @@ MESSAGES: tuple[KnownMessage, ...] = (
         "{name} is not in the build context", _DROPS,
     ),
     KnownMessage(
+        "no-buildpack", CauseId.WRONG_FILES_SENT, "buildpack",
+        r"No buildpack groups passed detection|no buildpacks participating",
+        "no buildpack recognizes what was sent: it has no main.py, requirements.txt or pyproject.toml at its top",
+        "gcloud meta list-files-for-upload shows what is sent; deploy from the folder that holds them",
+    ),
+    KnownMessage(
         "no-requirements", CauseId.WRONG_FILES_SENT, "",
         r"Could not (?:open requirements? file|install packages due to an (?:OSError|EnvironmentError)): \[Errno 2\] No such file or directory: '(?P<name>[^']+)'|error: File not found: `?(?P<other>[^`\s]+)`?|does not appear to be a Python project|is not installable\. Neither|Poetry could not find a pyproject\.toml|No `pyproject\.toml` found|Unable to find lockfile at `(?P<third>[^`]+)`",
         "{name} was not there when the image was built", "COPY it before it is installed, and check .dockerignore and .gcloudignore",
@@ -38,13 +44,18 @@ MESSAGES: tuple[KnownMessage, ...] = (
     ),
     # ---- installing
     KnownMessage(
+        "compiled-for-another-numpy", CauseId.DEPENDENCY_INSTALL, "",
+        r"numpy\.\w+ size changed, may indicate binary incompatibility|(?:module|module that was) compiled (?:against|using) (?:(?:ABI|API) version|NumPy) \S+",
+        "a package was compiled for another version of NumPy than the image has", "install versions that fit: pip install --force-reinstall --no-cache-dir the package, or pin numpy<2",
+    ),
+    KnownMessage(
         "python-range-too-wide", CauseId.DEPENDENCY_INSTALL, "does not satisfy",
         r"the requested Python version \([^)]*\) does not satisfy (?:[^\n]*?\b(?P<name>[\w.-]+)[=<>!~]=?\S+ depends on Python)?",
         "requires-python allows a Python that {name} does not support", "raise requires-python in pyproject.toml, or pin a version of {name} that supports all of it",
     ),
     KnownMessage(
         "another-python-required", CauseId.DEPENDENCY_INSTALL, "",
-        r"Package '?(?P<name>[\w.-]+)'? requires a different Python: (?P<python>[\d.]+)|[Ii]gnored the following versions that require(?:s)? a different python version|Requires-Python (?P<other>\S+)|(?P<third>[\w.-]+) requires Python '?[<>=!~^]+[^\n]*but the running Python is|[Tt]he current project's (?:supported )?Python requirement|current Python version \([\d.]+\) is not (?:allowed|compatible)|Python version [\d.]+ is not supported by the project|Poetry was unable to find a compatible version|No interpreter found for|your Python version [^\n]* is not compatible",
+        r"Package '?(?P<name>[\w.-]+)'? requires a different Python: (?P<python>[\d.]+)|[Ii]gnored the following versions that require(?:s)? a different python version|Requires-Python (?P<other>\S+)|(?P<third>[\w.-]+) requires Python '?[<>=!~^]+[^\n]*but the running Python is|[Tt]he current project's (?:supported )?Python (?:requirement|range)|[Ii]nterpreter resolved to Python [\d.]+, which is incompatible|current Python version \([\d.]+\) is not (?:allowed|compatible)|Python version [\d.]+ is not supported by the project|Poetry was unable to find a compatible version|No interpreter found for|your Python version [^\n]* is not compatible",
         "{name} needs another Python than the image has", "pin a version of {name} that supports this Python, or build from another base image",
     ),
     KnownMessage(

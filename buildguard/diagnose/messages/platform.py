@@ -15,7 +15,7 @@ MESSAGES: tuple[KnownMessage, ...] = (
         "source-no-utf-8", CauseId.ENCODING, "Non-UTF-8 code", r"SyntaxError: (?:\(unicode error\) )?Non-UTF-8 code starting with '(?P<byte>[^']+)' in file (?P<name>\S+)",
         "{name} is not UTF-8", "save it as UTF-8",
     ),
-    KnownMessage("no-locale", CauseId.ENCODING, "", r"SyntaxError: \(unicode error\) '(?!unicode_?escape)[\w-]+' codec can't decode|Python 3 was configured to use ASCII as encoding|Non-ASCII character '[^']+' in file (?P<name>\S+)|unknown encoding(?: for '[^']+')?: (?P<other>\S+)|cannot change locale|unsupported locale setting", "the locale or the declared encoding does not fit the text", "ENV LANG=C.UTF-8 PYTHONUTF8=1"),
+    KnownMessage("no-locale", CauseId.ENCODING, "", r"SyntaxError: \(unicode error\) '(?!unicode_?escape)[\w-]+' codec can't decode|Python(?: 3)? was configured to use ASCII as encoding|Non-ASCII character '[^']+' in file (?P<name>\S+)|unknown encoding(?: for '[^']+')?: (?P<other>\S+)|cannot change locale|unsupported locale setting", "the locale or the declared encoding does not fit the text", "ENV LANG=C.UTF-8 PYTHONUTF8=1"),
     KnownMessage(
         "source-with-nul", CauseId.ENCODING, "null bytes", r"(?:SyntaxError|ValueError): source code (?:string )?cannot contain null bytes",
         "a source has NUL bytes: it is UTF-16, or damaged", "git checkout that file, or save it as UTF-8",
@@ -48,6 +48,7 @@ MESSAGES: tuple[KnownMessage, ...] = (
     KnownMessage("killed", CauseId.RESOURCES, "", r"(?:[Ee]xit(?:ed)? ?(?:status|code|with code|with status)?|non-zero (?:status|code))[:= (]*137\b|^Killed\s*$|: line \d+: +\d+ Killed\b", "something was killed (137), most likely for want of memory", "gcloud run services update SERVICE --memory 1Gi; for a build: options: {machineType: E2_HIGHCPU_8}", 1),
     KnownMessage("no-memory", CauseId.RESOURCES, "MemoryError", r"^\s*(?:\S+\.)?_?(?:Array)?MemoryError\b", "Python ran out of memory", "gcloud run services update SERVICE --memory 1Gi"),
     KnownMessage("worker-timeout", CauseId.RESOURCES, "WORKER TIMEOUT", r"\[CRITICAL\] WORKER TIMEOUT", "a worker did not answer in time", "find what blocks at start; --timeout 0 where the platform limits requests itself"),
+    KnownMessage("no-instance", CauseId.RESOURCES, "no available instance", r"aborted because there was no available instance", "Cloud Run had no instance left for a request", "gcloud run services update SERVICE --max-instances 20, or fewer seconds until an instance is ready"),
     KnownMessage("no-disk", CauseId.RESOURCES, "", r"[Nn]o space left on device|[Dd]isk quota exceeded", "the disk is full", "options: {diskSizeGb: 200} in cloudbuild.yaml"),
     KnownMessage("build-timeout", CauseId.RESOURCES, "TIMEOUT", r"^\s*(?:ERROR: )?(?:build )?TIMEOUT(?:: |$)", "the build took longer than it may", "timeout: 3600s in cloudbuild.yaml"),
     KnownMessage("deadline", CauseId.RESOURCES, "", r"context deadline exceeded|has been terminated because it has reached the maximum request timeout|Too many open files", "something took longer, or more, than it may", "timeout: 3600s in cloudbuild.yaml, for a build"),

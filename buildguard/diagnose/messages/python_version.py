@@ -23,7 +23,7 @@ _STANDARD = (
 _REMOVED_MODULES = (
     r"distutils|imp|asynchat|asyncore|smtpd|cgi|cgitb|crypt|imghdr|mailcap|msilib|nntplib|pipes|sndhdr|spwd|sunau|telnetlib"
     r"|uu|xdrlib|lib2to3|audioop|aifc|chunk|ossaudiodev|nis|binhex|formatter|parser|symbol|macpath|dummy_threading"
-    r"|_dummy_threading|pkg_resources"
+    r"|_dummy_threading"
 )
 _PYTHON_2_MODULES = (
     r"ConfigParser|urllib2|urlparse|StringIO|cStringIO|cPickle|Queue|httplib|cookielib|Cookie|Tkinter|tkMessageBox|commands"
@@ -84,7 +84,13 @@ MESSAGES: tuple[KnownMessage, ...] = (
         "removed-from-python", CauseId.CODE_OLDER, "No module named",
         rf"(?:ModuleNotFoundError|ImportError): No module named '?(?P<name>{_REMOVED_MODULES})(?:\.[^']*)?'?$",
         "{name} was removed from Python (distutils, imp and asyncore in 3.12, cgi, telnetlib and more in 3.13), or came with setuptools",
-        "install setuptools for distutils and pkg_resources, replace the others, or build from an older Python image",
+        "install setuptools for distutils, replace the others, or build from an older Python image",
+    ),
+    KnownMessage(
+        "no-pkg-resources", CauseId.NOT_IMPORTABLE, "No module named",
+        r"(?:ModuleNotFoundError|ImportError): No module named '?(?P<name>pkg_resources)(?:\.[^']*)?'?$",
+        "the image has no module {name}: it came with setuptools, which new images lack, and which has it no longer from 82 on",
+        "install 'setuptools<82' in the image, or upgrade the package that imports it",
     ),
     KnownMessage(
         "module-of-python-2", CauseId.CODE_OLDER, "No module named",

@@ -33,7 +33,7 @@ MESSAGES: tuple[KnownMessage, ...] = (
         "{name} cannot be executed in the image: not found, not executable, or its interpreter is missing", _COMPARE,
     ),
     KnownMessage(
-        "not-loaded", CauseId.START_COMMAND, "ailed to load /", r"[Ff]ailed to load (?P<name>/\S+): (?:no such file|permission denied|not found)",
+        "not-loaded", CauseId.START_COMMAND, "ailed to load /", r"[Ff]ailed to load (?P<name>/\S+): (?:fork/exec: )?(?:no such file|permission denied|not found)",
         "{name} cannot be executed in the image: not found, not executable, or its interpreter is missing", _COMPARE,
     ),
     KnownMessage(
@@ -46,7 +46,7 @@ MESSAGES: tuple[KnownMessage, ...] = (
     KnownMessage(
         "application-not-found", CauseId.START_COMMAND, "",
         r"Error loading ASGI app\. (?:Could not import module|Attribute \"(?P<app>[^\"]+)\" not found in module|Import string) \"(?P<name>[^\"]+)\"|Failed to find attribute '(?P<other>[^']+)' in '[^']+'|Failed to parse '(?P<third>[^']+)' as an attribute name|Failed to find application(?: object)?:? '(?P<fourth>[^']+)'"
-        r"|Could not import module \"(?P<sixth>[^\"]+)\"|Attribute \"(?P<seventh>[^\"]+)\" not found in module|Import string \"(?P<eighth>[^\"]+)\" must be in format|Failed to find Flask application or factory in module '(?P<ninth>[^']+)'|Could not import '(?P<tenth>[^']+)'|Could not locate a Flask application|No application module specified|class uri '?(?P<fifth>[^']+)'? invalid or not found|gunicorn: error: |uvicorn: error: |NoAppFound|NoAppException|NoAppError|AppImportError|is not callable\.? *$|Application object must be callable"
+        r"|Could not import module \"(?P<sixth>[^\"]+)\"|Attribute \"(?P<seventh>[^\"]+)\" not found in module|Import string \"(?P<eighth>[^\"]+)\" must be in format|Failed to find Flask application or factory in module '(?P<ninth>[^']+)'|Could not import '(?P<tenth>[^']+)'|Could not locate a Flask application|No application module specified|class uri '?(?P<fifth>[^']+)'? invalid or not found|(?:gunicorn|uvicorn): error: (?!unrecognized arguments|argument |the following)|NoAppFound|NoAppException|NoAppError|AppImportError|is not callable\.? *$|Application object must be callable"
         r"|is expected to contain a function named '?(?P<eleventh>\w+)|MissingTargetException|MissingSourceException|that is expected to define function doesn't exist|unable to load app \d+ \(mountpoint|no python application found, check your startup logs|Unable to load celery application|Invalid value: File does not exist: (?P<twelfth>\S+)|Could not find a (?:FastAPI|default file)|Error: Missing argument '(?:APP|FILE)'|No such option:? '?-|No such command '(?P<thirteenth>[^']+)'|Unknown command: '[^']+'|Procfile does not exist|invalid choice: '[^']*' \(choose from|Got unexpected extra argument",
         "the server cannot find the application that its command names: {name}", "correct the module and attribute in CMD, such as gunicorn main:app, and WORKDIR",
     ),
@@ -61,6 +61,15 @@ MESSAGES: tuple[KnownMessage, ...] = (
         "the buildpack finds no command that starts the program", "echo 'web: gunicorn -b :$PORT main:app' > Procfile",
     ),
     KnownMessage(
+        "unknown-flag-of-a-server", CauseId.START_COMMAND, "error: ",
+        r"^(?:\S+ )?(?P<name>[\w.-]+)(?: \S+)?: error: (?:unrecognized arguments: |argument \S+: |the following arguments are required: )",
+        "{name} does not accept the arguments of its command", "correct CMD: {name} --help lists the arguments of the version in the image",
+    ),
+    KnownMessage(
+        "no-default-process", CauseId.START_COMMAND, "determine start command", r"determine start command: ",
+        "the image of the buildpack has no process that it starts by itself", "echo 'web: gunicorn -b :$PORT main:app' > Procfile, and build again",
+    ),
+    KnownMessage(
         "no-command", CauseId.START_COMMAND, "o command specified", r"[Nn]o command specified", "the image has no command", "CMD in the Dockerfile",
     ),
     KnownMessage(
@@ -71,6 +80,10 @@ MESSAGES: tuple[KnownMessage, ...] = (
         "no-module-for-python", CauseId.START_COMMAND, "No module named", r"^\S*python[\d.]*(?:\.exe)?: No module named '?(?P<name>[\w.]+)'?", "python -m does not find the module {name}", _INSTALL,
     ),
     # ---- not importable
+    KnownMessage(
+        "no-optional-package", CauseId.NOT_IMPORTABLE, "to be installed", r"requires [\"'`](?P<name>[\w.-]+)[\"'`] to be installed",
+        "the image has no package {name}", "add {name} to the requirements that the Dockerfile installs",
+    ),
     KnownMessage(
         "no-module", CauseId.NOT_IMPORTABLE, "No module named", r"(?:ModuleNotFoundError: |ImportError: |^\S*python\S*: |: |\b)No module named (?:[\"'](?P<name>[\w.]+)[\"']|(?P<other>[\w.]+);?(?:\s|$))",
         "the image has no module {name}", "add {name} to the requirements that the Dockerfile installs",
@@ -96,7 +109,7 @@ MESSAGES: tuple[KnownMessage, ...] = (
         "port-in-use", CauseId.PORT, "", r"\[Errno (?:98|48)\]|Error R10 \(Boot timeout\)|failed to bind to \$PORT|bind\(\) to \S+ failed|error while attempting to bind|[Aa]ddress already in use|Connection in use: |port is already allocated|EADDRINUSE", "the port is already in use", "start one server only, on the port in $PORT",
     ),
     KnownMessage(
-        "no-valid-port", CauseId.PORT, "", r"'?\$\{?PORT\}?'? is not a valid (?:port|integer|int)|Invalid value for '--port'", "the command has no valid port: a CMD without a shell does not expand $PORT", "CMD exec gunicorn --bind :$PORT main:app",
+        "no-valid-port", CauseId.PORT, "", r"(?:'?\$\{?PORT\}?'?|'') is not a valid (?:port|integer|int)|Invalid value for '--port'", "the command has no valid port: a CMD without a shell does not expand $PORT", "CMD exec gunicorn --bind :$PORT main:app",
     ),
     # ---- reports that something failed, and not why
     KnownMessage("not-listening", "", "listen on the port", r"[Ff]ailed to start and (?:then )?listen on the port", "the container did not start"),
