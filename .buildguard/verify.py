@@ -7,7 +7,7 @@ by the manifest in the archive. Nothing that it looks at is imported or run. Fin
 not be looked at with 3.
 
 version: 0.1.0
-digest: sha256:b6b3494412df056f2d1c626f62cfc791a991994a224747ee1238e8fabbe0e1f4
+digest: sha256:6cdbe4841241306cb8ee2f19ed594201f83e71ed3e8218f2b3a1cee250968d4e
     (SHA-256 of everything below the line of equals signs)
 """
 
@@ -1437,6 +1437,8 @@ class UnreadableFile(NamedTuple):
     is_missing: bool = False
     special: str = ""
     damaged: bool = False
+    size: int = 0
+    sha256: str = ""
 ''',
     'buildguard.imports.standard_names': r'''from __future__ import annotations
 from collections.abc import Iterable
@@ -1803,6 +1805,9 @@ class FileTree:
         return any(f".{ending}" in joined for ending in COMPILED_ENDINGS)
     def from_project(self, origins: Collection[str]) -> list[str]:
         return [path for path, origin in self.origins.items() if origin in origins]
+    @functools.cached_property
+    def by_origin(self) -> dict[str, str]:
+        return {origin: path for path, origin in self.origins.items() if origin}
     @functools.cached_property
     def _folders(self) -> dict[str, set[str]]:
         folders: dict[str, set[str]] = {}
@@ -3551,6 +3556,7 @@ class FaultKind(StrEnum):
     BEYOND = "beyond"
     CIRCULAR = "circular"
     NOT_ON_PATH = "not on path"
+    OTHER_PLACE = "other place"
     SHADOWS = "shadows"
 class ImportFault(NamedTuple):
     kind: FaultKind
@@ -3623,6 +3629,11 @@ def _not_on_path(fault: ImportFault, _source: str) -> FaultText:
         f"no module named '{fault.name}': it is in {fault.detail}, and that folder is not on sys.path",
         f"set ENV PYTHONPATH={fault.detail}, or start the program in that folder with python -m",
     )
+def _other_place(fault: ImportFault, _source: str) -> FaultText:
+    return FaultText(
+        f"no module named '{fault.name}': {fault.detail}",
+        f"copy the folder itself (COPY {fault.name} ./{fault.name}), or import the module by the name that it has in the image",
+    )
 def _shadows(fault: ImportFault, source: str) -> FaultText:
     return FaultText(
         f"{source} shadows the standard library's '{fault.detail}', and never binds '{fault.name}'", f"rename {source}"
@@ -3635,6 +3646,7 @@ _TEXTS: Mapping[FaultKind, Callable[[ImportFault, str], FaultText]] = {
     FaultKind.BEYOND: _beyond,
     FaultKind.CIRCULAR: _circular,
     FaultKind.NOT_ON_PATH: _not_on_path,
+    FaultKind.OTHER_PLACE: _other_place,
     FaultKind.SHADOWS: _shadows,
 }
 ''',
@@ -3982,6 +3994,7 @@ def _aliases(nodes: Iterable[ast.AST], module: str) -> Iterator[str]:
             yield from (alias.asname or alias.name for alias in node.names if alias.name == module)
 ''',
     'buildguard.imports.own_imports': r'''from __future__ import annotations
+import posixpath
 from collections.abc import Iterable, Iterator, Mapping
 from buildguard.definitions import NamedTuple
 from buildguard.imports.circles import CircularImport, find_circles
@@ -3989,7 +4002,7 @@ from buildguard.imports.execution import is_guarded
 from buildguard.imports.faults import FaultKind, ImportContext, ImportFault
 from buildguard.imports.import_graph import ImportEdge, ImportGraph, ReachedModule, find_reached, has_source
 from buildguard.imports.names import LoadedModule, NameReader
-from buildguard.imports.program import StartedProgram, extended_path
+from buildguard.imports.program import StartedProgram, extended_path, folders_above
 from buildguard.imports.records import Bound, Guard, ImportForm, ImportStatement
 from buildguard.imports.resolver import ImportKind, ModuleResolver, SearchPath
 from buildguard.imports.shadows import find_shadows
@@ -4076,13 +4089,29 @@ class OwnImportJudge:
         top = edge.row.module.partition(".")[0]
         is_own = not is_guarded(edge.row) and edge.row.guard is not Guard.MODULE_ONLY
         if is_own and not edge.row.level and not resolver.may_be_installed(top):
-            other = self._other_case(top)
-            elsewhere = self._elsewhere(edge.row.module) if self._knows_path else ""
-            if other or elsewhere:
-                kind = FaultKind.OTHER_CASE if other else FaultKind.NOT_ON_PATH
-                self._add(kind, item, edge, top, other or elsewhere)
+            kind, detail = self._why_absent(item.module, edge.row, top)
+            if detail:
+                self._add(kind, item, edge, top, detail)
                 return
         self._outside.append(OutsideImport(item.module, edge.row, item.certain and edge.certain, item.chain))
+    def _why_absent(self, module: LoadedModule, row: ImportStatement, top: str) -> tuple[FaultKind, str]:
+        other = self._other_case(top)
+        if other or not self._knows_path:
+            return FaultKind.OTHER_CASE, other
+        elsewhere = self._elsewhere(row.module)
+        if elsewhere:
+            return FaultKind.NOT_ON_PATH, elsewhere
+        return FaultKind.OTHER_PLACE, self._other_place(module, row)
+    def _other_place(self, module: LoadedModule, row: ImportStatement) -> str:
+        tree = self._graph.resolver.tree
+        names = [row.module, *(f"{row.module}.{name}" for name in row.names)]
+        own = tree.origins.get(module.location.file, "")
+        for base in folders_above(posixpath.dirname(own), ("",)) if own else ():
+            stems = (posixpath.join(base, name.replace(".", "/")) for name in names)
+            for origin in (stem + end for stem in stems for end in (".py", "/__init__.py")):
+                if origin in tree.by_origin:
+                    return f"{origin} is in the image as {tree.by_origin[origin]}"
+        return ""
     def _other_case(self, top: str) -> str:
         known = self._other_cases.get(top)
         if known is None:
@@ -4343,7 +4372,7 @@ _BUILD_FILES = frozenset(
 _BUILD_SUFFIXES = (".sh", ".mk", ".yaml", ".yml", "Dockerfile")
 _BUILD_ENDINGS = (*_BUILD_FILES, *_BUILD_SUFFIXES)
 _STEP = ".buildguard/"
-_ABSENT = frozenset({FaultKind.MISSING, FaultKind.NOT_ON_PATH, FaultKind.OTHER_CASE})
+_ABSENT = frozenset({FaultKind.MISSING, FaultKind.NOT_ON_PATH, FaultKind.OTHER_PLACE, FaultKind.OTHER_CASE})
 _UNBOUND = frozenset({FaultKind.UNBOUND, FaultKind.CIRCULAR, FaultKind.SHADOWS})
 class ProjectTexts(NamedTuple):
     read: Callable[[str], bytes | None]
