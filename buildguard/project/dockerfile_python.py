@@ -236,8 +236,8 @@ def _from_copy(step: Instruction, stages: Sequence[DockerfileStage], depth: int)
     origin = next((flag.removeprefix("--from=") for flag in step.flags if flag.startswith("--from=")), "")
     if not origin or not depth or not any(_WHOLE.search(word) for word in step.text.split()):
         return
-    number = _number_of(origin, stages)
-    below = _follow(stages, number) if number is not None else None
+    number = number_of(origin, stages)
+    below = follow(stages, number) if number is not None else None
     image = below.image if below is not None else origin
     version = image_reference.promised_version(image)
     if version is not None:
@@ -246,12 +246,13 @@ def _from_copy(step: Instruction, stages: Sequence[DockerfileStage], depth: int)
         yield from (install._replace(line=step.line) for install in _installs(below, stages[:number], depth - 1))
 
 
-def _number_of(origin: str, stages: Sequence[DockerfileStage]) -> int | None:
+def number_of(origin: str, stages: Sequence[DockerfileStage]) -> int | None:
     """The stage that `--from` names, by its alias or its number; None for an image."""
     return next((i for i, stage in enumerate(stages) if origin.lower() in {stage.alias or str(i), str(i)}), None)
 
 
-def _follow(stages: Sequence[DockerfileStage], number: int) -> FinalStage:
+def follow(stages: Sequence[DockerfileStage], number: int) -> FinalStage:
+    """A stage with those that it is built on, down to its image."""
     chain = [stages[number]]
     while True:
         base = chain[-1].base.lower()

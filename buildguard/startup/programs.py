@@ -13,6 +13,7 @@ from buildguard.project.start_command import StartCommand, StartProgram, in_fold
 from buildguard.project.start_wrappers import unwrap
 from buildguard.remote.source_names import HEAD, has_shebang
 from buildguard.startup.base_programs import find_lack
+from buildguard.startup.copied_environments import unreached_environment
 from buildguard.startup.findings import FindingPlace, StartupFindings
 from buildguard.startup.image_start import ImageStart
 from buildguard.startup.locked_programs import find_reason
@@ -54,9 +55,13 @@ def check_programs(image: ImageStart, start: StartCommand, findings: StartupFind
 
 def _is_on_path(image: ImageStart, start: StartCommand, name: str) -> bool:
     """Whether a folder of PATH has a program, or may have it."""
+    return any(_may_hold(image, folder, name) for folder in _path(image, start))
+
+
+def _path(image: ImageStart, start: StartCommand) -> list[str]:
+    """The folders in which a program may be looked for."""
     folders = start.env.get("PATH", image.tree.model.env.get("PATH", "")).split(":")
-    searched = [folder for folder in [*folders, *DEFAULT_PATH.split(":")] if folder.startswith("/")]
-    return any(_may_hold(image, folder, name) for folder in searched)
+    return [folder for folder in [*folders, *DEFAULT_PATH.split(":")] if folder.startswith("/")]
 
 
 class _ProgramCheck:
@@ -186,6 +191,10 @@ class _ProgramCheck:
         elif name in SERVERS and _installs_nothing(image):
             message = f"the start command runs {name}, and the image installs no package"
             self._findings.add(Code.BG701, place, message, f"RUN pip install {name}")
+        elif name in SERVERS and (copied := unreached_environment(image, _path(image, self._start))):
+            message = f"the start command runs {name}, and no folder of PATH has it"
+            hint = f"ENV PATH={copied}/bin:$PATH, for the environment that a COPY brings"
+            self._findings.add(Code.BG701, place, message, hint)
         elif lack := find_lack(image, name):
             message = f"the start command runs {name}, and {lack}"
             self._findings.add(Code.BG701, place, message, "install it in the Dockerfile, or correct the command")

@@ -1,0 +1,146 @@
+"""Environments that one stage makes and another gets: BG401 where its Python is another, and which of them PATH does not reach."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Iterable, Iterator, Sequence
+
+from buildguard.codes import Code
+from buildguard.definitions import NamedTuple, lazy_pattern
+from buildguard.project import dockerfile, image_reference
+from buildguard.project.dockerfile import DockerfileStage, FinalStage, Instruction
+from buildguard.project.dockerfile_python import follow, number_of
+from buildguard.project.image_model import is_below
+from buildguard.project.target import PythonVersion
+from buildguard.startup.findings import FindingPlace, StartupFindings
+from buildguard.startup.image_start import ImageStart
+
+_FLAGS = r"(?:--?[\w-]+(?:=\S+)?\s+)*"
+# What makes an environment in a folder: the packages lie in its `lib/python3.N/site-packages`.
+_MAKES = lazy_pattern(
+    rf"(?:-m\s+venv|\bvirtualenv|\buv\s+venv)\s+{_FLAGS}(?P<folder>[^\s;&|-]\S*)|--prefix[= ](?P<prefix>/\S+)"
+)
+_IN_PLACE = lazy_pattern(r"\buv\s+(?:sync|venv)\b|\bpoetry\s+(?:install|sync)\b|\bpdm\s+(?:install|sync)\b")
+_OF_USER = lazy_pattern(r"\bpip3?\s+install\b[^\n;&|]*\s--user\b")
+_PACKAGES = lazy_pattern(r"/lib/python3\.(?P<minor>\d{1,2})(?:/(?:site|dist)-packages)?/?$")
+_INSTALLER = lazy_pattern(r"\b(?:pip3?|uv|poetry|pdm|pipenv|conda|mamba)\b")
+_HOME = "/root/.local"
+
+
+class _EnvironmentCopy(NamedTuple):
+    """A COPY of an environment: from which stage, the folder that is copied, and the Python of that stage."""
+
+    step: Instruction
+    below: FinalStage
+    folder: str
+    version: PythonVersion
+
+
+def check_environments(image: ImageStart, findings: StartupFindings) -> None:
+    """Report each COPY of an environment from a stage whose Python has another minor version than the image's."""
+    final = _final(image)
+    version = image_reference.promised_version(final.image)
+    if version is None or _INSTALLER.search(image.tree.run_text):
+        return  # what the image installs itself is there
+    copies = [copy for copy in _copied_environments(final, image.stages) if copy.version.minor != version.minor]
+    # another Python beside the image's own may be the one that runs
+    if not copies or _has_other_python(final.chain, [copy.step for copy in copies]):
+        return
+    for step, below, folder, built in copies:
+        findings.add(
+            Code.BG401,
+            FindingPlace(image.dockerfile, step.line),
+            f"copies {folder}, which Python {built.minor_text} filled (line {below.line}), into an image of Python"
+            f" {version.minor_text} (line {final.line}), which does not look for packages there",
+            f"use the same Python in both stages: FROM {final.image}",
+        )
+
+
+def _copied_environments(final: FinalStage, stages: Sequence[DockerfileStage]) -> Iterator[_EnvironmentCopy]:
+    """Each COPY of an environment from a stage of a known Python, unless to where the image looks."""
+    minor = image_reference.promised_version(final.image)
+    for step, below in _copies(final, stages):
+        built = image_reference.promised_version(below.image) if below is not None else None
+        if below is None or built is None or minor is None or _has_other_python(below.chain):
+            continue
+        environments = [*_environments(below.chain)]
+        folder = next((word for word in _sources(step) if _holds_packages(word, environments, built.minor)), "")
+        if folder and not _is_named(step, minor.minor):
+            yield _EnvironmentCopy(step, below, folder, built)
+
+
+def unreached_environment(image: ImageStart, folders: Iterable[str]) -> str:
+    """The environment that is all that an image of Python's own gets from elsewhere, where none of some folders is in one; else empty."""
+    final = _final(image)
+    if image.tree.run_text or image.tree.model.unknown or image_reference.parse(final.image).last != "python":
+        return ""
+    places: list[str] = []
+    for step, below in _copies(final, image.stages):
+        environments = [*_environments(below.chain)] if below is not None else []
+        target = posixpath.join("/", dockerfile.source_words(step.text)[-1])
+        for source in _sources(step):
+            inside = [made for made in environments if is_below(made, source)]
+            if not inside:
+                return ""  # it may bring anything
+            places += [posixpath.normpath(posixpath.join(target, posixpath.relpath(made, source))) for made in inside]
+    searched = {*folders}
+    return "" if any(f"{place}/bin" in searched for place in places) else next(iter(places), "")
+
+
+def _final(image: ImageStart) -> FinalStage:
+    stage, stages = image.service.stage, image.stages
+    number = number_of(stage, stages) if stage else None
+    return follow(stages, len(stages) - 1 if number is None else number)
+
+
+def _copies(final: FinalStage, stages: Sequence[DockerfileStage]) -> Iterator[tuple[Instruction, FinalStage | None]]:
+    """Each COPY from elsewhere, with the chain of the stage that it takes from; None for an image."""
+    for stage in final.chain:
+        for step in stage.instructions:
+            origin = next((flag.removeprefix("--from=") for flag in step.flags if flag.startswith("--from=")), "")
+            if step.name == "COPY" and origin:
+                number = number_of(origin, stages)
+                is_stage = number is not None and stages[number].line < stage.line
+                yield step, follow(stages, number) if number is not None and is_stage else None
+
+
+def _sources(step: Instruction) -> list[str]:
+    return [posixpath.normpath(posixpath.join("/", word)) for word in dockerfile.source_words(step.text)[:-1]]
+
+
+def _is_named(step: Instruction, minor: int) -> bool:
+    """Whether the destination is a folder in which the image's Python looks: packages without compiled code work there."""
+    return f"python3.{minor}" in dockerfile.source_words(step.text)[-1]
+
+
+def _holds_packages(path: str, environments: Iterable[str], minor: int) -> bool:
+    """Whether a folder of a stage is an environment of its Python, holds one, or has its packages."""
+    match = _PACKAGES.search(path)
+    if match is not None:
+        return int(match["minor"]) == minor
+    return any(is_below(made, path) for made in environments)
+
+
+def _environments(chain: Iterable[DockerfileStage]) -> Iterator[str]:
+    """The folders that a stage makes an environment in."""
+    folder, variables = "/", dict[str, str]()
+    for stage in reversed([*chain]):
+        for step in stage.instructions:
+            text = dockerfile.expand_variables(step.text, variables)
+            if step.name in {"ENV", "ARG"}:
+                variables |= dockerfile.assignments(step.name, text, {})
+            elif step.name == "WORKDIR":
+                folder = posixpath.join(folder, text.strip())
+            elif step.name == "RUN":
+                made = [match["folder"] or match["prefix"] for match in _MAKES.finditer(text)]
+                made += [variables.get("UV_PROJECT_ENVIRONMENT", ".venv")] if _IN_PLACE.search(text) else []
+                made += [_HOME] if _OF_USER.search(text) else []
+                yield from (posixpath.normpath(posixpath.join(folder, name)) for name in made)
+
+
+def _has_other_python(chain: Sequence[DockerfileStage], copies: Sequence[Instruction] = ()) -> bool:
+    """Whether instructions bring another Python than the base image's; some copies do not."""
+    kept = (
+        stage._replace(instructions=tuple(step for step in stage.instructions if step not in copies)) for stage in chain
+    )
+    return bool(dockerfile.installs_python(kept))
