@@ -15,7 +15,7 @@ from buildguard.project.target import PythonVersion
 from buildguard.startup.findings import FindingPlace, StartupFindings
 from buildguard.startup.image_start import ImageStart
 
-_FLAGS = r"(?:--?[\w-]+(?:=\S+)?\s+)*"
+_FLAGS = r"(?:(?:-p|--python|--prompt)\s+\S+\s+|--?[\w-]+(?:=\S+)?\s+)*"
 # What makes an environment in a folder: the packages lie in its `lib/python3.N/site-packages`.
 _MAKES = lazy_pattern(
     rf"(?:-m\s+venv|\bvirtualenv|\buv\s+venv)\s+{_FLAGS}(?P<folder>[^\s;&|-]\S*)|--prefix[= ](?P<prefix>/\S+)"

@@ -313,15 +313,15 @@ def test_only_the_files_of_a_service_are_counted(repository: Callable[..., Proje
 
 
 def test_a_service_without_its_files_is_not_clean(repository: Callable[..., Project]) -> None:
-    """They are listed by git, and deleted in the worktree: zero files were compiled."""
-    made = repository(_SERVICES)
+    """They are in git's index, and deleted on the disk: zero files were compiled. A declared context is no guess."""
+    made = repository({**_SERVICES, "compose.yaml": "services:\n  worker:\n    build: ./worker\n"})
     for file in (made.path / "worker").glob("*.py"):
         file.unlink()
 
     result = made.run("check", "--service", "worker")
 
     assert result.code == 3
-    assert "no Python source here" in result.out
+    assert "service 'worker' runs none of these files" in result.out
     assert "clean" not in result.out
     assert made.check("--service", "backend").json["summary"]["files"] == 5
     assert made.check().json["summary"]["files"] == 5

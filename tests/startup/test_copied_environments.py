@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from buildguard.project.dockerfile import resolve_final_stage
+from buildguard.startup.copied_environments import _environments
 from tests.conftest import interpreter
 from tests.startup.projects import report_of, rows_of
 
@@ -19,7 +21,9 @@ _ON_PATH = "ENV VIRTUAL_ENV=/opt/venv\nENV PATH=$VIRTUAL_ENV/bin:$PATH\n"
 _FILES = {"requirements.txt": "flask==3.0.3\ngunicorn==22.0.0\n", "main.py": "app = 1\n"}
 
 
-def _rows(tmp_path: Path, builder: str, final: str, base: str = "python:3.11-slim") -> list[tuple[str, str | None, int]]:
+def _rows(
+    tmp_path: Path, builder: str, final: str, base: str = "python:3.11-slim"
+) -> list[tuple[str, str | None, int]]:
     start = 'WORKDIR /srv\nCOPY main.py .\nCMD ["gunicorn", "-b", ":8080", "main:app"]\n'
     text = f"FROM python:3.12-slim AS builder\n{builder}FROM {base}\n{final}{start}"
     rows = rows_of(report_of(tmp_path, {"Dockerfile": text, **_FILES}))
@@ -76,6 +80,17 @@ def test_a_program_of_an_environment_is_found_on_path(
     rows = _rows(tmp_path, builder, final, "python:3.12-slim")
 
     assert [row[0] for row in rows] == ([] if is_found else ["BG701"])
+
+
+def test_the_folders_that_a_stage_fills() -> None:
+    text = (
+        "FROM python:3.12\nWORKDIR /a\nRUN python3 -m venv --copies env && virtualenv -p python3 /b\nWORKDIR c\nRUN uv venv\n"
+        "ENV UV_PROJECT_ENVIRONMENT=/d\nRUN uv sync --frozen\nRUN pip install --user x\n"
+    )
+    final = resolve_final_stage(text.encode(), {})
+    assert final is not None
+
+    assert {*_environments(final.chain)} == {"/a/env", "/b", "/a/c/.venv", "/d", "/root/.local"}
 
 
 @pytest.mark.interpreters
