@@ -21,6 +21,7 @@ from buildguard.project.image_model import (
     MissingSource,
     PlacedFile,
     UnknownArea,
+    UnmetNeed,
     is_below,
 )
 from buildguard.project.image_stage_state import WILD, Placement, StageState
@@ -56,14 +57,16 @@ def build_model(build: BuildInput) -> ImageModel:
     done: dict[str, StageState] = {}
     last, base, line = StageState(), "", 1
     for number, stage in enumerate(every):
-        last = _StageBuilder(build, done).follow(stage)
         base, line = _root_base(every, number), stage.line
+        last = _StageBuilder(build, done, knows_base=knows_base(base)).follow(stage)
         done[str(number)] = last
         if stage.alias:
             done[stage.alias] = last
         if build.target and stage.alias == build.target.lower():
             break
-    return _model(last, base, line)
+    needed = sorted(dockerfile.needed_stages(every, build.target))
+    unmet = (need for number in needed if str(number) in done for need in done[str(number)].unmet)
+    return _model(last, base, line)._replace(unmet=tuple(dict.fromkeys(unmet)))
 
 
 def sent_sources(build: BuildInput) -> frozenset[str]:
@@ -134,9 +137,10 @@ def knows_base(reference: str) -> bool:
 class _StageBuilder:
     """Follows the instructions of one stage."""
 
-    def __init__(self, build: BuildInput, done: Mapping[str, StageState]) -> None:
+    def __init__(self, build: BuildInput, done: Mapping[str, StageState], *, knows_base: bool) -> None:
         self._build = build
         self._done = done
+        self._knows_base = knows_base
         self._state = StageState()
 
     def follow(self, stage: DockerfileStage) -> StageState:
@@ -220,7 +224,24 @@ class _StageBuilder:
             if source is not None and _COPYING.search(text):
                 files = _context_files(self._build, _spelled(source))
                 self._state.may_hold((file.source for file, _rest in files), f"RUN in line {step.line} may copy it")
-        run_effects.apply(dockerfile.expand_variables(text, self._state.variables), self._state, step.line)
+        expanded = dockerfile.expand_variables(text, self._state.variables)
+        mounts = any("--mount" in flag and "type=cache" not in flag for flag in step.flags)
+        if "-r" in expanded and self._knows_base and not mounts:
+            self._note_needs(expanded, step.line)
+        self._state.run_text += f"\n{expanded}"
+        run_effects.apply(expanded, self._state, step.line)
+
+    def _note_needs(self, text: str, line: int) -> None:
+        """Note the requirement files that pip reads and that are surely not there yet."""
+        from buildguard.project.run_needs import requirement_files
+
+        state = self._state
+        for name in requirement_files(text, state.run_text):
+            path = state.at(name)
+            source = posixpath.normpath(posixpath.join(self._build.context, name))
+            may_be_there = path in state.files or state.covers_unknown(path) or source in state.doubts
+            if state.knows_workdir and "$" not in path and not may_be_there:
+                state.unmet.append(UnmetNeed(line, path, name))
 
 
 class _CopyInstruction:

@@ -91,13 +91,21 @@ class MissingSource(NamedTuple):
     is_pattern: bool
 
 
+class UnmetNeed(NamedTuple):
+    """A file that a RUN reads and that no instruction before it brings: the line, its path in the image, and as the RUN writes it."""
+
+    line: int
+    path: str
+    text: str
+
+
 class ImageModel(NamedTuple):
     """The final stage with what it takes from others.
 
     `files` are by path in the image; `folders` exist for certain. `roots` are the folders that are the project's. `doubts` gives the
     reason why a path of the project may be in the image or not. `knows_base` says whether the base image is one whose working
     folder, variables and start command are known: then `workdir` and a missing `command` are certain.
-    `knows_workdir` says that `workdir` is, whatever the base image is.
+    `knows_workdir` says that `workdir` is, whatever the base image is. `unmet` are of every stage that the build makes.
     """
 
     base: str
@@ -118,6 +126,7 @@ class ImageModel(NamedTuple):
     missing: tuple[MissingSource, ...] = ()
     knows_base: bool = True
     knows_workdir: bool = True
+    unmet: tuple[UnmetNeed, ...] = ()
 
     @property
     def twins(self) -> dict[str, str]:

@@ -15,6 +15,7 @@ from buildguard.project.image_model import (
     MissingSource,
     PlacedFile,
     UnknownArea,
+    UnmetNeed,
     is_below,
 )
 
@@ -53,6 +54,8 @@ class StageState:
         self.ports: list[str] = []
         self.onbuild: list[str] = []
         self.missing: list[MissingSource] = []
+        self.unmet: list[UnmetNeed] = []
+        self.run_text = ""  # of every RUN so far
         if below is not None:
             self._inherit(below)
 
@@ -69,6 +72,7 @@ class StageState:
         self.entrypoint, self.cmd = below.entrypoint, below.cmd
         self.ports = list(below.ports)
         self.missing = list(below.missing)
+        self.run_text = below.run_text
 
     @property
     def variables(self) -> dict[str, str]:

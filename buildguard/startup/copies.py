@@ -18,6 +18,7 @@ from buildguard.project.target import Certainty
 from buildguard.startup.findings import FindingPlace, StartupFindings
 from buildguard.startup.image_start import ImageStart
 from buildguard.startup.image_tree import context_path
+from buildguard.startup.losses import report_lost
 from buildguard.startup.project_files import BuildSender
 
 _REMOTE = lazy_pattern(r"[\w+.-]+://|git@|<<")
@@ -33,6 +34,21 @@ def check_copies(image: ImageStart, findings: StartupFindings) -> None:
     for step, source in named_sources(image):
         if not _is_sent(image, source):
             _report(image, findings, step, source)
+
+
+def check_needs(image: ImageStart, findings: StartupFindings) -> None:
+    """BG704 for a requirement file of the project that a RUN installs before any COPY brings it to where it looks."""
+    for need in image.tree.model.unmet:
+        source = context_path(image.service.context, need.text)
+        if not image.files.is_file(source):
+            continue
+        reason = f"line {need.line} installs {need.text}"
+        if image.tree.holds(source) is None and image.sent.dropped_by(source) is not None:
+            report_lost(image, findings, source, reason)
+            continue
+        message = f"{source} is needed, and no COPY before line {need.line} brings it to {need.path}: pip installs {need.text} there"
+        hint = f"put it above: COPY {need.text} {need.path}"
+        findings.add(Code.BG704, FindingPlace(image.dockerfile, need.line, source), message, hint)
 
 
 def named_sources(image: ImageStart) -> Iterator[tuple[dockerfile.Instruction, str]]:

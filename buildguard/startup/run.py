@@ -16,7 +16,7 @@ from buildguard.startup.closure import check_closure
 from buildguard.startup.command_forms import check_form
 from buildguard.startup.configurations import check_configs
 from buildguard.startup.copied_environments import check_environments
-from buildguard.startup.copies import check_copies
+from buildguard.startup.copies import check_copies, check_needs
 from buildguard.startup.deployed_ports import DEFAULT_PORT, DeployedPort, find_port, read_ports
 from buildguard.startup.findings import FindingPlace, StartupFindings, StartupReport
 from buildguard.startup.image_start import ImageStart, open_image
@@ -90,6 +90,7 @@ def _check_image(
     image: ImageStart, deployed: DeployedPort, sources: EnvironmentSources, findings: StartupFindings
 ) -> None:
     check_copies(image, findings)
+    check_needs(image, findings)
     check_environments(image, findings)
     check_secrets(image, findings)
     if image.start is not None and check_form(image, findings):

@@ -1,0 +1,30 @@
+"""The files that a RUN reads, as far as its literal words show it: the requirements that pip installs. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from buildguard.definitions import lazy_pattern
+
+_COMMANDS = lazy_pattern(r"&&|\|\||[;|\n]")
+_INSTALLS = lazy_pattern(r"(?:^|\s)(?:pip3?(?:\.\d+)?|uv\s+pip)\s+(?:install|sync|wheel|download)\s(?P<words>.*)")
+_FILE = lazy_pattern(r"(?:^|\s)(?:-r|--requirements?)(?:\s+|=)?(?P<quote>[\"']?)(?P<name>[\w./-]+)(?P=quote)(?=\s|$)")
+_MOVES = lazy_pattern(r"(?:^|[\s;&|(])(?:cd|pushd|chroot)\s")
+
+
+def requirement_files(text: str, earlier: str) -> Iterator[str]:
+    """The requirement files that a RUN installs, as it writes their paths.
+
+    Left out are those that the commands before it, in this RUN or `earlier` ones, name in any way: they may make them.
+    """
+    before = earlier
+    for command in _COMMANDS.split(text):
+        match = _INSTALLS.search(command)
+        if match is not None and not _MOVES.search(before):
+            for file in _FILE.finditer(match["words"]):
+                name = file["name"]
+                if not re.search(rf"(?<![\w-]){re.escape(name.rpartition('/')[2])}\b", before):
+                    yield name
+        else:
+            before = f"{before}\n {command}"
