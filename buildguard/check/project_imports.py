@@ -11,10 +11,10 @@ from pathlib import Path
 
 from buildguard.check.context import Job
 from buildguard.definitions import TYPE_CHECKING
-from buildguard.imports.image_program import ProjectSources, read_programs
+from buildguard.imports.image_program import ProjectSources, project_program, read_programs
 from buildguard.imports.lock import LOCKS, LockedPackages, read_lock
 from buildguard.imports.program import StartedProgram
-from buildguard.imports.project_imports import ProgramSubject, read_imports
+from buildguard.imports.project_imports import ProgramSubject, merged, read_imports
 from buildguard.imports.records import ModuleFacts, ProjectImports, extract
 from buildguard.imports.standard import LibraryModules
 from buildguard.project import discovery
@@ -60,7 +60,18 @@ class ProjectImportCheck:
         programs = read_programs(sources, recipes, self._job.config.entry, self._why_unknown)
         subjects = [self._subject(program, facts) for program in programs]
         packages = self._packages(target, recipes)
-        return read_imports(subjects, packages, known.keys(), follows_starts=self._has_time(known))
+        found = read_imports(subjects, packages, known.keys(), follows_starts=self._has_time(known))
+        # a target that is set by hand runs what no image holds as well; which start would reach it is unknown
+        rest = set() if target.service is not None else known.keys() - self._held(programs)
+        if not rest:
+            return found
+        subject = self._subject(project_program(sources), facts)
+        return merged(found, read_imports([subject], packages, rest, follows_starts=False))
+
+    @staticmethod
+    def _held(programs: Iterable[StartedProgram]) -> set[str]:
+        """The paths of the project that some programs hold."""
+        return {origin for program in programs for origin in program.tree.origins.values()}
 
     def _subject(self, program: StartedProgram, facts: _FactsOfTarget) -> ProgramSubject:
         from buildguard.imports.doubts import ProjectTexts

@@ -76,6 +76,11 @@ def read_programs(
     return programs or [_of_project(sources, "", entry)]
 
 
+def project_program(sources: ProjectSources) -> StartedProgram:
+    """The files of a whole project, of which no start is known."""
+    return _of_project(sources, "", ())
+
+
 def _of_image(sources: ProjectSources, recipe: ImageRecipe, entry: Sequence[str]) -> StartedProgram | None:
     service = recipe.service
     arguments = dict(service.build_args)

@@ -104,6 +104,24 @@ def test_a_test_without_a_start_counts_where_a_module_imports_it(repository: Cal
     ]
 
 
+def test_what_no_image_holds_is_judged_for_a_target_that_is_set_by_hand(repository: Callable[..., Project]) -> None:
+    project = repository(
+        {
+            "tools/Dockerfile": "FROM python:3.11\nRUN true\n",
+            "tools/make.py": "",
+            "app/main.py": "import imp\nfrom app import nothing\n",
+            "app/__init__.py": "",
+            "tests/test_x.py": "import imp\n",
+        }
+    )
+
+    assert _found(project, "--target", "3.12") == [
+        ("BG601", "app/main.py", 1, "error"),
+        ("BG604", "app/main.py", 2, "warning"),
+    ]
+    assert _found(project) == []
+
+
 def test_the_imports_of_tests_are_read_where_a_module_may_import_them(
     repository: Callable[..., Project], monkeypatch: pytest.MonkeyPatch
 ) -> None:
