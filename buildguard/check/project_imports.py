@@ -14,7 +14,7 @@ from buildguard.definitions import TYPE_CHECKING
 from buildguard.imports.image_program import ProjectSources, project_program, read_programs
 from buildguard.imports.lock import LOCKS, LockedPackages, read_lock
 from buildguard.imports.program import StartedProgram
-from buildguard.imports.project_imports import ProgramSubject, merged, read_imports
+from buildguard.imports.project_imports import ProgramSubject, read_imports
 from buildguard.imports.records import ModuleFacts, ProjectImports, extract
 from buildguard.imports.standard import LibraryModules
 from buildguard.project import discovery
@@ -66,7 +66,7 @@ class ProjectImportCheck:
         if not rest:
             return found
         subject = self._subject(project_program(sources), facts)
-        return merged(found, read_imports([subject], packages, rest, follows_starts=False))
+        return _merged(found, read_imports([subject], packages, rest, follows_starts=False))
 
     @staticmethod
     def _held(programs: Iterable[StartedProgram]) -> set[str]:
@@ -217,6 +217,13 @@ class ProjectImportCheck:
             if data is not None:
                 return read_lock(name, data, self._files.read(posixpath.join(folder, "pyproject.toml")))
         return None
+
+
+def _merged(first: ProjectImports, second: ProjectImports) -> ProjectImports:
+    """What was said of different files of one project."""
+    return ProjectImports(
+        {**second.findings, **first.findings}, (*first.undecided, *second.undecided), {**second.reach, **first.reach}
+    )
 
 
 def _is_installed(packages: InstalledSource, dotted: str) -> bool:

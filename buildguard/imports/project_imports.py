@@ -58,13 +58,6 @@ def read_imports(
     return ProjectImports(findings, tuple(undecided), reach)
 
 
-def merged(first: ProjectImports, second: ProjectImports) -> ProjectImports:
-    """What was said of different files of one project."""
-    return ProjectImports(
-        {**second.findings, **first.findings}, (*first.undecided, *second.undecided), {**second.reach, **first.reach}
-    )
-
-
 def _strongest(located: Iterable[tuple[str, Finding]]) -> dict[str, tuple[Finding, ...]]:
     """The findings of each file, one for each place and code: an error before a warning."""
     kept: dict[str, dict[tuple[str, Range], Finding]] = {}
