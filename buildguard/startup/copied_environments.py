@@ -27,6 +27,15 @@ _INSTALLER = lazy_pattern(r"\b(?:pip3?|uv|poetry|pdm|pipenv|conda|mamba)\b")
 _HOME = "/root/.local"
 
 
+class _StageCopy(NamedTuple):
+    """A COPY from elsewhere: the stage that it takes from (None for an image), what it takes, and where that goes."""
+
+    step: Instruction
+    below: FinalStage | None
+    sources: list[str]
+    target: str
+
+
 class _EnvironmentCopy(NamedTuple):
     """A COPY of an environment: from which stage, the folder that is copied, and the Python of that stage."""
 
@@ -58,15 +67,17 @@ def check_environments(image: ImageStart, findings: StartupFindings) -> None:
 
 def _copied_environments(final: FinalStage, stages: Sequence[DockerfileStage]) -> Iterator[_EnvironmentCopy]:
     """Each COPY of an environment from a stage of a known Python, unless to where the image looks."""
-    minor = image_reference.promised_version(final.image)
-    for step, below in _copies(final, stages):
+    version = image_reference.promised_version(final.image)
+    for copy in _copies(final, stages):
+        below = copy.below
         built = image_reference.promised_version(below.image) if below is not None else None
-        if below is None or built is None or minor is None or _has_other_python(below.chain):
+        if below is None or built is None or version is None or _has_other_python(below.chain):
             continue
         environments = [*_environments(below.chain)]
-        folder = next((word for word in _sources(step) if _holds_packages(word, environments, built.minor)), "")
-        if folder and not _is_named(step, minor.minor):
-            yield _EnvironmentCopy(step, below, folder, built)
+        folder = next((name for name in copy.sources if _holds_packages(name, environments, built.minor)), "")
+        # packages without compiled code work in a folder of the image's own Python
+        if folder and f"python{version.minor_text}" not in copy.target:
+            yield _EnvironmentCopy(copy.step, below, folder, built)
 
 
 def unreached_environment(image: ImageStart, folders: Iterable[str]) -> str:
@@ -75,14 +86,15 @@ def unreached_environment(image: ImageStart, folders: Iterable[str]) -> str:
     if image.tree.run_text or image.tree.model.unknown or image_reference.parse(final.image).last != "python":
         return ""
     places: list[str] = []
-    for step, below in _copies(final, image.stages):
-        environments = [*_environments(below.chain)] if below is not None else []
-        target = posixpath.join("/", dockerfile.source_words(step.text)[-1])
-        for source in _sources(step):
+    for copy in _copies(final, image.stages):
+        environments = [*_environments(copy.below.chain)] if copy.below is not None else []
+        for source in copy.sources:
             inside = [made for made in environments if is_below(made, source)]
             if not inside:
                 return ""  # it may bring anything
-            places += [posixpath.normpath(posixpath.join(target, posixpath.relpath(made, source))) for made in inside]
+            places += [
+                posixpath.normpath(posixpath.join(copy.target, posixpath.relpath(made, source))) for made in inside
+            ]
     searched = {*folders}
     return "" if any(f"{place}/bin" in searched for place in places) else next(iter(places), "")
 
@@ -93,24 +105,31 @@ def _final(image: ImageStart) -> FinalStage:
     return follow(stages, len(stages) - 1 if number is None else number)
 
 
-def _copies(final: FinalStage, stages: Sequence[DockerfileStage]) -> Iterator[tuple[Instruction, FinalStage | None]]:
-    """Each COPY from elsewhere, with the chain of the stage that it takes from; None for an image."""
-    for stage in final.chain:
+def _copies(final: FinalStage, stages: Sequence[DockerfileStage]) -> Iterator[_StageCopy]:
+    """Each COPY from elsewhere."""
+    for stage, step, text, folder in _steps(final.chain):
+        origin = next((flag.removeprefix("--from=") for flag in step.flags if flag.startswith("--from=")), "")
+        if step.name == "COPY" and origin:
+            number = number_of(origin, stages)
+            is_stage = number is not None and stages[number].line < stage.line
+            below = follow(stages, number) if number is not None and is_stage else None
+            words = dockerfile.source_words(text)
+            # what is taken is named from the root of the other stage
+            sources = [posixpath.normpath(posixpath.join("/", word)) for word in words[:-1]]
+            yield _StageCopy(step, below, sources, posixpath.join(folder, words[-1] if words else ""))
+
+
+def _steps(chain: Sequence[DockerfileStage]) -> Iterator[tuple[DockerfileStage, Instruction, str, str]]:
+    """The instructions of a stage and of those below it in their order, each with its text, variables filled in, and the working folder."""
+    folder, variables = "/", dict[str, str]()
+    for stage in reversed(chain):
         for step in stage.instructions:
-            origin = next((flag.removeprefix("--from=") for flag in step.flags if flag.startswith("--from=")), "")
-            if step.name == "COPY" and origin:
-                number = number_of(origin, stages)
-                is_stage = number is not None and stages[number].line < stage.line
-                yield step, follow(stages, number) if number is not None and is_stage else None
-
-
-def _sources(step: Instruction) -> list[str]:
-    return [posixpath.normpath(posixpath.join("/", word)) for word in dockerfile.source_words(step.text)[:-1]]
-
-
-def _is_named(step: Instruction, minor: int) -> bool:
-    """Whether the destination is a folder in which the image's Python looks: packages without compiled code work there."""
-    return f"python3.{minor}" in dockerfile.source_words(step.text)[-1]
+            text = dockerfile.expand_variables(step.text, variables)
+            if step.name in {"ENV", "ARG"}:
+                variables |= dockerfile.assignments(step.name, text, {})
+            elif step.name == "WORKDIR":
+                folder = posixpath.join(folder, text.strip())
+            yield stage, step, text, folder
 
 
 def _holds_packages(path: str, environments: Iterable[str], minor: int) -> bool:
@@ -121,21 +140,17 @@ def _holds_packages(path: str, environments: Iterable[str], minor: int) -> bool:
     return any(is_below(made, path) for made in environments)
 
 
-def _environments(chain: Iterable[DockerfileStage]) -> Iterator[str]:
+def _environments(chain: Sequence[DockerfileStage]) -> Iterator[str]:
     """The folders that a stage makes an environment in."""
-    folder, variables = "/", dict[str, str]()
-    for stage in reversed([*chain]):
-        for step in stage.instructions:
-            text = dockerfile.expand_variables(step.text, variables)
-            if step.name in {"ENV", "ARG"}:
-                variables |= dockerfile.assignments(step.name, text, {})
-            elif step.name == "WORKDIR":
-                folder = posixpath.join(folder, text.strip())
-            elif step.name == "RUN":
-                made = [match["folder"] or match["prefix"] for match in _MAKES.finditer(text)]
-                made += [variables.get("UV_PROJECT_ENVIRONMENT", ".venv")] if _IN_PLACE.search(text) else []
-                made += [_HOME] if _OF_USER.search(text) else []
-                yield from (posixpath.normpath(posixpath.join(folder, name)) for name in made)
+    setting = ".venv"
+    for _stage, step, text, folder in _steps(chain):
+        if step.name == "ENV":
+            setting = dockerfile.assignments(step.name, text, {}).get("UV_PROJECT_ENVIRONMENT", setting)
+        elif step.name == "RUN":
+            made = [match["folder"] or match["prefix"] for match in _MAKES.finditer(text)]
+            made += [setting] if _IN_PLACE.search(text) else []
+            made += [_HOME] if _OF_USER.search(text) else []
+            yield from (posixpath.normpath(posixpath.join(folder, name)) for name in made)
 
 
 def _has_other_python(chain: Sequence[DockerfileStage], copies: Sequence[Instruction] = ()) -> bool:

@@ -6,6 +6,7 @@ import posixpath
 import re
 
 from buildguard.codes import Code
+from buildguard.definitions import lazy_pattern
 from buildguard.project import dockerfile, image_reference
 from buildguard.project.image_model import DEFAULT_PATH, PlacedFile
 from buildguard.project.server_options import SERVERS
@@ -22,6 +23,7 @@ from buildguard.startup.losses import report_lost
 _ALWAYS = frozenset({"/bin/sh", "/bin/bash", "/usr/bin/env"})  # part of the images that have a system at all
 _BOM = b"\xef\xbb\xbf"
 _WITHOUT_BASH = frozenset({"alpine", "golang", "nginx", "node", "python"})  # what is built on Alpine may bring it
+_ACTIVATES = lazy_pattern(rb"activate|\bconda\b|\b(?:uv|poetry|pdm|pipenv|hatch)\s+run\b")
 _PYTHONS = frozenset({"/usr/bin/python", "/usr/bin/python3"})
 
 
@@ -119,6 +121,16 @@ class _ProgramCheck:
             message = f"python runs the folder {path}, and it has no __main__.py"
             self._findings.add(Code.BG701, place, message, "name a file in it")
 
+    def _unreached(self) -> str:
+        """The environment that should have the program and that PATH does not reach; empty where a command may activate one."""
+        image, model = self._image, self._image.tree.model
+        commands = [command.text.encode() for command in (model.entrypoint, model.cmd) if command is not None]
+        scripts = {program.place.file for program in self._start.programs if program.place.in_image}
+        texts = [*commands, *filter(None, map(image.read, sorted(scripts)))]
+        if any(_ACTIVATES.search(text) for text in texts):
+            return ""
+        return unreached_environment(image, _path(image, self._start))
+
     # -------------------------------------------------------------------------------------- a file that exists
 
     def _existing(self, program: StartProgram, path: str, image_file: PlacedFile, place: FindingPlace) -> None:
@@ -191,7 +203,7 @@ class _ProgramCheck:
         elif name in SERVERS and _installs_nothing(image):
             message = f"the start command runs {name}, and the image installs no package"
             self._findings.add(Code.BG701, place, message, f"RUN pip install {name}")
-        elif name in SERVERS and (copied := unreached_environment(image, _path(image, self._start))):
+        elif name in SERVERS and (copied := self._unreached()):
             message = f"the start command runs {name}, and no folder of PATH has it"
             hint = f"ENV PATH={copied}/bin:$PATH, for the environment that a COPY brings"
             self._findings.add(Code.BG701, place, message, hint)

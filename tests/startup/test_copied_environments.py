@@ -68,7 +68,13 @@ def test_what_another_python_does_no_harm_to(tmp_path: Path, builder: str, final
         (_VENV, f"COPY --from=builder /opt/venv /opt/venv\n{_ON_PATH}", True),
         (_UV, "COPY --from=builder /app /app\n", False),
         (_UV, 'COPY --from=builder /app /app\nENV PATH="/app/.venv/bin:$PATH"\n', True),
+        (_UV, "WORKDIR /app\nCOPY --from=builder /app/.venv .venv\nENV PATH=/app/.venv/bin:$PATH\n", True),
+        (_VENV, "ENV HOME_OF=/opt/venv\nCOPY --from=builder $HOME_OF ${HOME_OF}\nENV PATH=$HOME_OF/bin:$PATH\n", True),
+        (_VENV, "ENV HOME_OF=/opt/venv\nCOPY --from=builder $HOME_OF ${HOME_OF}\n", False),
         (_USER, "COPY --from=builder /root/.local /root/.local\n", False),
+        (_USER, "COPY --from=builder /root/.local /root/.local\nENV PATH=/root/.local:$PATH\n", False),
+        (_USER, "COPY --from=builder /root/.local/bin /root/.local\nENV PATH=/root/.local:$PATH\n", True),
+        (_VENV, "COPY --from=ghcr.io/astral-sh/uv /uv /bin/\nCOPY --from=builder /opt/venv /opt/venv\n", True),
         (_PREFIX, "COPY --from=builder /install /usr/local\n", True),
         (_PREFIX, "COPY --from=builder /usr/local/bin /usr/local/bin\n", True),
         (_VENV, "COPY --from=builder /opt/venv /opt/venv\nRUN ln -s /opt/venv/bin/gunicorn /usr/bin\n", True),
@@ -80,6 +86,25 @@ def test_a_program_of_an_environment_is_found_on_path(
     rows = _rows(tmp_path, builder, final, "python:3.12-slim")
 
     assert [row[0] for row in rows] == ([] if is_found else ["BG701"])
+
+
+@pytest.mark.parametrize(
+    ("start", "script"),
+    [
+        ("CMD . /opt/venv/bin/activate && exec gunicorn -b :8080 main:app\n", ""),
+        ('CMD ["sh", "-c", "source /opt/venv/bin/activate; gunicorn -b :8080 main:app"]\n', ""),
+        ('CMD ["sh", "start.sh"]\n', "#!/bin/sh\n. /opt/venv/bin/activate\nexec gunicorn -b :8080 main:app\n"),
+        ('ENTRYPOINT ["sh", "start.sh"]\n', "#!/bin/sh\nexport PATH=/opt/venv/bin:$PATH\nexec gunicorn -b :8080 main:app\n"),
+        ("CMD PATH=/opt/venv/bin:$PATH gunicorn -b :8080 main:app\n", ""),
+    ],
+)  # fmt: skip
+def test_a_command_that_looks_into_the_environment_itself(tmp_path: Path, start: str, script: str) -> None:
+    text = (
+        f"FROM python:3.12-slim AS builder\n{_VENV}FROM python:3.12-slim\nWORKDIR /srv\n"
+        f"COPY --from=builder /opt/venv /opt/venv\nCOPY . .\n{start}"
+    )
+
+    assert rows_of(report_of(tmp_path, {"Dockerfile": text, **_FILES, "start.sh": script or "true\n"})) == []
 
 
 def test_the_folders_that_a_stage_fills() -> None:

@@ -330,7 +330,7 @@ def test_an_app_yaml_beside_a_package(tmp_path: Path, module: str, count: int) -
 
 
 def test_a_stage_hands_on_what_it_has(tmp_path: Path) -> None:
-    build = "FROM python:3.11 AS build\nWORKDIR /src\nCOPY main.py .\nFROM python:3.11-slim\nCOPY --from=build /src /srv\nWORKDIR /srv\n"
+    build = "FROM python:3.11 AS build\nWORKDIR /src\nCOPY main.py requirements.txt ./\nFROM python:3.11-slim\nCOPY --from=build /src /srv\nWORKDIR /srv\n"
     files = {"main.py": f"import helpers\n{APP}", "helpers.py": ""}
 
     assert rows_of(report_of(tmp_path, {"Dockerfile": f"{build}{_INSTALL}CMD gunicorn main:app\n", **files})) == [
@@ -402,7 +402,7 @@ def test_a_literal_port_counts_against_the_known_one(tmp_path: Path, port: str, 
     "text",
     [
         "FROM python:3.11\nRUN pip install gunicorn\nCMD gunicorn -c conf.py main:app\n",  # a mount brings the files
-        f'{_HEAD}RUN mkdir /resources\nCOPY main.py .\nCOPY start.sh /resources\n{_INSTALL}ENTRYPOINT ["/resources/start.sh"]\n',
+        f'{_HEAD}RUN mkdir /resources\nCOPY main.py requirements.txt ./\nCOPY start.sh /resources\n{_INSTALL}ENTRYPOINT ["/resources/start.sh"]\n',
         f'{_HEAD}RUN tar -C / -xf s6.tar\nCOPY main.py .\nENTRYPOINT ["/init"]\n',
         (
             "FROM python:3.11 AS b\nWORKDIR /app\nCOPY . .\nRUN pip install --target=/app/deps -r requirements.txt\n"
@@ -469,7 +469,10 @@ def test_secrets_are_reported_and_never_shown(tmp_path: Path, path: str, content
 
 
 def test_a_secret_that_is_not_copied_is_none_of_the_images(tmp_path: Path) -> None:
-    files = {"Dockerfile": f"{_HEAD}COPY main.py .\n{_INSTALL}CMD gunicorn main:app\n", "sa-key.json": _KEY}
+    files = {
+        "Dockerfile": f"{_HEAD}COPY main.py requirements.txt ./\n{_INSTALL}CMD gunicorn main:app\n",
+        "sa-key.json": _KEY,
+    }
 
     assert rows_of(report_of(tmp_path, files)) == []
 
