@@ -167,7 +167,7 @@ def needed_stages(every: Sequence[DockerfileStage], target: str = "") -> set[int
     """The stages that a build makes: the last one, or the one that is asked for, and those that it takes from."""
     numbers = {str(number): number for number in range(len(every))}
     names = {stage.alias: number for number, stage in enumerate(every) if stage.alias} | numbers
-    pending = [names.get(target.lower(), len(every) - 1)]
+    pending = [names.get(target.lower(), len(every) - 1)] if every else []
     needed: set[int] = set()
     while pending:
         number = pending.pop()
