@@ -32,7 +32,7 @@ class _StageCopy(NamedTuple):
 
     step: Instruction
     below: FinalStage | None
-    sources: list[str]
+    sources: tuple[str, ...]
     target: str
 
 
@@ -115,7 +115,7 @@ def _copies(final: FinalStage, stages: Sequence[DockerfileStage]) -> Iterator[_S
             below = follow(stages, number) if number is not None and is_stage else None
             words = dockerfile.source_words(text)
             # what is taken is named from the root of the other stage
-            sources = [posixpath.normpath(posixpath.join("/", word)) for word in words[:-1]]
+            sources = tuple(posixpath.normpath(posixpath.join("/", word)) for word in words[:-1])
             yield _StageCopy(step, below, sources, posixpath.join(folder, words[-1] if words else ""))
 
 
