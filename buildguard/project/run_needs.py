@@ -18,13 +18,13 @@ def requirement_files(text: str, earlier: str) -> Iterator[str]:
 
     Left out are those that the commands before it, in this RUN or `earlier` ones, name in any way: they may make them.
     """
-    before = earlier
+    before = ""
     for command in _COMMANDS.split(text):
         match = _INSTALLS.search(command)
-        if match is not None and not _MOVES.search(before):
+        if match is not None and not _MOVES.search(f"{before}\n{command[: match.start()]}"):
             for file in _FILE.finditer(match["words"]):
                 name = file["name"]
-                if not re.search(rf"(?<![\w-]){re.escape(name.rpartition('/')[2])}\b", before):
+                if not re.search(rf"(?<![\w-]){re.escape(name.rpartition('/')[2])}\b", f"{earlier}\n{before}"):
                     yield name
         else:
             before = f"{before}\n {command}"

@@ -48,9 +48,10 @@ class _EnvironmentCopy(NamedTuple):
 def check_environments(image: ImageStart, findings: StartupFindings) -> None:
     """Report each COPY of an environment from a stage whose Python has another minor version than the image's."""
     final = _final(image)
-    version = image_reference.promised_version(final.image)
-    if version is None or _INSTALLER.search(image.tree.run_text):
-        return  # what the image installs itself is there
+    version = image_reference.promised_version(final.image) if final is not None else None
+    # what the image installs itself is there, and what its base image brings
+    if final is None or version is None or not image.tree.model.knows_base or _INSTALLER.search(image.tree.run_text):
+        return
     copies = [copy for copy in _copied_environments(final, image.stages) if copy.version.minor != version.minor]
     # another Python beside the image's own may be the one that runs
     if not copies or _has_other_python(final.chain, [copy.step for copy in copies]):
@@ -59,8 +60,8 @@ def check_environments(image: ImageStart, findings: StartupFindings) -> None:
         findings.add(
             Code.BG401,
             FindingPlace(image.dockerfile, step.line),
-            f"copies {folder}, which Python {built.minor_text} filled (line {below.line}), into an image of Python"
-            f" {version.minor_text} (line {final.line}), which does not look for packages there",
+            f"copies {folder} with packages for Python {built.minor_text} (line {below.line}) into an image of Python"
+            f" {version.minor_text} (line {final.line}), which does not look for them there",
             f"use the same Python in both stages: FROM {final.image}",
         )
 
@@ -83,7 +84,9 @@ def _copied_environments(final: FinalStage, stages: Sequence[DockerfileStage]) -
 def unreached_environment(image: ImageStart, folders: Iterable[str]) -> str:
     """The environment that is all that an image of Python's own gets from elsewhere, where none of some folders is in one; else empty."""
     final = _final(image)
-    if image.tree.run_text or image.tree.model.unknown or image_reference.parse(final.image).last != "python":
+    if final is None or image.tree.run_text or image.tree.model.unknown:
+        return ""
+    if image_reference.parse(final.image).last != "python":
         return ""
     places: list[str] = []
     for copy in _copies(final, image.stages):
@@ -99,10 +102,9 @@ def unreached_environment(image: ImageStart, folders: Iterable[str]) -> str:
     return "" if any(f"{place}/bin" in searched for place in places) else next(iter(places), "")
 
 
-def _final(image: ImageStart) -> FinalStage:
-    stage, stages = image.service.stage, image.stages
-    number = number_of(stage, stages) if stage else None
-    return follow(stages, len(stages) - 1 if number is None else number)
+def _final(image: ImageStart) -> FinalStage | None:
+    service = image.service
+    return dockerfile.resolve_final_stage(image.recipe.dockerfile, dict(service.build_args), service.stage)
 
 
 def _copies(final: FinalStage, stages: Sequence[DockerfileStage]) -> Iterator[_StageCopy]:

@@ -46,7 +46,9 @@ def check_needs(image: ImageStart, findings: StartupFindings) -> None:
         if image.tree.holds(source) is None and image.sent.dropped_by(source) is not None:
             report_lost(image, findings, source, reason)
             continue
-        message = f"{source} is needed, and no COPY before line {need.line} brings it to {need.path}: pip installs {need.text} there"
+        message = (
+            f"{source} is needed, and no COPY before line {need.line} brings it to {need.path}, where pip reads it"
+        )
         hint = f"put it above: COPY {need.text} {need.path}"
         findings.add(Code.BG704, FindingPlace(image.dockerfile, need.line, source), message, hint)
 

@@ -61,6 +61,14 @@ def test_what_another_python_does_no_harm_to(tmp_path: Path, builder: str, final
     assert "BG401" not in [row[0] for row in _rows(tmp_path, builder, final)]
 
 
+def test_a_base_image_may_bring_the_packages(tmp_path: Path) -> None:
+    final = f"COPY --from=builder /opt/venv /opt/venv\n{_ON_PATH}"
+
+    assert "BG401" not in [row[0] for row in _rows(tmp_path, _VENV, final, "acme/python:3.11")]
+    distroless = _rows(tmp_path / "plain", _VENV, final, "gcr.io/distroless/python3-debian12")
+    assert ("BG401", "Dockerfile", 2) in distroless
+
+
 @pytest.mark.parametrize(
     ("builder", "final", "is_found"),
     [
