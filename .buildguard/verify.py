@@ -7,7 +7,7 @@ by the manifest in the archive. Nothing that it looks at is imported or run. Fin
 not be looked at with 3.
 
 version: 0.1.0
-digest: sha256:6cdbe4841241306cb8ee2f19ed594201f83e71ed3e8218f2b3a1cee250968d4e
+digest: sha256:026055038ab2944ec1f960471cbac2ebba78389cf1913d3d1be666543d5ab180
     (SHA-256 of everything below the line of equals signs)
 """
 
@@ -1949,6 +1949,7 @@ KEPT = re.compile(
     rb"__all__|\bsys\b|version|platform|os\.name|find_spec|hasattr|getattr|TYPE_CHECKING|\bPY[23]|\braise\b|exit"
     rb"|addsitedir|__file__|ImportError|NotFoundError|__getattr__"
 )
+CALLING = (b"import_module", b"__import__")
 CALLER = re.compile(rb"(?:import_module|__import__)[\s\\]+as[\s\\]+([\w\x80-\xff]+)")
 FIELDS = {}
 LEAVES = frozenset(
@@ -2100,16 +2101,23 @@ def block_end(text, at, indent):
         if text.count(DOUBLE, start, end.start()) % 2 == 0 and text.count(SINGLE, start, end.start()) % 2 == 0:
             return end.start()
         at = end.end()
+def places_of(words, data):
+    places = []
+    for word in words:
+        at = data.find(word)
+        while at >= 0:
+            places.append(at)
+            at = data.find(word, at + 1)
+    return places
+def has_other_caller(data):
+    return any(CALLER.match(data, at) for at in places_of(CALLING, data))
 class CallLines:
     def __init__(self, data):
-        found = CALLER.findall(data)
-        callers = set(found)
-        word = re.compile(rb"import_module|__import__" + b"".join(rb"|\b%s\b" % re.escape(alias) for alias in callers))
-        self.lines = (
-            None
-            if b"\r" in data
-            else sorted({data.count(b"\n", 0, match.start()) + 1 for match in word.finditer(data)})
-        )
+        places = places_of(CALLING, data)
+        aliases = {match.group(1) for match in (CALLER.match(data, at) for at in places) if match is not None}
+        for alias in aliases:
+            places += [match.start() for match in re.finditer(rb"\b%s\b" % re.escape(alias), data)]
+        self.lines = None if b"\r" in data else sorted({data.count(b"\n", 0, at) + 1 for at in places})
     def are_in(self, node, before):
         if self.lines is None:
             return True
@@ -2174,6 +2182,7 @@ class ModuleCode:
     def __init__(self, data, code):
         self.data = data
         self.code = code
+        self._lines = None
         self.codes, self.names = codes_and_names(code)
         self.operations = operations = code.co_code[::2]
         self.starts, self.numbers = line_table(code)
@@ -2191,6 +2200,11 @@ class ModuleCode:
             if type(part) is CODE and part.co_name[0] == "<":
                 return b":=" in self.data
         return False
+    @property
+    def lines(self):
+        if self._lines is None:
+            self._lines = SourceLines(self.data)
+        return self._lines
     def line_at(self, offset):
         return self.numbers[bisect_right(self.starts, offset) - 1]
     def lines_of(self, operation):
@@ -2259,11 +2273,12 @@ class ModuleCode:
     def changing(self, operation):
         return {name for part in self.declaring for name, _at in operands_of(part, operation)}
 def codes_and_names(code):
-    codes, names = [code], set()
+    codes = [code]
     for part in codes:
-        names.update(part.co_names)
-        codes += [constant for constant in part.co_consts if type(constant) is CODE]
-    return codes, names
+        for constant in part.co_consts:
+            if type(constant) is CODE:
+                codes.append(constant)
+    return codes, set().union(*[part.co_names for part in codes])
 def line_table(code):
     if hasattr(code, "co_lines"):
         rows = [row for row in code.co_lines() if row[2] is not None]
@@ -2318,6 +2333,8 @@ def extended_argument(text, offset):
     return argument
 def constants_before(code, offset):
     text = code.co_code
+    if text[offset - 2] == CONSTANT == text[offset - 4] and text[offset - 6] != EXTENDED:
+        return code.co_consts[text[offset - 1]], code.co_consts[text[offset - 3]]
     names, at = constant_before(code, text, offset)
     if text[at] == SMALL_NUMBER:
         return names, text[at + 1]
@@ -2367,7 +2384,7 @@ def names_behind(module, bound, offsets):
     if not names:
         return set()
     data = module.data
-    lines = SourceLines(data.replace(b"\r\n", b"\n").replace(b"\r", b"\n") if b"\r" in data else data)
+    lines = SourceLines(data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")) if b"\r" in data else module.lines
     return {name for name in names if bound[name] <= 0 or not is_sure(lines, bound[name])}
 def straight_until(code, operations):
     first = operations.translate(JUMPS).find(1)
@@ -5536,6 +5553,7 @@ def changed_names(words):
     return names, modules
 CHANGED, MODULES_WITH = changed_names(CHANGED_WORDS)
 NAMES = frozenset(MODULES_WITH)
+WAYS = {}
 PARTS = frozenset(part.encode("ascii") for module in CHANGED for part in module.split("."))
 WORDS = rb"[\w\x80-\xff]+"
 SETS_BY_NAME = re.compile(rb"setattr\(\s*(%s)[\w.\x80-\xff]*\s*,\s*[\"']" % WORDS)
@@ -5550,14 +5568,20 @@ def may_use(data: bytes, names: "frozenset[str]") -> bool:
     if "setattr" in names and SETS_BY_NAME.search(data) is not None and not names.isdisjoint(CHANGED):
         return True
     for name in NAMES & names:
-        for module in MODULES_WITH[name]:
-            parts = module.split(".")
-            if module not in names and not (len(parts) > 1 and names.issuperset(parts)):
-                continue
-            last = parts[-1].encode("ascii")
-            if last + b"." + name.encode("ascii") in data or last + b" as " in data:
+        for module, parts, dotted, renamed in ways_to_use(name):
+            if (module in names or (parts and names.issuperset(parts))) and (dotted in data or renamed in data):
                 return True
     return False
+def ways_to_use(name):
+    ways = WAYS.get(name)
+    if ways is None:
+        ways = WAYS[name] = []
+        for module in MODULES_WITH[name]:
+            parts = module.split(".")
+            last = parts[-1].encode("ascii")
+            dotted = last + b"." + name.encode("ascii")
+            ways.append((module, parts if len(parts) > 1 else (), dotted, last + b" as "))
+    return ways
 def uses_of(module):
     data, names = module.data, module.names
     aliases = dict(module_aliases(data))
@@ -5722,7 +5746,7 @@ def names_bound(node):
 ''',
     'buildguard.remote.import_codes': r'''import ast
 import re
-from buildguard.remote.import_outline import BLOCK_START, CALLER, CONTINUATION, SourceLines
+from buildguard.remote.import_outline import BLOCK_START, CONTINUATION, has_other_caller
 from buildguard.remote.module_code import (
     CODE,
     FUNCTION,
@@ -5754,7 +5778,7 @@ def plain_reader(module):
     data, names = module.data, module.names
     if b"\r" in data or module.imports is None or may_change_paths(data, names):
         return None
-    if not CALLERS.isdisjoint(names) and CALLER.search(data) is not None:
+    if not CALLERS.isdisjoint(names) and has_other_caller(data):
         return None
     if not ENDING.isdisjoint(names) and any(match.group(1) for match in ENDING_WORD.finditer(data)):
         return None
@@ -5813,7 +5837,7 @@ class PlainReader:
     def __init__(self, module):
         self.module = module
         self._data = module.data
-        self.start_of = SourceLines(module.data).start_of
+        self.start_of = module.lines.start_of
         self._holding = module.holding_imports() if may_nest_imports(module.data) else ()
     def read_blocks(self):
         blocks = {}
@@ -5854,19 +5878,21 @@ class PlainReader:
         if not self._data.startswith(plain_line(*item), begin + margin):
             self._check_written(item, begin)
         return [import_row(line, margin + 1, item, late)]
-    def plain_row(self, line, item, begin):
-        if type(item) is CODE or not self._data.startswith(plain_line(*item), begin):
-            return None
-        return None if self._data[begin - 2 : begin] == CONTINUATION else import_row(line, 1, item, False)
     def margin_of(self, begin, margin, body=None):
         width = self._end_of_margin(begin) - begin
         if margin is not None and width != margin:
             raise UnclearImportError
-        if body and width and header_before(width).search(self._data, body - 1, begin):
+        if body and width and self._has_header(body - 1, begin, width):
             raise UnclearImportError
         if self._data[begin - 2 : begin] == CONTINUATION:
             raise UnclearImportError
         return width
+    def _has_header(self, start, stop, width):
+        data = self._data
+        starts = (b"\n" + b" " * width, b"\n" + b" " * (width - 4) + b")", b"\n\n")
+        if data.count(b"\n", start, stop) == 1 + sum([data.count(text, start, stop) for text in starts]):
+            return False
+        return header_before(width).search(data, start, stop) is not None
     def _end_of_margin(self, begin):
         stop = self._data.find(b"\n", begin)
         line = self._data[begin : stop if stop >= 0 else None]
@@ -5938,7 +5964,7 @@ def header_before(width):
 ''',
     'buildguard.remote.import_pieces': r'''import ast
 from bisect import bisect_right
-from buildguard.remote.import_codes import ENDING, ENDING_WORD, first_of
+from buildguard.remote.import_codes import ENDING, ENDING_WORD, first_of, import_row, plain_line
 from buildguard.remote.import_outline import BLOCK_START, CONTINUATION, CONTINUED, block_end
 from buildguard.remote.import_tests import ABSENT, TESTED, Evaluator, UnknownValue
 from buildguard.remote.module_code import (
@@ -5986,21 +6012,29 @@ class ImportPieces:
         items = self._reader.items()
         if STAR in self.module.code.co_consts:
             self.star_lines = list(lines_of_stars(items))
-        after = 0
-        for line, item in items:
-            if line >= after and not (used and any(start <= line < stop for start, stop in used)):
-                after = self._add_item(line, item) or after
+        self._add_items(items, used)
         if used:
             self.pieces.sort(key=first_of)
         if items or lines:
             self._check_order(max([line for line, _item in items[-1:]] + list(lines)))
-    def _add_item(self, line, item):
+    def _add_items(self, items, used):
+        data, rows = self.data, self.rows
+        after = following = begin = 0
+        for line, item in items:
+            if line < after or (used and any(start <= line < stop for start, stop in used)):
+                continue
+            if line != following:
+                begin = self._reader.start_of(line)
+            text = b"" if type(item) is CODE else plain_line(*item)
+            is_plain = text and data.startswith(text, begin)
+            if is_plain and (line == following or data[begin - 2 : begin] != CONTINUATION):
+                rows.append(import_row(line, 1, item, False))
+                following, begin = line + 1, begin + len(text)
+            else:
+                after = self._add_item(line, item, begin) or after
+                following = 0
+    def _add_item(self, line, item, begin):
         reader = self._reader
-        begin = reader.start_of(line)
-        row = reader.plain_row(line, item, begin)
-        if row is not None:
-            self.rows.append(row)
-            return 0
         try:
             self.rows += reader.rows_of(line, item, begin, reader.margin_of(begin, 0), False)
         except UnclearImportError:
@@ -6442,9 +6476,9 @@ import sys
 from buildguard.remote.evaluated_types import TypeReader, may_evaluate, typed_bytes
 from buildguard.remote.import_codes import CALLERS, may_change_paths, plain_exports, plain_reader
 from buildguard.remote.import_outline import (
-    CALLER,
     CallLines,
     all_nodes,
+    has_other_caller,
     outline_of,
     statements_with,
 )
@@ -6648,7 +6682,7 @@ def tree_facts(module, bound, target, typed, blocks):
     }
 def outline_beside(module, typed, blocks):
     data, names = module.data, module.names
-    if not SPOKEN.isdisjoint(names) and CALLER.search(data):
+    if not SPOKEN.isdisjoint(names) and has_other_caller(data):
         return blocks, None, []
     is_whole = may_change_paths(data, names)
     if typed is None and not is_whole:

@@ -6,7 +6,7 @@ A part of the probe: the standard library alone, and no syntax that CPython 3.6 
 import ast
 import re
 
-from buildguard.remote.import_outline import BLOCK_START, CALLER, CONTINUATION, SourceLines
+from buildguard.remote.import_outline import BLOCK_START, CONTINUATION, has_other_caller
 from buildguard.remote.module_code import (
     CODE,
     FUNCTION,
@@ -45,7 +45,7 @@ def plain_reader(module):
     data, names = module.data, module.names
     if b"\r" in data or module.imports is None or may_change_paths(data, names):
         return None
-    if not CALLERS.isdisjoint(names) and CALLER.search(data) is not None:
+    if not CALLERS.isdisjoint(names) and has_other_caller(data):
         return None  # any statement may import under another name
     if not ENDING.isdisjoint(names) and any(match.group(1) for match in ENDING_WORD.finditer(data)):
         return None
@@ -134,7 +134,7 @@ class PlainReader:
     def __init__(self, module):
         self.module = module
         self._data = module.data
-        self.start_of = SourceLines(module.data).start_of
+        self.start_of = module.lines.start_of
         self._holding = module.holding_imports() if may_nest_imports(module.data) else ()
 
     def read_blocks(self):
@@ -184,22 +184,25 @@ class PlainReader:
             self._check_written(item, begin)
         return [import_row(line, margin + 1, item, late)]
 
-    def plain_row(self, line, item, begin):
-        """The row of an import that stands at the left margin in its shortest form, as most do; None for others."""
-        if type(item) is CODE or not self._data.startswith(plain_line(*item), begin):
-            return None
-        return None if self._data[begin - 2 : begin] == CONTINUATION else import_row(line, 1, item, False)
-
     def margin_of(self, begin, margin, body=None):
         """The width of the margin of a statement that stands directly in the block whose text begins at `body`."""
         width = self._end_of_margin(begin) - begin
         if margin is not None and width != margin:
             raise UnclearImportError
-        if body and width and header_before(width).search(self._data, body - 1, begin):
+        if body and width and self._has_header(body - 1, begin, width):
             raise UnclearImportError
         if self._data[begin - 2 : begin] == CONTINUATION:
             raise UnclearImportError
         return width
+
+    def _has_header(self, start, stop, width):
+        """Whether a block may begin between two places at a margin of less than some width."""
+        data = self._data
+        # to count is faster than to look: every line is empty, ends a header or begins with so many spaces
+        starts = (b"\n" + b" " * width, b"\n" + b" " * (width - 4) + b")", b"\n\n")
+        if data.count(b"\n", start, stop) == 1 + sum([data.count(text, start, stop) for text in starts]):
+            return False
+        return header_before(width).search(data, start, stop) is not None
 
     def _end_of_margin(self, begin):
         stop = self._data.find(b"\n", begin)

@@ -21,9 +21,9 @@ import sys
 from buildguard.remote.evaluated_types import TypeReader, may_evaluate, typed_bytes
 from buildguard.remote.import_codes import CALLERS, may_change_paths, plain_exports, plain_reader
 from buildguard.remote.import_outline import (
-    CALLER,
     CallLines,
     all_nodes,
+    has_other_caller,
     outline_of,
     statements_with,
 )
@@ -300,7 +300,7 @@ def tree_facts(module, bound, target, typed, blocks):
 def outline_beside(module, typed, blocks):
     """Blocks that need no tree, those without imports as well; the outline of the others, and the lines of what it leaves out."""
     data, names = module.data, module.names
-    if not SPOKEN.isdisjoint(names) and CALLER.search(data):
+    if not SPOKEN.isdisjoint(names) and has_other_caller(data):
         return blocks, None, []  # any statement may import under another name
     is_whole = may_change_paths(data, names)
     if typed is None and not is_whole:

@@ -25,6 +25,7 @@ KEPT = re.compile(
     rb"|addsitedir|__file__|ImportError|NotFoundError|__getattr__"
 )
 
+CALLING = (b"import_module", b"__import__")
 CALLER = re.compile(rb"(?:import_module|__import__)[\s\\]+as[\s\\]+([\w\x80-\xff]+)")
 
 
@@ -220,18 +221,31 @@ def block_end(text, at, indent):
         at = end.end()
 
 
+def places_of(words, data):
+    """Where some words are in a source, in any order: a search for one of several takes far longer."""
+    places = []
+    for word in words:
+        at = data.find(word)
+        while at >= 0:
+            places.append(at)
+            at = data.find(word, at + 1)
+    return places
+
+
+def has_other_caller(data):
+    """Whether a source imports by functions that it gives names of its own."""
+    return any(CALLER.match(data, at) for at in places_of(CALLING, data))
+
+
 class CallLines:
     """The lines of a source in which a function that imports may be called."""
 
     def __init__(self, data):
-        found = CALLER.findall(data)
-        callers = set(found)
-        word = re.compile(rb"import_module|__import__" + b"".join(rb"|\b%s\b" % re.escape(alias) for alias in callers))
-        self.lines = (
-            None
-            if b"\r" in data
-            else sorted({data.count(b"\n", 0, match.start()) + 1 for match in word.finditer(data)})
-        )
+        places = places_of(CALLING, data)
+        aliases = {match.group(1) for match in (CALLER.match(data, at) for at in places) if match is not None}
+        for alias in aliases:
+            places += [match.start() for match in re.finditer(rb"\b%s\b" % re.escape(alias), data)]
+        self.lines = None if b"\r" in data else sorted({data.count(b"\n", 0, at) + 1 for at in places})
 
     def are_in(self, node, before):
         """Whether one is in the text of a statement, which was parsed without some lines before it."""

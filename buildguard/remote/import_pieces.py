@@ -7,7 +7,7 @@ code; where that does not show it, `UnclearImportError` leaves the source to a t
 import ast
 from bisect import bisect_right
 
-from buildguard.remote.import_codes import ENDING, ENDING_WORD, first_of
+from buildguard.remote.import_codes import ENDING, ENDING_WORD, first_of, import_row, plain_line
 from buildguard.remote.import_outline import BLOCK_START, CONTINUATION, CONTINUED, block_end
 from buildguard.remote.import_tests import ABSENT, TESTED, Evaluator, UnknownValue
 from buildguard.remote.module_code import (
@@ -75,23 +75,34 @@ class ImportPieces:
         items = self._reader.items()
         if STAR in self.module.code.co_consts:
             self.star_lines = list(lines_of_stars(items))
-        after = 0
-        for line, item in items:
-            if line >= after and not (used and any(start <= line < stop for start, stop in used)):
-                after = self._add_item(line, item) or after
+        self._add_items(items, used)
         if used:
             self.pieces.sort(key=first_of)
         if items or lines:
             self._check_order(max([line for line, _item in items[-1:]] + list(lines)))
 
-    def _add_item(self, line, item):
+    def _add_items(self, items, used):
+        """Add the rows of each import, and of code that imports; those in the `used` pieces are read there."""
+        data, rows = self.data, self.rows
+        after = following = begin = 0
+        for line, item in items:
+            if line < after or (used and any(start <= line < stop for start, stop in used)):
+                continue
+            if line != following:
+                begin = self._reader.start_of(line)
+            # at the left margin in its shortest form, as most are
+            text = b"" if type(item) is CODE else plain_line(*item)
+            is_plain = text and data.startswith(text, begin)
+            if is_plain and (line == following or data[begin - 2 : begin] != CONTINUATION):
+                rows.append(import_row(line, 1, item, False))
+                following, begin = line + 1, begin + len(text)
+            else:
+                after = self._add_item(line, item, begin) or after
+                following = 0
+
+    def _add_item(self, line, item, begin):
         """Add the rows of an import, or of code that imports; return the line after the statement that has to be read for them."""
         reader = self._reader
-        begin = reader.start_of(line)
-        row = reader.plain_row(line, item, begin)
-        if row is not None:
-            self.rows.append(row)
-            return 0
         try:
             self.rows += reader.rows_of(line, item, begin, reader.margin_of(begin, 0), False)
         except UnclearImportError:

@@ -160,6 +160,7 @@ def changed_names(words):
 
 CHANGED, MODULES_WITH = changed_names(CHANGED_WORDS)
 NAMES = frozenset(MODULES_WITH)
+WAYS = {}  # type: dict[str, list[tuple[str, list[str], bytes, bytes]]]
 PARTS = frozenset(part.encode("ascii") for module in CHANGED for part in module.split("."))
 WORDS = rb"[\w\x80-\xff]+"
 SETS_BY_NAME = re.compile(rb"setattr\(\s*(%s)[\w.\x80-\xff]*\s*,\s*[\"']" % WORDS)
@@ -177,14 +178,23 @@ def may_use(data: bytes, names: "frozenset[str]") -> bool:
     if "setattr" in names and SETS_BY_NAME.search(data) is not None and not names.isdisjoint(CHANGED):
         return True
     for name in NAMES & names:
-        for module in MODULES_WITH[name]:
-            parts = module.split(".")
-            if module not in names and not (len(parts) > 1 and names.issuperset(parts)):
-                continue
-            last = parts[-1].encode("ascii")
-            if last + b"." + name.encode("ascii") in data or last + b" as " in data:
+        for module, parts, dotted, renamed in ways_to_use(name):
+            if (module in names or (parts and names.issuperset(parts))) and (dotted in data or renamed in data):
                 return True
     return False
+
+
+def ways_to_use(name):
+    """For each module that has a name: the module, its parts where they are several, and two texts of which one takes the name."""
+    ways = WAYS.get(name)
+    if ways is None:
+        ways = WAYS[name] = []
+        for module in MODULES_WITH[name]:
+            parts = module.split(".")
+            last = parts[-1].encode("ascii")
+            dotted = last + b"." + name.encode("ascii")
+            ways.append((module, parts if len(parts) > 1 else (), dotted, last + b" as "))
+    return ways
 
 
 def uses_of(module):

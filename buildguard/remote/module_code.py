@@ -54,6 +54,7 @@ class ModuleCode:
     def __init__(self, data, code):
         self.data = data
         self.code = code
+        self._lines = None
         self.codes, self.names = codes_and_names(code)
         self.operations = operations = code.co_code[::2]
         self.starts, self.numbers = line_table(code)
@@ -73,6 +74,13 @@ class ModuleCode:
             if type(part) is CODE and part.co_name[0] == "<":
                 return b":=" in self.data
         return False
+
+    @property
+    def lines(self):
+        """Where the lines of the source begin; `\\n` alone ends them."""
+        if self._lines is None:
+            self._lines = SourceLines(self.data)
+        return self._lines
 
     def line_at(self, offset):
         """The line of the operation at an offset of the module's own code."""
@@ -169,11 +177,12 @@ class ModuleCode:
 
 def codes_and_names(code):
     """A code object and all that are nested in it, and the names of all of them."""
-    codes, names = [code], set()
+    codes = [code]
     for part in codes:
-        names.update(part.co_names)
-        codes += [constant for constant in part.co_consts if type(constant) is CODE]
-    return codes, names
+        for constant in part.co_consts:
+            if type(constant) is CODE:
+                codes.append(constant)  # noqa: PERF401 - a comprehension is slower for the few that hold code
+    return codes, set().union(*[part.co_names for part in codes])
 
 
 def line_table(code):
@@ -249,6 +258,8 @@ def extended_argument(text, offset):
 def constants_before(code, offset):
     """What the import at an offset takes: what follows `import` after `from` (None without a `from`), and the number of its dots."""
     text = code.co_code
+    if text[offset - 2] == CONSTANT == text[offset - 4] and text[offset - 6] != EXTENDED:  # nearly all
+        return code.co_consts[text[offset - 1]], code.co_consts[text[offset - 3]]
     names, at = constant_before(code, text, offset)
     if text[at] == SMALL_NUMBER:
         return names, text[at + 1]
@@ -319,7 +330,7 @@ def names_behind(module, bound, offsets):
     if not names:
         return set()
     data = module.data
-    lines = SourceLines(data.replace(b"\r\n", b"\n").replace(b"\r", b"\n") if b"\r" in data else data)
+    lines = SourceLines(data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")) if b"\r" in data else module.lines
     # in the order of their lines, as each is looked for from the last one on
     return {name for name in names if bound[name] <= 0 or not is_sure(lines, bound[name])}
 

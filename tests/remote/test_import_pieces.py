@@ -48,6 +48,13 @@ PIECES = {
     "exports in a guard": "import sys\nif sys.version_info >= (3, 5):\n    from a import b\n    __all__ = ['b']\nelse:\n    __all__ = []\n",
     "a global": "def f():\n    global X\n    X = 1\nif X:\n    import a\n",
     "an import twice": "import a.b as c\ntry:\n    from d import c\nexcept ImportError:\n    pass\nif c:\n    import e\n",
+    "imports that follow": "import sys\nif sys.version_info < (3,):\n    import a\n    import b.c\n    from d import e, f\n    from .g import h\nelse:\n    import i\n    import j as k\n    import l\n    import m\n\n    import n\n",
+    "imports that follow in a try": "try:\n    import a\n    from b import c\n    x = 1\n    import d\n    import e\nexcept ImportError:\n    import f\n    import g\n",
+    "what follows names a test": "from a import b\nif x:\n    import c\n    from typing import TYPE_CHECKING\n    if TYPE_CHECKING:\n        import d\n        import e\n",
+    "imports that follow at other margins": "if x:\n    import a\n    import b\n    if y:\n        import c\n        import d\n    import e\nimport f\n",
+    "imports that follow a star": "if x:\n    import a\n    from b import *\n    import c\n    import d\n",
+    "imports that follow behind tabs": "if x:\n\timport a\n\timport b\n\tfrom c import d\n",
+    "imports that follow in a text": 'if x:\n    import a\n    y = """\n    import a\n    import b\n"""\n    import b\n    import c; import d\n    import e\n',
     "two ifs": "if a:\n    import b\nif c:\n    import d\nelse:\n    import e\n",
 }
 # What decides is in statements that import nothing.
@@ -92,6 +99,9 @@ TEXTS = {
     "a continued test": "if x: \\\nimport a\nimport b\n",
     "a continued handler": "try: \\\nimport a\nexcept ImportError: \\\nimport b\n",
     "a header over lines": "def f():\n    if not (\n            x\n        and y):\n            import a\n",
+    "a header that ends in a line of its own": "class A:\n    def f(\n        self,\n    ) -> x:\n        import a\n\n\n        return a\n",
+    "a header at a smaller margin": "class A:\n    x = f(\n    )\n    if y:\n        def f(self):\n            import a\n",
+    "a header at the smallest margin": "class A:\n def f(self):\n  import a\n  def g():\n   import b\n",
     "a continued header": "class A:\n    if x \\\n            and y:\n        def f(self):\n            import a\n",
 }
 
