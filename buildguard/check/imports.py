@@ -39,15 +39,16 @@ class ImportCheck:
         self._subject = subject
         self._target = subject.target
         self._library = StandardLibrary(subject.engine, subject.ready, subject.judge.cache)
+        self._provided = ProvidedModules(self._declarations, subject.sources)
 
     def run(self) -> TargetImports:
         """Judge the imports of every source that compiles. Raises UnprovenError where an answer cannot be read."""
         read = self._subject.sources
         try:
-            facts = self._first_facts(read)
+            facts = self._decided(self._first_facts(read))
             project, answers = self._project_and_answers(facts)
             while tests := {path: read[path] for path in project.reach if path in read and path not in facts}:
-                facts.update(self._facts(tests))
+                facts.update(self._decided(self._facts(tests)))
                 project, answers = self._project_and_answers(facts)
             return self._judge(read, facts, project, answers)
         except ValueError as error:
@@ -66,6 +67,14 @@ class ImportCheck:
             facts.update(latest)
             tests = {path: word for path, word in tests.items() if path not in facts}
         return facts
+
+    def _decided(self, facts: dict[str, ModuleFacts | None]) -> dict[str, ModuleFacts | None]:
+        """The same facts, where an import counts as unguarded in a handler that surely runs."""
+        if not any(rows is not None and rows.handlers for rows in facts.values()):
+            return facts
+        from buildguard.imports.handlers import decide_handlers
+
+        return decide_handlers(facts, self._library.ask, self._provided.brings)
 
     def _project_and_answers(
         self, facts: Mapping[str, ModuleFacts | None]
@@ -103,14 +112,14 @@ class ImportCheck:
     ) -> TargetImports:
         reach = {path: how for path, how in project.reach.items() if path in facts}
         known = {path: rows for path, rows in facts.items() if path in reach and rows is not None}
-        provided = ProvidedModules(self._declarations, read)
-        judge = ImportJudge(answers, f"3.{self._library.minor}", provided.brings, patched_names(facts.values()))
+        brings = self._provided.brings
+        judge = ImportJudge(answers, f"3.{self._library.minor}", brings, patched_names(facts.values()))
         diagnostics = list(self._of_project_files(project, read))
         undecided = [UndecidedImport(path, 1, _UNREAD, how.certain) for path, how in reach.items() if path not in known]
         undecided += (item for item in project.undecided if item.path in known)
         for path, rows in known.items():
             verdict = judge.judge(rows.library_uses, reach[path])
-            types = self._types(rows, reach[path], provided)
+            types = self._types(rows, reach[path])
             diagnostics += self._diagnostics(read[path], path, [*verdict.findings, *types.findings])
             undecided += [UndecidedImport(path, *item) for item in (*verdict.undecided, *types.undecided)]
         return TargetImports(tuple(diagnostics), tuple(undecided), is_final=not self._library.is_lost)
@@ -121,12 +130,12 @@ class ImportCheck:
             if path in read:
                 yield from self._diagnostics(read[path], path, findings)
 
-    def _types(self, rows: ModuleFacts, reach: FileReach, provided: ProvidedModules) -> ImportVerdict:
+    def _types(self, rows: ModuleFacts, reach: FileReach) -> ImportVerdict:
         if not rows.evaluated:
             return ImportVerdict((), ())
         from buildguard.imports.evaluated import BACKPORT, judge_types
 
-        has_backport = provided.declares(BACKPORT)
+        has_backport = self._provided.declares(BACKPORT)
         return judge_types(rows.evaluated, reach, f"3.{self._library.minor}", has_backport=has_backport)
 
     def _diagnostics(self, verdict: FileVerdict, path: str, findings: Sequence[Finding]) -> Iterator[Diagnostic]:

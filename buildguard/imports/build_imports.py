@@ -19,6 +19,7 @@ from buildguard.imports.doubts import ProjectTexts, is_build_file
 from buildguard.imports.evaluated import BACKPORT, judge_types
 from buildguard.imports.faults import ImportContext
 from buildguard.imports.finder import FileTree, ModuleKind, ModuleLocation
+from buildguard.imports.handlers import decide_handlers
 from buildguard.imports.library_answers import AnswerJudge, LibraryAnswer, LibraryReply, Question, replies_from
 from buildguard.imports.names import LoadedModule
 from buildguard.imports.program import StartedProgram
@@ -63,7 +64,9 @@ class _BuildJudge:
     def __init__(self, sources: BuildSources, words: list[str]) -> None:
         self._sources = sources
         self._words = words
-        self._facts = {path: facts_from(data) for path, data in sources.facts.items()}
+        self._provided = ProvidedModules(self._declarations, sources.facts)
+        facts = {path: facts_from(data) for path, data in sources.facts.items()}
+        self._facts = decide_handlers(facts, _ask_library, self._provided.brings)
         self._tree = FileTree({f"{_ROOT}/{path}": path for path in sources.paths})
         self._ignores = [path for path in sources.paths if posixpath.basename(path) == ".gitignore"]
 
@@ -151,29 +154,30 @@ class _BuildJudge:
     def _of_library(self, reach: Mapping[str, FileReach]) -> Iterator[tuple[str, Finding | str]]:
         known = {path: facts for path, facts in self._facts.items() if facts is not None and path in reach}
         version = f"3.{sys.version_info[1]}"
-        provided = ProvidedModules(self._declarations, self._facts)
-        judge = ImportJudge(
-            self._answers(known.values()), version, provided.brings, patched_names(self._facts.values())
-        )
+        brings = self._provided.brings
+        judge = ImportJudge(self._answers(known.values()), version, brings, patched_names(self._facts.values()))
         for path, facts in known.items():
             verdict = judge.judge(facts.library_uses, reach[path])
             yield from ((path, finding) for finding in verdict.findings)
             yield from ((path, reason) for _line, reason, _is_executed in verdict.undecided)
             if facts.evaluated:
-                has_backport = provided.declares(BACKPORT)
+                has_backport = self._provided.declares(BACKPORT)
                 types = judge_types(facts.evaluated, reach[path], version, has_backport=has_backport)
                 yield from ((path, finding) for finding in types.findings)
                 yield from ((path, reason) for _line, reason, _is_executed in types.undecided)
 
     def _answers(self, facts: Iterable[ModuleFacts]) -> dict[str, LibraryAnswer]:
-        judge = AnswerJudge(sys.version_info[1], sys.platform, is_image=False)
-        return judge.answer(questions_of(row for of_file in facts for row in of_file.library_uses), _ask)
+        return _ask_library(questions_of(row for of_file in facts for row in of_file.library_uses))
 
     def _declarations(self) -> Iterator[tuple[str, str]]:
         for path in self._sources.paths:
             data = self._sources.read(path) if DECLARES.search(path) else None
             if data is not None:
                 yield path, data.decode("utf-8", "replace")
+
+
+def _ask_library(questions: set[Question]) -> dict[str, LibraryAnswer]:
+    return AnswerJudge(sys.version_info[1], sys.platform, is_image=False).answer(questions, _ask)
 
 
 def _ask(questions: list[Question]) -> Mapping[str, LibraryReply]:

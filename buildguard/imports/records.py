@@ -69,6 +69,26 @@ class ImportStatement(NamedTuple):
         return self.names == ("*",)
 
 
+class TryEnd(StrEnum):
+    """How the imports of a `try` end: one fails, one lacks its module, or each of them works."""
+
+    FAILS = "fails"
+    LACKS = "lacks"
+    WORKS = "works"
+
+
+class HandlerImport(NamedTuple):
+    """An import that runs where some tries end in a certain way, by its place, and the guard that it has then.
+
+    `tries` are how each has to end and the lines of its imports.
+    """
+
+    line: int
+    column: int
+    guard: Guard
+    tries: tuple[tuple[TryEnd, tuple[int, ...]], ...]
+
+
 class PathChange(NamedTuple):
     """A folder that a module adds to `sys.path`; None where it is computed. It begins with "@" at the module's own folder."""
 
@@ -97,7 +117,7 @@ class ModuleFacts(NamedTuple):
     every Python has them; `patched` those that it sets there itself. `exports` is a literal `__all__`, None without one or where it is computed. A `dynamic` module may
     bind names that no reader can see (`__getattr__`, `globals()`, `exec`, `sys.modules`): no name is missing from it.
     `unsure` are the bound names that may be missing in the end, because they are bound under a condition or deleted; "*" stands
-    for all of them. `version` is the target's, as far as it was known.
+    for all of them. `version` is the target's, as far as it was known. `handlers` say when the imports in handlers run.
     """
 
     imports: tuple[ImportStatement, ...]
@@ -110,6 +130,7 @@ class ModuleFacts(NamedTuple):
     patched: tuple[str, ...] = ()
     unsure: frozenset[str] = frozenset()
     version: tuple[int, ...] = ()
+    handlers: tuple[HandlerImport, ...] = ()
 
     def may_lack(self, name: str) -> bool:
         """Whether a name that the module binds at some place may not be there in the end."""
@@ -181,6 +202,10 @@ def facts_from(data: bytes) -> ModuleFacts | None:
             tuple(rows["patched"]),
             frozenset(rows["unsure"]),
             tuple(rows["version"]),
+            tuple(
+                HandlerImport(line, column, _GUARDS[guard], tuple((TryEnd(end), tuple(lines)) for end, lines in tries))
+                for line, column, guard, tries in rows["handlers"]
+            ),
         )
     except (TypeError, KeyError) as error:
         raise ValueError(f"these are no facts: {error}") from error

@@ -6,6 +6,8 @@ imports  rows of line, column (from 1, in code points), form ("import", "from", 
 bound    each name that the module binds at any place, with the first line where it does
 exports  the names in a literal `__all__`; null without one, or where it is computed
 dynamic  whether names appear in ways that this pass does not follow (`__getattr__`, `globals()`, `exec`, `sys.modules`)
+handlers rows of line, column, guard and tries for imports in handlers: they run where each `try` ended so, under that guard. A try is
+         its end and the lines of its imports: one "fails", one "lacks" its module, or each "works"
 paths    rows of line and folder that the module adds to `sys.path`; null where the folder is computed, "@" is the module's own
 evaluated rows of line, column, kind, text and guard: type expressions that run at import and need a newer Python
 attributes rows of line, column, module, name, guard and late: names taken from the standard library by a dot that not every Python has
@@ -103,7 +105,7 @@ def read_facts(data, code, version, platform):
     offsets, bound = module.bindings()
     dynamic = is_dynamic(module, bound)
     facts = {"imports": [], "bound": bound, "exports": None, "dynamic": dynamic, "paths": [], "evaluated": []}
-    facts["attributes"], facts["patched"] = [], []
+    facts["attributes"], facts["patched"], facts["handlers"] = [], [], []
     facts["unsure"] = unsure_names(module, bound, offsets, dynamic)
     facts["version"] = list(version[:3])
     facts.update(facts_of_text(module, bound, (version, platform)))
@@ -169,6 +171,8 @@ def plain_facts(module, bound, target, reader, uses):
     except (UnclearImportError, SyntaxError, ValueError):
         return None if not uses else plain_facts(module, bound, target, reader, ())
     facts = {"imports": split.rows if pieces is None else sorted(split.rows + pieces.imports, key=line_of)}
+    if pieces is not None and pieces.handlers:
+        facts["handlers"] = pieces.handlers
     if pieces is not None and pieces.attributes is not None:
         facts["attributes"] = pieces.attributes.rows
     if "__all__" not in module.names:
@@ -291,6 +295,7 @@ def tree_facts(module, bound, target, typed, blocks):
             raise ValueError("an import is in a statement that is not known here")
     return {
         "imports": sorted(reader.imports + rows, key=line_of) if rows else reader.imports,
+        "handlers": reader.handlers,
         "paths": reader.paths,
         "exports": reader.exports.names(module),
         "evaluated": reader.types.rows if reader.types is not None else [],

@@ -4,14 +4,15 @@ A part of the probe: the standard library alone, and no syntax that CPython 3.6 
 """
 
 import ast
+import itertools
 import re
 
 from buildguard.remote.import_codes import ExportReader
 from buildguard.remote.import_outline import CallLines, all_nodes, is_main_test
 from buildguard.remote.import_tests import (
     ENDS,
+    GUARDS,
     PATH_CALLS,
-    ImportBlock,
     UnknownValue,
 )
 
@@ -29,11 +30,53 @@ def is_own_package(call):
     return len(values) == 1 and isinstance(values[0], ast.Name) and values[0].id in ("__package__", "__name__")
 
 
+class ImportBlock:
+    """What surrounds statements: the guard of their imports, and whether a function holds them.
+
+    `model` is the body of a class that pydantic reads, `caught` a place where errors of types are handled, `absent` one where a
+    missing attribute is. What is assigned in a `local` one, a function or a class, is no constant of the module. Inside of what
+    depends on how a `try` ended, `tries` are how each had to end and the lines of its imports, and `outside` is the guard without them.
+    """
+
+    tries = ()  # type: tuple[tuple[str, list[int]], ...]
+    outside = ""
+
+    def __init__(self, guard="", late=False, model=False, caught=False, local=False, absent=False):
+        self.absent = absent
+        self.guard = guard
+        self.late = late
+        self.model = model
+        self.caught = caught
+        self.local = local or late
+
+    def inside(self, guard):
+        """The same place under one more guard."""
+        strongest = max(self.guard, guard, key=GUARDS.index)
+        block = ImportBlock(strongest, self.late, self.model, self.caught, self.local, self.absent)
+        return block.after_tries(self.tries, max(self.outside, guard, key=GUARDS.index)) if self.tries else block
+
+    def after(self, end, lines):
+        """What runs where a `try` whose imports are in some lines ends so: "fails", "lacks" a module, or "works"."""
+        block = self.inside("handler")
+        return block.after_tries(self.tries + ((end, lines),), self.outside if self.tries else self.guard)
+
+    def after_tries(self, tries, outside):
+        """This place, where it depends on how some tries ended."""
+        self.tries, self.outside = tries, outside
+        return self
+
+    @property
+    def runs(self):
+        """Whether what it evaluates runs at import, and fails the module where it raises."""
+        return not self.late and not self.caught and self.guard in ("", "conditional", "main")
+
+
 class FactReader:
     """Reads the imports of a module's tree, with what guards them on one target."""
 
     def __init__(self, data, names, values):
         self.imports = []
+        self.handlers = []  # imports that run where others fail, or where they work
         self.paths = []
         self.exports = ExportReader()
         self.types = None  # who looks for type expressions that the target cannot evaluate
@@ -123,6 +166,8 @@ class FactReader:
         line, column = self._place(node)
         lazy = bool(getattr(node, "is_lazy", False))
         self.imports.append([line, column, form, module, names, level, block.guard, block.late, lazy])
+        if block.tries and block.guard == "handler":
+            self.handlers.append([line, column, block.outside, list(map(list, block.tries))])
 
     def _place(self, node):
         column = node.col_offset
@@ -138,14 +183,16 @@ class FactReader:
         self._expressions(node, block)
         # what catches errors around the definition catches none of a later call
         scope = self.values.scope()
-        self._body(node.body, ImportBlock("" if block.guard in ("except", "module-only") else block.guard, late=True))
+        inner = ImportBlock("" if block.guard in ("except", "module-only") else block.guard, late=True)
+        self._body(node.body, inner.after_tries(block.tries, block.outside))
         self.values.leave(scope)
         return False
 
     def _class(self, node, block):
         self._expressions(node, block)
         is_model = self.types is not None and self.types.is_model(node)
-        self._body(node.body, ImportBlock(block.guard, block.late, is_model, block.caught, True, block.absent))
+        inner = ImportBlock(block.guard, block.late, is_model, block.caught, True, block.absent)
+        self._body(node.body, inner.after_tries(block.tries, block.outside))
         return False
 
     def _if(self, node, block):
@@ -195,14 +242,32 @@ class FactReader:
         body.absent = block.absent or self.values.catches(node.handlers, CATCHES_ATTRIBUTES)
         count = len(self.imports)
         ended = self._guarded(node, body)
-        # what comes after runs where these imports succeed; without any, where nothing else fails
-        after = "" if not caught else "handler" if len(self.imports) > count else "conditional"
-        for handler in node.handlers:
-            instead = block.inside("handler" if caught else "conditional")
+        has_imports = len(self.imports) > count
+        lines = self._first_lines(node) if caught else []
+        other = "handler" if caught else "conditional"
+        for handler, end in zip(node.handlers, self._ends_of(node.handlers, lines)):
+            instead = block.after(end, lines) if end else block.inside(other)
             instead.absent = body.absent  # what takes the place of a name that is not there
             self._body(handler.body, instead)
-        self._body(node.orelse, block.inside(after))
+        # what comes after runs where these imports succeed; without any, where nothing else fails
+        guard = "" if not caught else "handler" if has_imports else "conditional"
+        works = lines and len(lines) == len(node.body)
+        self._body(node.orelse, block.after("works", lines) if works else block.inside(guard))
         return self._body(node.finalbody, block) or (ended and not node.handlers)
+
+    def _first_lines(self, node):
+        """The lines of the imports with which a `try` begins."""
+        first = itertools.takewhile(lambda item: isinstance(item, IMPORTING), node.body)
+        return [item.lineno + self._before for item in first]
+
+    def _ends_of(self, handlers, lines):
+        """For each handler of a `try`, how the imports in some lines have to end for it to run: only the first one that catches that does."""
+        is_taken = not lines
+        for handler in handlers:
+            types = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]
+            caught = "" if is_taken else self.values.caught(types)
+            is_taken = is_taken or bool(caught)
+            yield {"except": "fails", "module-only": "lacks"}.get(caught, "")
 
     def _guarded(self, node, body):
         """Read the statements that a `try` guards: what comes after one that may raise is not reached then."""

@@ -40,32 +40,6 @@ CATCHES_NAMES = frozenset({"ImportError", "Exception", "BaseException"})
 GUARDS = ("", "conditional", "main", "module-only", "handler", "tested", "except", "false")
 
 
-class ImportBlock:
-    """What surrounds statements: the guard of their imports, and whether a function holds them.
-
-    `model` is the body of a class that pydantic reads, `caught` a place where errors of types are handled, `absent` one where a
-    missing attribute is. What is assigned in a `local` one, a function or a class, is no constant of the module.
-    """
-
-    def __init__(self, guard="", late=False, model=False, caught=False, local=False, absent=False):
-        self.absent = absent
-        self.guard = guard
-        self.late = late
-        self.model = model
-        self.caught = caught
-        self.local = local or late
-
-    def inside(self, guard):
-        """The same place under one more guard."""
-        guard = max(self.guard, guard, key=GUARDS.index)
-        return ImportBlock(guard, self.late, self.model, self.caught, self.local, self.absent)
-
-    @property
-    def runs(self):
-        """Whether what it evaluates runs at import, and fails the module where it raises."""
-        return not self.late and not self.caught and self.guard in ("", "conditional", "main")
-
-
 class Evaluator:
     """Values of expressions in one module, as far as the target's version and platform decide them."""
 

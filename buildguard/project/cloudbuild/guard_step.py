@@ -61,6 +61,7 @@ _IMPORTS = (
     "buildguard.imports.standard",
     "buildguard.imports.library_answers",
     "buildguard.imports.standard_imports",
+    "buildguard.imports.handlers",
     "buildguard.imports.evaluated",
     "buildguard.imports.declared",
     "buildguard.remote.library_query",

@@ -7,7 +7,7 @@ by the manifest in the archive. Nothing that it looks at is imported or run. Fin
 not be looked at with 3.
 
 version: 0.1.0
-digest: sha256:026055038ab2944ec1f960471cbac2ebba78389cf1913d3d1be666543d5ab180
+digest: sha256:fdba629134e2c79a28bf5a6a217fbfff481d12a1d5a5cc455d1f70670de0105f
     (SHA-256 of everything below the line of equals signs)
 """
 
@@ -1650,6 +1650,15 @@ class ImportStatement(NamedTuple):
     @property
     def is_star(self) -> bool:
         return self.names == ("*",)
+class TryEnd(StrEnum):
+    FAILS = "fails"
+    LACKS = "lacks"
+    WORKS = "works"
+class HandlerImport(NamedTuple):
+    line: int
+    column: int
+    guard: Guard
+    tries: tuple[tuple[TryEnd, tuple[int, ...]], ...]
 class PathChange(NamedTuple):
     line: int
     folder: str | None
@@ -1670,6 +1679,7 @@ class ModuleFacts(NamedTuple):
     patched: tuple[str, ...] = ()
     unsure: frozenset[str] = frozenset()
     version: tuple[int, ...] = ()
+    handlers: tuple[HandlerImport, ...] = ()
     def may_lack(self, name: str) -> bool:
         return name in self.unsure or "*" in self.unsure
     def may_make(self, name: str) -> bool:
@@ -1716,6 +1726,10 @@ def facts_from(data: bytes) -> ModuleFacts | None:
             tuple(rows["patched"]),
             frozenset(rows["unsure"]),
             tuple(rows["version"]),
+            tuple(
+                HandlerImport(line, column, _GUARDS[guard], tuple((TryEnd(end), tuple(lines)) for end, lines in tries))
+                for line, column, guard, tries in rows["handlers"]
+            ),
         )
     except (TypeError, KeyError) as error:
         raise ValueError(f"these are no facts: {error}") from error
@@ -2445,20 +2459,6 @@ PYTHON_FLAGS = {"PY2": False, "PY3": True, "IS_PY2": False, "IS_PY3": True, "is_
 CAUGHT = frozenset({"ImportError", "ModuleNotFoundError", "Exception", "BaseException"})
 CATCHES_NAMES = frozenset({"ImportError", "Exception", "BaseException"})
 GUARDS = ("", "conditional", "main", "module-only", "handler", "tested", "except", "false")
-class ImportBlock:
-    def __init__(self, guard="", late=False, model=False, caught=False, local=False, absent=False):
-        self.absent = absent
-        self.guard = guard
-        self.late = late
-        self.model = model
-        self.caught = caught
-        self.local = local or late
-    def inside(self, guard):
-        guard = max(self.guard, guard, key=GUARDS.index)
-        return ImportBlock(guard, self.late, self.model, self.caught, self.local, self.absent)
-    @property
-    def runs(self):
-        return not self.late and not self.caught and self.guard in ("", "conditional", "main")
 class Evaluator:
     def __init__(self, version: "tuple[int, ...]", platform: str, names: "frozenset[str]") -> None:
         system, name = SYSTEMS.get(platform, ("posix", platform.capitalize()))
@@ -4946,6 +4946,52 @@ def _range(statement: ImportStatement) -> Range:
 def _minor(version: str) -> int:
     return int(version.split(".")[1])
 ''',
+    'buildguard.imports.handlers': r'''from __future__ import annotations
+from collections.abc import Callable, Iterator, Mapping
+from buildguard.imports.library_answers import Availability, LibraryAnswer, Question
+from buildguard.imports.records import Guard, HandlerImport, ImportStatement, ModuleFacts, TryEnd
+from buildguard.imports.standard_imports import questions_of
+def decide_handlers(
+    facts: Mapping[str, ModuleFacts | None],
+    ask: Callable[[set[Question]], Mapping[str, LibraryAnswer]],
+    brings: Callable[[str], str],
+) -> dict[str, ModuleFacts | None]:
+    asked = {path: of_file for path, of_file in facts.items() if of_file is not None and of_file.handlers}
+    if not asked:
+        return dict(facts)
+    rows = (row for of_file in asked.values() for row in _rows_of_tries(of_file))
+    tries = _Tries(ask(questions_of(rows)), brings)
+    return {**facts, **{path: tries.decide(of_file) for path, of_file in asked.items()}}
+def _rows_of_tries(facts: ModuleFacts) -> Iterator[ImportStatement]:
+    lines = {line for item in facts.handlers for _end, lines in item.tries for line in lines}
+    return (row._replace(guard=Guard.NONE) for row in facts.imports if row.line in lines)
+class _Tries:
+    def __init__(self, answers: Mapping[str, LibraryAnswer], brings: Callable[[str], str]) -> None:
+        self._answers = answers
+        self._brings = brings
+    def decide(self, facts: ModuleFacts) -> ModuleFacts:
+        running = {(item.line, item.column): item.guard for item in facts.handlers if self._runs(item, facts.imports)}
+        imports = (row._replace(guard=running.get((row.line, row.column), row.guard)) for row in facts.imports)
+        return facts._replace(imports=tuple(imports))
+    def _runs(self, item: HandlerImport, imports: tuple[ImportStatement, ...]) -> bool:
+        return all(self._ends(end, [row for row in imports if row.line in lines]) for end, lines in item.tries)
+    def _ends(self, end: TryEnd, rows: list[ImportStatement]) -> bool:
+        if end is TryEnd.WORKS:
+            return all(set(self._states(row)) == {Availability.PRESENT} for row in rows)
+        if end is TryEnd.LACKS:
+            return any(self._states(row)[0] is Availability.MISSING for row in rows)
+        return any(Availability.MISSING in self._states(row) for row in rows)
+    def _states(self, row: ImportStatement) -> list[Availability]:
+        states = _answered(row, self._answers.get(row.module))
+        is_brought = Availability.MISSING in states and self._brings(row.module)
+        return [Availability.UNDECIDED] if is_brought else states
+def _answered(row: ImportStatement, answer: LibraryAnswer | None) -> list[Availability]:
+    if answer is None or row.level:
+        return [Availability.UNDECIDED]
+    if answer.module is not Availability.PRESENT:
+        return [answer.module]
+    return [answer.module, *(answer.names.get(name, Availability.UNDECIDED) for name in row.names)]
+''',
     'buildguard.imports.evaluated': r'''from __future__ import annotations
 from collections.abc import Iterable
 from buildguard.codes import Code
@@ -6247,13 +6293,14 @@ def binds(code, name):
     return any(bound == name for bound, _at in stores)
 ''',
     'buildguard.remote.import_reader': r'''import ast
+import itertools
 import re
 from buildguard.remote.import_codes import ExportReader
 from buildguard.remote.import_outline import CallLines, all_nodes, is_main_test
 from buildguard.remote.import_tests import (
     ENDS,
+    GUARDS,
     PATH_CALLS,
-    ImportBlock,
     UnknownValue,
 )
 CALLS = ("importlib.import_module", "importlib.__import__", "__import__", "builtins.__import__")
@@ -6265,9 +6312,33 @@ CATCHES_ATTRIBUTES = frozenset({"AttributeError", "Exception", "BaseException"})
 def is_own_package(call):
     values = call.args[1:] + [keyword.value for keyword in call.keywords if keyword.arg == "package"]
     return len(values) == 1 and isinstance(values[0], ast.Name) and values[0].id in ("__package__", "__name__")
+class ImportBlock:
+    tries = ()
+    outside = ""
+    def __init__(self, guard="", late=False, model=False, caught=False, local=False, absent=False):
+        self.absent = absent
+        self.guard = guard
+        self.late = late
+        self.model = model
+        self.caught = caught
+        self.local = local or late
+    def inside(self, guard):
+        strongest = max(self.guard, guard, key=GUARDS.index)
+        block = ImportBlock(strongest, self.late, self.model, self.caught, self.local, self.absent)
+        return block.after_tries(self.tries, max(self.outside, guard, key=GUARDS.index)) if self.tries else block
+    def after(self, end, lines):
+        block = self.inside("handler")
+        return block.after_tries(self.tries + ((end, lines),), self.outside if self.tries else self.guard)
+    def after_tries(self, tries, outside):
+        self.tries, self.outside = tries, outside
+        return self
+    @property
+    def runs(self):
+        return not self.late and not self.caught and self.guard in ("", "conditional", "main")
 class FactReader:
     def __init__(self, data, names, values):
         self.imports = []
+        self.handlers = []
         self.paths = []
         self.exports = ExportReader()
         self.types = None
@@ -6344,6 +6415,8 @@ class FactReader:
         line, column = self._place(node)
         lazy = bool(getattr(node, "is_lazy", False))
         self.imports.append([line, column, form, module, names, level, block.guard, block.late, lazy])
+        if block.tries and block.guard == "handler":
+            self.handlers.append([line, column, block.outside, list(map(list, block.tries))])
     def _place(self, node):
         column = node.col_offset
         if column and self._lines is None:
@@ -6354,13 +6427,15 @@ class FactReader:
     def _function(self, node, block):
         self._expressions(node, block)
         scope = self.values.scope()
-        self._body(node.body, ImportBlock("" if block.guard in ("except", "module-only") else block.guard, late=True))
+        inner = ImportBlock("" if block.guard in ("except", "module-only") else block.guard, late=True)
+        self._body(node.body, inner.after_tries(block.tries, block.outside))
         self.values.leave(scope)
         return False
     def _class(self, node, block):
         self._expressions(node, block)
         is_model = self.types is not None and self.types.is_model(node)
-        self._body(node.body, ImportBlock(block.guard, block.late, is_model, block.caught, True, block.absent))
+        inner = ImportBlock(block.guard, block.late, is_model, block.caught, True, block.absent)
+        self._body(node.body, inner.after_tries(block.tries, block.outside))
         return False
     def _if(self, node, block):
         self._expressions(node, block)
@@ -6405,13 +6480,27 @@ class FactReader:
         body.absent = block.absent or self.values.catches(node.handlers, CATCHES_ATTRIBUTES)
         count = len(self.imports)
         ended = self._guarded(node, body)
-        after = "" if not caught else "handler" if len(self.imports) > count else "conditional"
-        for handler in node.handlers:
-            instead = block.inside("handler" if caught else "conditional")
+        has_imports = len(self.imports) > count
+        lines = self._first_lines(node) if caught else []
+        other = "handler" if caught else "conditional"
+        for handler, end in zip(node.handlers, self._ends_of(node.handlers, lines)):
+            instead = block.after(end, lines) if end else block.inside(other)
             instead.absent = body.absent
             self._body(handler.body, instead)
-        self._body(node.orelse, block.inside(after))
+        guard = "" if not caught else "handler" if has_imports else "conditional"
+        works = lines and len(lines) == len(node.body)
+        self._body(node.orelse, block.after("works", lines) if works else block.inside(guard))
         return self._body(node.finalbody, block) or (ended and not node.handlers)
+    def _first_lines(self, node):
+        first = itertools.takewhile(lambda item: isinstance(item, IMPORTING), node.body)
+        return [item.lineno + self._before for item in first]
+    def _ends_of(self, handlers, lines):
+        is_taken = not lines
+        for handler in handlers:
+            types = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]
+            caught = "" if is_taken else self.values.caught(types)
+            is_taken = is_taken or bool(caught)
+            yield {"except": "fails", "module-only": "lacks"}.get(caught, "")
     def _guarded(self, node, body):
         first = 1 + next((at for at, item in enumerate(node.body) if not isinstance(item, IMPORTING)), len(node.body))
         ended = self._body(node.body[:first], body)
@@ -6532,7 +6621,7 @@ def read_facts(data, code, version, platform):
     offsets, bound = module.bindings()
     dynamic = is_dynamic(module, bound)
     facts = {"imports": [], "bound": bound, "exports": None, "dynamic": dynamic, "paths": [], "evaluated": []}
-    facts["attributes"], facts["patched"] = [], []
+    facts["attributes"], facts["patched"], facts["handlers"] = [], [], []
     facts["unsure"] = unsure_names(module, bound, offsets, dynamic)
     facts["version"] = list(version[:3])
     facts.update(facts_of_text(module, bound, (version, platform)))
@@ -6580,6 +6669,8 @@ def plain_facts(module, bound, target, reader, uses):
     except (UnclearImportError, SyntaxError, ValueError):
         return None if not uses else plain_facts(module, bound, target, reader, ())
     facts = {"imports": split.rows if pieces is None else sorted(split.rows + pieces.imports, key=line_of)}
+    if pieces is not None and pieces.handlers:
+        facts["handlers"] = pieces.handlers
     if pieces is not None and pieces.attributes is not None:
         facts["attributes"] = pieces.attributes.rows
     if "__all__" not in module.names:
@@ -6673,6 +6764,7 @@ def tree_facts(module, bound, target, typed, blocks):
             raise ValueError("an import is in a statement that is not known here")
     return {
         "imports": sorted(reader.imports + rows, key=line_of) if rows else reader.imports,
+        "handlers": reader.handlers,
         "paths": reader.paths,
         "exports": reader.exports.names(module),
         "evaluated": reader.types.rows if reader.types is not None else [],
@@ -6709,6 +6801,7 @@ from buildguard.imports.doubts import ProjectTexts, is_build_file
 from buildguard.imports.evaluated import BACKPORT, judge_types
 from buildguard.imports.faults import ImportContext
 from buildguard.imports.finder import FileTree, ModuleKind, ModuleLocation
+from buildguard.imports.handlers import decide_handlers
 from buildguard.imports.library_answers import AnswerJudge, LibraryAnswer, LibraryReply, Question, replies_from
 from buildguard.imports.names import LoadedModule
 from buildguard.imports.program import StartedProgram
@@ -6736,7 +6829,9 @@ class _BuildJudge:
     def __init__(self, sources: BuildSources, words: list[str]) -> None:
         self._sources = sources
         self._words = words
-        self._facts = {path: facts_from(data) for path, data in sources.facts.items()}
+        self._provided = ProvidedModules(self._declarations, sources.facts)
+        facts = {path: facts_from(data) for path, data in sources.facts.items()}
+        self._facts = decide_handlers(facts, _ask_library, self._provided.brings)
         self._tree = FileTree({f"{_ROOT}/{path}": path for path in sources.paths})
         self._ignores = [path for path in sources.paths if posixpath.basename(path) == ".gitignore"]
     def judge(self) -> tuple[list[BuildFinding], int]:
@@ -6805,27 +6900,26 @@ class _BuildJudge:
     def _of_library(self, reach: Mapping[str, FileReach]) -> Iterator[tuple[str, Finding | str]]:
         known = {path: facts for path, facts in self._facts.items() if facts is not None and path in reach}
         version = f"3.{sys.version_info[1]}"
-        provided = ProvidedModules(self._declarations, self._facts)
-        judge = ImportJudge(
-            self._answers(known.values()), version, provided.brings, patched_names(self._facts.values())
-        )
+        brings = self._provided.brings
+        judge = ImportJudge(self._answers(known.values()), version, brings, patched_names(self._facts.values()))
         for path, facts in known.items():
             verdict = judge.judge(facts.library_uses, reach[path])
             yield from ((path, finding) for finding in verdict.findings)
             yield from ((path, reason) for _line, reason, _is_executed in verdict.undecided)
             if facts.evaluated:
-                has_backport = provided.declares(BACKPORT)
+                has_backport = self._provided.declares(BACKPORT)
                 types = judge_types(facts.evaluated, reach[path], version, has_backport=has_backport)
                 yield from ((path, finding) for finding in types.findings)
                 yield from ((path, reason) for _line, reason, _is_executed in types.undecided)
     def _answers(self, facts: Iterable[ModuleFacts]) -> dict[str, LibraryAnswer]:
-        judge = AnswerJudge(sys.version_info[1], sys.platform, is_image=False)
-        return judge.answer(questions_of(row for of_file in facts for row in of_file.library_uses), _ask)
+        return _ask_library(questions_of(row for of_file in facts for row in of_file.library_uses))
     def _declarations(self) -> Iterator[tuple[str, str]]:
         for path in self._sources.paths:
             data = self._sources.read(path) if DECLARES.search(path) else None
             if data is not None:
                 yield path, data.decode("utf-8", "replace")
+def _ask_library(questions: set[Question]) -> dict[str, LibraryAnswer]:
+    return AnswerJudge(sys.version_info[1], sys.platform, is_image=False).answer(questions, _ask)
 def _ask(questions: list[Question]) -> Mapping[str, LibraryReply]:
     import json
     data = json.dumps([[module, sorted(names)] for module, names in questions]).encode("ascii")
