@@ -55,10 +55,11 @@ def build_model(build: BuildInput) -> ImageModel:
     """The image that a Dockerfile builds; an empty one where it has no FROM."""
     every = dockerfile.stages(build.dockerfile, build.build_args)
     done: dict[str, StageState] = {}
-    last, base, line = StageState(), "", 1
+    last, line = StageState(), 1
+    outer = dockerfile.global_arguments(build.dockerfile, build.build_args)
     for number, stage in enumerate(every):
-        base, line = _root_base(every, number), stage.line
-        last = _StageBuilder(build, done, knows_base=knows_base(base)).follow(stage)
+        line = stage.line
+        last = _StageBuilder(build, done, outer).follow(stage)
         done[str(number)] = last
         if stage.alias:
             done[stage.alias] = last
@@ -66,7 +67,8 @@ def build_model(build: BuildInput) -> ImageModel:
             break
     needed = sorted(dockerfile.needed_stages(every, build.target))
     unmet = (need for number in needed if str(number) in done for need in done[str(number)].unmet)
-    return _model(last, base, line)._replace(unmet=tuple(dict.fromkeys(unmet)))
+    model = last.finished(line, knows_base=knows_base(last.base))
+    return model._replace(unmet=tuple(dict.fromkeys(unmet)))
 
 
 def sent_sources(build: BuildInput) -> frozenset[str]:
@@ -93,40 +95,6 @@ def _taken(step: Instruction) -> Iterator[str]:
         yield from filter(None, map(mounted, step.flags))
 
 
-def _root_base(stages: list[DockerfileStage], number: int) -> str:
-    """The image that the chain of a stage rests on."""
-    while True:
-        base = stages[number].base.lower()
-        below = next((i for i in range(number - 1, -1, -1) if stages[i].alias == base), None)
-        if below is None:
-            return stages[number].base
-        number = below
-
-
-def _model(state: StageState, base: str, line: int) -> ImageModel:
-    outer = {root for root in state.roots if not any(root != other and is_below(root, other) for other in state.roots)}
-    return ImageModel(
-        base=base,
-        line=line,
-        files=MappingProxyType(dict(state.files)),
-        folders=frozenset(state.folders),
-        unknown=tuple(dict.fromkeys(state.unknown)),
-        roots=tuple(sorted(outer)),
-        doubts=MappingProxyType(dict(state.doubts)),
-        workdir=state.workdir,
-        env=MappingProxyType(dict(state.env)),
-        user=state.user,
-        shell=state.shell,
-        entrypoint=state.entrypoint,
-        cmd=state.cmd,
-        ports=tuple(dict.fromkeys(state.ports)),
-        onbuild=tuple(state.onbuild),
-        missing=tuple(dict.fromkeys(state.missing)),
-        knows_base=knows_base(base),
-        knows_workdir=state.knows_workdir,
-    )
-
-
 def knows_base(reference: str) -> bool:
     """Whether an image is one that holds no project, starts none, and works in `/`."""
     match = _OFFICIAL.fullmatch(image_reference.parse(reference).name)
@@ -137,10 +105,11 @@ def knows_base(reference: str) -> bool:
 class _StageBuilder:
     """Follows the instructions of one stage."""
 
-    def __init__(self, build: BuildInput, done: Mapping[str, StageState], *, knows_base: bool) -> None:
+    def __init__(self, build: BuildInput, done: Mapping[str, StageState], arguments: Mapping[str, str]) -> None:
+        """`arguments` are those before the first FROM."""
         self._build = build
         self._done = done
-        self._knows_base = knows_base
+        self._outer = {**arguments, **build.build_args}
         self._state = StageState()
 
     def follow(self, stage: DockerfileStage) -> StageState:
@@ -148,6 +117,8 @@ class _StageBuilder:
         below = self._done.get(stage.base.lower())
         self._state = StageState(below)
         if below is None:
+            self._state.base, self._state.base_line = stage.base, stage.line
+            self._state.python = image_reference.promised_version(stage.base)
             self._state.knows_workdir = knows_base(stage.base)
             self._state.env |= {"PATH": DEFAULT_PATH} if self._state.knows_workdir else {}
         triggers = [
@@ -181,7 +152,8 @@ class _StageBuilder:
             case "ENV":
                 state.env |= dockerfile.assignments(step.name, text, {})
             case "ARG":
-                state.arguments |= dockerfile.assignments(step.name, text, self._build.build_args)
+                bare = {name: self._outer[name] for name in text.split() if name in self._outer}
+                state.arguments |= {**bare, **dockerfile.assignments(step.name, text, self._build.build_args)}
             case "USER":
                 state.user = text
             case "SHELL":
@@ -226,8 +198,10 @@ class _StageBuilder:
                 self._state.may_hold((file.source for file, _rest in files), f"RUN in line {step.line} may copy it")
         expanded = dockerfile.expand_variables(text, self._state.variables)
         mounts = any("--mount" in flag and "type=cache" not in flag for flag in step.flags)
-        if "-r" in expanded and self._knows_base and not mounts:
+        if "-r" in expanded and knows_base(self._state.base) and not mounts:
             self._note_needs(expanded, step.line)
+        if dockerfile.brings_python(step._replace(text=expanded)):
+            self._state.python = None
         self._state.run_text += f"\n{expanded}"
         run_effects.apply(expanded, self._state, step.line)
 
@@ -272,6 +246,9 @@ class _CopyInstruction:
         several = len(sources) > 1 or any(char in source for source in sources for char in WILD)
         for source in sources:
             self._copy(source, destination, several=several)
+        if self._origin and not self._take_environments(sources, destination):
+            self._state.takes_more = True
+            self._state.python = None if dockerfile.brings_python(self._step) else self._state.python
         if self._other is not None:
             self._hand_on(self._other)
 
@@ -358,6 +335,15 @@ class _CopyInstruction:
         where = state.at(destination)
         is_file = bool(name) and (destination.endswith("/") or where in state.folders) and not source.endswith("/")
         state.add_unknown(UnknownArea(posixpath.join(where, name) if is_file else where, reason, self._step.line))
+
+    def _take_environments(self, sources: Sequence[str], destination: str) -> bool:
+        """Take over the environments of the stage that is copied from; whether each source has one."""
+        state, other = self._state, self._other
+        if other is None or any(self._unclear(source, destination) for source in sources):
+            return False
+        where, line = state.at(destination), self._step.line
+        taken = [state.take_environments(other, _absolute(source), where, line) for source in sources]
+        return all(taken)
 
     def _write(self, heredocs: list[str], destination: str) -> None:
         """Files that the Dockerfile itself holds."""

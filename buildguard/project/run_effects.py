@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from buildguard.definitions import NamedTuple, lazy_pattern
 from buildguard.project.image_model import FileOrigin, PlacedFile, UnknownArea, is_below
 from buildguard.project.image_stage_state import WILD, StageState
+from buildguard.project.run_environments import filled_folders
 
 _KEYWORDS = frozenset(
     {"then", "do", "else", "if", "while", "until", "!", "{", "(", "time", "exec", "sudo", "env", "command", "eatmydata"}
@@ -34,6 +35,7 @@ _HARMLESS = frozenset(
             "pipx",
             "uv",
             "uvx",
+            "virtualenv",
             "apt",
             "apt-get",
             "apt-key",
@@ -92,7 +94,7 @@ _HARMLESS = frozenset(
         *("setcap", "touch", "sync", "head", "tail", "grep", "wc", "sort", "debconf-set-selections", "rehash", "pyenv"),
     }
 )
-_HARMLESS_MODULES = frozenset({"pip", "compileall", "ensurepip", "venv"})
+_HARMLESS_MODULES = frozenset({"pip", "compileall", "ensurepip", "venv", "virtualenv"})
 _EDITORS = frozenset({"sed", "dos2unix", "perl", "envsubst", "awk", "tee", "truncate", "patch"})
 _SYMBOLIC_MODE = lazy_pattern(r"(?P<who>[ugoa]*)(?P<operator>[+-])(?P<rights>[rwxX]+)")
 _OCTAL = lazy_pattern(r"[0-7]{3,4}")
@@ -181,6 +183,7 @@ class _CommandRunner:
         if not words:
             return
         name, arguments = posixpath.basename(words[0]), words[1:]
+        self._fill_environments(words, command.words)
         follow = _FOLLOWED.get(name)
         if follow is not None and not command.is_certain and name not in _WITHOUT_LOSS:
             self._perhaps(name, words)
@@ -188,6 +191,15 @@ class _CommandRunner:
             follow(self, arguments)
         elif not self._leaves_files_alone(name, arguments):
             self._unfollowed(name, words)
+
+    def _fill_environments(self, words: Sequence[str], whole: Sequence[str]) -> None:
+        """The folders that the image's Python fills with packages; what stands before the program sets variables for it."""
+        state = self._state
+        settings = {**state.env, **dict(word.split("=", 1) for word in whole[: -len(words)] if "=" in word)}
+        for path in filled_folders(words, settings, state.user):
+            is_known = path.startswith("/") or (self._folder is not None and state.knows_workdir)
+            if is_known and not _DYNAMIC.search(path):
+                state.fill_environment(self._at(path), self._line)
 
     # ------------------------------------------------------------------------------------------ what is followed
 

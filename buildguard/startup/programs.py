@@ -14,7 +14,7 @@ from buildguard.project.start_command import StartCommand, StartProgram, in_fold
 from buildguard.project.start_wrappers import unwrap
 from buildguard.remote.source_names import HEAD, has_shebang
 from buildguard.startup.base_programs import find_lack
-from buildguard.startup.copied_environments import unreached_environment
+from buildguard.startup.copied_environments import add_programs, unreached_environment
 from buildguard.startup.findings import FindingPlace, StartupFindings
 from buildguard.startup.image_start import ImageStart
 from buildguard.startup.locked_programs import find_reason
@@ -205,8 +205,7 @@ class _ProgramCheck:
             self._findings.add(Code.BG701, place, message, f"RUN pip install {name}")
         elif name in SERVERS and (copied := self._unreached()):
             message = f"the start command runs {name}, and no folder of PATH has it"
-            hint = f"ENV PATH={copied}/bin:$PATH, for the environment that a COPY brings"
-            self._findings.add(Code.BG701, place, message, hint)
+            self._findings.add(Code.BG701, place, message, add_programs(copied))
         elif lack := find_lack(image, name):
             message = f"the start command runs {name}, and {lack}"
             self._findings.add(Code.BG701, place, message, "install it in the Dockerfile, or correct the command")

@@ -45,6 +45,22 @@ def test_copies(text: str, expected: dict[str, str]) -> None:
     assert _layout(f"FROM python:3.11\n{text}\n", D="/given") == expected
 
 
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ("ARG G=/g\nFROM scratch\nARG G\nCOPY a.py $G/", "/g/a.py"),
+        ("ARG G=/g\nFROM scratch\nARG G=/own\nCOPY a.py $G/", "/own/a.py"),
+        ("ARG G=/g\nFROM scratch\nCOPY a.py $G/", ""),
+        ("FROM scratch\nARG D\nCOPY a.py $D/", "/given/a.py"),
+        ("FROM scratch AS base\nARG A=/a\nFROM base\nCOPY a.py $A/", "/a/a.py"),
+        ("FROM scratch AS base\nARG A=/a\nFROM scratch\nCOPY a.py $A/", ""),
+    ],
+)
+def test_which_arguments_a_stage_has(text: str, place: str) -> None:
+    """As BuildKit has it."""
+    assert [*_layout(text, D="/given")] == ([place] if place else [])
+
+
 def test_stages_are_followed() -> None:
     text = (
         "FROM python:3.11 AS base\nWORKDIR /base\nCOPY a.py .\n"
