@@ -192,12 +192,13 @@ def needed_stages(every: Sequence[DockerfileStage], target: str = "") -> set[int
         if number not in needed:
             needed.add(number)
             pending += (names[origin] for origin in _origins(every[number]) if origin in names)
+            base = every[number].base.lower()  # of an earlier stage only, and by its name
+            pending += (below for below in range(number) if every[below].alias == base)
     return needed
 
 
 def _origins(stage: DockerfileStage) -> Iterator[str]:
-    """What a stage is built on and takes files from, in lower case: stages by name or number, and images."""
-    yield stage.base.lower()
+    """What a stage takes files from, in lower case: stages by name or number, and images."""
     for step in stage.instructions:
         for flag in step.flags:
             if "from=" in flag:
