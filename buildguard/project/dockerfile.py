@@ -142,7 +142,20 @@ def stages(data: bytes, build_args: Mapping[str, str]) -> list[DockerfileStage]:
             parsed[-1][1].append(step)
         elif step.name == "ARG":
             _declare(step, build_args, known)
-    return [stage._replace(instructions=tuple(rest)) for stage, rest in parsed]
+    plain = [stage._replace(instructions=tuple(rest)) for stage, rest in parsed]
+    return [
+        stage._replace(instructions=(*_triggers(plain, number), *stage.instructions))
+        for number, stage in enumerate(plain)
+    ]
+
+
+def _triggers(plain: Sequence[DockerfileStage], number: int) -> Iterator[Instruction]:
+    """What the ONBUILD instructions of the stage below begin a stage with."""
+    base, line = plain[number].base.lower(), plain[number].line
+    below = next((stage for stage in reversed(plain[:number]) if stage.alias == base), None)
+    for step in below.instructions if below is not None else ():
+        if step.name == "ONBUILD":
+            yield from (trigger._replace(line=line) for trigger in instructions(step.text.encode()))
 
 
 def global_arguments(data: bytes, build_args: Mapping[str, str]) -> dict[str, str]:

@@ -34,6 +34,8 @@ _OFFICIAL = lazy_pattern(r"(?:(?:docker\.io|mirror\.gcr\.io|public\.ecr\.aws/doc
 # Images of an official kind whose working folder is `/` and which start nothing of ours.
 _PLAIN = frozenset({"python", "pypy", "debian", "ubuntu", "alpine", "fedora", "amazonlinux", "busybox", "scratch"})
 _PLAIN_ELSEWHERE = ("ghcr.io/astral-sh/uv:", "cgr.dev/chainguard/python:")
+# What is surely a file, and arrives under its own name; a folder hands on what is in it.
+_IS_FILE = lazy_pattern(r"^https?://(?!.*\.git\b)|[^/]\.(?!git$)[A-Za-z]\w*$|\bs?bin/[^/]+$|^/uvx?$")
 _COPYING = lazy_pattern(r"\b(?:cp|rsync|tar|mv)\b")
 
 
@@ -113,7 +115,7 @@ class _StageBuilder:
         self._state = StageState()
 
     def follow(self, stage: DockerfileStage) -> StageState:
-        """The stage, with the ONBUILD instructions of the one below it first."""
+        """The stage, on top of the one below it."""
         below = self._done.get(stage.base.lower())
         self._state = StageState(below)
         if below is None:
@@ -121,12 +123,7 @@ class _StageBuilder:
             self._state.python = image_reference.promised_version(stage.base)
             self._state.knows_workdir = knows_base(stage.base)
             self._state.env |= {"PATH": DEFAULT_PATH} if self._state.knows_workdir else {}
-        triggers = [
-            step
-            for text in (below.onbuild if below is not None else ())
-            for step in dockerfile.instructions(text.encode())
-        ]
-        for step in (*(trigger._replace(line=stage.line) for trigger in triggers), *stage.instructions):
+        for step in stage.instructions:
             self._instruction(step)
         return self._state
 
@@ -160,8 +157,6 @@ class _StageBuilder:
                 state.shell = tuple(dockerfile.exec_words(text) or state.shell)
             case "EXPOSE":
                 state.ports += text.split()
-            case "ONBUILD":
-                state.onbuild.append(step.text)
             case _:
                 pass
 
@@ -262,11 +257,12 @@ class _CopyInstruction:
             return
         if self._other is not None:
             self._hand_unknown(source, destination)
+            self._hand_unseen(source, destination, is_seen=bool(files))
         elif not files and not self._is_known_folder(source):
             is_pattern = any(char in source for char in WILD)
             self._state.missing.append(MissingSource(self._step.line, self._step.name, source, is_pattern))
         if self._step.name == "ADD" and source.endswith(_ARCHIVES):
-            self._foreign(source, destination, f"ADD in line {self._step.line} extracts it")
+            self._foreign("/", destination, f"ADD in line {self._step.line} extracts {source}")
             return
         self._place(files, source, destination, several=several)
 
@@ -331,10 +327,10 @@ class _CopyInstruction:
     def _foreign(self, source: str, destination: str, reason: str) -> None:
         """What comes from elsewhere: at the destination, or below it under its own name, something unknown appears."""
         state = self._state
-        name = posixpath.basename(source.rstrip("/"))
         where = state.at(destination)
-        is_file = bool(name) and (destination.endswith("/") or where in state.folders) and not source.endswith("/")
-        state.add_unknown(UnknownArea(posixpath.join(where, name) if is_file else where, reason, self._step.line))
+        into = destination.endswith("/") or where in state.folders
+        place = posixpath.join(where, posixpath.basename(source)) if into and _IS_FILE.search(source) else where
+        state.add_unknown(UnknownArea(place, reason, self._step.line))
 
     def _take_environments(self, sources: Sequence[str], destination: str) -> bool:
         """Take over the environments of the stage that is copied from; whether each source has one."""
@@ -366,6 +362,14 @@ class _CopyInstruction:
         state, start, where = self._state, _absolute(source), self._state.at(destination)
         below = area.path[len(start.rstrip("/")) + 1 :] if is_below(area.path, start) else ""
         state.unknown.append(area._replace(path=posixpath.join(where, below) if below else where, line=self._step.line))
+
+    def _hand_unseen(self, source: str, destination: str, *, is_seen: bool) -> None:
+        """What a COPY takes of another stage is there, or the build fails, also where nothing shows what made it."""
+        assert self._other is not None
+        place = _absolute(source)
+        is_known = is_seen or place in self._other.folders or any(char in source for char in WILD)
+        if not is_known and not self._other.covers_unknown(place) and not self._other.has_environment(place):
+            self._foreign(source, destination, f"it is copied from {self._origin} in line {self._step.line}")
 
     def _hand_on(self, other: StageState) -> None:
         """What is in doubt in a stage is in doubt in whatever copies from it."""

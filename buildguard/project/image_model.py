@@ -141,7 +141,6 @@ class ImageModel(NamedTuple):
     entrypoint: ImageCommand | None = None
     cmd: ImageCommand | None = None
     ports: tuple[str, ...] = ()
-    onbuild: tuple[str, ...] = ()
     missing: tuple[MissingSource, ...] = ()
     knows_base: bool = True
     knows_workdir: bool = True

@@ -64,7 +64,6 @@ class StageState:
         self.cmd: ImageCommand | None = None
         self.sets_cmd = False
         self.ports: list[str] = []
-        self.onbuild: list[str] = []
         self.missing: list[MissingSource] = []
         self.unmet: list[UnmetNeed] = []
         self.run_text = ""  # of every RUN so far
@@ -72,7 +71,7 @@ class StageState:
             self._inherit(below)
 
     def _inherit(self, below: StageState) -> None:
-        """Take over what an image hands on: not its triggers."""
+        """Take over what an image hands on."""
         self.base, self.base_line, self.python = below.base, below.base_line, below.python
         self.environments, self.takes_more = dict(below.environments), below.takes_more
         self.files = dict(below.files)
@@ -109,7 +108,6 @@ class StageState:
             entrypoint=self.entrypoint,
             cmd=self.cmd,
             ports=tuple(dict.fromkeys(self.ports)),
-            onbuild=tuple(self.onbuild),
             missing=tuple(dict.fromkeys(self.missing)),
             knows_base=knows_base,
             knows_workdir=self.knows_workdir,
@@ -176,6 +174,10 @@ class StageState:
         """The image's Python installs packages in a folder of their own."""
         if path not in _PYTHON_HOMES:
             self.environments[path] = PythonEnvironment(path, self.python, self.base_line, line)
+
+    def has_environment(self, path: str) -> bool:
+        """Whether a path is an environment's, or a folder above one."""
+        return any(is_below(path, place) or is_below(place, path) for place in self.environments)
 
     def take_environments(self, other: StageState, source: str, target: str, line: int) -> bool:
         """Those in a folder of another stage come here with a COPY of it; whether there are any."""

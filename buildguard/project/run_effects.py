@@ -98,6 +98,8 @@ _HARMLESS_MODULES = frozenset({"pip", "compileall", "ensurepip", "venv", "virtua
 _EDITORS = frozenset({"sed", "dos2unix", "perl", "envsubst", "awk", "tee", "truncate", "patch"})
 _SYMBOLIC_MODE = lazy_pattern(r"(?P<who>[ugoa]*)(?P<operator>[+-])(?P<rights>[rwxX]+)")
 _OCTAL = lazy_pattern(r"[0-7]{3,4}")
+_EXPORTERS = frozenset({"poetry", "uv", "pdm"})
+_OUTPUT_OPTIONS = frozenset({"-o", "--output", "--output-file"})
 _TARGET_OPTIONS = frozenset({"-t", "--target", "--prefix", "--root"})
 
 
@@ -293,6 +295,8 @@ class _CommandRunner:
             if option in _TARGET_OPTIONS and not _DYNAMIC.search(value):
                 reason = f"{name} in line {self._line} installs into it"
                 self._state.add_unknown(UnknownArea(self._at(value), reason, self._line))
+            elif option in _OUTPUT_OPTIONS and name in _EXPORTERS:
+                self._write(value)
         return True
 
     def _unfollowed(self, name: str, words: Sequence[str]) -> None:

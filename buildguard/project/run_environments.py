@@ -3,46 +3,47 @@
 from __future__ import annotations
 
 import posixpath
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 
-from buildguard.definitions import lazy_pattern
+from buildguard.definitions import NamedTuple, lazy_pattern
 
 _PYTHON = lazy_pattern(r"python[\d.]*|pypy3?")
 _WITH_VALUE = frozenset({"-p", "--python", "--prompt", "--app-data", "--cache-dir", "--directory", "--project"})
 _IN_PLACE = frozenset({"sync", "install"})
 
 
-def filled_folders(words: Sequence[str], settings: Mapping[str, str], user: str) -> Iterator[str]:
+class _Command(NamedTuple):
+    """The arguments of a program, the variables that it gets, and who runs it."""
+
+    arguments: Sequence[str]
+    settings: Mapping[str, str]
+    user: str
+
+    @property
+    def operands(self) -> list[str]:
+        """The words that are neither options nor the values of some."""
+        return [*_operands(self.arguments)]
+
+    def option(self, *names: str) -> str:
+        """The value of the first option that has one of some names; empty without one."""
+        for at, word in enumerate(self.arguments):
+            name, equals, value = word.partition("=")
+            if name in names:
+                return value if equals else next(iter(self.arguments[at + 1 :]), "")
+        return ""
+
+
+def filled_folders(words: Sequence[str], settings: Mapping[str, str], user: str) -> Iterable[str]:
     """The folders of a command's environments, as it writes them; `settings` are its variables, `user` who runs it."""
     name, arguments = posixpath.basename(words[0]), [*words[1:]]
-    if _PYTHON.fullmatch(name) and arguments[:1] == ["-m"] and len(arguments) > 1:
-        name, arguments = arguments[1], arguments[2:]
-    operands = [*_operands(arguments)]
-    in_project = posixpath.join(
-        _option(arguments, "--project", "--directory"), settings.get("UV_PROJECT_ENVIRONMENT") or ".venv"
-    )
-    match name:
-        case "venv":
-            yield from operands
-        case "virtualenv":
-            yield from operands[:1]
-        case "uv" if operands[:1] == ["venv"]:
-            yield next(iter(operands[1:]), in_project)
-        case "uv" if operands[:1] == ["sync"]:
-            yield in_project
-        case "poetry" | "pdm" if operands and operands[0] in _IN_PLACE:
-            yield ".venv"
-        case "pip" | "pip3" | "uv" if "install" in operands[:2]:
-            yield from filter(
-                None, [_option(arguments, "--prefix"), _home(user, settings) if "--user" in arguments else ""]
-            )
-        case _:
-            pass
+    if _PYTHON.fullmatch(name) and arguments[:1] == ["-m"]:
+        name, arguments = "".join(arguments[1:2]), arguments[2:]
+    fill = _FILLING.get(name)
+    return fill(_Command(arguments, settings, user)) if fill is not None else ()
 
 
 def _operands(arguments: Sequence[str]) -> Iterator[str]:
-    """The words that are neither options nor the values of some."""
     rest = iter(arguments)
     for word in rest:
         if word in _WITH_VALUE:
@@ -51,17 +52,49 @@ def _operands(arguments: Sequence[str]) -> Iterator[str]:
             yield word
 
 
-def _option(arguments: Sequence[str], *names: str) -> str:
-    """The value of the first option that has one of some names; empty without one."""
-    for at, word in enumerate(arguments):
-        name, equals, value = word.partition("=")
-        if name in names:
-            return value if equals else next(iter(arguments[at + 1 :]), "")
-    return ""
+def _venv(command: _Command) -> Iterable[str]:
+    return command.operands
 
 
-def _home(user: str, settings: Mapping[str, str]) -> str:
+def _virtualenv(command: _Command) -> Iterable[str]:
+    return command.operands[:1]
+
+
+def _uv(command: _Command) -> Iterable[str]:
+    if "install" in command.operands[:2]:
+        return _pip(command)
+    own = command.settings.get("UV_PROJECT_ENVIRONMENT") or ".venv"
+    in_project = posixpath.join(command.option("--project", "--directory"), own)
+    return {"venv": [*command.operands[1:2], in_project][:1], "sync": [in_project]}.get(
+        "".join(command.operands[:1]), []
+    )
+
+
+def _poetry(command: _Command) -> Iterable[str]:
+    return [".venv"] if _IN_PLACE.intersection(command.operands[:1]) else []
+
+
+def _pip(command: _Command) -> Iterable[str]:
+    if "install" not in command.operands[:2]:
+        return ()
+    return filter(None, [command.option("--prefix"), _home(command) if "--user" in command.arguments else ""])
+
+
+def _home(command: _Command) -> str:
     """Where `pip install --user` installs to."""
-    name = re.split(r"[:]", user)[0]
-    home = settings.get("HOME") or ("/root" if name in {"", "root", "0"} else f"/home/{name}")
-    return settings.get("PYTHONUSERBASE") or posixpath.join(home, ".local")
+    name = command.user.partition(":")[0]
+    home = command.settings.get("HOME") or ("/root" if name in {"", "root", "0"} else f"/home/{name}")
+    return command.settings.get("PYTHONUSERBASE") or posixpath.join(home, ".local")
+
+
+_FILLING: Mapping[str, Callable[[_Command], Iterable[str]]] = MappingProxyType(
+    {
+        "venv": _venv,
+        "virtualenv": _virtualenv,
+        "uv": _uv,
+        "poetry": _poetry,
+        "pdm": _poetry,
+        "pip": _pip,
+        "pip3": _pip,
+    }
+)

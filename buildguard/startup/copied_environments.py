@@ -37,7 +37,7 @@ def check_environments(image: ImageStart, findings: StartupFindings) -> None:
 def unreached_environment(image: ImageStart, folders: Iterable[str]) -> str:
     """The environment that is all that an image of Python's own gets from elsewhere, where none of some folders is in one; else empty."""
     model = image.tree.model
-    if image.tree.run_text or model.unknown or model.takes_more or image_reference.parse(model.base).last != "python":
+    if image.tree.run_text or model.takes_more or image_reference.parse(model.base).last != "python":
         return ""
     places = [found.path for found in model.environments if found.taken]
     searched = {*folders}

@@ -61,6 +61,18 @@ def test_what_another_python_does_no_harm_to(tmp_path: Path, builder: str, final
     assert "BG401" not in [row[0] for row in _rows(tmp_path, builder, final)]
 
 
+def test_what_a_stage_installs_for_those_built_on_it(tmp_path: Path) -> None:
+    stages = (
+        "FROM python:3.12-slim AS base\nWORKDIR /srv\nONBUILD COPY requirements.txt .\n{}FROM base\nCOPY main.py .\n"
+    )
+    start = 'CMD ["gunicorn", "-b", ":8080", "main:app"]\n'
+    text = stages.format("ONBUILD RUN pip install -r requirements.txt\n") + start
+
+    assert rows_of(report_of(tmp_path, {"Dockerfile": text, **_FILES})) == []
+    rows = rows_of(report_of(tmp_path / "none", {"Dockerfile": stages.format("") + start, **_FILES}))
+    assert rows == [("BG701", "Dockerfile", 6)]
+
+
 def test_a_base_image_may_bring_the_packages(tmp_path: Path) -> None:
     final = f"COPY --from=builder /opt/venv /opt/venv\n{_ON_PATH}"
 
