@@ -121,6 +121,8 @@ class _StageBuilder:
         if below is None:
             self._state.base, self._state.base_line = stage.base, stage.line
             self._state.python = image_reference.promised_version(stage.base)
+            if words := image_reference.entrypoint_of(stage.base):
+                self._state.entrypoint = ImageCommand(stage.line, CommandForm.EXEC, words)
             self._state.knows_workdir = knows_base(stage.base)
             self._state.env |= {"PATH": DEFAULT_PATH} if self._state.knows_workdir else {}
         for step in stage.instructions:
@@ -175,6 +177,8 @@ class _StageBuilder:
             command = ImageCommand(step.line, CommandForm.EXEC, tuple(words))
         if step.name == "CMD":
             state.cmd, state.sets_cmd = command, True
+            if state.entrypoint is not None and state.entrypoint.line == state.base_line:  # the image's own
+                state.entrypoint = state.entrypoint._replace(line=step.line)
             return
         state.entrypoint = command
         if not state.sets_cmd:

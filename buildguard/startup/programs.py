@@ -10,7 +10,7 @@ from buildguard.definitions import lazy_pattern
 from buildguard.project import dockerfile, image_reference
 from buildguard.project.image_model import DEFAULT_PATH, PlacedFile
 from buildguard.project.server_options import SERVERS
-from buildguard.project.start_command import StartCommand, StartProgram, in_folder, is_shell, is_unknown
+from buildguard.project.start_command import StartCommand, StartProgram, in_folder, is_python, is_shell, is_unknown
 from buildguard.project.start_wrappers import unwrap
 from buildguard.remote.source_names import HEAD, has_shebang
 from buildguard.startup.base_programs import find_lack
@@ -77,12 +77,27 @@ class _ProgramCheck:
 
     def check(self, program: StartProgram) -> None:
         place = self._image.place_of(program.place)
-        if is_unknown(program.name) or "$" in program.folder or program.name in _ALWAYS:
+        if program.name in _ALWAYS:
+            self._shell(program, place)
+            return
+        if is_unknown(program.name) or "$" in program.folder:
             return
         if "/" in program.name or not program.is_executed:
             self._file(program, in_folder(program.folder, program.name), place)
         else:
             self._on_path(program, place)
+
+    def _shell(self, program: StartProgram, place: FindingPlace) -> None:
+        """A program that most images have, run or handed to Python."""
+        lack = find_lack(self._image, program.name)
+        if not program.is_executed and self._earlier and is_python(self._earlier[-1].name):
+            message = (
+                f"python gets {program.name} as its script, for CMD is written for a shell and ENTRYPOINT runs python"
+            )
+            self._findings.add(Code.BG701, place, message, 'write CMD as a list: CMD ["main.py"]')
+        elif lack:
+            message = f"the start command runs {program.name}, and {lack}"
+            self._findings.add(Code.BG701, place, message, "install it in the Dockerfile, or correct the command")
 
     def _file(self, program: StartProgram, path: str, place: FindingPlace) -> None:
         image = self._image
