@@ -5,7 +5,6 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from fnmatch import fnmatchcase
 from types import MappingProxyType
 
 from buildguard.definitions import NamedTuple, lazy_pattern, records
@@ -24,7 +23,7 @@ from buildguard.project.image_model import (
     UnmetNeed,
     is_below,
 )
-from buildguard.project.image_stage_state import WILD, Placement, StageState
+from buildguard.project.image_stage_state import WILD, Placement, StageState, words_below
 
 _ARCHIVES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")  # ADD extracts these
 _REMOTE = lazy_pattern(r"[\w+.-]+://|git@")
@@ -410,14 +409,8 @@ def _below(source: str, files: Collection[str]) -> tuple[Sequence[str], Sequence
     if not is_wild:
         inside = [name for name in files if name.startswith(plain) and name[len(plain) : len(plain) + 1] in {"", "/"}]
         return inside, [name[len(plain) + 1 :] for name in inside]
-    matched, rests = [], []
-    for name in files:
-        words = name.split("/")
-        head = words[: len(parts)]
-        if head == parts or (len(head) == len(parts) and all(map(fnmatchcase, head, parts))):
-            matched.append(name)
-            rests.append("/".join(words[len(parts) :]))
-    return matched, rests
+    found = [(name, rest) for name in files if (rest := words_below(name, parts, is_wild=True)) is not None]
+    return [name for name, _rest in found], ["/".join(rest) for _name, rest in found]
 
 
 def _absolute(source: str) -> str:

@@ -107,6 +107,7 @@ class PythonEnvironment(NamedTuple):
 
     `python` is None where it is not known; `base_line` is the FROM that it comes with. `line` is the instruction that the folder
     is here by, and `taken` what of another stage that one copied, empty where a RUN fills it.
+    `home` is the folder whose `bin/python` its programs name in their first line, empty where that is the image's own.
     """
 
     path: str
@@ -114,6 +115,7 @@ class PythonEnvironment(NamedTuple):
     base_line: int
     line: int
     taken: str = ""
+    home: str = ""
 
 
 class ImageModel(NamedTuple):

@@ -170,10 +170,12 @@ class StageState:
 
     # ------------------------------------------------------------------------------------------ environments
 
-    def fill_environment(self, path: str, line: int) -> None:
-        """The image's Python installs packages in a folder of their own."""
+    def fill_environment(self, path: str, line: int, *, has_python: bool = True) -> None:
+        """The image's Python installs packages in a folder of their own, which may have that Python too."""
+        known = self.environments.get(path)
+        home = (path if has_python else "") if known is None else known.home
         if path not in _PYTHON_HOMES:
-            self.environments[path] = PythonEnvironment(path, self.python, self.base_line, line)
+            self.environments[path] = PythonEnvironment(path, self.python, self.base_line, line, home=home)
 
     def has_environment(self, path: str) -> bool:
         """Whether a path is an environment's, or a folder above one."""
@@ -192,13 +194,16 @@ class StageState:
             self.environments[path] = found._replace(path=path, line=line, taken=source)
         return bool(taken)
 
-    def _move_environments(self, pattern: str, target: str, *, into: bool) -> None:
-        for path, found in list(self.environments.items()):
+    def _move_environments(self, pattern: str, target: str, *, into: bool) -> bool:
+        moved: dict[str, PythonEnvironment] = {}
+        for path, found in self.environments.items():
             rest = _rest(path, pattern)
             if rest is not None:
                 name = posixpath.basename(path.removesuffix(rest).rstrip("/")) if into else ""
-                moved = posixpath.normpath(posixpath.join(target, name, rest))
-                self.environments[moved] = found._replace(path=moved)
+                place = posixpath.normpath(posixpath.join(target, name, rest))
+                moved[place] = found._replace(path=place)
+        self.environments |= moved
+        return bool(moved)
 
     # ------------------------------------------------------------------------------------------ doubting
 
@@ -226,7 +231,7 @@ class StageState:
         parts = [part for part in pattern.split("/") if part]
         is_wild = any(char in pattern for char in WILD)
         for path, file in list(self.files.items()):
-            rest = _words_below(path, parts, is_wild=is_wild)
+            rest = words_below(path, parts, is_wild=is_wild)
             if rest is not None:
                 yield file, "/".join(rest)
 
@@ -249,18 +254,18 @@ class StageState:
             self.folders = {folder for folder in self.folders if not is_below(folder, pattern)} | {"/"}
 
     def copy(self, pattern: str, target: str, line: int, *, inside: bool = False) -> bool:
-        """Place copies of the files at and below a path, as `cp -r` and `ln` do; whether there were any.
+        """Place copies of the files and environments at and below a path, as `cp -r` and `ln` do; whether there were any.
 
         With `inside`, the target is a folder.
         """
         selected = [*self.select(pattern)]
         into = target in self.folders or inside
-        self._move_environments(pattern, target, into=into)
+        has_moved = self._move_environments(pattern, target, into=into)
         for file, rest in selected:
             matched = file.path[: -len(rest) - 1] if rest else file.path
             base = posixpath.join(target, posixpath.basename(matched)) if into else target
             self.place(file._replace(path=posixpath.join(base, rest) if rest else base, line=line))
-        return bool(selected)
+        return bool(selected) or has_moved
 
     def link(self, target: str, path: str, line: int) -> None:
         """Place a symbolic link."""
@@ -268,7 +273,7 @@ class StageState:
         self.place(PlacedFile(place, "", line, FileOrigin.LINK, link=target))
 
 
-def _words_below(path: str, parts: Sequence[str], *, is_wild: bool) -> list[str] | None:
+def words_below(path: str, parts: Sequence[str], *, is_wild: bool) -> list[str] | None:
     """The names by which a path is below some others, which may have wildcards; None where it is not."""
     words = path.strip("/").split("/")
     head = words[: len(parts)]
@@ -280,7 +285,7 @@ def _words_below(path: str, parts: Sequence[str], *, is_wild: bool) -> list[str]
 def _rest(path: str, pattern: str) -> str | None:
     """The same for two paths."""
     parts = [part for part in pattern.split("/") if part]
-    words = _words_below(path, parts, is_wild=any(char in pattern for char in WILD))
+    words = words_below(path, parts, is_wild=any(char in pattern for char in WILD))
     return None if words is None else "/".join(words)
 
 

@@ -198,10 +198,10 @@ class _CommandRunner:
         """The folders that the image's Python fills with packages; what stands before the program sets variables for it."""
         state = self._state
         settings = {**state.env, **dict(word.split("=", 1) for word in whole[: -len(words)] if "=" in word)}
-        for path in filled_folders(words, settings, state.user):
+        for path, has_python in filled_folders(words, settings, state.user):
             is_known = path.startswith("/") or (self._folder is not None and state.knows_workdir)
             if is_known and not _DYNAMIC.search(path):
-                state.fill_environment(self._at(path), self._line)
+                state.fill_environment(self._at(path), self._line, has_python=has_python)
 
     # ------------------------------------------------------------------------------------------ what is followed
 

@@ -13,6 +13,13 @@ _WITH_VALUE = frozenset({"-p", "--python", "--prompt", "--app-data", "--cache-di
 _IN_PLACE = frozenset({"sync", "install"})
 
 
+class FilledFolder(NamedTuple):
+    """A folder of an environment, as a command writes it; `has_python` says that its programs run the Python in it."""
+
+    path: str
+    has_python: bool = True
+
+
 class _Command(NamedTuple):
     """The arguments of a program, the variables that it gets, and who runs it."""
 
@@ -34,8 +41,8 @@ class _Command(NamedTuple):
         return ""
 
 
-def filled_folders(words: Sequence[str], settings: Mapping[str, str], user: str) -> Iterable[str]:
-    """The folders of a command's environments, as it writes them; `settings` are its variables, `user` who runs it."""
+def filled_folders(words: Sequence[str], settings: Mapping[str, str], user: str) -> Iterable[FilledFolder]:
+    """The folders of a command's environments; `settings` are its variables, `user` who runs it."""
     name, arguments = posixpath.basename(words[0]), [*words[1:]]
     if _PYTHON.fullmatch(name) and arguments[:1] == ["-m"]:
         name, arguments = "".join(arguments[1:2]), arguments[2:]
@@ -52,32 +59,35 @@ def _operands(arguments: Sequence[str]) -> Iterator[str]:
             yield word
 
 
-def _venv(command: _Command) -> Iterable[str]:
-    return command.operands
+def _venv(command: _Command) -> Iterable[FilledFolder]:
+    return [FilledFolder(folder) for folder in command.operands]
 
 
-def _virtualenv(command: _Command) -> Iterable[str]:
-    return command.operands[:1]
+def _virtualenv(command: _Command) -> Iterable[FilledFolder]:
+    return [*_venv(command)][:1]
 
 
-def _uv(command: _Command) -> Iterable[str]:
+def _uv(command: _Command) -> Iterable[FilledFolder]:
     if "install" in command.operands[:2]:
         return _pip(command)
     own = command.settings.get("UV_PROJECT_ENVIRONMENT") or ".venv"
     in_project = posixpath.join(command.option("--project", "--directory"), own)
-    return {"venv": [*command.operands[1:2], in_project][:1], "sync": [in_project]}.get(
+    folders = {"venv": [*command.operands[1:2], in_project], "sync": [in_project]}.get(
         "".join(command.operands[:1]), []
     )
+    has_python = "--relocatable" not in command.arguments and not command.settings.get("UV_VENV_RELOCATABLE")
+    return [FilledFolder(folder, has_python) for folder in folders[:1]]
 
 
-def _poetry(command: _Command) -> Iterable[str]:
-    return [".venv"] if _IN_PLACE.intersection(command.operands[:1]) else []
+def _poetry(command: _Command) -> Iterable[FilledFolder]:
+    return [FilledFolder(".venv")] if _IN_PLACE.intersection(command.operands[:1]) else []
 
 
-def _pip(command: _Command) -> Iterable[str]:
+def _pip(command: _Command) -> Iterable[FilledFolder]:
     if "install" not in command.operands[:2]:
         return ()
-    return filter(None, [command.option("--prefix"), _home(command) if "--user" in command.arguments else ""])
+    folders = [command.option("--prefix"), _home(command) if "--user" in command.arguments else ""]
+    return [FilledFolder(folder, has_python=False) for folder in folders if folder]
 
 
 def _home(command: _Command) -> str:
@@ -87,7 +97,7 @@ def _home(command: _Command) -> str:
     return command.settings.get("PYTHONUSERBASE") or posixpath.join(home, ".local")
 
 
-_FILLING: Mapping[str, Callable[[_Command], Iterable[str]]] = MappingProxyType(
+_FILLING: Mapping[str, Callable[[_Command], Iterable[FilledFolder]]] = MappingProxyType(
     {
         "venv": _venv,
         "virtualenv": _virtualenv,

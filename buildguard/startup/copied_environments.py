@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Iterable
 
 from buildguard.codes import Code
 from buildguard.definitions import lazy_pattern
 from buildguard.project import image_reference
+from buildguard.project.image_model import PythonEnvironment, is_below
 from buildguard.startup.findings import FindingPlace, StartupFindings
 from buildguard.startup.image_start import ImageStart
 
@@ -42,6 +44,27 @@ def unreached_environment(image: ImageStart, folders: Iterable[str]) -> str:
     places = [found.path for found in model.environments if found.taken]
     searched = {*folders}
     return "" if any(f"{place}/bin" in searched for place in places) else next(iter(places), "")
+
+
+def lost_python(image: ImageStart, program: str) -> str:
+    """The Python that a program of an environment names in its first line, where the image lacks it; empty where it may have it."""
+    found = next(
+        (found for found in image.tree.model.environments if f"{found.path}/bin" == posixpath.dirname(program)), None
+    )
+    if found is None or not found.home or _may_be_mended(found, image.tree.run_text):
+        return ""
+    python = f"{found.home}/bin/python"
+    return "" if _may_exist(image, python) else python
+
+
+def _may_be_mended(environment: PythonEnvironment, runs: str) -> bool:
+    """Whether a command may have changed an environment, or made one where it looks for its Python."""
+    return environment.home in runs or environment.path in runs or _INSTALLER.search(runs) is not None
+
+
+def _may_exist(image: ImageStart, path: str) -> bool:
+    is_filled = any(is_below(path, environment.path) for environment in image.tree.model.environments)
+    return is_filled or image.tree.find(path) is not None or image.tree.may_create(path)
 
 
 def add_programs(folder: str) -> str:

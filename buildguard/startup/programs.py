@@ -14,7 +14,7 @@ from buildguard.project.start_command import StartCommand, StartProgram, in_fold
 from buildguard.project.start_wrappers import unwrap
 from buildguard.remote.source_names import HEAD, has_shebang
 from buildguard.startup.base_programs import find_lack
-from buildguard.startup.copied_environments import add_programs, unreached_environment
+from buildguard.startup.copied_environments import add_programs, lost_python, unreached_environment
 from buildguard.startup.findings import FindingPlace, StartupFindings
 from buildguard.startup.image_start import ImageStart
 from buildguard.startup.locked_programs import find_reason
@@ -99,8 +99,22 @@ class _ProgramCheck:
             message = f"the start command runs {program.name}, and {lack}"
             self._findings.add(Code.BG701, place, message, "install it in the Dockerfile, or correct the command")
 
+    def _of_environment(self, path: str, place: FindingPlace) -> bool:
+        """Whether a program is one of an environment that was made in another folder; that is reported."""
+        name, python = posixpath.basename(path), lost_python(self._image, path)
+        if name not in SERVERS or not python:
+            return False
+        message = (
+            f"{path} begins with #!{python}, which the image does not have: the environment was made in another folder"
+        )
+        hint = f"copy it to where it was made, or start it with python -m {name}"
+        self._findings.add(Code.BG702, place, message, hint)
+        return True
+
     def _file(self, program: StartProgram, path: str, place: FindingPlace) -> None:
         image = self._image
+        if self._of_environment(path, place):
+            return
         image_file = image.tree.find(path)
         if image_file is not None:
             self._existing(program, path, image_file, place)
@@ -208,22 +222,31 @@ class _ProgramCheck:
         image, name = self._image, program.name
         if _is_on_path(image, self._start, name):
             return
+        places = (posixpath.join(folder, name) for folder in _path(image, self._start))
+        if any(self._of_environment(path, place) for path in places):
+            return
         here = in_folder(program.folder, name)
         if re.search(r"\.(?:sh|py|bash)$", name) and (image.tree.find(here) or not image.tree.why_unknown(here)):
             exists = image.tree.find(here) is not None
             message = f"{name} is not in a folder of PATH"
-            self._findings.add(
-                Code.BG701, place, message, f"write ./{name}" if exists else "add the file, or correct the command"
-            )
-        elif name in SERVERS and _installs_nothing(image):
-            message = f"the start command runs {name}, and the image installs no package"
-            self._findings.add(Code.BG701, place, message, f"RUN pip install {name}")
-        elif name in SERVERS and (copied := self._unreached()):
-            message = f"the start command runs {name}, and no folder of PATH has it"
-            self._findings.add(Code.BG701, place, message, add_programs(copied))
-        elif lack := find_lack(image, name):
-            message = f"the start command runs {name}, and {lack}"
-            self._findings.add(Code.BG701, place, message, "install it in the Dockerfile, or correct the command")
+            hint = f"write ./{name}" if exists else "add the file, or correct the command"
+            self._findings.add(Code.BG701, place, message, hint)
+        else:
+            self._report_lack(name, place)
+
+    def _report_lack(self, name: str, place: FindingPlace) -> None:
+        """Report a name that no folder of PATH has, where it is known why."""
+        reason, hint = self._lack_of_server(name) if name in SERVERS else ("", "")
+        lack = reason or find_lack(self._image, name)
+        if lack:
+            hint = hint or "install it in the Dockerfile, or correct the command"
+            self._findings.add(Code.BG701, place, f"the start command runs {name}, and {lack}", hint)
+
+    def _lack_of_server(self, name: str) -> tuple[str, str]:
+        if _installs_nothing(self._image):
+            return "the image installs no package", f"RUN pip install {name}"
+        copied = self._unreached()
+        return ("no folder of PATH has it", add_programs(copied)) if copied else ("", "")
 
 
 def _add_hint(reason: str, name: str) -> str:

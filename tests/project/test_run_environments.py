@@ -33,7 +33,7 @@ from buildguard.project.run_environments import filled_folders
     ],
 )
 def test_the_folders_of_a_command(command: str, folders: list[str]) -> None:
-    assert [*filled_folders(command.split(), {}, "")] == folders
+    assert [folder.path for folder in filled_folders(command.split(), {}, "")] == folders
 
 
 @pytest.mark.parametrize(
@@ -46,8 +46,13 @@ def test_the_folders_of_a_command(command: str, folders: list[str]) -> None:
     ],
 )
 def test_the_folder_of_a_user(settings: dict[str, str], user: str, folder: str) -> None:
-    assert [*filled_folders(["pip", "install", "--user", "x"], settings, user)] == [folder]
+    assert [*filled_folders(["pip", "install", "--user", "x"], settings, user)] == [(folder, False)]
 
 
 def test_a_variable_names_the_environment_of_a_project() -> None:
-    assert [*filled_folders(["uv", "sync"], {"UV_PROJECT_ENVIRONMENT": "/env"}, "")] == ["/env"]
+    assert [*filled_folders(["uv", "sync"], {"UV_PROJECT_ENVIRONMENT": "/env"}, "")] == [("/env", True)]
+
+
+def test_programs_that_find_their_python_from_where_they_are() -> None:
+    assert [*filled_folders(["uv", "venv", "--relocatable", "/v"], {}, "")] == [("/v", False)]
+    assert [*filled_folders(["uv", "venv"], {"UV_VENV_RELOCATABLE": "1"}, "")] == [(".venv", False)]

@@ -114,6 +114,44 @@ def test_a_program_of_an_environment_is_found_on_path(
     assert [row[0] for row in rows] == ([] if is_found else ["BG701"])
 
 
+_ELSEWHERE = "COPY --from=builder /opt/venv /venv\nENV PATH=/venv/bin:$PATH\n"
+_SYNC = "COPY requirements.txt .\nRUN uv sync\n"
+
+
+@pytest.mark.parametrize(
+    ("builder", "final", "is_lost"),
+    [
+        (_VENV, _ELSEWHERE, True),
+        (_VENV, f"{_ELSEWHERE}RUN useradd app\n", True),
+        (_UV, "COPY --from=builder /app/.venv /venv\nENV PATH=/venv/bin:$PATH\n", True),
+        (f"WORKDIR /b\n{_SYNC}", "COPY --from=builder /b /app\nENV PATH=/app/.venv/bin:$PATH\n", True),
+        (f"{_VENV}RUN mv /opt/venv /v\n", "COPY --from=builder /v /v\nENV PATH=/v/bin:$PATH\n", True),
+        (_VENV, f"COPY --from=builder /opt/venv /opt/venv\n{_ON_PATH}", False),
+        (_VENV, f"{_ELSEWHERE}COPY --from=builder /opt/venv /opt/venv\n", False),
+        (_VENV, f"{_ELSEWHERE}RUN ln -s /venv /opt/venv\n", False),
+        (_VENV, f"{_ELSEWHERE}RUN sed -i 1s,/opt/venv,/venv, /venv/bin/gunicorn\n", False),
+        (_VENV, f"{_ELSEWHERE}RUN pip install gunicorn\nENV PATH=/usr/local/bin:$PATH\n", False),
+        (f"WORKDIR /b\nRUN uv venv --relocatable\n{_SYNC}", "COPY --from=builder /b/.venv /v\nENV PATH=/v/bin:$PATH\n", False),
+        (_PREFIX, "COPY --from=builder /install /p\nENV PATH=/p/bin:$PATH\n", False),
+        (_USER, "COPY --from=builder /root/.local /l\nENV PATH=/l/bin:$PATH\n", False),
+    ],
+)  # fmt: skip
+def test_an_environment_in_another_folder(tmp_path: Path, builder: str, final: str, *, is_lost: bool) -> None:
+    rows = _rows(tmp_path, builder, final, "python:3.12-slim")
+
+    assert [row[0] for row in rows] == (["BG702"] if is_lost else [])
+
+
+def test_a_program_of_an_environment_by_its_path(tmp_path: Path) -> None:
+    stages = f"FROM python:3.12-slim AS builder\n{_VENV}FROM python:3.12-slim\nCOPY --from=builder /opt/venv /v\nCOPY main.py .\n"
+    for program, codes in (("/v/bin/gunicorn", ["BG702"]), ("/v/bin/python", [])):
+        start = (
+            f'CMD ["{program}", "-m", "main"]\n' if codes == [] else f'CMD ["{program}", "-b", ":8080", "main:app"]\n'
+        )
+        report = report_of(tmp_path, {"Dockerfile": f"{stages}{start}", **_FILES})
+        assert [row[0] for row in rows_of(report)] == codes
+
+
 def test_the_way_to_the_programs() -> None:
     assert add_programs("/v").startswith("ENV PATH=/v/bin:$PATH")
     assert add_programs(_PACKAGES).endswith("to /usr/local/bin")
@@ -216,3 +254,16 @@ def test_a_real_python_finds_nothing_in_an_environment_of_another(tmp_path: Path
 
     done = subprocess.run([python, "-c", "import needed"], check=False, capture_output=True)
     assert b"No module named 'needed'" in done.stderr
+
+
+@pytest.mark.interpreters
+def test_a_real_program_names_the_python_of_its_environment(tmp_path: Path) -> None:
+    """What pip writes for a console script; `uv` and poetry write the same."""
+    subprocess.run([interpreter("3.12"), "-m", "venv", tmp_path / "venv"], check=True)
+    program = tmp_path / "venv/bin/pip"
+    assert program.read_text().startswith(f"#!{tmp_path}/venv/bin/python")
+
+    (tmp_path / "venv").rename(tmp_path / "moved")
+
+    with pytest.raises(FileNotFoundError):
+        subprocess.run([tmp_path / "moved/bin/pip", "--version"], check=False)
