@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from buildguard.codes import Code
 from buildguard.definitions import NamedTuple, lazy_pattern
 from buildguard.project import dockerfile, image_reference
-from buildguard.project.dockerfile import DockerfileStage, Instruction
+from buildguard.project.dockerfile import DockerfileStage, FinalStage, Instruction
+from buildguard.project.dockerfile_python import follow
 from buildguard.project.image_build import knows_base
 from buildguard.project.image_model import SYSTEM_FOLDERS
 from buildguard.startup.findings import FindingPlace, StartupFindings
@@ -23,6 +24,7 @@ _REFERENCE = lazy_pattern(
 _MAY_BE_BASE = lazy_pattern(
     r"/(?:bin|boot|dev|etc|lib\w*|proc|run|sbin|sys|usr|var)(?:/|$)|/root/\.(?:bashrc|profile)|.*[*?\[$]"
 )
+_LIBRARY = lazy_pattern(r"/usr/local/lib/python3\.\d{1,2}(?=/|$)")
 _ALIKE = 0.6
 
 
@@ -32,6 +34,14 @@ class _StageUse(NamedTuple):
     number: int
     step: Instruction
     origin: str
+
+
+class _Problem(NamedTuple):
+    """What is wrong with the origin of a COPY, empty where nothing is known to be; whether the build certainly fails; and what helps."""
+
+    reason: str = ""
+    is_certain: bool = False
+    hint: str = "put the stage that is copied from above this one"
 
 
 def check_stages(image: ImageStart, findings: StartupFindings) -> None:
@@ -52,31 +62,46 @@ def _check(use: _StageUse, image: ImageStart, findings: StartupFindings, *, is_n
         message = f"{shown} names no stage: {_extent(stages)}"
         findings.add(Code.BG703, place, message, "name the stage: FROM … AS builder, and COPY --from=builder")
     elif is_needed:
-        reason, is_certain = _problem(use, stages)
-        if is_certain:
-            findings.add(Code.BG703, place, f"{shown} {reason}", "put the stage that is copied from above this one")
-        elif reason:
-            findings.leave_open(place, f"{shown} {reason}")
+        problem = _problem(use, stages)
+        if problem.is_certain:
+            findings.add(Code.BG703, place, f"{shown} {problem.reason}", problem.hint)
+        elif problem.reason:
+            findings.leave_open(place, f"{shown} {problem.reason}")
 
 
 def _extent(stages: Sequence[DockerfileStage]) -> str:
     return "there is one, 0" if len(stages) == 1 else f"there are {len(stages)}, 0 to {len(stages) - 1}"
 
 
-def _problem(use: _StageUse, stages: Sequence[DockerfileStage]) -> tuple[str, bool]:
-    """What is wrong with the origin of a COPY, empty where nothing is known to be, and whether the build certainly fails."""
+def _problem(use: _StageUse, stages: Sequence[DockerfileStage]) -> _Problem:
+    """What is wrong with the origin of a COPY."""
     number = _numbered(use, stages)
     if number is None:
         return _of_image(use.origin, stages)
     if number < use.number:
-        return "", False
-    may_be_image = (
-        not _NUMBER.fullmatch(use.origin) and use.origin.lower() == image_reference.parse(stages[number].base).last
-    )
+        return _of_library(use.step, follow(stages, number))
+    names_image = use.origin.lower() == image_reference.parse(stages[number].base).last
+    line = f"the stage in line {stages[number].line}"
     if use.number in dockerfile.needed_stages(stages, str(number)):
-        return f"copies from {_line(stages[number])}, which needs this stage itself", not may_be_image
+        return _Problem(f"copies from {line}, which needs this stage itself", not names_image)
     is_new = _is_made_there(use.step, stages[number], stages)
-    return f"copies from {_line(stages[number])}, which is built after this stage", is_new and not may_be_image
+    return _Problem(f"copies from {line}, which is built after this stage", is_new and not names_image)
+
+
+def _of_library(step: Instruction, below: FinalStage) -> _Problem:
+    """A COPY of the library of a Python that a stage does not have."""
+    version = image_reference.promised_version(below.image)
+    is_own = image_reference.parse(below.image).last == "python" and not dockerfile.installs_python(below.chain)
+    if version is None or not is_own:
+        return _Problem()
+    own = f"/usr/local/lib/python{version.minor_text}"
+    libraries = (
+        match[0] for match in map(_LIBRARY.match, dockerfile.source_words(step.text)[:-1]) if match is not None
+    )
+    texts = "\n".join(step.text for stage in below.chain for step in stage.instructions)
+    other = next((library for library in libraries if library != own and library not in texts), "")
+    reason = f"needs {other}, and {below.image} (line {below.line}) has {own}"
+    return _Problem(reason, True, f"write {own}") if other else _Problem()
 
 
 def _numbered(use: _StageUse, stages: Sequence[DockerfileStage]) -> int | None:
@@ -86,23 +111,19 @@ def _numbered(use: _StageUse, stages: Sequence[DockerfileStage]) -> int | None:
     return next((at for at, stage in enumerate(stages) if stage.alias == use.origin.lower()), None)
 
 
-def _line(stage: DockerfileStage) -> str:
-    return f"the stage in line {stage.line}"
-
-
-def _of_image(origin: str, stages: Sequence[DockerfileStage]) -> tuple[str, bool]:
+def _of_image(origin: str, stages: Sequence[DockerfileStage]) -> _Problem:
     """The same for an origin that is no stage, and so an image."""
     if "$" in origin:
-        return "names a variable, which docker does not fill in there", False
+        return _Problem("names a variable, which docker does not fill in there")
     if not _REFERENCE.fullmatch(origin):
-        return "names no stage, and no image can have that name", True
+        return _Problem(
+            "names no stage, and no image can have that name", True, "write the name of a stage or of an image"
+        )
     from difflib import get_close_matches
 
     names = [stage.alias for stage in stages if stage.alias]
     close = [] if set(origin) & set("/:@.") else get_close_matches(origin, names, n=1, cutoff=_ALIKE)
-    return (
-        f"names no stage, so docker pulls an image of that name; there is a stage {close[0]}" if close else ""
-    ), False
+    return _Problem("".join(f"names no stage, so docker pulls an image; there is a stage {name}" for name in close))
 
 
 def _is_made_there(step: Instruction, stage: DockerfileStage, stages: Sequence[DockerfileStage]) -> bool:

@@ -50,6 +50,18 @@ def _report(tmp_path: Path, text: str) -> tuple[str, list[str]]:
         (f"FROM scratch AS one\nCOPY --from=late /x /y\nFROM acme/base AS late\nRUN true\n{_LAST}", _OPEN),
         (f"FROM scratch AS one\nCOPY --from=late /x /y\nFROM acme/base AS late\nCOPY --from=one /a /b\n{_LAST}", _ERROR),
         ("FROM scratch AS unused\nCOPY --from=late /x /y\nFROM python:3.12-slim AS late\n", _FINE),
+        # the library of a Python that the stage does not have
+        ("FROM python:3.12 AS one\nFROM python:3.12-slim\nCOPY --from=one /usr/local/lib/python3.11/site-packages /p\n", _ERROR),
+        ("FROM python:3.12 AS a\nFROM a AS one\nFROM python:3.12-slim\nCOPY --from=one /usr/local/lib/python3.11 /p\n", _ERROR),
+        ("FROM python:3.12 AS one\nFROM python:3.12-slim\nCOPY --from=one /usr/local/lib/python3.12/site-packages /p\n", _FINE),
+        ("FROM acme/x:py3.12 AS one\nFROM python:3.12-slim\nCOPY --from=one /usr/local/lib/python3.11/a /p\n", _FINE),
+        ("FROM python:3 AS one\nFROM python:3.12-slim\nCOPY --from=one /usr/local/lib/python3.11/site-packages /p\n", _FINE),
+        ("FROM python:3.12 AS one\nRUN uv python install 3.11\nFROM python:3.12-slim\nCOPY --from=one /usr/local/lib/python3.11/a /p\n", _FINE),
+        (
+            ("FROM python:3.12 AS one\nRUN pip install -t /usr/local/lib/python3.11/a x\nFROM python:3.12-slim\n"
+            "COPY --from=one /usr/local/lib/python3.11/a /p\n"),
+            _FINE,
+        ),
         # no stage at all
         ("FROM scratch AS one\nFROM python:3.12-slim\nCOPY --from=Nowhere /x /x\n", _ERROR),
         ("FROM scratch AS builder\nFROM python:3.12-slim\nCOPY --from=build /x /x\n", _OPEN),
