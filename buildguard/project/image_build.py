@@ -35,6 +35,7 @@ _PLAIN = frozenset({"python", "pypy", "debian", "ubuntu", "alpine", "fedora", "a
 _PLAIN_ELSEWHERE = ("ghcr.io/astral-sh/uv:", "cgr.dev/chainguard/python:")
 # What is surely a file, and arrives under its own name; a folder hands on what is in it.
 _IS_FILE = lazy_pattern(r"^https?://(?!.*\.git\b)|[^/]\.(?!git$)[A-Za-z]\w*$|\bs?bin/[^/]+$|^/uvx?$")
+_UV = lazy_pattern(r"/uvx?$")  # neither a Python nor a server
 _COPYING = lazy_pattern(r"\b(?:cp|rsync|tar|mv)\b")
 
 
@@ -244,7 +245,7 @@ class _CopyInstruction:
         several = len(sources) > 1 or any(char in source for source in sources for char in WILD)
         for source in sources:
             self._copy(source, destination, several=several)
-        if self._origin and not self._take_environments(sources, destination):
+        if self._origin and not self._take_environments(sources, destination) and not all(map(_UV.search, sources)):
             self._state.takes_more = True
             self._state.python = None if dockerfile.brings_python(self._step) else self._state.python
         if self._other is not None:

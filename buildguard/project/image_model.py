@@ -126,7 +126,7 @@ class ImageModel(NamedTuple):
     folder, variables and start command are known: then `workdir` and a missing `command` are certain.
     `knows_workdir` says that `workdir` is, whatever the base image is. `unmet` are of every stage that the build makes.
     `python` is the base image's, which `base_line` names; None where it is not known or another one comes beside it.
-    `takes_more` says that a COPY brings something of another stage or image beside `environments`.
+    `takes_more` says that a COPY or RUN may bring programs beside those of `environments`.
     """
 
     base: str

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from buildguard.definitions import NamedTuple, lazy_pattern
 from buildguard.project.image_model import FileOrigin, PlacedFile, UnknownArea, is_below
 from buildguard.project.image_stage_state import WILD, StageState
-from buildguard.project.run_environments import filled_folders
+from buildguard.project.run_environments import brings_programs, filled_folders, poetry_settings
 
 _KEYWORDS = frozenset(
     {"then", "do", "else", "if", "while", "until", "!", "{", "(", "time", "exec", "sudo", "env", "command", "eatmydata"}
@@ -197,8 +197,11 @@ class _CommandRunner:
     def _fill_environments(self, words: Sequence[str], whole: Sequence[str]) -> None:
         """The folders that the image's Python fills with packages; what stands before the program sets variables for it."""
         state = self._state
-        settings = {**state.env, **dict(word.split("=", 1) for word in whole[: -len(words)] if "=" in word)}
-        for path, has_python in filled_folders(words, settings, state.user):
+        own = dict(word.split("=", 1) for word in whole[: -len(words)] if "=" in word)
+        folders = [*filled_folders(words, {**poetry_settings(state.run_text), **state.env, **own}, state.user)]
+        if not any(folder.is_certain for folder in folders) and brings_programs(words):
+            state.takes_more = True
+        for path, has_python, _is_certain in folders:
             is_known = path.startswith("/") or (self._folder is not None and state.knows_workdir)
             if is_known and not _DYNAMIC.search(path):
                 state.fill_environment(self._at(path), self._line, has_python=has_python)
@@ -276,6 +279,7 @@ class _CommandRunner:
 
     def give_up(self, text: str) -> None:
         """A text that is no list of commands: its words count as those of an unknown command."""
+        self._state.takes_more = True
         self._unfollowed("a command that cannot be read", text.split())
 
     def _perhaps(self, name: str, words: Sequence[str]) -> None:

@@ -12,6 +12,7 @@ from buildguard.project.image_model import PythonEnvironment, is_below
 from buildguard.startup.findings import FindingPlace, StartupFindings
 from buildguard.startup.image_start import ImageStart
 
+_WITHOUT_SERVERS = frozenset({"python", "uv"})
 _INSTALLER = lazy_pattern(r"\b(?:pip3?|uv|poetry|pdm|pipenv|conda|mamba)\b")
 
 
@@ -37,13 +38,14 @@ def check_environments(image: ImageStart, findings: StartupFindings) -> None:
 
 
 def unreached_environment(image: ImageStart, folders: Iterable[str]) -> str:
-    """The environment that is all that an image of Python's own gets from elsewhere, where none of some folders is in one; else empty."""
+    """The environment that is all that an image of Python's own gets, where none of some folders is in one; else empty."""
     model = image.tree.model
-    if image.tree.run_text or model.takes_more or image_reference.parse(model.base).last != "python":
+    if model.takes_more or image_reference.parse(model.base).last not in _WITHOUT_SERVERS:
         return ""
-    places = [found.path for found in model.environments if found.taken]
+    places = [found.path for found in model.environments]
     searched = {*folders}
-    return "" if any(f"{place}/bin" in searched for place in places) else next(iter(places), "")
+    is_reached = any(f"{place}/bin" in searched for place in places) or any("$" in folder for folder in searched)
+    return "" if is_reached else next(iter(places), "")
 
 
 def lost_python(image: ImageStart, program: str) -> str:

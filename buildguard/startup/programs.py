@@ -23,7 +23,7 @@ from buildguard.startup.losses import report_lost
 _ALWAYS = frozenset({"/bin/sh", "/bin/bash", "/usr/bin/env"})  # part of the images that have a system at all
 _BOM = b"\xef\xbb\xbf"
 _WITHOUT_BASH = frozenset({"alpine", "golang", "nginx", "node", "python"})  # what is built on Alpine may bring it
-_ACTIVATES = lazy_pattern(rb"activate|\bconda\b|\b(?:uv|poetry|pdm|pipenv|hatch)\s+run\b")
+_ACTIVATES = lazy_pattern(rb"activate|\bconda\b|\b(?:uv|poetry|pdm|pipenv|hatch)\s+run\b|\buvx\b|bashrc|profile")
 _PYTHONS = frozenset({"/usr/bin/python", "/usr/bin/python3"})
 
 
@@ -63,7 +63,7 @@ def _is_on_path(image: ImageStart, start: StartCommand, name: str) -> bool:
 def _path(image: ImageStart, start: StartCommand) -> list[str]:
     """The folders in which a program may be looked for."""
     folders = start.env.get("PATH", image.tree.model.env.get("PATH", "")).split(":")
-    return [folder for folder in [*folders, *DEFAULT_PATH.split(":")] if folder.startswith("/")]
+    return [folder for folder in [*folders, *DEFAULT_PATH.split(":")] if folder.startswith(("/", "$"))]
 
 
 class _ProgramCheck:
@@ -155,7 +155,7 @@ class _ProgramCheck:
         image, model = self._image, self._image.tree.model
         commands = [command.text.encode() for command in (model.entrypoint, model.cmd) if command is not None]
         scripts = {program.place.file for program in self._start.programs if program.place.in_image}
-        texts = [*commands, *filter(None, map(image.read, sorted(scripts)))]
+        texts = [*commands, *filter(None, map(image.read, sorted(scripts))), image.tree.run_text.encode()]
         if any(_ACTIVATES.search(text) for text in texts):
             return ""
         return unreached_environment(image, _path(image, self._start))

@@ -14,6 +14,8 @@ from tests.startup.projects import report_of, rows_of
 
 _VENV = "RUN python -m venv /opt/venv\nCOPY requirements.txt .\nRUN /opt/venv/bin/pip install -r requirements.txt\n"
 _UV = "WORKDIR /app\nCOPY requirements.txt .\nRUN uv sync --frozen\n"
+_GET_UV = "COPY --from=ghcr.io/astral-sh/uv:0.4 /uv /bin/\n"
+_POETRY = "COPY requirements.txt .\nRUN poetry install --no-root\n"
 _PREFIX = "COPY requirements.txt .\nRUN pip install --prefix=/install -r requirements.txt\n"
 _USER = "COPY requirements.txt .\nRUN pip install --user -r requirements.txt\n"
 _PACKAGES = "/usr/local/lib/python3.12/site-packages"
@@ -94,7 +96,22 @@ def test_a_base_image_may_bring_the_packages(tmp_path: Path) -> None:
         (_USER, "COPY --from=builder /root/.local /root/.local\n", False),
         (_USER, "COPY --from=builder /root/.local /root/.local\nENV PATH=/root/.local:$PATH\n", False),
         (_USER, "COPY --from=builder /root/.local/bin /root/.local\nENV PATH=/root/.local:$PATH\n", True),
-        (_VENV, "COPY --from=ghcr.io/astral-sh/uv /uv /bin/\nCOPY --from=builder /opt/venv /opt/venv\n", True),
+        (_VENV, "COPY --from=ghcr.io/astral-sh/uv /uv /bin/\nCOPY --from=builder /opt/venv /opt/venv\n", False),
+        (_VENV, "COPY --from=acme/tools /tools /tools\nCOPY --from=builder /opt/venv /opt/venv\n", True),
+        (_VENV, "ARG V\nCOPY --from=builder /opt/venv /opt/venv\nENV PATH=$V/bin:$PATH\n", True),
+        (_VENV, "RUN useradd app\nCOPY --from=builder /opt/venv /opt/venv\n", False),
+        ("", f"{_GET_UV}{_UV}", False),
+        ("", f"{_GET_UV}{_UV}ENV PATH=/app/.venv/bin:$PATH\n", True),
+        ("", f"RUN pip install uv && useradd app\n{_UV}", False),
+        ("", f"RUN pip install uv gunicorn\n{_UV}", True),
+        ("", f"{_GET_UV}{_UV}RUN ln -s /app/.venv/bin/gunicorn /usr/bin\n", True),
+        ("", f"{_GET_UV}ENV UV_PROJECT_ENVIRONMENT=/usr/local\n{_UV}", True),
+        ("", f"RUN pip install poetry && poetry config virtualenvs.create false\nWORKDIR /app\n{_POETRY}", True),
+        ("", f"RUN pip install poetry && poetry config virtualenvs.in-project true\nWORKDIR /app\n{_POETRY}", False),
+        ("", f"RUN pip install poetry\nWORKDIR /app\n{_POETRY}", True),
+        ("", f"WORKDIR /app\n{_USER}", False),
+        ("", f"{_VENV}RUN pip install gunicorn\n", True),
+        ("", f"{_GET_UV}{_UV}RUN echo '. /app/.venv/bin/activate' >> /root/.bashrc\n", True),
         (_PREFIX, "COPY --from=builder /install /usr/local\n", True),
         (_VENV, f"COPY --from=builder {_PACKAGES} {_PACKAGES}\n", False),
         (
@@ -177,7 +194,6 @@ def test_a_command_that_looks_into_the_environment_itself(tmp_path: Path, start:
 
 
 _STAGES = "FROM python:3.12-slim AS builder\n{}FROM python:3.11-slim AS middle\n{}FROM python:3.11-slim\n{}"
-_GET_UV = "COPY --from=ghcr.io/astral-sh/uv:0.4 /uv /bin/\n"
 _COPIED = "COPY --from=builder /opt/venv /opt/venv\n"
 
 
