@@ -302,6 +302,7 @@ def test_where_a_file_is(text: str, place: str, source: str, mode: int | None) -
         ("WORKDIR /app\nADD https://github.com/x/y.git ./", "/app/y.py"),
         ("RUN poetry export -o /r.txt\nFROM python:3.11\nWORKDIR /app\nCOPY --from=0 /r.txt .", "/app/r.txt"),
         ("RUN uv export -o /d/r.txt\nFROM python:3.11\nWORKDIR /app\nCOPY --from=0 /d ./d", "/app/d/r.txt"),
+        ("RUN pip wheel -w /w x\nFROM python:3.11\nWORKDIR /app\nCOPY --from=0 /w ./w", "/app/w/x.whl"),
         ("RUN pip install x\nFROM python:3.11\nCOPY --from=0 /usr/local/bin /usr/local/bin", "/usr/local/bin/x"),
     ],
 )
