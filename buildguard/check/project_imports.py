@@ -203,13 +203,15 @@ class ProjectImportCheck:
         if locked is None:
             return None
         from buildguard.imports.locked_source import LockedSource, explain_open_lock, installs_groups
+        from buildguard.imports.tool_installs import with_tools
 
         why_open = next(filter(None, (explain_open_lock(recipe, locked) for recipe in recipes)), "")
         if why_open:
             return UnknownPackages(why_open)
         if recipes and all(map(installs_groups, recipes)):
             locked = locked._replace(production=locked.production | locked.development, development=frozenset())
-        return LockedSource(locked, self._index)
+        locked, undecided = with_tools(locked, recipes)
+        return LockedSource(locked, self._index, undecided)
 
     def _locked(self, folder: str) -> LockedPackages | None:
         for name in LOCKS:

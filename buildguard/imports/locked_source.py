@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 
 from buildguard.definitions import lazy_pattern
 from buildguard.imports.distributions import ModuleIndex, brings, left_out, resembles
 from buildguard.imports.lock import LockedPackages
 from buildguard.imports.records import ImportStatement
 from buildguard.imports.third_party import PackageAnswer, PackagePresence
+from buildguard.imports.tool_installs import TOOLS
 from buildguard.project import dockerfile, image_reference
 from buildguard.project.discovery import ImageRecipe
 
@@ -17,7 +19,6 @@ _ABSENT = frozenset({PackagePresence.MISSING, PackagePresence.DEVELOPMENT})
 _PIP = lazy_pattern(
     r"\bpip3?\s+install\b([^\n;&|]*)|\b(?:conda|mamba|apt|apt-get|apk|dnf|yum)\b[^\n;&|]*\b(?:install|add)\b([^\n;&|]*)"
 )
-_TOOLS = frozenset({"uv", "pip", "setuptools", "wheel", "pipx"})  # none of them needs another distribution
 _LOCKED = lazy_pattern(r"\buv\s+(?:sync|run|export|pip\s+sync)\b|\bpoetry\s+(?:install|export|sync)\b|pylock|\bpdm\b")
 _WITH_GROUPS = lazy_pattern(r"--group\b|--all-groups|--with[= ]|--dev\b")
 _WITHOUT_GROUPS = lazy_pattern(
@@ -30,13 +31,16 @@ class LockedSource:
 
     predicted = True
 
-    def __init__(self, locked: LockedPackages, index: ModuleIndex, also: Iterable[str] = ()) -> None:
-        """`also` are distributions that something else installs."""
+    def __init__(
+        self, locked: LockedPackages, index: ModuleIndex, undecided: Mapping[str, str] = MappingProxyType({})
+    ) -> None:
+        """`undecided` has distributions that something else installs in an unknown version, with the reason."""
         self.words = locked.file
+        self._undecided = undecided
         self._index = index
         self._answers: dict[str, PackageAnswer] = {}
         self._development = locked.development
-        self._production = locked.production | frozenset(also)
+        self._production = locked.production
         self._versions = {name: versions for name, versions in locked.versions.items() if name in locked.production}
         self._unknown = {name for name in self._production if index.modules_of(name) is None or name in locked.local}
 
@@ -57,10 +61,12 @@ class LockedSource:
         return self._answers[dotted]
 
     def _find_module(self, dotted: str) -> PackageAnswer:
+        bringers = self._index.bringers_of(dotted)
+        if reason := next(filter(None, map(self._undecided.get, sorted(bringers))), ""):
+            return PackageAnswer(PackagePresence.UNKNOWN, detail=reason)
         older = left_out(dotted, self._versions)
         if older and not any(resembles(name, dotted.partition(".")[0]) for name in self._unknown):
             return PackageAnswer(PackagePresence.MISSING, dotted, older)
-        bringers = self._index.bringers_of(dotted)
         if bringers & self._production or self._brings(dotted):
             return PackageAnswer(PackagePresence.PRESENT)
         top = dotted.partition(".")[0]
@@ -116,6 +122,6 @@ def _installed(text: str) -> Iterator[str]:
         for word in words:
             name = re.split(r"[<>=~!\[]", word)[0]
             is_file = word.startswith("-r")
-            is_name = bool(name) and not word.startswith("-") and name not in {*_TOOLS, ".", "/"}
+            is_name = bool(name) and not word.startswith("-") and name not in {*TOOLS, ".", "/"}
             if (is_file or is_name) and (match[1] is not None or name.startswith("python3-")):
                 yield word

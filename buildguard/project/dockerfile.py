@@ -6,6 +6,7 @@ wheels for Linux on Arm or musl. The tests hold this one to BuildKit's.
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -101,13 +102,17 @@ _HOLDS_PYTHON = lazy_pattern(r"^/(?:usr(?:/local)?(?:/(?:bin|lib)?)?|opt)?/?$|py
 
 def installs_python(chain: Iterable[DockerfileStage]) -> str:
     """The instruction by which some stages get another Python than their base image's, empty where none is seen."""
-    for stage in chain:
-        for step in stage.instructions:
-            if step.name == "RUN" and _INSTALLS.search(step.text):
-                return f"line {step.line} installs another Python"
-            copied = step.name in {"COPY", "ADD"} and any(flag.startswith("--from=") for flag in step.flags)
-            if copied and any(_HOLDS_PYTHON.search(word) for word in step.text.split()):
-                return f"line {step.line} copies what may be another Python"
+    steps = (step for stage in chain for step in stage.instructions)
+    return next(filter(None, map(brings_python, steps)), "")
+
+
+def brings_python(step: Instruction) -> str:
+    """That an instruction puts another Python beside the base image's, empty where it does not."""
+    if step.name == "RUN" and _INSTALLS.search(step.text):
+        return f"line {step.line} installs another Python"
+    copied = step.name in {"COPY", "ADD"} and any(flag.startswith("--from=") for flag in step.flags)
+    if copied and any(_HOLDS_PYTHON.search(word) for word in step.text.split()):
+        return f"line {step.line} copies what may be another Python"
     return ""
 
 
@@ -136,13 +141,39 @@ def stages(data: bytes, build_args: Mapping[str, str]) -> list[DockerfileStage]:
         elif parsed:
             parsed[-1][1].append(step)
         elif step.name == "ARG":
-            for word in _words(step.text):
-                name, equals, value = word.partition("=")
-                if name in build_args:
-                    known[name] = build_args[name]
-                elif equals:
-                    known[name] = expand_variables(value, known)
-    return [stage._replace(instructions=tuple(rest)) for stage, rest in parsed]
+            _declare(step, build_args, known)
+    plain = [stage._replace(instructions=tuple(rest)) for stage, rest in parsed]
+    return [
+        stage._replace(instructions=(*_triggers(plain, number), *stage.instructions))
+        for number, stage in enumerate(plain)
+    ]
+
+
+def _triggers(plain: Sequence[DockerfileStage], number: int) -> Iterator[Instruction]:
+    """What the ONBUILD instructions of the stage below begin a stage with."""
+    base, line = plain[number].base.lower(), plain[number].line
+    below = next((stage for stage in reversed(plain[:number]) if stage.alias == base), None)
+    for step in below.instructions if below is not None else ():
+        if step.name == "ONBUILD":
+            yield from (trigger._replace(line=line) for trigger in instructions(step.text.encode()))
+
+
+def global_arguments(data: bytes, build_args: Mapping[str, str]) -> dict[str, str]:
+    """The ARGs before the first FROM: a stage has those that it names."""
+    known: dict[str, str] = {}
+    for step in itertools.takewhile(lambda step: step.name != "FROM", instructions(data)):
+        if step.name == "ARG":
+            _declare(step, build_args, known)
+    return known
+
+
+def _declare(step: Instruction, build_args: Mapping[str, str], known: dict[str, str]) -> None:
+    for word in _words(step.text):
+        name, equals, value = word.partition("=")
+        if name in build_args:
+            known[name] = build_args[name]
+        elif equals:
+            known[name] = expand_variables(value, known)
 
 
 def resolve_final_stage(data: bytes, build_args: Mapping[str, str], target: str = "") -> FinalStage | None:
@@ -174,12 +205,13 @@ def needed_stages(every: Sequence[DockerfileStage], target: str = "") -> set[int
         if number not in needed:
             needed.add(number)
             pending += (names[origin] for origin in _origins(every[number]) if origin in names)
+            base = every[number].base.lower()  # of an earlier stage only, and by its name
+            pending += (below for below in range(number) if every[below].alias == base)
     return needed
 
 
 def _origins(stage: DockerfileStage) -> Iterator[str]:
-    """What a stage is built on and takes files from, in lower case: stages by name or number, and images."""
-    yield stage.base.lower()
+    """What a stage takes files from, in lower case: stages by name or number, and images."""
     for step in stage.instructions:
         for flag in step.flags:
             if "from=" in flag:

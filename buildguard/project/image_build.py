@@ -5,7 +5,6 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from fnmatch import fnmatchcase
 from types import MappingProxyType
 
 from buildguard.definitions import NamedTuple, lazy_pattern, records
@@ -24,7 +23,7 @@ from buildguard.project.image_model import (
     UnmetNeed,
     is_below,
 )
-from buildguard.project.image_stage_state import WILD, Placement, StageState
+from buildguard.project.image_stage_state import WILD, Placement, StageState, words_below
 
 _ARCHIVES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")  # ADD extracts these
 _REMOTE = lazy_pattern(r"[\w+.-]+://|git@")
@@ -34,6 +33,9 @@ _OFFICIAL = lazy_pattern(r"(?:(?:docker\.io|mirror\.gcr\.io|public\.ecr\.aws/doc
 # Images of an official kind whose working folder is `/` and which start nothing of ours.
 _PLAIN = frozenset({"python", "pypy", "debian", "ubuntu", "alpine", "fedora", "amazonlinux", "busybox", "scratch"})
 _PLAIN_ELSEWHERE = ("ghcr.io/astral-sh/uv:", "cgr.dev/chainguard/python:")
+# What is surely a file, and arrives under its own name; a folder hands on what is in it.
+_IS_FILE = lazy_pattern(r"^https?://(?!.*\.git\b)|[^/]\.(?!git$)[A-Za-z]\w*$|\bs?bin/[^/]+$|^/uvx?$")
+_UV = lazy_pattern(r"/uvx?$")  # neither a Python nor a server
 _COPYING = lazy_pattern(r"\b(?:cp|rsync|tar|mv)\b")
 
 
@@ -55,10 +57,11 @@ def build_model(build: BuildInput) -> ImageModel:
     """The image that a Dockerfile builds; an empty one where it has no FROM."""
     every = dockerfile.stages(build.dockerfile, build.build_args)
     done: dict[str, StageState] = {}
-    last, base, line = StageState(), "", 1
+    last, line = StageState(), 1
+    outer = dockerfile.global_arguments(build.dockerfile, build.build_args)
     for number, stage in enumerate(every):
-        base, line = _root_base(every, number), stage.line
-        last = _StageBuilder(build, done, knows_base=knows_base(base)).follow(stage)
+        line = stage.line
+        last = _StageBuilder(build, done, outer).follow(stage)
         done[str(number)] = last
         if stage.alias:
             done[stage.alias] = last
@@ -66,7 +69,8 @@ def build_model(build: BuildInput) -> ImageModel:
             break
     needed = sorted(dockerfile.needed_stages(every, build.target))
     unmet = (need for number in needed if str(number) in done for need in done[str(number)].unmet)
-    return _model(last, base, line)._replace(unmet=tuple(dict.fromkeys(unmet)))
+    model = last.finished(line, knows_base=knows_base(last.base))
+    return model._replace(unmet=tuple(dict.fromkeys(unmet)))
 
 
 def sent_sources(build: BuildInput) -> frozenset[str]:
@@ -93,40 +97,6 @@ def _taken(step: Instruction) -> Iterator[str]:
         yield from filter(None, map(mounted, step.flags))
 
 
-def _root_base(stages: list[DockerfileStage], number: int) -> str:
-    """The image that the chain of a stage rests on."""
-    while True:
-        base = stages[number].base.lower()
-        below = next((i for i in range(number - 1, -1, -1) if stages[i].alias == base), None)
-        if below is None:
-            return stages[number].base
-        number = below
-
-
-def _model(state: StageState, base: str, line: int) -> ImageModel:
-    outer = {root for root in state.roots if not any(root != other and is_below(root, other) for other in state.roots)}
-    return ImageModel(
-        base=base,
-        line=line,
-        files=MappingProxyType(dict(state.files)),
-        folders=frozenset(state.folders),
-        unknown=tuple(dict.fromkeys(state.unknown)),
-        roots=tuple(sorted(outer)),
-        doubts=MappingProxyType(dict(state.doubts)),
-        workdir=state.workdir,
-        env=MappingProxyType(dict(state.env)),
-        user=state.user,
-        shell=state.shell,
-        entrypoint=state.entrypoint,
-        cmd=state.cmd,
-        ports=tuple(dict.fromkeys(state.ports)),
-        onbuild=tuple(state.onbuild),
-        missing=tuple(dict.fromkeys(state.missing)),
-        knows_base=knows_base(base),
-        knows_workdir=state.knows_workdir,
-    )
-
-
 def knows_base(reference: str) -> bool:
     """Whether an image is one that holds no project, starts none, and works in `/`."""
     match = _OFFICIAL.fullmatch(image_reference.parse(reference).name)
@@ -137,25 +107,25 @@ def knows_base(reference: str) -> bool:
 class _StageBuilder:
     """Follows the instructions of one stage."""
 
-    def __init__(self, build: BuildInput, done: Mapping[str, StageState], *, knows_base: bool) -> None:
+    def __init__(self, build: BuildInput, done: Mapping[str, StageState], arguments: Mapping[str, str]) -> None:
+        """`arguments` are those before the first FROM."""
         self._build = build
         self._done = done
-        self._knows_base = knows_base
+        self._outer = {**arguments, **build.build_args}
         self._state = StageState()
 
     def follow(self, stage: DockerfileStage) -> StageState:
-        """The stage, with the ONBUILD instructions of the one below it first."""
+        """The stage, on top of the one below it."""
         below = self._done.get(stage.base.lower())
         self._state = StageState(below)
         if below is None:
+            self._state.base, self._state.base_line = stage.base, stage.line
+            self._state.python = image_reference.promised_version(stage.base)
+            if words := image_reference.entrypoint_of(stage.base):
+                self._state.entrypoint = ImageCommand(stage.line, CommandForm.EXEC, words)
             self._state.knows_workdir = knows_base(stage.base)
             self._state.env |= {"PATH": DEFAULT_PATH} if self._state.knows_workdir else {}
-        triggers = [
-            step
-            for text in (below.onbuild if below is not None else ())
-            for step in dockerfile.instructions(text.encode())
-        ]
-        for step in (*(trigger._replace(line=stage.line) for trigger in triggers), *stage.instructions):
+        for step in stage.instructions:
             self._instruction(step)
         return self._state
 
@@ -181,15 +151,14 @@ class _StageBuilder:
             case "ENV":
                 state.env |= dockerfile.assignments(step.name, text, {})
             case "ARG":
-                state.arguments |= dockerfile.assignments(step.name, text, self._build.build_args)
+                bare = {name: self._outer[name] for name in text.split() if name in self._outer}
+                state.arguments |= {**bare, **dockerfile.assignments(step.name, text, self._build.build_args)}
             case "USER":
                 state.user = text
             case "SHELL":
                 state.shell = tuple(dockerfile.exec_words(text) or state.shell)
             case "EXPOSE":
                 state.ports += text.split()
-            case "ONBUILD":
-                state.onbuild.append(step.text)
             case _:
                 pass
 
@@ -208,6 +177,8 @@ class _StageBuilder:
             command = ImageCommand(step.line, CommandForm.EXEC, tuple(words))
         if step.name == "CMD":
             state.cmd, state.sets_cmd = command, True
+            if state.entrypoint is not None and state.entrypoint.line == state.base_line:  # the image's own
+                state.entrypoint = state.entrypoint._replace(line=step.line)
             return
         state.entrypoint = command
         if not state.sets_cmd:
@@ -226,8 +197,10 @@ class _StageBuilder:
                 self._state.may_hold((file.source for file, _rest in files), f"RUN in line {step.line} may copy it")
         expanded = dockerfile.expand_variables(text, self._state.variables)
         mounts = any("--mount" in flag and "type=cache" not in flag for flag in step.flags)
-        if "-r" in expanded and self._knows_base and not mounts:
+        if "-r" in expanded and knows_base(self._state.base) and not mounts:
             self._note_needs(expanded, step.line)
+        if dockerfile.brings_python(step._replace(text=expanded)):
+            self._state.python = None
         self._state.run_text += f"\n{expanded}"
         run_effects.apply(expanded, self._state, step.line)
 
@@ -272,6 +245,9 @@ class _CopyInstruction:
         several = len(sources) > 1 or any(char in source for source in sources for char in WILD)
         for source in sources:
             self._copy(source, destination, several=several)
+        if self._origin and not self._take_environments(sources, destination) and not all(map(_UV.search, sources)):
+            self._state.takes_more = True
+            self._state.python = None if dockerfile.brings_python(self._step) else self._state.python
         if self._other is not None:
             self._hand_on(self._other)
 
@@ -285,11 +261,12 @@ class _CopyInstruction:
             return
         if self._other is not None:
             self._hand_unknown(source, destination)
+            self._hand_unseen(source, destination, is_seen=bool(files))
         elif not files and not self._is_known_folder(source):
             is_pattern = any(char in source for char in WILD)
             self._state.missing.append(MissingSource(self._step.line, self._step.name, source, is_pattern))
         if self._step.name == "ADD" and source.endswith(_ARCHIVES):
-            self._foreign(source, destination, f"ADD in line {self._step.line} extracts it")
+            self._foreign("/", destination, f"ADD in line {self._step.line} extracts {source}")
             return
         self._place(files, source, destination, several=several)
 
@@ -354,10 +331,19 @@ class _CopyInstruction:
     def _foreign(self, source: str, destination: str, reason: str) -> None:
         """What comes from elsewhere: at the destination, or below it under its own name, something unknown appears."""
         state = self._state
-        name = posixpath.basename(source.rstrip("/"))
         where = state.at(destination)
-        is_file = bool(name) and (destination.endswith("/") or where in state.folders) and not source.endswith("/")
-        state.add_unknown(UnknownArea(posixpath.join(where, name) if is_file else where, reason, self._step.line))
+        into = destination.endswith("/") or where in state.folders
+        place = posixpath.join(where, posixpath.basename(source)) if into and _IS_FILE.search(source) else where
+        state.add_unknown(UnknownArea(place, reason, self._step.line))
+
+    def _take_environments(self, sources: Sequence[str], destination: str) -> bool:
+        """Take over the environments of the stage that is copied from; whether each source has one."""
+        state, other = self._state, self._other
+        if other is None or any(self._unclear(source, destination) for source in sources):
+            return False
+        where, line = state.at(destination), self._step.line
+        taken = [state.take_environments(other, _absolute(source), where, line) for source in sources]
+        return all(taken)
 
     def _write(self, heredocs: list[str], destination: str) -> None:
         """Files that the Dockerfile itself holds."""
@@ -380,6 +366,14 @@ class _CopyInstruction:
         state, start, where = self._state, _absolute(source), self._state.at(destination)
         below = area.path[len(start.rstrip("/")) + 1 :] if is_below(area.path, start) else ""
         state.unknown.append(area._replace(path=posixpath.join(where, below) if below else where, line=self._step.line))
+
+    def _hand_unseen(self, source: str, destination: str, *, is_seen: bool) -> None:
+        """What a COPY takes of another stage is there, or the build fails, also where nothing shows what made it."""
+        assert self._other is not None
+        place = _absolute(source)
+        is_known = is_seen or place in self._other.folders or any(char in source for char in WILD)
+        if not is_known and not self._other.covers_unknown(place) and not self._other.has_environment(place):
+            self._foreign(source, destination, f"it is copied from {self._origin} in line {self._step.line}")
 
     def _hand_on(self, other: StageState) -> None:
         """What is in doubt in a stage is in doubt in whatever copies from it."""
@@ -416,14 +410,8 @@ def _below(source: str, files: Collection[str]) -> tuple[Sequence[str], Sequence
     if not is_wild:
         inside = [name for name in files if name.startswith(plain) and name[len(plain) : len(plain) + 1] in {"", "/"}]
         return inside, [name[len(plain) + 1 :] for name in inside]
-    matched, rests = [], []
-    for name in files:
-        words = name.split("/")
-        head = words[: len(parts)]
-        if head == parts or (len(head) == len(parts) and all(map(fnmatchcase, head, parts))):
-            matched.append(name)
-            rests.append("/".join(words[len(parts) :]))
-    return matched, rests
+    found = [(name, rest) for name in files if (rest := words_below(name, parts, is_wild=True)) is not None]
+    return [name for name, _rest in found], ["/".join(rest) for _name, rest in found]
 
 
 def _absolute(source: str) -> str:

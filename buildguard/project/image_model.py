@@ -9,7 +9,10 @@ import posixpath
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 
-from buildguard.definitions import NamedTuple, StrEnum
+from buildguard.definitions import TYPE_CHECKING, NamedTuple, StrEnum
+
+if TYPE_CHECKING:
+    from buildguard.project.target import PythonVersion
 
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 DEFAULT_SHELL = ("/bin/sh", "-c")
@@ -99,6 +102,22 @@ class UnmetNeed(NamedTuple):
     text: str
 
 
+class PythonEnvironment(NamedTuple):
+    """A folder with packages for one Python: a virtual environment, what `--prefix` or `--user` fill, or `site-packages` itself.
+
+    `python` is None where it is not known; `base_line` is the FROM that it comes with. `line` is the instruction that the folder
+    is here by, and `taken` what of another stage that one copied, empty where a RUN fills it.
+    `home` is the folder whose `bin/python` its programs name in their first line, empty where that is the image's own.
+    """
+
+    path: str
+    python: PythonVersion | None
+    base_line: int
+    line: int
+    taken: str = ""
+    home: str = ""
+
+
 class ImageModel(NamedTuple):
     """The final stage with what it takes from others.
 
@@ -106,6 +125,8 @@ class ImageModel(NamedTuple):
     reason why a path of the project may be in the image or not. `knows_base` says whether the base image is one whose working
     folder, variables and start command are known: then `workdir` and a missing `command` are certain.
     `knows_workdir` says that `workdir` is, whatever the base image is. `unmet` are of every stage that the build makes.
+    `python` is the base image's, which `base_line` names; None where it is not known or another one comes beside it.
+    `takes_more` says that a COPY or RUN may bring programs beside those of `environments`.
     """
 
     base: str
@@ -122,11 +143,14 @@ class ImageModel(NamedTuple):
     entrypoint: ImageCommand | None = None
     cmd: ImageCommand | None = None
     ports: tuple[str, ...] = ()
-    onbuild: tuple[str, ...] = ()
     missing: tuple[MissingSource, ...] = ()
     knows_base: bool = True
     knows_workdir: bool = True
     unmet: tuple[UnmetNeed, ...] = ()
+    python: PythonVersion | None = None
+    base_line: int = 1
+    environments: tuple[PythonEnvironment, ...] = ()
+    takes_more: bool = False
 
     @property
     def twins(self) -> dict[str, str]:

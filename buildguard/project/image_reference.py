@@ -17,6 +17,7 @@ _OTHER_IMPLEMENTATIONS = {"pypy": "PyPy", "graalpy": "GraalPy", "micropython": "
 _IMPLEMENTATION = lazy_pattern(rf"(?:^|[-_./])({'|'.join(_OTHER_IMPLEMENTATIONS)})(?=$|[-_.:@/\d])")
 # A Debian release keeps its Python's minor version for life; the tags are Google's.
 _DISTROLESS = {"python3-debian11": "3.9", "python3-debian12": "3.11", "python3-debian13": "3.13"}
+_RUNS_PYTHON = lazy_pattern(r"(?:^|/)(?:distroless/python3(?:-debian\d+)?|chainguard/python)$")
 # Images that hold nothing: what runs in them was copied in.
 EMPTY = frozenset({"busybox", "scratch", "static", "static-debian11", "static-debian12", "static-debian13"})
 # Images of other things: a final stage on one of these, where nothing mentions Python, ships none.
@@ -170,6 +171,11 @@ def is_python(reference: str) -> bool:
     ref = parse(reference)
     named = ref.last.startswith("python") or bool(implementation(reference))
     return named or promised_version(reference) is not None
+
+
+def entrypoint_of(reference: str) -> tuple[str, ...]:
+    """The ENTRYPOINT of an image that is known to run Python with the words of CMD; empty for all others."""
+    return ("python3",) if _RUNS_PYTHON.search(parse(reference).name) else ()
 
 
 def why_version_unknown(reference: str) -> str:

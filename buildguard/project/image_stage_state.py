@@ -5,23 +5,31 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from fnmatch import fnmatchcase
+from types import MappingProxyType
 
-from buildguard.definitions import NamedTuple, records
+from buildguard.definitions import TYPE_CHECKING, NamedTuple, lazy_pattern, records
 from buildguard.project.image_model import (
     DEFAULT_SHELL,
     SYSTEM_FOLDERS,
     FileOrigin,
     ImageCommand,
+    ImageModel,
     MissingSource,
     PlacedFile,
+    PythonEnvironment,
     UnknownArea,
     UnmetNeed,
     is_below,
 )
 
+if TYPE_CHECKING:
+    from buildguard.project.target import PythonVersion
+
 WILD = "*?["
 # A folder that is copied here does not become the project's as a whole: what it adds does.
 _NO_ROOTS = SYSTEM_FOLDERS - {"/home", "/opt", "/root", "/srv", "/tmp", "/mnt", "/media"}  # noqa: S108
+_PACKAGES = lazy_pattern(r"/lib/python3\.(?P<minor>\d{1,2})(?:/(?:site|dist)-packages)?$")
+_PYTHON_HOMES = frozenset({"/", "/usr", "/usr/local"})  # what is installed there is the image's own Python's
 _SYSTEM = ("/usr/", "/etc/", "/var/lib/", "/bin/", "/sbin/", "/lib/")
 
 
@@ -37,6 +45,10 @@ class StageState:
     """What a stage holds so far; a stage that is built on another one begins with a copy of that."""
 
     def __init__(self, below: StageState | None = None) -> None:
+        self.base, self.base_line = "", 0  # the image that all of it rests on
+        self.python: PythonVersion | None = None  # of that image, and no other one beside it
+        self.environments: dict[str, PythonEnvironment] = {}
+        self.takes_more = False
         self.files: dict[str, PlacedFile] = {}
         self.folders: set[str] = {"/"}
         self.unknown: list[UnknownArea] = []
@@ -52,7 +64,6 @@ class StageState:
         self.cmd: ImageCommand | None = None
         self.sets_cmd = False
         self.ports: list[str] = []
-        self.onbuild: list[str] = []
         self.missing: list[MissingSource] = []
         self.unmet: list[UnmetNeed] = []
         self.run_text = ""  # of every RUN so far
@@ -60,19 +71,51 @@ class StageState:
             self._inherit(below)
 
     def _inherit(self, below: StageState) -> None:
-        """Take over what an image hands on: not its arguments and triggers."""
+        """Take over what an image hands on."""
+        self.base, self.base_line, self.python = below.base, below.base_line, below.python
+        self.environments, self.takes_more = dict(below.environments), below.takes_more
         self.files = dict(below.files)
         self.folders = set(below.folders)
         self.unknown = list(below.unknown)
         self.roots = set(below.roots)
         self.doubts = dict(below.doubts)
         self.env = dict(below.env)
+        self.arguments = dict(below.arguments)
         self.workdir, self.knows_workdir = below.workdir, below.knows_workdir
         self.user, self.shell = below.user, below.shell
         self.entrypoint, self.cmd = below.entrypoint, below.cmd
         self.ports = list(below.ports)
         self.missing = list(below.missing)
         self.run_text = below.run_text
+
+    def finished(self, line: int, *, knows_base: bool) -> ImageModel:
+        """The image that ends here; `line` is the FROM of its last stage."""
+        outer = {
+            root for root in self.roots if not any(root != other and is_below(root, other) for other in self.roots)
+        }
+        return ImageModel(
+            base=self.base,
+            line=line,
+            files=MappingProxyType(dict(self.files)),
+            folders=frozenset(self.folders),
+            unknown=tuple(dict.fromkeys(self.unknown)),
+            roots=tuple(sorted(outer)),
+            doubts=MappingProxyType(dict(self.doubts)),
+            workdir=self.workdir,
+            env=MappingProxyType(dict(self.env)),
+            user=self.user,
+            shell=self.shell,
+            entrypoint=self.entrypoint,
+            cmd=self.cmd,
+            ports=tuple(dict.fromkeys(self.ports)),
+            missing=tuple(dict.fromkeys(self.missing)),
+            knows_base=knows_base,
+            knows_workdir=self.knows_workdir,
+            python=self.python,
+            base_line=self.base_line,
+            environments=tuple(self.environments.values()),
+            takes_more=self.takes_more,
+        )
 
     @property
     def variables(self) -> dict[str, str]:
@@ -125,6 +168,43 @@ class StageState:
             for source in filter(None, (file.source for file in files)):
                 self.doubts.pop(source, None)
 
+    # ------------------------------------------------------------------------------------------ environments
+
+    def fill_environment(self, path: str, line: int, *, has_python: bool = True) -> None:
+        """The image's Python installs packages in a folder of their own, which may have that Python too."""
+        known = self.environments.get(path)
+        home = (path if has_python else "") if known is None else known.home
+        if path not in _PYTHON_HOMES:
+            self.environments[path] = PythonEnvironment(path, self.python, self.base_line, line, home=home)
+
+    def has_environment(self, path: str) -> bool:
+        """Whether a path is an environment's, or a folder above one."""
+        return any(is_below(path, place) or is_below(place, path) for place in self.environments)
+
+    def take_environments(self, other: StageState, source: str, target: str, line: int) -> bool:
+        """Those in a folder of another stage come here with a COPY of it; whether there are any."""
+        taken = [
+            (found, rest) for path, found in other.environments.items() if (rest := _rest(path, source)) is not None
+        ]
+        match = _PACKAGES.search(source)
+        if match is not None and other.python is not None and other.python.minor == int(match["minor"]):
+            taken = [(PythonEnvironment(source, other.python, other.base_line, line), "")]
+        for found, rest in taken:
+            path = posixpath.normpath(posixpath.join(target, rest))
+            self.environments[path] = found._replace(path=path, line=line, taken=source)
+        return bool(taken)
+
+    def _move_environments(self, pattern: str, target: str, *, into: bool) -> bool:
+        moved: dict[str, PythonEnvironment] = {}
+        for path, found in self.environments.items():
+            rest = _rest(path, pattern)
+            if rest is not None:
+                name = posixpath.basename(path.removesuffix(rest).rstrip("/")) if into else ""
+                place = posixpath.normpath(posixpath.join(target, name, rest))
+                moved[place] = found._replace(path=place)
+        self.environments |= moved
+        return bool(moved)
+
     # ------------------------------------------------------------------------------------------ doubting
 
     def add_unknown(self, area: UnknownArea) -> None:
@@ -151,10 +231,9 @@ class StageState:
         parts = [part for part in pattern.split("/") if part]
         is_wild = any(char in pattern for char in WILD)
         for path, file in list(self.files.items()):
-            words = path.strip("/").split("/")
-            head = words[: len(parts)]
-            if head == parts or (is_wild and len(head) == len(parts) and all(map(fnmatchcase, head, parts))):
-                yield file, "/".join(words[len(parts) :])
+            rest = words_below(path, parts, is_wild=is_wild)
+            if rest is not None:
+                yield file, "/".join(rest)
 
     def covers_unknown(self, path: str) -> UnknownArea | None:
         """The unknown area that a path is in, or that is below it."""
@@ -162,33 +241,52 @@ class StageState:
 
     def change(self, pattern: str, update: Callable[[PlacedFile], PlacedFile]) -> None:
         """Change every file at and below a path."""
-        for file, _rest in [*self.select(pattern)]:
+        for file, _below in [*self.select(pattern)]:
             self.files[file.path] = update(file)
 
     def remove(self, pattern: str) -> None:
         """Take away every file and folder at and below a path."""
-        for file, _rest in [*self.select(pattern)]:
+        for file, _below in [*self.select(pattern)]:
             del self.files[file.path]
+        for path in [path for path in self.environments if _rest(path, pattern) is not None]:
+            del self.environments[path]
         if not any(char in pattern for char in WILD):
             self.folders = {folder for folder in self.folders if not is_below(folder, pattern)} | {"/"}
 
     def copy(self, pattern: str, target: str, line: int, *, inside: bool = False) -> bool:
-        """Place copies of the files at and below a path, as `cp -r` and `ln` do; whether there were any.
+        """Place copies of the files and environments at and below a path, as `cp -r` and `ln` do; whether there were any.
 
         With `inside`, the target is a folder.
         """
         selected = [*self.select(pattern)]
         into = target in self.folders or inside
+        has_moved = self._move_environments(pattern, target, into=into)
         for file, rest in selected:
             matched = file.path[: -len(rest) - 1] if rest else file.path
             base = posixpath.join(target, posixpath.basename(matched)) if into else target
             self.place(file._replace(path=posixpath.join(base, rest) if rest else base, line=line))
-        return bool(selected)
+        return bool(selected) or has_moved
 
     def link(self, target: str, path: str, line: int) -> None:
         """Place a symbolic link."""
         place = posixpath.join(path, posixpath.basename(target)) if path in self.folders else path
         self.place(PlacedFile(place, "", line, FileOrigin.LINK, link=target))
+
+
+def words_below(path: str, parts: Sequence[str], *, is_wild: bool) -> list[str] | None:
+    """The names by which a path is below some others, which may have wildcards; None where it is not."""
+    words = path.strip("/").split("/")
+    head = words[: len(parts)]
+    if head == parts or (is_wild and len(head) == len(parts) and all(map(fnmatchcase, head, parts))):
+        return words[len(parts) :]
+    return None
+
+
+def _rest(path: str, pattern: str) -> str | None:
+    """The same for two paths."""
+    parts = [part for part in pattern.split("/") if part]
+    words = words_below(path, parts, is_wild=any(char in pattern for char in WILD))
+    return None if words is None else "/".join(words)
 
 
 def _places(files: Sequence[tuple[PlacedFile, str]], where: str, *, into: bool) -> list[str]:

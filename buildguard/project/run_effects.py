@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from buildguard.definitions import NamedTuple, lazy_pattern
 from buildguard.project.image_model import FileOrigin, PlacedFile, UnknownArea, is_below
 from buildguard.project.image_stage_state import WILD, StageState
+from buildguard.project.run_environments import brings_programs, filled_folders, poetry_settings
 
 _KEYWORDS = frozenset(
     {"then", "do", "else", "if", "while", "until", "!", "{", "(", "time", "exec", "sudo", "env", "command", "eatmydata"}
@@ -34,6 +35,7 @@ _HARMLESS = frozenset(
             "pipx",
             "uv",
             "uvx",
+            "virtualenv",
             "apt",
             "apt-get",
             "apt-key",
@@ -92,10 +94,12 @@ _HARMLESS = frozenset(
         *("setcap", "touch", "sync", "head", "tail", "grep", "wc", "sort", "debconf-set-selections", "rehash", "pyenv"),
     }
 )
-_HARMLESS_MODULES = frozenset({"pip", "compileall", "ensurepip", "venv"})
+_HARMLESS_MODULES = frozenset({"pip", "compileall", "ensurepip", "venv", "virtualenv"})
 _EDITORS = frozenset({"sed", "dos2unix", "perl", "envsubst", "awk", "tee", "truncate", "patch"})
 _SYMBOLIC_MODE = lazy_pattern(r"(?P<who>[ugoa]*)(?P<operator>[+-])(?P<rights>[rwxX]+)")
 _OCTAL = lazy_pattern(r"[0-7]{3,4}")
+_EXPORTERS = frozenset({"poetry", "uv", "pdm"})
+_OUTPUT_OPTIONS = frozenset({"-o", "--output", "--output-file"})
 _TARGET_OPTIONS = frozenset({"-t", "--target", "--prefix", "--root"})
 
 
@@ -181,6 +185,7 @@ class _CommandRunner:
         if not words:
             return
         name, arguments = posixpath.basename(words[0]), words[1:]
+        self._fill_environments(words, command.words)
         follow = _FOLLOWED.get(name)
         if follow is not None and not command.is_certain and name not in _WITHOUT_LOSS:
             self._perhaps(name, words)
@@ -188,6 +193,18 @@ class _CommandRunner:
             follow(self, arguments)
         elif not self._leaves_files_alone(name, arguments):
             self._unfollowed(name, words)
+
+    def _fill_environments(self, words: Sequence[str], whole: Sequence[str]) -> None:
+        """The folders that the image's Python fills with packages; what stands before the program sets variables for it."""
+        state = self._state
+        own = dict(word.split("=", 1) for word in whole[: -len(words)] if "=" in word)
+        folders = [*filled_folders(words, {**poetry_settings(state.run_text), **state.env, **own}, state.user)]
+        if not any(folder.is_certain for folder in folders) and brings_programs(words):
+            state.takes_more = True
+        for path, has_python, _is_certain in folders:
+            is_known = path.startswith("/") or (self._folder is not None and state.knows_workdir)
+            if is_known and not _DYNAMIC.search(path):
+                state.fill_environment(self._at(path), self._line, has_python=has_python)
 
     # ------------------------------------------------------------------------------------------ what is followed
 
@@ -262,6 +279,7 @@ class _CommandRunner:
 
     def give_up(self, text: str) -> None:
         """A text that is no list of commands: its words count as those of an unknown command."""
+        self._state.takes_more = True
         self._unfollowed("a command that cannot be read", text.split())
 
     def _perhaps(self, name: str, words: Sequence[str]) -> None:
@@ -281,6 +299,8 @@ class _CommandRunner:
             if option in _TARGET_OPTIONS and not _DYNAMIC.search(value):
                 reason = f"{name} in line {self._line} installs into it"
                 self._state.add_unknown(UnknownArea(self._at(value), reason, self._line))
+            elif option in _OUTPUT_OPTIONS and name in _EXPORTERS:
+                self._write(value)
         return True
 
     def _unfollowed(self, name: str, words: Sequence[str]) -> None:

@@ -19,6 +19,7 @@ _SYSTEM = frozenset(
     {"bin", "dev", "etc", "home", "lib", "lib64", "proc", "root", "run", "sbin", "sys", "tmp", "usr", "var"}
 )
 _MOUNTS = lazy_pattern(rb"\b(?:volumes|develop)\s*:")
+_FILLED = ("bin", "lib", "lib64")  # of an environment: the project may be beside them
 _INSTALLED = frozenset({".venv", "venv", "env", "site-packages", "node_modules", "__pypackages__"})
 
 
@@ -70,7 +71,8 @@ class ImageTree:
 
     def why_unknown(self, path: str) -> str:
         """Why a file may exist at a path where `find` has none; empty where there can be none."""
-        if _INSTALLED.intersection(path.split("/")):
+        filled = (f"{environment.path}/{name}" for environment in self.model.environments for name in _FILLED)
+        if any(is_below(path, folder) for folder in filled) or _INSTALLED.intersection(path.split("/")):
             return "it is among installed packages"
         doubt = self._doubts.get(posixpath.basename(path), "")
         if doubt:

@@ -10,11 +10,11 @@ from buildguard.definitions import lazy_pattern
 from buildguard.project import dockerfile, image_reference
 from buildguard.project.image_model import DEFAULT_PATH, PlacedFile
 from buildguard.project.server_options import SERVERS
-from buildguard.project.start_command import StartCommand, StartProgram, in_folder, is_shell, is_unknown
+from buildguard.project.start_command import StartCommand, StartProgram, in_folder, is_python, is_shell, is_unknown
 from buildguard.project.start_wrappers import unwrap
 from buildguard.remote.source_names import HEAD, has_shebang
 from buildguard.startup.base_programs import find_lack
-from buildguard.startup.copied_environments import unreached_environment
+from buildguard.startup.copied_environments import add_programs, lost_python, unreached_environment
 from buildguard.startup.findings import FindingPlace, StartupFindings
 from buildguard.startup.image_start import ImageStart
 from buildguard.startup.locked_programs import find_reason
@@ -23,7 +23,7 @@ from buildguard.startup.losses import report_lost
 _ALWAYS = frozenset({"/bin/sh", "/bin/bash", "/usr/bin/env"})  # part of the images that have a system at all
 _BOM = b"\xef\xbb\xbf"
 _WITHOUT_BASH = frozenset({"alpine", "golang", "nginx", "node", "python"})  # what is built on Alpine may bring it
-_ACTIVATES = lazy_pattern(rb"activate|\bconda\b|\b(?:uv|poetry|pdm|pipenv|hatch)\s+run\b")
+_ACTIVATES = lazy_pattern(rb"activate|\bconda\b|\b(?:uv|poetry|pdm|pipenv|hatch)\s+run\b|\buvx\b|bashrc|profile")
 _PYTHONS = frozenset({"/usr/bin/python", "/usr/bin/python3"})
 
 
@@ -63,7 +63,7 @@ def _is_on_path(image: ImageStart, start: StartCommand, name: str) -> bool:
 def _path(image: ImageStart, start: StartCommand) -> list[str]:
     """The folders in which a program may be looked for."""
     folders = start.env.get("PATH", image.tree.model.env.get("PATH", "")).split(":")
-    return [folder for folder in [*folders, *DEFAULT_PATH.split(":")] if folder.startswith("/")]
+    return [folder for folder in [*folders, *DEFAULT_PATH.split(":")] if folder.startswith(("/", "$"))]
 
 
 class _ProgramCheck:
@@ -77,15 +77,44 @@ class _ProgramCheck:
 
     def check(self, program: StartProgram) -> None:
         place = self._image.place_of(program.place)
-        if is_unknown(program.name) or "$" in program.folder or program.name in _ALWAYS:
+        if program.name in _ALWAYS:
+            self._shell(program, place)
+            return
+        if is_unknown(program.name) or "$" in program.folder:
             return
         if "/" in program.name or not program.is_executed:
             self._file(program, in_folder(program.folder, program.name), place)
         else:
             self._on_path(program, place)
 
+    def _shell(self, program: StartProgram, place: FindingPlace) -> None:
+        """A program that most images have, run or handed to Python."""
+        lack = find_lack(self._image, program.name)
+        if not program.is_executed and self._earlier and is_python(self._earlier[-1].name):
+            message = (
+                f"python gets {program.name} as its script, for CMD is written for a shell and ENTRYPOINT runs python"
+            )
+            self._findings.add(Code.BG701, place, message, 'write CMD as a list: CMD ["main.py"]')
+        elif lack:
+            message = f"the start command runs {program.name}, and {lack}"
+            self._findings.add(Code.BG701, place, message, "install it in the Dockerfile, or correct the command")
+
+    def _of_environment(self, path: str, place: FindingPlace) -> bool:
+        """Whether a program is one of an environment that was made in another folder; that is reported."""
+        name, python = posixpath.basename(path), lost_python(self._image, path)
+        if name not in SERVERS or not python:
+            return False
+        message = (
+            f"{path} begins with #!{python}, which the image does not have: the environment was made in another folder"
+        )
+        hint = f"copy it to where it was made, or start it with python -m {name}"
+        self._findings.add(Code.BG702, place, message, hint)
+        return True
+
     def _file(self, program: StartProgram, path: str, place: FindingPlace) -> None:
         image = self._image
+        if self._of_environment(path, place):
+            return
         image_file = image.tree.find(path)
         if image_file is not None:
             self._existing(program, path, image_file, place)
@@ -126,7 +155,7 @@ class _ProgramCheck:
         image, model = self._image, self._image.tree.model
         commands = [command.text.encode() for command in (model.entrypoint, model.cmd) if command is not None]
         scripts = {program.place.file for program in self._start.programs if program.place.in_image}
-        texts = [*commands, *filter(None, map(image.read, sorted(scripts)))]
+        texts = [*commands, *filter(None, map(image.read, sorted(scripts))), image.tree.run_text.encode()]
         if any(_ACTIVATES.search(text) for text in texts):
             return ""
         return unreached_environment(image, _path(image, self._start))
@@ -193,23 +222,31 @@ class _ProgramCheck:
         image, name = self._image, program.name
         if _is_on_path(image, self._start, name):
             return
+        places = (posixpath.join(folder, name) for folder in _path(image, self._start))
+        if any(self._of_environment(path, place) for path in places):
+            return
         here = in_folder(program.folder, name)
         if re.search(r"\.(?:sh|py|bash)$", name) and (image.tree.find(here) or not image.tree.why_unknown(here)):
             exists = image.tree.find(here) is not None
             message = f"{name} is not in a folder of PATH"
-            self._findings.add(
-                Code.BG701, place, message, f"write ./{name}" if exists else "add the file, or correct the command"
-            )
-        elif name in SERVERS and _installs_nothing(image):
-            message = f"the start command runs {name}, and the image installs no package"
-            self._findings.add(Code.BG701, place, message, f"RUN pip install {name}")
-        elif name in SERVERS and (copied := self._unreached()):
-            message = f"the start command runs {name}, and no folder of PATH has it"
-            hint = f"ENV PATH={copied}/bin:$PATH, for the environment that a COPY brings"
+            hint = f"write ./{name}" if exists else "add the file, or correct the command"
             self._findings.add(Code.BG701, place, message, hint)
-        elif lack := find_lack(image, name):
-            message = f"the start command runs {name}, and {lack}"
-            self._findings.add(Code.BG701, place, message, "install it in the Dockerfile, or correct the command")
+        else:
+            self._report_lack(name, place)
+
+    def _report_lack(self, name: str, place: FindingPlace) -> None:
+        """Report a name that no folder of PATH has, where it is known why."""
+        reason, hint = self._lack_of_server(name) if name in SERVERS else ("", "")
+        lack = reason or find_lack(self._image, name)
+        if lack:
+            hint = hint or "install it in the Dockerfile, or correct the command"
+            self._findings.add(Code.BG701, place, f"the start command runs {name}, and {lack}", hint)
+
+    def _lack_of_server(self, name: str) -> tuple[str, str]:
+        if _installs_nothing(self._image):
+            return "the image installs no package", f"RUN pip install {name}"
+        copied = self._unreached()
+        return ("no folder of PATH has it", add_programs(copied)) if copied else ("", "")
 
 
 def _add_hint(reason: str, name: str) -> str:

@@ -16,6 +16,7 @@ from buildguard.startup.closure import check_closure
 from buildguard.startup.command_forms import check_form
 from buildguard.startup.configurations import check_configs
 from buildguard.startup.copied_environments import check_environments
+from buildguard.startup.copied_stages import check_stages
 from buildguard.startup.copies import check_copies, check_needs
 from buildguard.startup.deployed_ports import DEFAULT_PORT, DeployedPort, find_port, read_ports
 from buildguard.startup.findings import FindingPlace, StartupFindings, StartupReport
@@ -91,6 +92,7 @@ def _check_image(
 ) -> None:
     check_copies(image, findings)
     check_needs(image, findings)
+    check_stages(image, findings)
     check_environments(image, findings)
     check_secrets(image, findings)
     if image.start is not None and check_form(image, findings):

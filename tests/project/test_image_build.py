@@ -45,6 +45,24 @@ def test_copies(text: str, expected: dict[str, str]) -> None:
     assert _layout(f"FROM python:3.11\n{text}\n", D="/given") == expected
 
 
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ("ARG G=/g\nFROM scratch\nARG G\nCOPY a.py $G/", "/g/a.py"),
+        ("ARG G=/g\nFROM scratch\nARG G=/own\nCOPY a.py $G/", "/own/a.py"),
+        ("ARG G=/g\nFROM scratch\nCOPY a.py $G/", ""),
+        ("FROM scratch AS base\nONBUILD ENV A=/o\nONBUILD COPY a.py $A/\nFROM base AS on\nFROM on\n", "/o/a.py"),
+        ("FROM scratch AS base\nONBUILD COPY a.py /o/\nFROM scratch\nCOPY a.py /b/\n", "/b/a.py"),
+        ("FROM scratch\nARG D\nCOPY a.py $D/", "/given/a.py"),
+        ("FROM scratch AS base\nARG A=/a\nFROM base\nCOPY a.py $A/", "/a/a.py"),
+        ("FROM scratch AS base\nARG A=/a\nFROM scratch\nCOPY a.py $A/", ""),
+    ],
+)
+def test_which_arguments_a_stage_has(text: str, place: str) -> None:
+    """As BuildKit has it."""
+    assert [*_layout(text, D="/given")] == ([place] if place else [])
+
+
 def test_stages_are_followed() -> None:
     text = (
         "FROM python:3.11 AS base\nWORKDIR /base\nCOPY a.py .\n"
@@ -278,6 +296,14 @@ def test_where_a_file_is(text: str, place: str, source: str, mode: int | None) -
         ("WORKDIR /app\nRUN echo x > conf.py", "/app/conf.py"),
         ("COPY --chmod=u+x run.sh /x", "/x"),
         ("COPY a.py /a.py", "/usr/bin/gunicorn"),
+        ("WORKDIR /app\nADD code.tar.gz /app/", "/app/x/y.py"),
+        ("WORKDIR /app\nADD code.tar.gz .", "/app/y.py"),
+        ("WORKDIR /app\nCOPY --from=acme/front /dist ./", "/app/y.html"),
+        ("WORKDIR /app\nADD https://github.com/x/y.git ./", "/app/y.py"),
+        ("RUN poetry export -o /r.txt\nFROM python:3.11\nWORKDIR /app\nCOPY --from=0 /r.txt .", "/app/r.txt"),
+        ("RUN uv export -o /d/r.txt\nFROM python:3.11\nWORKDIR /app\nCOPY --from=0 /d ./d", "/app/d/r.txt"),
+        ("RUN pip wheel -w /w x\nFROM python:3.11\nWORKDIR /app\nCOPY --from=0 /w ./w", "/app/w/x.whl"),
+        ("RUN pip install x\nFROM python:3.11\nCOPY --from=0 /usr/local/bin /usr/local/bin", "/usr/local/bin/x"),
     ],
 )
 def test_what_is_unknown_is_no_finding(text: str, place: str) -> None:
@@ -292,6 +318,10 @@ def test_what_is_unknown_is_no_finding(text: str, place: str) -> None:
         ("WORKDIR /app\nCOPY . .\nRUN rm -rf pkg", "/app/pkg/b.py"),
         ("WORKDIR /w\nRUN make\nWORKDIR /app\nCOPY . .", "/app/gone.py"),
         ("RUN curl x | bash\nWORKDIR /app\nCOPY . .", "/app/gone.py"),
+        ("COPY pkg /p\nFROM python:3.11\nWORKDIR /app\nCOPY --from=0 /p .", "/app/gone.py"),
+        ("WORKDIR /p\nFROM python:3.11\nWORKDIR /app\nCOPY --from=0 /p .", "/app/gone.py"),
+        ("WORKDIR /app\nCOPY --from=ghcr.io/astral-sh/uv:1 /uv /bin/", "/app/uv"),
+        ("WORKDIR /app\nCOPY --from=acme/x /x/y.py ./", "/app/gone.py"),
     ],
 )
 def test_what_is_absent_for_certain(text: str, place: str) -> None:

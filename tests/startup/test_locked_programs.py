@@ -24,7 +24,10 @@ source = {{ registry = "https://pypi.org/simple" }}
 name = "{other}"
 source = {{ registry = "https://pypi.org/simple" }}
 """
-_UV = "FROM python:3.11-slim\nWORKDIR /srv\nCOPY . .\nRUN pip install uv && uv sync --no-dev\n"
+_UV = (
+    "FROM python:3.11-slim\nENV PATH=/srv/.venv/bin:$PATH\nWORKDIR /srv\nCOPY . .\n"
+    "RUN pip install uv && uv sync --no-dev\n"
+)
 _PIP = "FROM python:3.11-slim\nWORKDIR /srv\nCOPY . .\nRUN pip install -r requirements.txt\n"
 _STAGES = (
     "FROM python:3.11-slim AS b\nWORKDIR /srv\nCOPY . .\nRUN python -m venv /v && /v/bin/pip install -r requirements.txt\n"
@@ -64,7 +67,8 @@ def _lock(other: str = "click", dev: str = "") -> str:
 def test_a_server_that_is_not_installed(tmp_path: Path, files: Files, words: str) -> None:
     report = report_of(tmp_path, files)
 
-    assert rows_of(report) == [("BG701", "Dockerfile", 5)]
+    line = str(files["Dockerfile"]).count("\n")
+    assert rows_of(report) == [("BG701", "Dockerfile", line)]
     assert words in report.diagnostics[0].message
 
 

@@ -27,6 +27,7 @@ def _found(tmp_path: Path, steps: str, **files: str) -> list[tuple[str, str | No
         (f"COPY requirements.txt /tmp/\n{_INSTALL}COPY . .\n", 4),
         (f"RUN cd /tmp && true\n{_INSTALL}COPY . .\n", 4),  # the next RUN begins in the working folder again
         ("RUN uv pip install --system -r ./requirements.txt\nCOPY . .\n", 3),
+        (f"RUN poetry export -o other.txt\n{_HEAD}COPY --from=0 /srv .\n{_INSTALL}COPY . .\n", 7),
         ("RUN python -m pip install --requirement=requirements.txt && rm -rf /root/.cache\nCOPY . .\n", 3),
     ],
 )
@@ -44,6 +45,9 @@ def test_what_no_copy_brings_in_time(tmp_path: Path, steps: str, line: int) -> N
         "RUN --mount=type=bind,source=requirements.txt,target=requirements.txt pip install -r requirements.txt\nCOPY . .\n",
         "RUN pip freeze > requirements.txt && pip install -r requirements.txt\nCOPY . .\n",
         f"RUN poetry export -o requirements.txt\n{_INSTALL}COPY . .\n",
+        f"RUN poetry export -o requirements.txt\n{_HEAD}COPY --from=0 /srv/requirements.txt .\n{_INSTALL}COPY . .\n",
+        f"RUN uv export --output-file=requirements.txt\n{_HEAD}COPY --from=0 /srv .\n{_INSTALL}COPY . .\n",
+        f"RUN uv pip compile in.txt -o /r/requirements.txt\n{_HEAD}COPY --from=0 /r/ ./\n{_INSTALL}COPY . .\n",
         "COPY requirements.txt /deps/\nRUN sh -c 'cd /deps ; pip install -r requirements.txt'\nCOPY . .\n",
         "COPY requirements.txt /deps/\nRUN cd /deps && pip install -r requirements.txt\nCOPY . .\n",
         f"ARG FOLDER\nCOPY requirements.txt $FOLDER/\n{_INSTALL}COPY . .\n",

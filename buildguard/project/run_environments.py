@@ -1,0 +1,169 @@
+"""The virtual environments that a command of a RUN fills, as far as its words show it. Pure."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
+
+from buildguard.definitions import NamedTuple, lazy_pattern
+
+_PYTHON = lazy_pattern(r"python[\d.]*|pypy3?")
+_WITH_VALUE = frozenset({"-p", "--python", "--prompt", "--app-data", "--cache-dir", "--directory", "--project"})
+_BRINGS_NONE = frozenset(
+    {
+        *(
+            "cd",
+            "mkdir",
+            "rm",
+            "rmdir",
+            "chmod",
+            "chown",
+            "chgrp",
+            "useradd",
+            "adduser",
+            "groupadd",
+            "addgroup",
+            "usermod",
+        ),
+        *("echo", "printf", "true", "set", "test", "[", "export", "touch", "ls", "cat", "compileall"),
+    }
+)
+_INSTALLERS = frozenset({"apt", "apt-get", "apk"})
+_MORE = lazy_pattern(
+    r"python|py3|corn|celery|flask|django|waitress|supervisor|\$|/"
+)  # a package that may have a server
+# `pip install uv`: the tools themselves, none of which is a server
+_WITHOUT_PROGRAMS = lazy_pattern(
+    r"uv (?:-\S+ )*(?:lock|export|cache|python)\b|(?:poetry|pdm) (?:config|lock|export|check)\b"
+    r"|pip3? (?:-\S+ )*install(?: (?:-\S+|(?:uv|pip|setuptools|wheel|poetry|pdm)(?:[=<>~!]=?[\w.]+)?))+$"
+)
+_TRUE, _FALSE = frozenset({"1", "true"}), frozenset({"0", "false"})
+_POETRY_SETTING = lazy_pattern(
+    r"\bpoetry config (?:--?\w+ )*virtualenvs\.(?P<name>in-project|create) (?P<value>true|false)\b"
+)
+_IN_PLACE = frozenset({"sync", "install"})
+
+
+class FilledFolder(NamedTuple):
+    """A folder of an environment, as a command writes it; `has_python` says that its programs run the Python in it.
+
+    Where it is not certain, the command may fill another one.
+    """
+
+    path: str
+    has_python: bool = True
+    is_certain: bool = True
+
+
+class _Command(NamedTuple):
+    """The arguments of a program, the variables that it gets, and who runs it."""
+
+    arguments: Sequence[str]
+    settings: Mapping[str, str]
+    user: str
+
+    @property
+    def operands(self) -> list[str]:
+        """The words that are neither options nor the values of some."""
+        return [*_operands(self.arguments)]
+
+    def option(self, *names: str) -> str:
+        """The value of the first option that has one of some names; empty without one."""
+        for at, word in enumerate(self.arguments):
+            name, equals, value = word.partition("=")
+            if name in names:
+                return value if equals else next(iter(self.arguments[at + 1 :]), "")
+        return ""
+
+
+def filled_folders(words: Sequence[str], settings: Mapping[str, str], user: str) -> Iterable[FilledFolder]:
+    """The folders of a command's environments; `settings` are its variables, `user` who runs it."""
+    name, arguments = _program(words)
+    fill = _FILLING.get(name)
+    return fill(_Command(arguments, settings, user)) if fill is not None else ()
+
+
+def _program(words: Sequence[str]) -> tuple[str, list[str]]:
+    """The name of a program, or of the module that Python runs, and its arguments."""
+    name, arguments = posixpath.basename(words[0]), [*words[1:]]
+    if _PYTHON.fullmatch(name) and arguments[:1] == ["-m"]:
+        name, arguments = "".join(arguments[1:2]), arguments[2:]
+    return name, arguments
+
+
+def poetry_settings(runs: str) -> dict[str, str]:
+    """What some commands set for poetry, as the variables that do the same."""
+    names = {"in-project": "POETRY_VIRTUALENVS_IN_PROJECT", "create": "POETRY_VIRTUALENVS_CREATE"}
+    return {names[match["name"]]: match["value"] for match in _POETRY_SETTING.finditer(runs)}
+
+
+def brings_programs(words: Sequence[str]) -> bool:
+    """Whether a command that fills no environment may bring a program to a folder of PATH."""
+    name, arguments = _program(words)
+    if name in _INSTALLERS:
+        return any(map(_MORE.search, arguments))
+    return name not in _BRINGS_NONE and not _WITHOUT_PROGRAMS.match(" ".join([name, *arguments]))
+
+
+def _operands(arguments: Sequence[str]) -> Iterator[str]:
+    rest = iter(arguments)
+    for word in rest:
+        if word in _WITH_VALUE:
+            next(rest, "")
+        elif not word.startswith("-"):
+            yield word
+
+
+def _venv(command: _Command) -> Iterable[FilledFolder]:
+    return [FilledFolder(folder) for folder in command.operands]
+
+
+def _virtualenv(command: _Command) -> Iterable[FilledFolder]:
+    return [*_venv(command)][:1]
+
+
+def _uv(command: _Command) -> Iterable[FilledFolder]:
+    if "install" in command.operands[:2]:
+        return _pip(command)
+    own = command.settings.get("UV_PROJECT_ENVIRONMENT") or ".venv"
+    in_project = posixpath.join(command.option("--project", "--directory"), own)
+    folders = {"venv": [*command.operands[1:2], in_project], "sync": [in_project]}.get(
+        "".join(command.operands[:1]), []
+    )
+    has_python = "--relocatable" not in command.arguments and not command.settings.get("UV_VENV_RELOCATABLE")
+    return [FilledFolder(folder, has_python) for folder in folders[:1]]
+
+
+def _poetry(command: _Command) -> Iterable[FilledFolder]:
+    own = command.settings.get("POETRY_VIRTUALENVS_IN_PROJECT", "").lower() in _TRUE
+    is_system = command.settings.get("POETRY_VIRTUALENVS_CREATE", "").lower() in _FALSE
+    fills = _IN_PLACE.intersection(command.operands[:1]) and not is_system
+    return [FilledFolder(".venv", is_certain=own)] if fills else []
+
+
+def _pip(command: _Command) -> Iterable[FilledFolder]:
+    if "install" not in command.operands[:2]:
+        return ()
+    folders = [command.option("--prefix"), _home(command) if "--user" in command.arguments else ""]
+    return [FilledFolder(folder, has_python=False) for folder in folders if folder]
+
+
+def _home(command: _Command) -> str:
+    """Where `pip install --user` installs to."""
+    name = command.user.partition(":")[0]
+    home = command.settings.get("HOME") or ("/root" if name in {"", "root", "0"} else f"/home/{name}")
+    return command.settings.get("PYTHONUSERBASE") or posixpath.join(home, ".local")
+
+
+_FILLING: Mapping[str, Callable[[_Command], Iterable[FilledFolder]]] = MappingProxyType(
+    {
+        "venv": _venv,
+        "virtualenv": _virtualenv,
+        "uv": _uv,
+        "poetry": _poetry,
+        "pdm": _poetry,
+        "pip": _pip,
+        "pip3": _pip,
+    }
+)
