@@ -68,7 +68,7 @@ class ImportPieces:
 
     def covers(self, line):
         """Whether a line of the module's own code is in one of the pieces."""
-        return any(start <= line < stop for start, stop, _text, _is_inner in self.pieces)
+        return is_within(line, [piece[:2] for piece in self.pieces])
 
     def _split(self, lines):
         used = self._add_lines(lines) if lines else ()
@@ -86,7 +86,7 @@ class ImportPieces:
         data, rows = self.data, self.rows
         after = following = begin = 0
         for line, item in items:
-            if line < after or (used and any(start <= line < stop for start, stop in used)):
+            if line < after or (used and is_within(line, used)):
                 continue
             if line != following:
                 begin = self._reader.start_of(line)
@@ -244,6 +244,11 @@ class ImportPieces:
         after = line + text.count(b"\n") + 1
         self._add(line, after, INNER + text + b"\n", True)
         return after
+
+
+def is_within(line, spans):
+    """Whether a line is in one of some spans: the first line of each, and the one after it."""
+    return any(start <= line < stop for start, stop in spans)
 
 
 def lines_of_stars(items):

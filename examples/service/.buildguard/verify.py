@@ -7,7 +7,7 @@ by the manifest in the archive. Nothing that it looks at is imported or run. Fin
 not be looked at with 3.
 
 version: 0.1.0
-digest: sha256:fdba629134e2c79a28bf5a6a217fbfff481d12a1d5a5cc455d1f70670de0105f
+digest: sha256:5f5ecd93ba6ac6b786316d3bc6f2b32e266e2587c22ebd96c1303e6e767a057e
     (SHA-256 of everything below the line of equals signs)
 """
 
@@ -6049,7 +6049,7 @@ class ImportPieces:
         self._lines = None
         self._split(sorted(lines))
     def covers(self, line):
-        return any(start <= line < stop for start, stop, _text, _is_inner in self.pieces)
+        return is_within(line, [piece[:2] for piece in self.pieces])
     def _split(self, lines):
         used = self._add_lines(lines) if lines else ()
         items = self._reader.items()
@@ -6064,7 +6064,7 @@ class ImportPieces:
         data, rows = self.data, self.rows
         after = following = begin = 0
         for line, item in items:
-            if line < after or (used and any(start <= line < stop for start, stop in used)):
+            if line < after or (used and is_within(line, used)):
                 continue
             if line != following:
                 begin = self._reader.start_of(line)
@@ -6195,6 +6195,8 @@ class ImportPieces:
         after = line + text.count(b"\n") + 1
         self._add(line, after, INNER + text + b"\n", True)
         return after
+def is_within(line, spans):
+    return any(start <= line < stop for start, stop in spans)
 def lines_of_stars(items):
     return (line for line, item in items if type(item) is not CODE and item[1] == STAR)
 def functions_of(code):
