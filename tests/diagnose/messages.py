@@ -37,6 +37,7 @@ MESSAGES: dict[str, tuple[str, ...]] = {
         "ValueError: environment variable 'API_TOKEN' is not set",
     ),
     "no-module-to-run": ("/usr/local/bin/python: Error while finding module specification for 'app.main' (ModuleNotFoundError: No module named 'app')",),
+    "moved-in-pydantic": ("pydantic.errors.PydanticImportError: `BaseSettings` has been moved to the `pydantic-settings` package.",),
     "no-standard-library": ("ModuleNotFoundError: No module named 'encodings'",),
     "no-module": ("ModuleNotFoundError: No module named 'flask'", "ModuleNotFoundError: No module named 'google.cloud'"),
     "no-such-name": (
@@ -44,6 +45,8 @@ MESSAGES: dict[str, tuple[str, ...]] = {
         "ImportError: cannot import name 'b' from partially initialized module 'a' (most likely due to a circular import) (/app/a.py)",
     ),
     "project-not-copied": (
+        "error: Workspace member `/app/packages/core` is missing a `pyproject.toml` (matches: `packages/*`)",
+        "error: Distribution not found at: file:///app/packages/core",
         "      OSError: Readme file does not exist: README.md",
         "      OSError: Build script does not exist: hatch_build.py",
         "Error: The current project could not be installed: No file/folder found for package shop",
@@ -71,6 +74,7 @@ MESSAGES: dict[str, tuple[str, ...]] = {
     "source-with-nul": ("SyntaxError: source code string cannot contain null bytes", "ValueError: source code string cannot contain null bytes"),
     "invisible-character": ("SyntaxError: invalid non-printable character U+FEFF",),
     "other-architecture": ("exec /usr/local/bin/python: exec format error", "exec ./boot.sh: exec format error", "standard_init_linux.go:228: exec user process caused: exec format error"),
+    "no-gpu": ("RuntimeError: Found no NVIDIA driver on your system. Please check that you have an NVIDIA GPU and installed a driver from http://www.nvidia.com/Download/index.aspx",),
     "musl-or-glibc": ("/lib/x86_64-linux-gnu/libc.so.6: version `GLIBC_2.34' not found (required by /app/tool)",),
     "no-loader": ("Error loading shared library ld-linux-x86-64.so.2: No such file or directory (needed by /usr/lib/x.so)",),
     "no-shared-library": ("ImportError: libGL.so.1: cannot open shared object file: No such file or directory",),
@@ -123,6 +127,7 @@ MESSAGES: dict[str, tuple[str, ...]] = {
     "conflict-marker": ("#11 0.310 12 | <<<<<<< HEAD", "ERROR: Invalid requirement: '<<<<<<< HEAD'", "ERROR: failed to solve: dockerfile parse error on line 4: unknown instruction: <<<<<<<"),
     "needs-buildkit": ("the --mount option requires BuildKit. Refer to https://docs.docker.com/go/buildkit/ to learn how to build images with BuildKit enabled",),
     "invalid-dockerfile": (
+        "ERROR: failed to solve: base name (${BASE_IMAGE}) should not be blank",
         "failed to solve with frontend dockerfile.v0: failed to create LLB definition: dockerfile parse error line 102: unknown instruction: /GUNICORN_CONF.PY",
         'ERROR: failed to solve: target stage "prod" could not be found',
         "invalid from flag value bulder: pull access denied for bulder, repository does not exist or may require 'docker login': denied: requested access to the resource is denied",
@@ -156,7 +161,7 @@ MESSAGES: dict[str, tuple[str, ...]] = {
     "docker-not-running": ("ERROR: Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?",),
     "tool-crashed": ("panic: runtime error: invalid memory address or nil pointer dereference",),
     "no-database": ("psycopg2.OperationalError: could not connect to server: Connection refused", 'sqlalchemy.exc.OperationalError: (pymysql.err.OperationalError) (2003, "Can\'t connect to MySQL server on \'db\'")'),
-    "no-other-service": ("redis.exceptions.ConnectionError: Error 111 connecting to localhost:6379. Connection refused.",),
+    "no-other-service": ("OSError: We couldn't connect to 'https://huggingface.co' to load this file, couldn't find it in the cached files", "redis.exceptions.ConnectionError: Error 111 connecting to localhost:6379. Connection refused."),
     "connection-refused": ("ConnectionRefusedError: [Errno 111] Connection refused",),
     "executable-not-found": ('OCI runtime create failed: container_linux.go:380: starting container process caused: exec: "gunicorn": executable file not found in $PATH: unknown', "exec /app/start.sh: no such file or directory", "standard_init_linux.go:228: exec user process caused: no such file or directory"),
     "command-not-found": ("/bin/sh: 1: gunicorn: not found", "bash: line 1: uvicorn: command not found", "/opt/start.sh: line 18: queue: command not found", "/usr/bin/env: 'python': No such file or directory"),
@@ -186,6 +191,13 @@ MESSAGES: dict[str, tuple[str, ...]] = {
         "Warning: Python 3.8 was not found on your system...",
     ),
     "another-python-required": ("ERROR: Package 'larkspur' requires a different Python: 3.9.2 not in '>=3.10'",),
+    "index-given-up": (
+        "WARNING: Retrying (Retry(total=0, connect=None, read=None, redirect=None, status=None)) after connection broken by 'NewConnectionError('<pip._vendor.urllib3.connection.HTTPSConnection object at 0x7f>: Failed to establish a new connection: [Errno -3] Temporary failure in name resolution')': /simple/flask/",
+    ),
+    "protobuf-of-another-version": (
+        "TypeError: Descriptors cannot not be created directly.",
+        "google.protobuf.runtime_version.VersionError: Detected incompatible Protobuf Gencode/Runtime versions when loading orders.proto: gencode 6.31.1 runtime 5.29.5.",
+    ),
     "numpy-is-broken": ("ImportError: Error importing numpy: you should not try to import numpy from",),
     "python-range-too-wide": (
         "  ╰─▶ Because the requested Python version (>=3.8) does not satisfy Python>=3.9 and pandas==2.1.0 depends on Python>=3.9, we can conclude that pandas==2.1.0 cannot be used.",
@@ -222,8 +234,13 @@ MESSAGES: dict[str, tuple[str, ...]] = {
         "Error code 7, message: Operation failed: Google APIs Service Agent (<PROJECT_NUMBER>@cloudservices.gserviceaccount.com) needs editor role in the project.",
     ),
     "cloud-sql-denied": (
+        "aiohttp.client_exceptions.ClientResponseError: 403, message='Forbidden', url=URL('https://sqladmin.googleapis.com/sql/v1beta4/projects/p/instances/db/connectSettings')",
         'The proxy has encountered a terminal error: unable to start: failed to get instance: Refresh error: failed to get instance metadata (connection name = "p:europe-west1:db"): googleapi: Error 403: The client is not authorized to make this request., notAuthorized',
         "Error during createEphemeral for p:europe-west1:db: googleapi: Error 403: The client is not authorized to make this request., notAuthorized",
+    ),
+    "not-an-invoker": (
+        "The request was not authenticated. Either allow unauthenticated invocations or set the proper Authorization header.",
+        "Your client does not have permission to get URL / from this server.",
     ),
     "index-denied": (
         "  ╰─▶ HTTP status client error (401 Unauthorized) for url (https://europe-python.pkg.dev/p/py/simple/lib/)",
@@ -271,9 +288,10 @@ MESSAGES: dict[str, tuple[str, ...]] = {
         "error: Failed to parse `uv.lock`",
         "The lock file is not compatible with the current version of Poetry.",
     ),
-    "lock-is-outdated": ("Lock file hash doesn't match pyproject.toml, packages may be outdated", "[PdmUsageError]: Please run `pdm lock` to update the lock file", "pyproject.toml changed significantly since poetry.lock was last generated.", "error: The lockfile at `uv.lock` needs to be updated, but `--locked` was provided."),
+    "lock-is-outdated": ("npm error `npm ci` can only install packages when your package.json and package-lock.json or npm-shrinkwrap.json are in sync.", "Lock file hash doesn't match pyproject.toml, packages may be outdated", "[PdmUsageError]: Please run `pdm lock` to update the lock file", "pyproject.toml changed significantly since poetry.lock was last generated.", "error: The lockfile at `uv.lock` needs to be updated, but `--locked` was provided."),
     "managed-by-the-system": ("error: externally-managed-environment",),
     "no-such-option": ("no such option: --root-user-action",),
+    "no-such-group": ("Group(s) not found: dev (via --without)", "error: Extra `gpu` is not defined in the project's `optional-dependencies` table", "Extra [gpu] is not specified."),
     "no-such-option-of-poetry": ('The option "--no-dev" does not exist', "The requested command export does not exist.", "error: unexpected argument '--frozen-lock' found", "error: unrecognized subcommand 'instal'"),
     "no-system-package": ("E: Unable to locate package libfoo", "E: Package 'python3-distutils' has no installation candidate"),
     "unsigned-repository": (
@@ -301,6 +319,7 @@ MESSAGES: dict[str, tuple[str, ...]] = {
         "CommandError: You must set settings.ALLOWED_HOSTS if DEBUG is False.",
     ),
     "settings-of-a-tool": (
+        "chown: invalid user: 'appuser:appuser'",
         "FAILED: No 'script_location' key found in configuration.",
         "env file /srv/shop/.env not found: stat /srv/shop/.env: no such file or directory",
         "Error: Invalid user name nosuchuser",

@@ -70,7 +70,7 @@ MESSAGES: tuple[KnownMessage, ...] = (
     KnownMessage(
         "settings-of-a-tool", CauseId.CONFIGURATION, "",
         r"FAILED: No '(?P<name>\w+)' key found|FAILED: Can't locate revision|Can't locate revision identified by '(?P<other>\w+)'|Error: (?:Invalid user name|could not find config file|The [\w.]+ section)[^\n]*|Error: .* in section '(?P<third>[^']+)'|error validating \"(?P<fourth>[^\"]+)\"|no matches for kind \"(?P<fifth>\w+)\"|unable to (?:recognize|decode) \"(?P<sixth>[^\"]+)\"|unknown field \"(?P<seventh>[\w.]+)\""
-        r"|env file (?P<eighth>\S+) not found|Couldn't find env file: (?P<ninth>\S+)|Error: (?:No configuration files|Unsupported argument|Missing required argument|Reference to undeclared|Invalid (?:reference|provider|count|for_each))|invalid argument \"(?P<tenth>[^\"]+)\" for|invalid tag|nginx: \[emerg\] (?!bind)",
+        r"|env file (?P<eighth>\S+) not found|Couldn't find env file: (?P<ninth>\S+)|Error: (?:No configuration files|Unsupported argument|Missing required argument|Reference to undeclared|Invalid (?:reference|provider|count|for_each))|invalid argument \"(?P<tenth>[^\"]+)\" for|invalid tag|nginx: \[emerg\] (?!bind)|chown: invalid (?:user|group): \W?(?P<eleventh>[\w.:-]+)",
         "the configuration of a tool is not valid: {name}", "correct the file or the option that the message names",
     ),
     KnownMessage(
@@ -101,7 +101,7 @@ MESSAGES: tuple[KnownMessage, ...] = (
     ),
     KnownMessage(
         "invalid-dockerfile", CauseId.CONFIGURATION, "",
-        r"[Dd]ockerfile parse error|unknown instruction: (?P<name>\S+)|Cannot locate specified Dockerfile|failed to read dockerfile: open (?P<other>\S+): no such file|unable to evaluate symlinks in Dockerfile path|target stage \"?(?P<third>[^\s\"]+)\"? could not be found|invalid from flag value (?P<fourth>[^\s:]+): |with more than one source file, the destination must be",
+        r"[Dd]ockerfile parse error|unknown instruction: (?P<name>\S+)|Cannot locate specified Dockerfile|failed to read dockerfile: open (?P<other>\S+): no such file|unable to evaluate symlinks in Dockerfile path|target stage \"?(?P<third>[^\s\"]+)\"? could not be found|invalid from flag value (?P<fourth>[^\s:]+): |with more than one source file, the destination must be|base name \((?P<fifth>[^)]+)\) should not be blank",
         "the Dockerfile is not valid, or not where the build looks for it: {name}", "correct the line that the message names: docker build --check . lists more",
     ),
     KnownMessage(

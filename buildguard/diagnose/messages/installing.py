@@ -40,7 +40,7 @@ MESSAGES: tuple[KnownMessage, ...] = (
     ),
     KnownMessage(
         "project-not-copied", CauseId.WRONG_FILES_SENT, "",
-        r"Readme file does not exist: (?P<name>\S+)|Readme path [`']?(?P<other>[^`'\s]+)[`']? does not exist|Build script does not exist: (?P<third>\S+)|No file/folder found for (?:package|module) (?P<fourth>\S+)|package directory '(?P<fifth>[^']+)' does not exist|(?P<sixth>Unable to determine which files to ship)",
+        r"Readme file does not exist: (?P<name>\S+)|Readme path [`']?(?P<other>[^`'\s]+)[`']? does not exist|Build script does not exist: (?P<third>\S+)|No file/folder found for (?:package|module) (?P<fourth>\S+)|package directory '(?P<fifth>[^']+)' does not exist|(?P<sixth>Unable to determine which files to ship)|Workspace member `(?P<seventh>[^`]+)` is missing a `pyproject\.toml`|Distribution not found at: (?P<eighth>\S+)",
         "the project itself cannot be installed, because a part of it was not there: {name}",
         "COPY it before the install, or leave the project out of it: uv sync --no-install-project, poetry install --no-root",
     ),
@@ -54,6 +54,10 @@ MESSAGES: tuple[KnownMessage, ...] = (
         "compiled-for-another-numpy", CauseId.DEPENDENCY_INSTALL, "",
         r"numpy\.\w+ size changed, may indicate binary incompatibility|(?:module|module that was) compiled (?:against|using) (?:(?:ABI|API) version|NumPy) \S+",
         "a package was compiled for another version of NumPy than the image has", "install versions that fit: pip install --force-reinstall --no-cache-dir the package, or pin numpy<2",
+    ),
+    KnownMessage(
+        "protobuf-of-another-version", CauseId.DEPENDENCY_INSTALL, "", r"Descriptors cannot (?:not )?be created directly|Detected (?:incompatible|mismatched) Protobuf Gencode/Runtime",
+        "generated code (_pb2.py) is for another version of protobuf than the image has", "pin protobuf to the version that generated it, or generate it again",
     ),
     KnownMessage(
         "numpy-is-broken", CauseId.DEPENDENCY_INSTALL, "rror importing numpy", r"Error importing numpy: you should not try to import numpy from",
@@ -150,8 +154,8 @@ MESSAGES: tuple[KnownMessage, ...] = (
     ),
     KnownMessage(
         "lock-is-outdated", CauseId.DEPENDENCY_INSTALL, "ock",
-        r"Lock file hash doesn't match|Please run `pdm lock`|(?P<name>pyproject\.toml|poetry\.lock|uv\.lock|Pipfile\.lock|lockfile|lock file)[^\n]*(?:out of date|outdated|changed significantly|needs to be updated|not up to date|out-of-date)",
-        "the lock file does not belong to the requirements beside it", "lock again (poetry lock, uv lock or pipenv lock), and commit the file",
+        r"Lock file hash doesn't match|can only install packages when your package\.json and package-lock\.json|Please run `pdm lock`|(?P<name>pyproject\.toml|poetry\.lock|uv\.lock|Pipfile\.lock|lockfile|lock file)[^\n]*(?:out of date|outdated|changed significantly|needs to be updated|not up to date|out-of-date)",
+        "the lock file does not belong to the requirements beside it", "lock again (poetry lock, uv lock, pipenv lock or npm install), and commit the file",
     ),
     KnownMessage(
         "managed-by-the-system", CauseId.DEPENDENCY_INSTALL, "managed", r"externally-managed-environment|This environment is externally managed",
@@ -160,6 +164,10 @@ MESSAGES: tuple[KnownMessage, ...] = (
     KnownMessage(
         "no-such-option", CauseId.DEPENDENCY_INSTALL, "", r"no such option: (?P<name>\S+)|pip: error: [^\n]*(?P<other>--[\w-]+)",
         "the installed pip does not know an option: {name}", "remove the option, or RUN pip install --upgrade pip before it",
+    ),
+    KnownMessage(
+        "no-such-group", CauseId.DEPENDENCY_INSTALL, "", r"Group\(s\) not found: (?P<name>[\w.-]+)|(?:Extra|Group) `(?P<other>[^`]+)` is not defined|Extra \[(?P<third>[^\]]+)\] is not specified",
+        "the project has no group or extra {name}", "correct the option of the install, or define {name} in pyproject.toml and lock again",
     ),
     KnownMessage(
         "no-such-option-of-poetry", CauseId.DEPENDENCY_INSTALL, "", r"The option \"(?P<name>-[\w-]+)\" does not exist|The requested command (?P<other>[\w-]+) does not exist|unrecognized subcommand '(?P<third>[\w-]+)'|unexpected argument '(?P<fourth>-[\w-]+)' found",

@@ -29,6 +29,7 @@ MESSAGES: tuple[KnownMessage, ...] = (
         "image-of-another-architecture", CauseId.PLATFORM, "", r"no matching manifest for (?P<name>\S+)|image's platform \((?P<other>[^)]+)\) does not match|must support amd64/linux|ELF: wrong architecture|wrong ELF class|\.so[\d.]*: (?:file too short|invalid ELF header|undefined symbol)|incompatible architecture|not a valid Win32 application|rosetta error|qemu-\w+: Could not open|qemu: uncaught",
         "the image was built for another processor than the one that runs it", "docker build --platform linux/amd64",
     ),
+    KnownMessage("no-gpu", CauseId.PLATFORM, "NVIDIA driver", r"Found no NVIDIA driver on your system", "the machine has no GPU, or no driver for one", "gcloud run services update SERVICE --gpu 1 --gpu-type nvidia-l4, or the CPU build of the package"),
     KnownMessage("musl-or-glibc", CauseId.PLATFORM, "", r"version [`']GLIBC(?:XX)?_(?P<name>[\d.]+)'? not found|Error relocating [^\n]*: (?P<other>\w+): symbol not found|symbol not found", "something in the image needs glibc {name}, and the image has an older one", "build it in the image that runs it, or take a newer base image"),
     KnownMessage(
         "no-loader", CauseId.PLATFORM, "Error loading shared library", r"Error loading shared library (?P<name>[\w.+-]+): (?:No such file|Exec format)",

@@ -39,8 +39,12 @@ MESSAGES: tuple[KnownMessage, ...] = (
         "a service agent of Google lacks a role: {name}", _GRANT,
     ),
     KnownMessage(
-        "cloud-sql-denied", CauseId.PERMISSION, "", r"failed to get instance: [^\n]*\(connection name = \"(?P<instance>[^\"]+)\"\): [^\n]*Error 403|createEphemeral for (?P<other>\S+): [^\n]*Error 403: The client is not authorized",
+        "cloud-sql-denied", CauseId.PERMISSION, "", r"failed to get instance: [^\n]*\(connection name = \"(?P<instance>[^\"]+)\"\): [^\n]*Error 403|ClientResponseError: 403[^\n]*sqladmin\.googleapis\.com|createEphemeral for (?P<other>\S+): [^\n]*Error 403: The client is not authorized",
         "the service's account may not connect to Cloud SQL", "gcloud projects add-iam-policy-binding PROJECT --member=serviceAccount:ACCOUNT --role=roles/cloudsql.client",
+    ),
+    KnownMessage(
+        "not-an-invoker", CauseId.PERMISSION, "", r"The request was not authenticated\.|client does not have permission to (?:get|access) (?:the requested )?URL",
+        "the caller may not invoke the service", "gcloud run services add-iam-policy-binding SERVICE --member=MEMBER --role=roles/run.invoker, and send an identity token",
     ),
     KnownMessage(
         "index-denied", CauseId.PERMISSION, "", r"HTTP status client error \(40[13] [\w ]+\) for url \((?P<name>[^)\s]+)|40[13] Error, Credentials not correct for (?P<other>\S+)|40[13] Client Error: \w+ for url: (?P<third>\S+/simple/\S*)",
@@ -101,6 +105,10 @@ MESSAGES: tuple[KnownMessage, ...] = (
     ),
     # ---- another service; the package index first, which no VPC connector reaches
     KnownMessage(
+        "index-given-up", CauseId.DEPENDENCY_INSTALL, "Retry(total=0", r"Retrying \(Retry\(total=0,[^\n]*?(?P<name>NewConnectionError|NameResolutionError|ConnectTimeoutError|ReadTimeoutError|SSLError|ProxyError)[^\n]*/simple/",
+        "the package index could not be reached: {name}", "check the build's network, and behind a proxy or with an index of one's own its address and certificate",
+    ),
+    KnownMessage(
         "index-not-reached-by-pip", CauseId.DEPENDENCY_INSTALL, "Could not install packages", r"Could not install packages due to an (?:OSError|EnvironmentError): HTTPS?ConnectionPool\(host='(?P<name>[^']+)'",
         "the package index could not be read: {name}", "try again; behind a proxy or with an index of one's own, check its address, its certificate and the build's network",
     ),
@@ -112,7 +120,7 @@ MESSAGES: tuple[KnownMessage, ...] = (
     ),
     KnownMessage(
         "no-other-service", CauseId.DEPENDENCY_SERVICE, "",
-        r"Error (?:111|-2|-3|61|110) connecting to (?P<name>\S+?)\.? |redis\.exceptions\.\w*(?:ConnectionError|TimeoutError)|NoBrokersAvailable|kombu\.exceptions\.OperationalError|AMQPConnectionError|consumer: Cannot connect to (?P<other>\S+)|elasticsearch\S*ConnectionError|elastic_transport\.\w+|botocore\.exceptions\.EndpointConnectionError|aio_pika\S*|MISCONF Redis|(?:kafka|aiokafka)\.errors\.\w+|pika\.exceptions\.\w+|amqp\.exceptions\.\w+|opensearchpy\.exceptions\.\w*Connection\w*|cassandra\.cluster\.NoHostAvailable|nats\.errors\.\w+|hvac\.exceptions\.\w+|ldap\.SERVER_DOWN|failed to connect to all addresses|StatusCode\.UNAVAILABLE|redis\.exceptions\.(?:AuthenticationError|ResponseError: NOAUTH|BusyLoadingError)|Cannot connect to (?P<third>(?:amqp|redis)s?://\S+)",
+        r"Error (?:111|-2|-3|61|110) connecting to (?P<name>\S+?)\.? |We couldn't connect to '(?P<fourth>[^']+)' to load|redis\.exceptions\.\w*(?:ConnectionError|TimeoutError)|NoBrokersAvailable|kombu\.exceptions\.OperationalError|AMQPConnectionError|consumer: Cannot connect to (?P<other>\S+)|elasticsearch\S*ConnectionError|elastic_transport\.\w+|botocore\.exceptions\.EndpointConnectionError|aio_pika\S*|MISCONF Redis|(?:kafka|aiokafka)\.errors\.\w+|pika\.exceptions\.\w+|amqp\.exceptions\.\w+|opensearchpy\.exceptions\.\w*Connection\w*|cassandra\.cluster\.NoHostAvailable|nats\.errors\.\w+|hvac\.exceptions\.\w+|ldap\.SERVER_DOWN|failed to connect to all addresses|StatusCode\.UNAVAILABLE|redis\.exceptions\.(?:AuthenticationError|ResponseError: NOAUTH|BusyLoadingError)|Cannot connect to (?P<third>(?:amqp|redis)s?://\S+)",
         "another service cannot be reached: {name}", "check its address, that it runs, and the VPC connector: gcloud run services describe SERVICE",
     ),
     KnownMessage(

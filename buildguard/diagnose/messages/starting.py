@@ -102,6 +102,10 @@ MESSAGES: tuple[KnownMessage, ...] = (
         "the image has no package {name}", "add {name} to the requirements that the Dockerfile installs",
     ),
     KnownMessage(
+        "moved-in-pydantic", CauseId.NOT_IMPORTABLE, "PydanticImportError", r"PydanticImportError: `(?P<name>[\w.:]+)` has been (?:moved|removed)",
+        "the installed pydantic has no {name} any more", "pydantic<2 in the requirements, or change the import as the message says",
+    ),
+    KnownMessage(
         "no-standard-library", CauseId.PLATFORM, "encodings", r"No module named '?encodings'?",
         "Python does not find its own standard library", "unset PYTHONHOME, and copy a whole Python: a virtual environment needs the one that made it, at the same path",
     ),
