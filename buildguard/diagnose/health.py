@@ -80,6 +80,9 @@ _INSIDE = tuple(
         ("e: ", r"(?:^|\s)E: [A-Z]"),  # apt
         ("changed significantly", r"changed significantly since"),  # poetry
         (", but you have", r", but you have \S+ \d"),  # pip
+        ("requires ", r"\brequires\b"),
+        ("superuser", r"\bsuperuser\b"),  # celery
+        ("<<<<<<<", r"<{7}"),  # a conflict of a merge
         ("returned", r"(?i)\breturned (?:a )?(?:code |status )?-?[1-9]"),
     )
 )

@@ -106,7 +106,7 @@ def match_messages(lines: Sequence[str]) -> list[KnownMessageMatch]:
     within = {number for error in settings.values() for number in range(error.line, error.last + 1)}
     matches = [match for match in _by_line(lines) if match.line not in within]
     matches += [_of_settings(error, lines[error.line - 1]) for error in settings.values()]
-    matches = _without_killed_by_timeout(matches)
+    matches = _without_unread_index(_without_killed_by_timeout(matches))
     number, words = ports.wrong_address(lines)
     if number:
         matches.append(KnownMessageMatch(_WRONG_ADDRESS, number, lines[number - 1].strip(), {"name": words}))
@@ -119,6 +119,12 @@ def _without_killed_by_timeout(matches: list[KnownMessageMatch]) -> list[KnownMe
     return [
         match for match in matches if match.message.id != "worker-killed" or late.isdisjoint(_PID.findall(match.text))
     ]
+
+
+def _without_unread_index(matches: list[KnownMessageMatch]) -> list[KnownMessageMatch]:
+    """Those matches without the versions that pip did not find because it gave up to reach the index."""
+    given_up = any(match.message.id == "index-given-up" for match in matches)
+    return [match for match in matches if not (given_up and match.message.id == "no-matching-version")]
 
 
 def _by_every_line(lines: Sequence[str]) -> list[KnownMessageMatch]:

@@ -87,7 +87,12 @@ def brings(modules: frozenset[str], dotted: str) -> bool:
 
 
 def resembles(distribution: str, top: str) -> bool:
-    """Whether a distribution of unknown content may bring a module by the look of its name."""
+    """Whether a distribution of unknown content may bring a module by the look of its name.
+
+    A short name means something as a word alone: fastapi-mail brings no `api`.
+    """
     plain = normalize(top).replace("-", "")
     own = distribution.replace("-", "")
+    if len(plain) < _SHORTEST:
+        return plain in {*distribution.split("-"), own.removeprefix("py"), own.removeprefix("python")}
     return plain in own or (len(own) >= _SHORTEST and own in plain)

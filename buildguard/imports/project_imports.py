@@ -118,10 +118,11 @@ class _ProgramJudge:
     def _take(self, result: OwnImports) -> None:
         for fault, doubt in self._doubts.find(result.faults):
             self._take_fault(fault, doubt)
-        packages = self._packages
-        if packages is not None:
-            for item in result.outside:
-                self._take_outside(item, packages)
+        for item in result.outside:
+            if self._packages is not None:
+                self._take_outside(item, self._packages)
+            else:
+                self._take_unlisted(item)
         for left in result.undecided:
             self._leave_open(left, "its names are not known")
 
@@ -152,6 +153,17 @@ class _ProgramJudge:
                 return
             message, hint = _package_text(answer, packages)
             self._add(Code.BG603, item, message, hint, is_error=item.certain and not packages.predicted)
+
+    def _take_unlisted(self, item: OutsideImport) -> None:
+        """Without a list of what is installed: undecided is what a folder of the project lacks, and what no requirement explains."""
+        top = item.row.module.partition(".")[0]
+        if standard_names.is_standard(top) or is_guarded(item.row) or item.row.guard is Guard.MODULE_ONLY:
+            return
+        lookup = self._program.tree.look_up(item.row.module, self._program.path.folders)
+        if lookup.modules and lookup.missing:
+            self._leave_open(_open_import(item), "a package may bring the rest of a folder without __init__.py")
+        elif not self._context.may_be_foreign(top):
+            self._leave_open(_open_import(item), f"no file and no requirement of the project is known to bring {top}")
 
     def _is_reached(self, item: OutsideImport) -> bool:
         """Whether a start reaches an import; without any start all are."""

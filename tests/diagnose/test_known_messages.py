@@ -81,6 +81,14 @@ def test_a_worker_that_gunicorn_killed_for_its_silence_missed_no_memory() -> Non
     ]
 
 
+def test_a_version_that_pip_could_not_look_up_exists() -> None:
+    broken = MESSAGES["index-given-up"][0]
+    none = MESSAGES["no-matching-version"][-2:]
+
+    assert [match.message.id for match in match_messages((broken, *none))] == ["index-given-up"]
+    assert diagnose(_evidence("\n".join((broken, *none)))).sentence.startswith("the package index could not be reached")
+
+
 def test_a_report_of_cloud_run_leads_to_the_log_of_its_revision() -> None:
     text = MESSAGES["not-listening"][0]
 

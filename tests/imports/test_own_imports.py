@@ -129,6 +129,35 @@ def test_the_name_of_the_project_says_nothing_of_its_modules() -> None:
     assert len(lines_of(project.judge(build=b"[project]\nname = 'a'\n[tool.poetry]\nname = 'b'\n"))) == 1
 
 
+@pytest.mark.parametrize(
+    ("requires", "finding", "undecided"),
+    [
+        (("fastapi-mail",), ["error main.py:1 no module named 'api.gone': the package 'api' has no such module"], []),
+        (("acme-api",), [], [("main.py", 1, "a package may bring the rest of a folder without __init__.py")]),
+    ],
+)
+def test_a_folder_without_init_that_a_package_may_complete(
+    requires: tuple[str, ...], finding: list[str], undecided: list[tuple[str, int, str]]
+) -> None:
+    project = TextProject({"main.py": "from api.gone import x\n", "api/other.py": ""}, requires=requires)
+
+    result = project.judge()
+
+    assert lines_of(result) == finding
+    assert [(left.path, left.line, left.reason) for left in result.undecided] == undecided
+
+
+def test_without_a_lock_an_import_that_nothing_explains_is_undecided() -> None:
+    text = "import gone\nimport requests\nimport acme\ntry:\n    import fast\nexcept ImportError:\n    pass\n"
+    project = TextProject({"main.py": text}, requires=("acme-client",))
+
+    result = project.judge()
+
+    assert result.findings == {}
+    reason = "no file and no requirement of the project is known to bring gone"
+    assert [(left.line, left.reason) for left in result.undecided] == [(1, reason)]
+
+
 def test_without_a_start_every_module_but_tests_is_reached() -> None:
     files = {"pkg/__init__.py": "", "pkg/a.py": "from pkg import nope\n", "tests/test_a.py": "from pkg import nope\n"}
 

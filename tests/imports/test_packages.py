@@ -309,3 +309,6 @@ def test_the_bundled_table_is_sorted_and_normalized() -> None:
     assert all(normalize(name) == name for name in names)
     assert known_distributions()["beautifulsoup4"].modules == {"bs4"}
     assert resembles("acme-client", "acme")
+    assert resembles("acme-api", "api")
+    assert resembles("pyjwt", "jwt")
+    assert not resembles("fastapi-mail", "api")

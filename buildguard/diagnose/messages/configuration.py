@@ -70,7 +70,7 @@ MESSAGES: tuple[KnownMessage, ...] = (
     KnownMessage(
         "settings-of-a-tool", CauseId.CONFIGURATION, "",
         r"FAILED: No '(?P<name>\w+)' key found|FAILED: Can't locate revision|Can't locate revision identified by '(?P<other>\w+)'|Error: (?:Invalid user name|could not find config file|The [\w.]+ section)[^\n]*|Error: .* in section '(?P<third>[^']+)'|error validating \"(?P<fourth>[^\"]+)\"|no matches for kind \"(?P<fifth>\w+)\"|unable to (?:recognize|decode) \"(?P<sixth>[^\"]+)\"|unknown field \"(?P<seventh>[\w.]+)\""
-        r"|env file (?P<eighth>\S+) not found|Couldn't find env file: (?P<ninth>\S+)|Error: (?:No configuration files|Unsupported argument|Missing required argument|Reference to undeclared|Invalid (?:reference|provider|count|for_each))|invalid argument \"(?P<tenth>[^\"]+)\" for|invalid tag|nginx: \[emerg\] (?!bind)",
+        r"|env file (?P<eighth>\S+) not found|Couldn't find env file: (?P<ninth>\S+)|Error: (?:No configuration files|Unsupported argument|Missing required argument|Reference to undeclared|Invalid (?:reference|provider|count|for_each))|invalid argument \"(?P<tenth>[^\"]+)\" for|invalid tag|nginx: \[emerg\] (?!bind)|chown: invalid (?:user|group): \W?(?P<eleventh>[\w.:-]+)",
         "the configuration of a tool is not valid: {name}", "correct the file or the option that the message names",
     ),
     KnownMessage(
@@ -92,15 +92,41 @@ MESSAGES: tuple[KnownMessage, ...] = (
         "the command has no valid {name}", "pass it as a flag, or gcloud config set it",
     ),
     KnownMessage(
+        "conflict-marker", CauseId.MERGE_CONFLICT, "<<<<<<<", r"(?:^(?:[^\n]{0,20}\b\d+ \|)? ?|Invalid requirement: '?|unknown instruction: )<{7}(?: [\w./-]+)?'?$",
+        "a conflict of a merge was committed", "git diff --check, and resolve it",
+    ),
+    KnownMessage(
+        "needs-buildkit", CauseId.CONFIGURATION, "requires BuildKit", r"the (?P<name>--[\w-]+) option requires BuildKit",
+        "{name} in the Dockerfile needs BuildKit, and this build has the old builder", "env: [DOCKER_BUILDKIT=1] for that step of cloudbuild.yaml",
+    ),
+    KnownMessage(
+        "invalid-dockerfile", CauseId.CONFIGURATION, "",
+        r"[Dd]ockerfile parse error|unknown instruction: (?P<name>\S+)|Cannot locate specified Dockerfile|failed to read dockerfile: open (?P<other>\S+): no such file|unable to evaluate symlinks in Dockerfile path|target stage \"?(?P<third>[^\s\"]+)\"? could not be found|invalid from flag value (?P<fourth>[^\s:]+): |with more than one source file, the destination must be|base name \((?P<fifth>[^)]+)\) should not be blank",
+        "the Dockerfile is not valid, or not where the build looks for it: {name}", "correct the line that the message names: docker build --check . lists more",
+    ),
+    KnownMessage(
+        "no-such-runtime", CauseId.CONFIGURATION, "",
+        r"Failed to download Python version (?P<name>[\d.]+)|invalid Python version specified: failed to resolve version matching: (?P<other>\S+)|Runtime version (?P<third>\S+) for \w+ does not exist",
+        "the buildpack has no Python {name}", "GOOGLE_PYTHON_VERSION or .python-version with a version that it has: https://cloud.google.com/docs/buildpacks/python",
+    ),
+    KnownMessage(
+        "no-billing", CauseId.CONFIGURATION, "illing", r"Billing account for project '(?P<name>[^']+)' is not found|Billing must be enabled|billing account [^\n]{0,80}(?:disabled|not open)|requires billing to be enabled",
+        "the project has no active billing account", "gcloud billing projects link PROJECT --billing-account=ACCOUNT",
+    ),
+    KnownMessage(
         "invalid-build", CauseId.CONFIGURATION, "",
         r"(?:invalid build|INVALID_ARGUMENT)[^\n]*(?:substitution|step|build|timeout|image|field|config)|key in the template \"(?P<name>\w+)\"|key \"(?P<other>\w+)\" in the substitution data is not matched|unable to unmarshal|cannot unmarshal string|failed to parse (?:build )?config"
-        r"|if 'build\.service_account' is specified|Dockerfile parse error|dockerfile parse error|unknown instruction: (?P<third>\S+)|Cannot locate specified Dockerfile|failed to read dockerfile: open (?P<fourth>\S+): no such file|Runtime version (?P<fifth>\S+) for \w+ does not exist|[Rr]equested runtime[^\n]*(?:not (?:available|supported)|does not exist)|unable to evaluate symlinks in Dockerfile path|unable to prepare context",
+        r"|if 'build\.service_account' is specified|[Rr]equested runtime[^\n]*(?:not (?:available|supported)|does not exist)|unable to prepare context",
         "the build's configuration is not valid", "gcloud builds submit --config cloudbuild.yaml, after correcting the line that the message names",
+    ),
+    KnownMessage(
+        "no-such-repository", CauseId.CONFIGURATION, "", r"name unknown: Repository \"(?P<name>[^\"]+)\" not found|(?P<other>[\w.]*gcr\.io) repo does not exist\. Creating on push",
+        "Artifact Registry has no repository {name} there", "gcloud artifacts repositories create {name} --repository-format=docker --location=REGION",
     ),
     KnownMessage(
         "no-such-image", CauseId.CONFIGURATION, "",
         r"[Ff]ailed to pull (?:and unpack )?image \"(?P<name>[^\"]+)\"|manifest for (?P<other>\S+) not found|manifest unknown|Unable to find image '(?P<third>[^']+)' locally$|Image '(?P<fourth>[^']+)' not found"
-        r"|InvalidImageName|couldn't parse image reference|invalid reference format|failed to resolve (?:source metadata|reference)[^\n]*not found|failed to solve: (?P<seventh>[^\s\"]+): [a-z0-9][\w.-]*(?::\d+)?/\S+: not found|pull access denied for (?P<fifth>[^ ,]+)|repository (?P<sixth>\S+) not found|name unknown: Repository|repo does not exist\. Creating on push",
+        r"|InvalidImageName|couldn't parse image reference|invalid reference format|failed to resolve (?:source metadata|reference)[^\n]*not found|failed to solve: (?P<seventh>[^\s\"]+): [a-z0-9][\w.-]*(?::\d+)?/\S+: not found|pull access denied for (?P<fifth>[^ ,]+)|repository (?P<sixth>\S+) not found|name unknown: Repository",
         "the image does not exist, or its name or tag is wrong", "gcloud artifacts docker images list, and deploy one that it names",
     ),
     KnownMessage(
@@ -115,8 +141,12 @@ MESSAGES: tuple[KnownMessage, ...] = (
     ),
     KnownMessage(
         "no-such-secret", CauseId.CONFIGURATION, "",
-        r"[Ss]ecret (?:\[|\")?(?P<name>[\w./-]+)(?:\]|\")? (?:was |is )?not found|configmap \"(?P<other>[^\"]+)\" not found|CreateContainerConfigError|couldn't find key (?P<third>\S+) in",
+        r"[Ss]ecret (?:\[|\")?(?P<name>[\w./-]+)(?:\]|\")? (?:was |is )?not found|configmap \"(?P<other>[^\"]+)\" not found|CreateContainerConfigError|couldn't find key (?P<third>\S+) in|Could not open file at path (?P<fourth>\S+?)\. The path is in a mounted secrets volume",
         "a secret or configuration that the service names does not exist", "gcloud secrets list, and name one of them: gcloud run services update SERVICE --update-secrets NAME=SECRET:latest",
+    ),
+    KnownMessage(
+        "celery-as-root", CauseId.CONFIGURATION, "superuser privileges", r"Running a worker with superuser privileges when the",
+        "celery refuses to run as root where it accepts pickle", "USER in the Dockerfile, or accept_content = ['json'] in celery's settings",
     ),
     KnownMessage(
         "disallowed-host", CauseId.CONFIGURATION, "DisallowedHost", r"DisallowedHost: Invalid HTTP_HOST header: '(?P<name>[^']*)'", "Django refuses the host {name}", "add {name} to ALLOWED_HOSTS",
@@ -128,7 +158,7 @@ MESSAGES: tuple[KnownMessage, ...] = (
     ),
     KnownMessage(
         "refused-by-gcloud", CauseId.CONFIGURATION, "(gcloud.",
-        r"ERROR: \(gcloud\.[\w.-]+\) (?:NOT_FOUND|INVALID_ARGUMENT|ALREADY_EXISTS|Unable to read file|interpreting|Missing required|Could not (?:find|read)|Cannot find|[^\n]*(?:reserved env names|does not exist)|Invalid )",
+        r"ERROR: \(gcloud\.[\w.-]+\) (?:NOT_FOUND|INVALID_ARGUMENT|ALREADY_EXISTS|Unable to read file|interpreting|Missing required|Could not (?:find|read)|Cannot find|[^\n]*(?:reserved env names|does not exist)|Invalid |(?:spec|metadata)\.(?![^\n]*(?:[Pp]ermission|denied|[Qq]uota|Max instances|maxScale))|ResponseError: status=\[400\](?![^\n]*[Pp]ermission))",
         "gcloud refuses what it was called with", "correct what the message names, and run it again",
     ),
 )

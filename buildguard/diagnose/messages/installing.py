@@ -13,7 +13,8 @@ _COMPILER = (
 # fmt: off
 MESSAGES: tuple[KnownMessage, ...] = (
     KnownMessage(
-        "no-file-to-run", CauseId.WRONG_FILES_SENT, "can't open file", r"can't open file '(?P<name>[^']+)': \[Errno 2\]", "{name} is not in the image",
+        "no-file-to-run", CauseId.WRONG_FILES_SENT, "",
+        r"can't open file '(?P<name>[^']+)': \[Errno 2\]|^Error: '(?P<other>[\w./-]+\.py)' doesn't exist|FAILED: Path doesn't exist: '?(?P<third>[^'\s]+)", "{name} is not in the image",
         "buildguard diff commit:HEAD dir:. shows what ignore rules drop; compare COPY and WORKDIR in the Dockerfile",
     ),
     KnownMessage(
@@ -38,6 +39,12 @@ MESSAGES: tuple[KnownMessage, ...] = (
         "{name} was not there when the image was built", "COPY it before it is installed, and check .dockerignore and .gcloudignore",
     ),
     KnownMessage(
+        "project-not-copied", CauseId.WRONG_FILES_SENT, "",
+        r"Readme file does not exist: (?P<name>\S+)|Readme path [`']?(?P<other>[^`'\s]+)[`']? does not exist|Build script does not exist: (?P<third>\S+)|No file/folder found for (?:package|module) (?P<fourth>\S+)|package directory '(?P<fifth>[^']+)' does not exist|(?P<sixth>Unable to determine which files to ship)|Workspace member `(?P<seventh>[^`]+)` is missing a `pyproject\.toml`|Distribution not found at: (?P<eighth>\S+)",
+        "the project itself cannot be installed, because a part of it was not there: {name}",
+        "COPY it before the install, or leave the project out of it: uv sync --no-install-project, poetry install --no-root",
+    ),
+    KnownMessage(
         "lfs-pointer", CauseId.WRONG_FILES_SENT, "load key", r"UnpicklingError: invalid load key, 'v'",
         "a Git LFS pointer is in the image in place of the file that is loaded",
         "git lfs pull before the build: actions/checkout with lfs: true, or a step with git-lfs before docker",
@@ -49,13 +56,26 @@ MESSAGES: tuple[KnownMessage, ...] = (
         "a package was compiled for another version of NumPy than the image has", "install versions that fit: pip install --force-reinstall --no-cache-dir the package, or pin numpy<2",
     ),
     KnownMessage(
+        "protobuf-of-another-version", CauseId.DEPENDENCY_INSTALL, "", r"Descriptors cannot (?:not )?be created directly|Detected (?:incompatible|mismatched) Protobuf Gencode/Runtime",
+        "generated code (_pb2.py) is for another version of protobuf than the image has", "pin protobuf to the version that generated it, or generate it again",
+    ),
+    KnownMessage(
+        "numpy-is-broken", CauseId.DEPENDENCY_INSTALL, "rror importing numpy", r"Error importing numpy: you should not try to import numpy from",
+        "the numpy in the image is for another Python or processor, or was only copied in part", "RUN pip install --force-reinstall --no-cache-dir numpy in the image that runs it",
+    ),
+    KnownMessage(
         "python-range-too-wide", CauseId.DEPENDENCY_INSTALL, "does not satisfy",
         r"the requested Python version \([^)]*\) does not satisfy (?:[^\n]*?\b(?P<name>[\w.-]+)[=<>!~]=?\S+ depends on Python)?",
         "requires-python allows a Python that {name} does not support", "raise requires-python in pyproject.toml, or pin a version of {name} that supports all of it",
     ),
     KnownMessage(
+        "project-needs-another-python", CauseId.DEPENDENCY_INSTALL, "",
+        r"Python version (?P<name>[\d.]+) is not supported by the project|[Cc]urrent Python version \((?P<other>[\d.]+)\) is not allowed by the project|resolved to Python (?P<third>[\d.]+), which is incompatible|Poetry was unable to find a compatible version|No interpreter found for|NoPythonVersion|Python [\d.]+ was not found on your system|[Tt]he current project's (?:supported )?Python (?:requirement|range)",
+        "the project requires another Python than the image has: {name}", "FROM python:3.X-slim with a version that requires-python allows, or widen requires-python and lock again",
+    ),
+    KnownMessage(
         "another-python-required", CauseId.DEPENDENCY_INSTALL, "",
-        r"Package '?(?P<name>[\w.-]+)'? requires a different Python: (?P<python>[\d.]+)|[Ii]gnored the following versions that require(?:s)? a different python version|Requires-Python (?P<other>\S+)|(?P<third>[\w.-]+) requires Python '?[<>=!~^]+[^\n]*but the running Python is|[Tt]he current project's (?:supported )?Python (?:requirement|range)|[Ii]nterpreter resolved to Python [\d.]+, which is incompatible|current Python version \([\d.]+\) is not (?:allowed|compatible)|Python version [\d.]+ is not supported by the project|Poetry was unable to find a compatible version|No interpreter found for|your Python version [^\n]* is not compatible",
+        r"Package '?(?P<name>[\w.-]+)'? requires a different Python: (?P<python>[\d.]+)|[Ii]gnored the following versions that require(?:s)? a different python version|Requires-Python (?P<other>\S+)|(?P<third>[\w.-]+) requires Python '?[<>=!~^]+[^\n]*but the running Python is|current Python version \([\d.]+\) is not (?:allowed|compatible)|your Python version [^\n]* is not compatible",
         "{name} needs another Python than the image has", "pin a version of {name} that supports this Python, or build from another base image",
     ),
     KnownMessage(
@@ -76,10 +96,23 @@ MESSAGES: tuple[KnownMessage, ...] = (
         "RUN pip install --upgrade pip before it, and build the wheel in the image that installs it",
     ),
     KnownMessage(
+        "windows-package", CauseId.DEPENDENCY_INSTALL, "", r"(?:satisfies the requirement|distribution found for) (?P<name>pywin32|pypiwin32|windows-curses)\b",
+        "{name} exists for Windows only", "{name} ; sys_platform == 'win32' in the requirements, and lock again",
+    ),
+    KnownMessage(
         "no-matching-version", CauseId.DEPENDENCY_INSTALL, "",
         r"Could not find a version that satisfies the requirement (?P<name>[\w.-]+)|No matching distribution found for (?P<other>[\w.-]+)|no wheels? with a matching|(?P<fourth>[\w.-]+) was not found in the package registry|has no wheels|Because [^\n]* depends on [^\n]*version"
-        r"|because there (?:is|are) no versions? of (?P<fifth>[\w.-]+)|doesn't have a (?:source distribution|wheel) for the current platform|is not compatible with (?:this|the current) Python",
+        r"|because there (?:is|are) no versions? of (?P<fifth>[\w.-]+)|(?:Distribution `(?P<sixth>[\w.-]+)[^\n]*)?doesn't have a (?:source distribution|wheel|source distribution or wheel) for the current platform|is not compatible with (?:this|the current) Python",
         "no version of {name} can be installed on this Python", "correct its name or version in the requirements: pip index versions {name}",
+    ),
+    KnownMessage(
+        "no-git", CauseId.DEPENDENCY_INSTALL, "it", r"Git executable not found|Cannot find command 'git'",
+        "a requirement comes from a git repository, and the image has no git", "RUN apt-get update && apt-get install -y git, before the install",
+    ),
+    KnownMessage(
+        "no-git-credentials", CauseId.DEPENDENCY_INSTALL, "",
+        r"could not read (?:Username|Password) for '(?P<name>[^']+)'|(?P<other>git@[\w.-]+): Permission denied \(publickey|Host key verification failed|terminal prompts disabled",
+        "git has no credentials for {name} where this step runs", "RUN --mount=type=secret or --mount=type=ssh for that step, with a token or key that may read the repository",
     ),
     KnownMessage(
         "no-compiler", CauseId.DEPENDENCY_INSTALL, "",
@@ -96,23 +129,33 @@ MESSAGES: tuple[KnownMessage, ...] = (
         "a package is built where setuptools cannot make wheels", "RUN pip install --upgrade pip setuptools wheel, before the requirements",
     ),
     KnownMessage(
+        "requirements-in-utf-16", CauseId.ENCODING, "Invalid requirement", r"Invalid requirement: [^\n]{0,80}\\x00",
+        "the requirements file is UTF-16", "save it as UTF-8: pip freeze > in PowerShell writes UTF-16",
+    ),
+    KnownMessage(
         "invalid-requirement", CauseId.DEPENDENCY_INSTALL, "alid ",
         r"Invalid requirement: '?(?P<name>[^'\n]+?)'?(?:: [^\n]*)?(?: \(from line (?P<row>\d+) of (?P<file>[^)\n]+)\)|$)|(?P<other>\S+) is not a valid editable requirement|(?P<third>\S+) is not a valid wheel filename",
         "'{name}' is no requirement that pip can read", "correct that line: NAME==VERSION",
     ),
     KnownMessage(
-        "hashes-differ", CauseId.DEPENDENCY_INSTALL, "ASHES", r"DO NOT MATCH THE HASHES",
-        "a downloaded package has another hash than the requirements file lists",
-        "if the new file is expected, write the hashes again: pip-compile --generate-hashes or uv pip compile --generate-hashes",
+        "hashes-differ", CauseId.DEPENDENCY_INSTALL, "",
+        r"DO NOT MATCH THE HASHES|Hash mismatch for `(?P<name>[^`]+)`|Hash for (?P<other>[\w.-]+) \([^)]*\) from archive [^\n]*not found in known hashes",
+        "a downloaded package has another hash than the requirements or the lock file lists: {name}",
+        "if the new file is expected, write the hashes again: uv lock, poetry lock, or pip-compile --generate-hashes",
     ),
     KnownMessage(
         "hash-is-missing", CauseId.DEPENDENCY_INSTALL, "ashes", r"Hashes are required in --require-hashes",
         "a requirement has no hash, and the others do", "write all of them: pip-compile --generate-hashes or uv pip compile --generate-hashes",
     ),
     KnownMessage(
-        "lock-is-outdated", CauseId.DEPENDENCY_INSTALL, "lock",
-        r"(?P<name>pyproject\.toml|poetry\.lock|uv\.lock|Pipfile\.lock|lockfile|lock file)[^\n]*(?:out of date|outdated|changed significantly|needs to be updated|not up to date|out-of-date)",
-        "the lock file does not belong to the requirements beside it", "lock again (poetry lock, uv lock or pipenv lock), and commit the file",
+        "lock-is-unreadable", CauseId.DEPENDENCY_INSTALL, "",
+        r"Failed to parse `(?P<name>(?:uv|poetry|pdm)\.lock|pyproject\.toml)`|(?P<other>uv\.lock|poetry\.lock|pdm\.lock)[^\n]{0,60} unsupported (?:schema )?version|lock file is not compatible with the current version of Poetry",
+        "the installed tool cannot read {name}", "install the version of the tool that wrote it, or lock again with the one of the image",
+    ),
+    KnownMessage(
+        "lock-is-outdated", CauseId.DEPENDENCY_INSTALL, "ock",
+        r"Lock file hash doesn't match|can only install packages when your package\.json and package-lock\.json|Please run `pdm lock`|(?P<name>pyproject\.toml|poetry\.lock|uv\.lock|Pipfile\.lock|lockfile|lock file)[^\n]*(?:out of date|outdated|changed significantly|needs to be updated|not up to date|out-of-date)",
+        "the lock file does not belong to the requirements beside it", "lock again (poetry lock, uv lock, pipenv lock or npm install), and commit the file",
     ),
     KnownMessage(
         "managed-by-the-system", CauseId.DEPENDENCY_INSTALL, "managed", r"externally-managed-environment|This environment is externally managed",
@@ -123,6 +166,14 @@ MESSAGES: tuple[KnownMessage, ...] = (
         "the installed pip does not know an option: {name}", "remove the option, or RUN pip install --upgrade pip before it",
     ),
     KnownMessage(
+        "no-such-group", CauseId.DEPENDENCY_INSTALL, "", r"Group\(s\) not found: (?P<name>[\w.-]+)|(?:Extra|Group) `(?P<other>[^`]+)` is not defined|Extra \[(?P<third>[^\]]+)\] is not specified",
+        "the project has no group or extra {name}", "correct the option of the install, or define {name} in pyproject.toml and lock again",
+    ),
+    KnownMessage(
+        "no-such-option-of-poetry", CauseId.DEPENDENCY_INSTALL, "", r"The option \"(?P<name>-[\w-]+)\" does not exist|The requested command (?P<other>[\w-]+) does not exist|unrecognized subcommand '(?P<third>[\w-]+)'|unexpected argument '(?P<fourth>-[\w-]+)' found",
+        "the installed tool does not know {name}", "pin the version of the tool that the Dockerfile was written for; poetry 2 has --only main, and export in poetry-plugin-export",
+    ),
+    KnownMessage(
         "no-system-package", CauseId.DEPENDENCY_INSTALL, "ackage",
         r"E: Unable to locate package (?P<name>\S+)|Package '?(?P<other>[\w.+-]+)'? has no installation candidate|unable to select packages|(?P<third>[\w.+-]+) \(no such package\)|^E: Package ",
         "the distribution does not have a package: {name}", "apt-get update in the same RUN, and the name that this release of the distribution has",
@@ -131,6 +182,10 @@ MESSAGES: tuple[KnownMessage, ...] = (
         "no-system-repository", CauseId.DEPENDENCY_INSTALL, "",
         r"E: The repository '(?P<name>[^']*)' does not have a Release file|E: Failed to fetch|E: Unable to fetch some archives",
         "the distribution's packages cannot be fetched: {name}", "build from a newer base image: repositories of old releases are taken down; else try again",
+    ),
+    KnownMessage(
+        "unsigned-repository", CauseId.DEPENDENCY_INSTALL, "", r"E: The repository '(?P<name>[^']*)' is not signed|NO_PUBKEY (?P<other>\w+)",
+        "the image lacks the key of a package repository: {name}", "install its current key into /etc/apt/keyrings, and name it with signed-by in the .list file",
     ),
     KnownMessage(
         "no-right-to-install", CauseId.DEPENDENCY_INSTALL, "Could not install packages", r"Could not install packages due to an (?:OSError|EnvironmentError): \[Errno 13\] Permission denied:(?: '(?P<name>[^'\n]+)')?",

@@ -21,8 +21,34 @@ MESSAGES: tuple[KnownMessage, ...] = (
     ),
     KnownMessage(
         "quota", CauseId.SERVICE_TROUBLE, "",
-        r"RESOURCE_EXHAUSTED|toomanyrequests: |pull rate limit|[Rr]ate limit exceeded|[Qq]uota exceeded for (?:quota metric|metric)|due to quota restrictions|QUOTA_EXCEEDED|[Qq]uota '[^']+' exceeded",
+        r"RESOURCE_EXHAUSTED|ResourceExhausted: 429|toomanyrequests: |pull rate limit|[Rr]ate limit exceeded|[Qq]uota exceeded for (?:quota metric|metric)|due to quota restrictions|QUOTA_EXCEEDED|[Qq]uota '[^']+' exceeded",
         "a quota is used up", "another region, or ask for more on the quotas page of the project",
+    ),
+    KnownMessage(
+        "organization-policy", CauseId.PERMISSION, "",
+        r"Constraint (?P<name>constraints/[\w.]+) violated|do not belong to a permitted customer|denied by (?P<other>Binary Authorization)",
+        "a policy of the organization forbids it: {name}", "gcloud resource-manager org-policies list --project PROJECT shows them; its administrator can allow it",
+    ),
+    KnownMessage(
+        "no-workload-identity", CauseId.PERMISSION, "google-github-actions/auth", r"google-github-actions/auth failed with",
+        "GitHub's job could not log in to Google Cloud", "permissions: {id-token: write} in the workflow, and an attribute condition of the provider that accepts this repository",
+    ),
+    KnownMessage(
+        "service-agent-denied", CauseId.PERMISSION, "",
+        r"(?P<principal>[\w.+-]+@[\w.-]+\w) must have permission to (?P<name>read the image)|[Pp]ermission denied while using the (?P<other>[\w ]{1,40}?) Service Agent|service account requires the [^\n(]{1,60}\((?P<third>roles/[\w.]+)\)|Service Agent \([^)\n]*\) needs (?P<fourth>\w+) role",
+        "a service agent of Google lacks a role: {name}", _GRANT,
+    ),
+    KnownMessage(
+        "cloud-sql-denied", CauseId.PERMISSION, "", r"failed to get instance: [^\n]*\(connection name = \"(?P<instance>[^\"]+)\"\): [^\n]*Error 403|ClientResponseError: 403[^\n]*sqladmin\.googleapis\.com|createEphemeral for (?P<other>\S+): [^\n]*Error 403: The client is not authorized",
+        "the service's account may not connect to Cloud SQL", "gcloud projects add-iam-policy-binding PROJECT --member=serviceAccount:ACCOUNT --role=roles/cloudsql.client",
+    ),
+    KnownMessage(
+        "not-an-invoker", CauseId.PERMISSION, "", r"The request was not authenticated\.|client does not have permission to (?:get|access) (?:the requested )?URL",
+        "the caller may not invoke the service", "gcloud run services add-iam-policy-binding SERVICE --member=MEMBER --role=roles/run.invoker, and send an identity token",
+    ),
+    KnownMessage(
+        "index-denied", CauseId.PERMISSION, "", r"HTTP status client error \(40[13] [\w ]+\) for url \((?P<name>[^)\s]+)|40[13] Error, Credentials not correct for (?P<other>\S+)|40[13] Client Error: \w+ for url: (?P<third>\S+/simple/\S*)",
+        "the package index refuses the login: {name}", "pass credentials to that step: RUN --mount=type=secret, or keyrings.google-artifactregistry-auth for Artifact Registry",
     ),
     KnownMessage(
         "no-docker-credentials", CauseId.PERMISSION, "Unauthenticated request", r"Unauthenticated requests? (?:do|does) not have permission[^\n]*?locations/(?P<name>[\w-]+)",
@@ -52,7 +78,7 @@ MESSAGES: tuple[KnownMessage, ...] = (
         "not-authorized", CauseId.PERMISSION, "",
         r"PERMISSION_DENIED|PermissionDenied: 403|(?:exceptions\.)?Forbidden: 403|AccessDeniedException: 403|The caller does not have permission|does not have permission to (?:access|act as|perform)|Missing or insufficient permissions"
         r"|unauthorized: (?:You don't have|authentication|access)|denied: (?:Unauthenticated|requested access|Permission|permission)|no basic auth credentials|403 Forbidden|(?:HttpError|HTTPError)\D{0,4}403|\[403\]|DENIED: |error: 403\b|IAM_PERMISSION_DENIED"
-        r"|NOT_AUTHORIZED|[Nn]ot authorized to (?:access|perform)|is forbidden: User \"(?P<principal>[^\"]+)\" cannot|must (?:be granted|grant|have) (?:the )?[^\n]{0,60}\b[Rr]ole|You must grant|permitted customer|only stream logs if you are Viewer/Owner|[Cc]lient does not have permission|Insufficient Permission|(?:status|StatusCode)[.: ]+(?:PERMISSION_DENIED|403)|UnauthorizedOperation|AccessDeniedException|An error occurred \((?:403|401|Forbidden|AccessDenied\w*|Unauthorized\w*|InvalidAccessKeyId|SignatureDoesNotMatch)\)|Error 403: "
+        r"|NOT_AUTHORIZED|[Nn]ot authorized to (?:access|perform)|is forbidden: User \"(?P<principal>[^\"]+)\" cannot|must (?:be granted|grant|have) (?:the )?[^\n]{0,60}\b[Rr]ole|You must grant|only stream logs if you are Viewer/Owner|[Cc]lient does not have permission|Insufficient Permission|(?:status|StatusCode)[.: ]+(?:PERMISSION_DENIED|403)|UnauthorizedOperation|AccessDeniedException|An error occurred \((?:403|401|Forbidden|AccessDenied\w*|Unauthorized\w*|InvalidAccessKeyId|SignatureDoesNotMatch)\)|Error 403: "
         r"|(?:status|code):? 403\b|insufficient authentication scopes|User \[[^\]]*\] does not have permission|Access Denied|AccessDenied\b",
         "these credentials lack a permission", _GRANT,
     ),
@@ -79,6 +105,10 @@ MESSAGES: tuple[KnownMessage, ...] = (
     ),
     # ---- another service; the package index first, which no VPC connector reaches
     KnownMessage(
+        "index-given-up", CauseId.DEPENDENCY_INSTALL, "Retry(total=0", r"Retrying \(Retry\(total=0,[^\n]*?(?P<name>NewConnectionError|NameResolutionError|ConnectTimeoutError|ReadTimeoutError|SSLError|ProxyError)[^\n]*/simple/",
+        "the package index could not be reached: {name}", "check the build's network, and behind a proxy or with an index of one's own its address and certificate",
+    ),
+    KnownMessage(
         "index-not-reached-by-pip", CauseId.DEPENDENCY_INSTALL, "Could not install packages", r"Could not install packages due to an (?:OSError|EnvironmentError): HTTPS?ConnectionPool\(host='(?P<name>[^']+)'",
         "the package index could not be read: {name}", "try again; behind a proxy or with an index of one's own, check its address, its certificate and the build's network",
     ),
@@ -90,7 +120,7 @@ MESSAGES: tuple[KnownMessage, ...] = (
     ),
     KnownMessage(
         "no-other-service", CauseId.DEPENDENCY_SERVICE, "",
-        r"Error (?:111|-2|-3|61|110) connecting to (?P<name>\S+?)\.? |redis\.exceptions\.\w*(?:ConnectionError|TimeoutError)|NoBrokersAvailable|kombu\.exceptions\.OperationalError|AMQPConnectionError|consumer: Cannot connect to (?P<other>\S+)|elasticsearch\S*ConnectionError|elastic_transport\.\w+|botocore\.exceptions\.EndpointConnectionError|aio_pika\S*|MISCONF Redis|(?:kafka|aiokafka)\.errors\.\w+|pika\.exceptions\.\w+|amqp\.exceptions\.\w+|opensearchpy\.exceptions\.\w*Connection\w*|cassandra\.cluster\.NoHostAvailable|nats\.errors\.\w+|hvac\.exceptions\.\w+|ldap\.SERVER_DOWN|failed to connect to all addresses|StatusCode\.UNAVAILABLE|redis\.exceptions\.(?:AuthenticationError|ResponseError: NOAUTH|BusyLoadingError)|Cannot connect to (?P<third>(?:amqp|redis)s?://\S+)",
+        r"Error (?:111|-2|-3|61|110) connecting to (?P<name>\S+?)\.? |We couldn't connect to '(?P<fourth>[^']+)' to load|redis\.exceptions\.\w*(?:ConnectionError|TimeoutError)|NoBrokersAvailable|kombu\.exceptions\.OperationalError|AMQPConnectionError|consumer: Cannot connect to (?P<other>\S+)|elasticsearch\S*ConnectionError|elastic_transport\.\w+|botocore\.exceptions\.EndpointConnectionError|aio_pika\S*|MISCONF Redis|(?:kafka|aiokafka)\.errors\.\w+|pika\.exceptions\.\w+|amqp\.exceptions\.\w+|opensearchpy\.exceptions\.\w*Connection\w*|cassandra\.cluster\.NoHostAvailable|nats\.errors\.\w+|hvac\.exceptions\.\w+|ldap\.SERVER_DOWN|failed to connect to all addresses|StatusCode\.UNAVAILABLE|redis\.exceptions\.(?:AuthenticationError|ResponseError: NOAUTH|BusyLoadingError)|Cannot connect to (?P<third>(?:amqp|redis)s?://\S+)",
         "another service cannot be reached: {name}", "check its address, that it runs, and the VPC connector: gcloud run services describe SERVICE",
     ),
     KnownMessage(

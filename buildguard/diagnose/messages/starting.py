@@ -44,8 +44,24 @@ MESSAGES: tuple[KnownMessage, ...] = (
         "the command {name} cannot be executed in the image", _INSTALL,
     ),
     KnownMessage(
+        "no-user", CauseId.START_COMMAND, "no matching entries in", r"unable to find (?:user|group) (?P<name>[^:\s]+): no matching entries",
+        "the image has no user {name}, which USER names", "RUN useradd {name} in the final stage of the Dockerfile, before USER",
+    ),
+    KnownMessage(
+        "no-folder-to-start-in", CauseId.START_COMMAND, "chdir to cwd", r"chdir to cwd \(\\?\"(?P<name>[^\"\\]+)\\?\"\) set in config\.json failed",
+        "the folder {name}, in which the container starts, is missing or closed to its user", _COMPARE,
+    ),
+    KnownMessage(
+        "asgi-under-wsgi", CauseId.START_COMMAND, "", r"__call__\(\) missing 1 required positional argument: '(?P<name>send)'",
+        "a WSGI server runs an ASGI application", "CMD exec gunicorn -k uvicorn.workers.UvicornWorker --bind :$PORT main:app, or uvicorn",
+    ),
+    KnownMessage(
+        "wsgi-under-asgi", CauseId.START_COMMAND, "", r"__call__\(\) missing 1 required positional argument: '(?P<name>start_response)'",
+        "an ASGI server runs a WSGI application", "CMD exec gunicorn --bind :$PORT main:app",
+    ),
+    KnownMessage(
         "application-not-found", CauseId.START_COMMAND, "",
-        r"Error loading ASGI app\. (?:Could not import module|Attribute \"(?P<app>[^\"]+)\" not found in module|Import string) \"(?P<name>[^\"]+)\"|Failed to find attribute '(?P<other>[^']+)' in '[^']+'|Failed to parse '(?P<third>[^']+)' as an attribute name|Failed to find application(?: object)?:? '(?P<fourth>[^']+)'"
+        r"Error loading ASGI app factory: |Error loading ASGI app\. (?:Could not import module|Attribute \"(?P<app>[^\"]+)\" not found in module|Import string) \"(?P<name>[^\"]+)\"|Failed to find attribute '(?P<other>[^']+)' in '[^']+'|Failed to parse '(?P<third>[^']+)' as an attribute name|Failed to find application(?: object)?:? '(?P<fourth>[^']+)'"
         r"|Could not import module \"(?P<sixth>[^\"]+)\"|Attribute \"(?P<seventh>[^\"]+)\" not found in module|Import string \"(?P<eighth>[^\"]+)\" must be in format|Failed to find Flask application or factory in module '(?P<ninth>[^']+)'|Could not import '(?P<tenth>[^']+)'|Could not locate a Flask application|No application module specified|class uri '?(?P<fifth>[^']+)'? invalid or not found|(?:gunicorn|uvicorn): error: (?!unrecognized arguments|argument |the following)|NoAppFound|NoAppException|NoAppError|AppImportError|is not callable\.? *$|Application object must be callable"
         r"|is expected to contain a function named '?(?P<eleventh>\w+)|MissingTargetException|MissingSourceException|that is expected to define function doesn't exist|unable to load app \d+ \(mountpoint|no python application found, check your startup logs|Unable to load celery application|Invalid value: File does not exist: (?P<twelfth>\S+)|Could not find a (?:FastAPI|default file)|Error: Missing argument '(?:APP|FILE)'|No such option:? '?-|No such command '(?P<thirteenth>[^']+)'|Unknown command: '[^']+'|Procfile does not exist|invalid choice: '[^']*' \(choose from|Got unexpected extra argument",
         "the server cannot find the application that its command names: {name}", "correct the module and attribute in CMD, such as gunicorn main:app, and WORKDIR",
@@ -81,8 +97,17 @@ MESSAGES: tuple[KnownMessage, ...] = (
     ),
     # ---- not importable
     KnownMessage(
-        "no-optional-package", CauseId.NOT_IMPORTABLE, "to be installed", r"requires [\"'`](?P<name>[\w.-]+)[\"'`] to be installed",
+        "no-optional-package", CauseId.NOT_IMPORTABLE, "install",
+        r"requires [\"'`](?P<name>[\w.-]+)[\"'`] to be installed|[Pp]lease install [\"'`](?P<other>[\w.-]+\[[\w,-]+\])|Missing optional dependency '(?P<third>[\w.-]+)'|is not installed, run `pip install (?P<fourth>[^`\s]+)`",
         "the image has no package {name}", "add {name} to the requirements that the Dockerfile installs",
+    ),
+    KnownMessage(
+        "moved-in-pydantic", CauseId.NOT_IMPORTABLE, "PydanticImportError", r"PydanticImportError: `(?P<name>[\w.:]+)` has been (?:moved|removed)",
+        "the installed pydantic has no {name} any more", "pydantic<2 in the requirements, or change the import as the message says",
+    ),
+    KnownMessage(
+        "no-standard-library", CauseId.PLATFORM, "encodings", r"No module named '?encodings'?",
+        "Python does not find its own standard library", "unset PYTHONHOME, and copy a whole Python: a virtual environment needs the one that made it, at the same path",
     ),
     KnownMessage(
         "no-module", CauseId.NOT_IMPORTABLE, "No module named", r"(?:ModuleNotFoundError: |ImportError: |^\S*python\S*: |: |\b)No module named (?:[\"'](?P<name>[\w.]+)[\"']|(?P<other>[\w.]+);?(?:\s|$))",
@@ -107,6 +132,9 @@ MESSAGES: tuple[KnownMessage, ...] = (
     # ---- the port
     KnownMessage(
         "port-in-use", CauseId.PORT, "", r"\[Errno (?:98|48)\]|Error R10 \(Boot timeout\)|failed to bind to \$PORT|bind\(\) to \S+ failed|error while attempting to bind|[Aa]ddress already in use|Connection in use: |port is already allocated|EADDRINUSE", "the port is already in use", "start one server only, on the port in $PORT",
+    ),
+    KnownMessage(
+        "port-not-opened", CauseId.PORT, "an't connect to (", r"Can't connect to \('[^']*', (?P<name>\d+)\)", "the server cannot listen on port {name}: it is in use, or below 1024 and the user is not root", "listen on the port in $PORT, above 1023", 1,
     ),
     KnownMessage(
         "no-valid-port", CauseId.PORT, "", r"(?:'?\$\{?PORT\}?'?|'') is not a valid (?:port|integer|int)|Invalid value for '--port'", "the command has no valid port: a CMD without a shell does not expand $PORT", "CMD exec gunicorn --bind :$PORT main:app",
