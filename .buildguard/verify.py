@@ -7,7 +7,7 @@ by the manifest in the archive. Nothing that it looks at is imported or run. Fin
 not be looked at with 3.
 
 version: 0.1.0
-digest: sha256:5f5ecd93ba6ac6b786316d3bc6f2b32e266e2587c22ebd96c1303e6e767a057e
+digest: sha256:8853e802433fb893464ceb1371d96d910f85df572c3d3610d8577d6fcd13ceae
     (SHA-256 of everything below the line of equals signs)
 """
 
@@ -4637,10 +4637,11 @@ class _ProgramJudge:
     def _take(self, result: OwnImports) -> None:
         for fault, doubt in self._doubts.find(result.faults):
             self._take_fault(fault, doubt)
-        packages = self._packages
-        if packages is not None:
-            for item in result.outside:
-                self._take_outside(item, packages)
+        for item in result.outside:
+            if self._packages is not None:
+                self._take_outside(item, self._packages)
+            else:
+                self._take_unlisted(item)
         for left in result.undecided:
             self._leave_open(left, "its names are not known")
     def _leave_open(self, item: OpenImport, reason: str) -> None:
@@ -4667,6 +4668,15 @@ class _ProgramJudge:
                 return
             message, hint = _package_text(answer, packages)
             self._add(Code.BG603, item, message, hint, is_error=item.certain and not packages.predicted)
+    def _take_unlisted(self, item: OutsideImport) -> None:
+        top = item.row.module.partition(".")[0]
+        if standard_names.is_standard(top) or is_guarded(item.row) or item.row.guard is Guard.MODULE_ONLY:
+            return
+        lookup = self._program.tree.look_up(item.row.module, self._program.path.folders)
+        if lookup.modules and lookup.missing:
+            self._leave_open(_open_import(item), "a package may bring the rest of a folder without __init__.py")
+        elif not self._context.may_be_foreign(top):
+            self._leave_open(_open_import(item), f"no file and no requirement of the project is known to bring {top}")
     def _is_reached(self, item: OutsideImport) -> bool:
         return not self._program.starts or item.chain[0] in self._start_names
     def _add(self, code: Code, item: ImportFault | OutsideImport, message: str, hint: str, *, is_error: bool) -> None:

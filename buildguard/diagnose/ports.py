@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from buildguard.definitions import lazy_pattern
 
@@ -21,7 +21,7 @@ def wrong_address(lines: Sequence[str]) -> tuple[int, str]:
     asked = [line for line in lines if _ASKED.search(line)]
     if not asked:
         return 0, ""
-    serving = [(number, match) for number, line in enumerate(lines, 1) if (match := _SERVING.search(line))]
+    serving = list(_serving(lines))
     if any(match["host"] not in _LOOPBACK for _number, match in serving) and not _ports(asked):
         return 0, ""
     wanted = _ports(asked)
@@ -32,6 +32,14 @@ def wrong_address(lines: Sequence[str]) -> tuple[int, str]:
     if match["host"] in _LOOPBACK:
         return number, f"the server listens on {match['host']}:{match['port']}, which only the container itself reaches"
     return number, f"the server listens on port {match['port']}, and the platform asks for {', '.join(sorted(wanted))}"
+
+
+def _serving(lines: Sequence[str]) -> Iterator[tuple[int, re.Match[str]]]:
+    """The lines in which a server says where it listens, by number."""
+    for number, line in enumerate(lines, 1):
+        match = _SERVING.search(line)
+        if match:
+            yield number, match
 
 
 def _ports(lines: Sequence[str]) -> set[str]:

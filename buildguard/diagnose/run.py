@@ -237,17 +237,25 @@ class _DiagnosisBuilder:
 
     def _quote(self, met: Sequence[KnownMessageMatch]) -> tuple[str, tuple[str, ...]]:
         """The last line that looks like an error, before those that only report that something failed; with neighbours."""
-        lines = dict(self._log.errors)
-        numbers = {*(one.line for one in self._log.failures), *(one.line for one in met)}
-        lines |= {number: self._log.lines[number - 1].strip() for number in numbers if number}
-        after = {one.line for one in met if not one.message.cause}
-        after |= {one.line for one in self._log.failures if one.type.rpartition(".")[2] in known_messages.CONSEQUENCES}
-        after |= {number for number, line in lines.items() if line.strip(" :!-").upper() in _BARE_LEVELS}
-        last = max({*lines} - after or {*lines}, default=0)
+        lines = self._error_lines(met)
+        last = max({*lines} - self._consequences(met, lines) or {*lines}, default=0)
         if not last:
             return "", ()
         around = self._log.lines[max(0, last - 1 - _NEIGHBOURS) : last + _NEIGHBOURS]
         return lines[last][:_LONGEST_QUOTE], tuple(line.strip()[:_LONGEST_QUOTE] for line in around if line.strip())
+
+    def _error_lines(self, met: Sequence[KnownMessageMatch]) -> dict[int, str]:
+        """The lines that look like an error, by number."""
+        numbers = {*(one.line for one in self._log.failures), *(one.line for one in met)}
+        return dict(self._log.errors) | {number: self._log.lines[number - 1].strip() for number in numbers if number}
+
+    def _consequences(self, met: Sequence[KnownMessageMatch], lines: Mapping[int, str]) -> set[int]:
+        """Those of some lines that only report that something failed."""
+        numbers = {one.line for one in met if not one.message.cause}
+        numbers |= {
+            one.line for one in self._log.failures if one.type.rpartition(".")[2] in known_messages.CONSEQUENCES
+        }
+        return numbers | {number for number, line in lines.items() if line.strip(" :!-").upper() in _BARE_LEVELS}
 
     def _alive(self) -> str:
         """What proves that something runs or was built; of a log that a person gave, only a line of its own."""
