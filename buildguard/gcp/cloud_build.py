@@ -22,6 +22,7 @@ from buildguard.project.image_reference import ImageDigest
 from buildguard.system import threads
 
 _TRIES = 6
+_TAG_LOOKS = 3
 FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 10.0
 _QUEUE, GRACE = 3600.0, 120.0  # seconds that a build may wait for its worker, and that its end may take to be reported
 _DEFAULT_TIMEOUT = 3600.0
@@ -163,8 +164,7 @@ class CloudBuildClient(Connection):
             request = self._types.CreateBuildRequest(parent=self._parent, project_id=self.project, build=message)
             for attempt in range(_TRIES):
                 try:
-                    operation = self._client.create_build(request=request, timeout=60)
-                    return self.get(operation.metadata.build.id)
+                    started = self._client.create_build(request=request, timeout=60).metadata.build
                 except api.GoogleAPICallError as error:
                     status = self._started_anyway(error, tag)
                     if status is not None:
@@ -172,8 +172,19 @@ class CloudBuildClient(Connection):
                     if attempt == _TRIES - 1:
                         raise
                     tell(f"Cloud Build did not start the build ({auth.error_text(error)}), trying again")
+                else:
+                    return self._first_status(started)
                 time.sleep(self._pause * 2**attempt)
         raise AssertionError
+
+    def _first_status(self, started: Any) -> BuildStatus:
+        """A build that was started, as it is now; it runs even if that question fails, and no second one is started."""
+        from google.api_core import exceptions as api
+
+        try:
+            return self.get(started.id)
+        except (UnprovenError, api.GoogleAPICallError):
+            return _build_status(self._types, started)
 
     def _started_anyway(self, error: Exception, tag: str) -> BuildStatus | None:
         """The build that was started though the answer was lost; None where another try is worth it, else the error is raised."""
@@ -188,8 +199,8 @@ class CloudBuildClient(Connection):
                 raise error
 
     def _tagged(self, tag: str) -> BuildStatus | None:
-        """The build with that tag; asked twice, as a list may lag behind."""
-        for _ in range(2):
+        """The build with that tag; asked several times, as a list may lag behind, and a request that was lost may still arrive."""
+        for attempt in range(_TAG_LOOKS):
             builds = list(
                 self._client.list_builds(
                     request={"parent": self._parent, "project_id": self.project, "filter": f'tags="{tag}"'}
@@ -197,7 +208,7 @@ class CloudBuildClient(Connection):
             )
             if builds:
                 return _build_status(self._types, builds[0])
-            time.sleep(self._pause)
+            time.sleep(self._pause * 2**attempt)
         return None
 
     def get(self, identity: str) -> BuildStatus:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -113,6 +114,48 @@ def test_a_regions_quota_never_advises_another_region_for_the_service(monkeypatc
 
     assert "--build-region NAME" in raised.value.hint
     assert "--region" not in raised.value.words
+
+
+class _Submissions:
+    """Starts builds; the first answer may be lost, a list may be late, and no build can be asked about."""
+
+    def __init__(self, *, loses_answer: bool, shown_at: int = 1) -> None:
+        self.started: list[cb.Build] = []
+        self._loses_answer = loses_answer
+        self._shown_at = shown_at
+        self._lists = 0
+
+    def create_build(self, request: cb.CreateBuildRequest, timeout: float) -> SimpleNamespace:
+        assert timeout
+        name = f"projects/p/locations/r/builds/b-{len(self.started)}"
+        build = cb.Build(id=name.rpartition("/")[2], name=name, status=_STATUS.QUEUED, tags=request.build.tags)
+        self.started.append(build)
+        if self._loses_answer:
+            raise api.ServiceUnavailable("connection reset")
+        return SimpleNamespace(metadata=SimpleNamespace(build=build))
+
+    def get_build(self, **_arguments: Any) -> None:
+        raise api.ServiceUnavailable("no route")
+
+    def list_builds(self, request: dict[str, str]) -> list[cb.Build]:
+        self._lists += 1
+        tag = request["filter"].partition('"')[2].rstrip('"')
+        return [build for build in self.started if tag in build.tags] if self._lists >= self._shown_at else []
+
+
+@pytest.mark.parametrize(("loses_answer", "shown_at"), [(False, 1), (True, 1), (True, 3)])
+def test_a_build_that_was_started_is_not_started_again(
+    monkeypatch: pytest.MonkeyPatch, *, loses_answer: bool, shown_at: int
+) -> None:
+    """Whatever is lost: its answer, the question after it, or the place in a list that is late."""
+    service = _Submissions(loses_answer=loses_answer, shown_at=shown_at)
+    monkeypatch.setenv(auth.CLOUDBUILD, "grpc://127.0.0.1:1")
+    monkeypatch.setattr(cloud_build, "_emulator_client", lambda *_arguments: service)
+
+    started = CloudBuildClient("p", "r", pause=0.001).submit({"steps": [{"name": "x"}]})
+
+    assert [build.id for build in service.started] == ["b-0"]
+    assert (started.id, started.status, started.home) == ("b-0", "QUEUED", ("p", "r"))
 
 
 def test_without_a_project_nothing_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
