@@ -20,6 +20,7 @@ CALLS = ("importlib.import_module", "importlib.__import__", "__import__", "built
 EXPRESSIONS = (ast.expr, ast.withitem, ast.keyword)
 EXPORT_CALLS = tuple("__all__." + word for word in ("extend", "append", "remove", "insert", "pop", "clear"))
 IMPORTING = (ast.Import, ast.ImportFrom)
+MOST_LINES = 20  # of the imports in a `try` that handlers depend on
 CATCHES_TYPES = frozenset({"TypeError", "Exception", "BaseException"})
 CATCHES_ATTRIBUTES = frozenset({"AttributeError", "Exception", "BaseException"})
 
@@ -256,8 +257,8 @@ class FactReader:
         return self._body(node.finalbody, block) or (ended and not node.handlers)
 
     def _first_lines(self, node):
-        """The lines of the imports with which a `try` begins."""
-        first = itertools.takewhile(lambda item: isinstance(item, IMPORTING), node.body)
+        """The lines of the imports with which a `try` begins; of many the first ones, as each import in a handler names them."""
+        first = itertools.takewhile(lambda item: isinstance(item, IMPORTING), node.body[:MOST_LINES])
         return [item.lineno + self._before for item in first]
 
     def _ends_of(self, handlers, lines):

@@ -152,6 +152,17 @@ def test_a_piece_is_no_more_than_the_statement() -> None:
     assert not split.covers(15)
 
 
+def test_of_many_imports_in_a_try_few_are_named_by_each_in_a_handler() -> None:
+    lines = b"".join(b"    import a%d\n" % number for number in range(2000))
+    data = b"try:\n%bexcept ImportError:\n%belse:\n%b" % (lines, lines, lines)
+
+    facts: Any = read_facts(data, compile(data, "<source>", "exec", dont_inherit=True), sys.version_info, "linux")
+
+    assert len(facts["imports"]) == 6000
+    assert facts["handlers"][0][3] == [["fails", list(range(2, 22))]]
+    assert len(facts["handlers"]) == 2000  # whether all of them work is not known
+
+
 def test_more_imports_than_were_read_leave_the_source_to_its_tree() -> None:
     reader = plain_reader(_module(b"if x:\n    import a\n"))
     split = ImportPieces(reader)

@@ -7,7 +7,7 @@ by the manifest in the archive. Nothing that it looks at is imported or run. Fin
 not be looked at with 3.
 
 version: 0.1.0
-digest: sha256:8853e802433fb893464ceb1371d96d910f85df572c3d3610d8577d6fcd13ceae
+digest: sha256:ebd022b8e9445f6282d887903257fec232f31a4d0d3e1c67e7fe9467a55f9683
     (SHA-256 of everything below the line of equals signs)
 """
 
@@ -6319,6 +6319,7 @@ CALLS = ("importlib.import_module", "importlib.__import__", "__import__", "built
 EXPRESSIONS = (ast.expr, ast.withitem, ast.keyword)
 EXPORT_CALLS = tuple("__all__." + word for word in ("extend", "append", "remove", "insert", "pop", "clear"))
 IMPORTING = (ast.Import, ast.ImportFrom)
+MOST_LINES = 20
 CATCHES_TYPES = frozenset({"TypeError", "Exception", "BaseException"})
 CATCHES_ATTRIBUTES = frozenset({"AttributeError", "Exception", "BaseException"})
 def is_own_package(call):
@@ -6504,7 +6505,7 @@ class FactReader:
         self._body(node.orelse, block.after("works", lines) if works else block.inside(guard))
         return self._body(node.finalbody, block) or (ended and not node.handlers)
     def _first_lines(self, node):
-        first = itertools.takewhile(lambda item: isinstance(item, IMPORTING), node.body)
+        first = itertools.takewhile(lambda item: isinstance(item, IMPORTING), node.body[:MOST_LINES])
         return [item.lineno + self._before for item in first]
     def _ends_of(self, handlers, lines):
         is_taken = not lines
