@@ -193,8 +193,6 @@ class ProjectImportCheck:
     # -------------------------------------------------------------------------------------- packages
 
     def _packages(self, target: Target, recipes: Sequence[ImageRecipe]) -> PackageSource | None:
-        from buildguard.imports.third_party import UnknownPackages
-
         request = self._job.request
         if request.environment:
             return open_environment(request.cwd / request.environment, target)
@@ -202,16 +200,17 @@ class ProjectImportCheck:
         locked = self._locked(folder) or self._locked("")
         if locked is None:
             return None
-        from buildguard.imports.locked_source import LockedSource, explain_open_lock, installs_groups
+        from buildguard.imports.locked_source import LockedSource
+        from buildguard.imports.open_lock import explain_open_lock, installs_groups, installs_lock
         from buildguard.imports.tool_installs import with_tools
 
-        why_open = next(filter(None, (explain_open_lock(recipe, locked) for recipe in recipes)), "")
-        if why_open:
-            return UnknownPackages(why_open)
+        if recipes and not any(map(installs_lock, recipes)):
+            return None  # what they install is not locked
+        why_open = next(filter(None, (explain_open_lock(recipe, locked.file) for recipe in recipes)), "")
         if recipes and all(map(installs_groups, recipes)):
             locked = locked._replace(production=locked.production | locked.development, development=frozenset())
         locked, undecided = with_tools(locked, recipes)
-        return LockedSource(locked, self._index, undecided)
+        return LockedSource(locked, self._index, undecided, why_open)
 
     def _locked(self, folder: str) -> LockedPackages | None:
         for name in LOCKS:

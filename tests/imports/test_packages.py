@@ -9,14 +9,12 @@ import pytest
 from buildguard.check.project_imports import open_environment
 from buildguard.imports.distributions import ModuleIndex, known_distributions, resembles
 from buildguard.imports.lock import LockedPackages, read_lock
-from buildguard.imports.locked_source import LockedSource, explain_open_lock, installs_groups
+from buildguard.imports.locked_source import LockedSource
 from buildguard.imports.requirements import read_requirements
 from buildguard.imports.site_packages import InstalledSource
 from buildguard.imports.standard import LibraryModules
-from buildguard.imports.third_party import UnknownPackages
-from buildguard.project.discovery import ImageRecipe
 from buildguard.project.package_names import normalize
-from buildguard.project.target import Certainty, ContextBasis, ImageService, PythonVersion, Target
+from buildguard.project.target import PythonVersion, Target
 from tests.imports.projects import TextProject, lines_of
 from tests.stages.deep import flatten, nest
 
@@ -177,39 +175,16 @@ def test_without_a_lock_nothing_is_reported() -> None:
     assert result.undecided == ()
 
 
-def test_an_image_of_unknown_content_leaves_every_package_undecided() -> None:
-    result = TextProject({"main.py": "import requests\nimport json\n"}).judge(UnknownPackages("base may bring it"))
+def test_beside_an_open_lock_only_what_it_lacks_is_undecided() -> None:
+    locked = LockedPackages("uv.lock", frozenset({"flask"}), frozenset({"pytest"}), frozenset())
+    source = LockedSource(locked, ModuleIndex({}), why_open="base may bring it")
+    result = TextProject({"main.py": "import flask\nimport requests\nimport json\nimport pytest\n"}).judge(source)
 
     assert result.findings == {}
-    assert [(item.line, item.reason) for item in result.undecided] == [(1, "base may bring it")]
-
-
-def _recipe(text: str) -> ImageRecipe:
-    basis = ContextBasis(Certainty.GUESSED, "Dockerfile")
-    return ImageRecipe(ImageService("root", "Dockerfile", "", basis), text.encode())
-
-
-@pytest.mark.parametrize(
-    ("text", "is_open"),
-    [
-        ("FROM python:3.11-slim\nRUN pip install uv\nRUN uv sync --frozen\n", False),
-        (
-            "FROM python:3.11 AS build\nRUN uv sync --frozen\nFROM python:3.11-slim\nCOPY --from=build /app /app\n",
-            False,
-        ),
-        ("FROM tiangolo/uvicorn-gunicorn:python3.11\nRUN uv sync --frozen\n", True),
-        ("FROM python:3.11\nRUN pip install poetry && poetry install\n", True),
-        ("FROM python:3.11\nRUN uv sync --frozen && pip install requests\n", True),
-        ("FROM python:3.11\nRUN pip install -r requirements.txt\n", True),
-    ],
-)
-def test_an_image_that_installs_more_than_the_lock_is_undecided(text: str, is_open: bool) -> None:
-    assert bool(explain_open_lock(_recipe(text), _locked("uv.lock", _UV))) is is_open
-
-
-def test_tools_install_groups_unless_told_otherwise() -> None:
-    assert installs_groups(_recipe("FROM python:3.11\nRUN uv sync --frozen\n"))
-    assert not installs_groups(_recipe("FROM python:3.11\nRUN uv sync --frozen --no-dev\n"))
+    assert [(item.line, item.reason) for item in result.undecided] == [
+        (2, "base may bring it"),
+        (4, "base may bring it"),
+    ]
 
 
 def _site(tmp_path: Path, files: dict[str, str]) -> InstalledSource:
