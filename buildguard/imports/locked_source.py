@@ -5,12 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from buildguard.definitions import words
 from buildguard.imports.distributions import ModuleIndex, brings, left_out, resembles
 from buildguard.imports.lock import LockedPackages
 from buildguard.imports.records import ImportStatement
 from buildguard.imports.third_party import PackageAnswer, PackagePresence
 
 _ABSENT = frozenset({PackagePresence.MISSING, PackagePresence.DEVELOPMENT})
+# What is called `django-…` is for django and brings none, unless its name says that it replaces it.
+_FRAMEWORKS = words("celery django fastapi flask pytest sphinx wagtail")
+_REPLACING = frozenset(
+    words("backport compat community core dev extended fork legacy lts main next ng nightly patched plus vendored")
+)
 
 
 class LockedSource:
@@ -34,6 +40,7 @@ class LockedSource:
         self._undecided = undecided
         self._index = index
         self._answers: dict[str, PackageAnswer] = {}
+        self._local = locked.local
         self._development = locked.development
         self._production = locked.production
         self._versions = {name: versions for name, versions in locked.versions.items() if name in locked.production}
@@ -67,12 +74,19 @@ class LockedSource:
         if bringers & self._production or self._brings(dotted):
             return PackageAnswer(PackagePresence.PRESENT)
         top = dotted.partition(".")[0]
-        if any(resembles(name, top) for name in self._unknown) or (self._unknown and not bringers):
+        if self._may_bring(top) or (self._unknown and not bringers):
             return PackageAnswer(PackagePresence.UNKNOWN)
         development = sorted(bringers & self._development)
         if development:
             return PackageAnswer(PackagePresence.DEVELOPMENT, dotted, development[0])
         return PackageAnswer(PackagePresence.MISSING, dotted, min(bringers, key=len) if bringers else "")
+
+    def _may_bring(self, top: str) -> bool:
+        """Whether a distribution of unknown content may bring a module by the look of its name."""
+        plugins = f"{top}-" if top in _FRAMEWORKS else ""
+        return any(
+            resembles(name, top) and (name in self._local or not _is_plugin(name, plugins)) for name in self._unknown
+        )
 
     def _brings(self, dotted: str) -> bool:
         return any(
@@ -84,3 +98,9 @@ class LockedSource:
 
 def _undecided(reason: str) -> PackageAnswer:
     return PackageAnswer(PackagePresence.UNKNOWN, detail=reason)
+
+
+def _is_plugin(name: str, prefix: str) -> bool:
+    """Whether a distribution is one of those that are named after a framework, and is no other form of it."""
+    rest = name.removeprefix(prefix).split("-")
+    return bool(prefix) and name.startswith(prefix) and not _REPLACING.intersection(rest) and not rest[0].isdigit()

@@ -14,8 +14,8 @@ from buildguard.imports.resolver import SearchPath
 from buildguard.project.start_command import StartCommand
 
 _TEST = lazy_pattern(
-    r"(?:^|/)(?:tests?|[^/]*-tests?(?:\.py)?|testing|e2e|fixtures|conftest\.py|test_[^/]*\.py|[^/]*_tests?\.py|[^/]*\{\{[^/]*)"
-    r"(?:/|$)"
+    r"(?:^|/)(?:tests?|[^/]*-tests?(?:\.py)?|[^/]*_tests|testing|e2e|fixtures|conftest\.py|test_[^/]*\.py|[^/]*_tests?\.py"
+    r"|[^/]*\{\{[^/]*)(?:/|$)"
 )
 _FOLDERS = 10_000
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from buildguard.codes import Code
@@ -10,7 +11,7 @@ from buildguard.diagnostic import Finding, Range, Severity
 from buildguard.imports import standard_names
 from buildguard.imports.execution import is_guarded
 from buildguard.imports.own_imports import OpenImport, OutsideImport, OwnImports, ProgramReader
-from buildguard.imports.program import StartedProgram, is_test, sources_of
+from buildguard.imports.program import StartedProgram, folders_above, is_test, sources_of
 from buildguard.imports.records import FileReach, Guard, ProjectImports, UndecidedImport
 from buildguard.imports.third_party import PackagePresence
 from buildguard.imports.unreached import LooseReader
@@ -145,6 +146,8 @@ class _ProgramJudge:
         answer = packages.ask(item.row)
         if answer.presence in _ABSENT and item.module.location.file.endswith("/setup.py"):
             self._leave_open(_open_import(item), "a build brings packages of its own")
+        elif answer.presence in _ABSENT and self._is_beside(item, top):
+            self._leave_open(_open_import(item), f"a script beside {top} finds that one")
         elif answer.presence is PackagePresence.UNKNOWN:
             self._leave_open(_open_import(item), answer.detail or "its package is not known")
         elif answer.presence is not PackagePresence.PRESENT:
@@ -164,6 +167,11 @@ class _ProgramJudge:
             self._leave_open(_open_import(item), "a package may bring the rest of a folder without __init__.py")
         elif not self._context.may_be_foreign(top):
             self._leave_open(_open_import(item), f"no file and no requirement of the project is known to bring {top}")
+
+    def _is_beside(self, item: OutsideImport, top: str) -> bool:
+        """Whether a file that no start reaches has a module of that name in a folder above: a script may start there."""
+        folders = folders_above(posixpath.dirname(item.module.location.file), self._program.roots)
+        return not self._program.starts and self._program.tree.find(top, folders) is not None
 
     def _is_reached(self, item: OutsideImport) -> bool:
         """Whether a start reaches an import; without any start all are."""

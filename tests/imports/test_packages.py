@@ -187,6 +187,32 @@ def test_beside_an_open_lock_only_what_it_lacks_is_undecided() -> None:
     ]
 
 
+def test_what_is_named_after_a_framework_does_not_bring_it() -> None:
+    assert len(_predicted("import django\n", _source("django-acme", "django-acme-tools"))) == 1
+    assert len(_predicted("import flask\n", _source("flask-acme"))) == 1
+    # another form of it, one from elsewhere, and names that say nothing of that kind
+    assert _predicted("import django\n", _source("django-lts")) == []
+    assert _predicted("import django\n", _source("django-acme-fork")) == []
+    assert _predicted("import django\n", _source("django-5")) == []
+    assert _predicted("import django\n", _source("django-acme", local=("django-acme",))) == []
+    assert _predicted("import django\n", _source("acme-django")) == []
+    assert _predicted("import redis\n", _source("redis-acme")) == []
+
+
+def test_a_script_finds_what_is_beside_it() -> None:
+    files = {"tools/run.py": "import requests\nimport jinja2\n", "tools/requests.py": "", "main.py": ""}
+    result = TextProject(files, "").judge(_source("flask"))
+
+    assert lines_of(result) == ["warning tools/run.py:2 no module named 'jinja2': nothing in uv.lock brings it"]
+    assert [(item.path, item.reason) for item in result.undecided] == [
+        ("tools/run.py", "a script beside requests finds that one")
+    ]
+    # from the folder of a start that is known it is lost
+    files = {"main.py": "import tools.run\n", "tools/__init__.py": "", "tools/run.py": "import requests\n"}
+    started = TextProject({**files, "tools/requests.py": ""}).judge(_source("flask"))
+    assert len(lines_of(started)) == 1
+
+
 def _site(tmp_path: Path, files: dict[str, str]) -> InstalledSource:
     site = tmp_path / "venv/lib/python3.11/site-packages"
     for name, text in files.items():
