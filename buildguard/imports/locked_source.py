@@ -12,7 +12,7 @@ from buildguard.imports.records import ImportStatement
 from buildguard.imports.third_party import PackageAnswer, PackagePresence
 
 _ABSENT = frozenset({PackagePresence.MISSING, PackagePresence.DEVELOPMENT})
-# What is called `django-…` is for django and brings none, unless its name says that it replaces it.
+# What is called `django-…` is for django: it brings neither that nor another known module, unless its name says that it replaces it.
 _FRAMEWORKS = words("celery django fastapi flask pytest sphinx wagtail")
 _REPLACING = frozenset(
     words("backport compat community core dev extended fork legacy lts main next ng nightly patched plus vendored")
@@ -83,10 +83,9 @@ class LockedSource:
 
     def _may_bring(self, top: str) -> bool:
         """Whether a distribution of unknown content may bring a module by the look of its name."""
-        plugins = f"{top}-" if top in _FRAMEWORKS else ""
-        return any(
-            resembles(name, top) and (name in self._local or not _is_plugin(name, plugins)) for name in self._unknown
-        )
+        is_known = self._index.knows(top)
+        names = (name for name in self._unknown if not is_known or name in self._local or not _is_plugin(name))
+        return any(resembles(name, top) for name in names)
 
     def _brings(self, dotted: str) -> bool:
         return any(
@@ -100,7 +99,8 @@ def _undecided(reason: str) -> PackageAnswer:
     return PackageAnswer(PackagePresence.UNKNOWN, detail=reason)
 
 
-def _is_plugin(name: str, prefix: str) -> bool:
-    """Whether a distribution is one of those that are named after a framework, and is no other form of it."""
-    rest = name.removeprefix(prefix).split("-")
-    return bool(prefix) and name.startswith(prefix) and not _REPLACING.intersection(rest) and not rest[0].isdigit()
+def _is_plugin(name: str) -> bool:
+    """Whether a distribution is named after the framework that it is for, and is no other form of that."""
+    framework, *rest = name.split("-")
+    replaces = not rest or rest[0].isdigit() or bool(_REPLACING.intersection(rest))
+    return framework in _FRAMEWORKS and not replaces

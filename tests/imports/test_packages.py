@@ -190,6 +190,9 @@ def test_beside_an_open_lock_only_what_it_lacks_is_undecided() -> None:
 def test_what_is_named_after_a_framework_does_not_bring_it() -> None:
     assert len(_predicted("import django\n", _source("django-acme", "django-acme-tools"))) == 1
     assert len(_predicted("import flask\n", _source("flask-acme"))) == 1
+    assert len(_predicted("import django\n", _source("pytest-django", "django-stubs-acme"))) == 1
+    assert len(_predicted("import redis\n", _source("django-redis-acme"))) == 1
+    assert _predicted("import acme\n", _source("django-acme")) == []
     # another form of it, one from elsewhere, and names that say nothing of that kind
     assert _predicted("import django\n", _source("django-lts")) == []
     assert _predicted("import django\n", _source("django-acme-fork")) == []
