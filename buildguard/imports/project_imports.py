@@ -25,16 +25,16 @@ _ABSENT = frozenset({PackagePresence.MISSING, PackagePresence.DEVELOPMENT})
 
 
 class ProgramSubject(NamedTuple):
-    """A program, what its imports are judged with, and the texts that cast a doubt on what is found."""
+    """A program, what its imports are judged with, the texts that cast a doubt on what is found, and its packages."""
 
     program: StartedProgram
     context: ImportContext
     texts: ProjectTexts
+    packages: PackageSource | None = None
 
 
 def read_imports(
     subjects: Sequence[ProgramSubject],
-    packages: PackageSource | None,
     asked: Collection[str] | None = None,
     *,
     follows_starts: bool = True,
@@ -44,7 +44,7 @@ def read_imports(
     Of what no start reaches, only the files that are `asked` for are judged (None: all of them). Unless `follows_starts`,
     nothing is followed from a start, and nothing counts as executed.
     """
-    judges = [_ProgramJudge(subject, packages) for subject in subjects]
+    judges = [_ProgramJudge(subject) for subject in subjects]
     reach: dict[str, FileReach] = {}
     for judge in judges if follows_starts else ():
         for path, how in judge.follow():
@@ -73,10 +73,10 @@ def _strongest(located: Iterable[tuple[str, Finding]]) -> dict[str, tuple[Findin
 class _ProgramJudge:
     """One program while it is judged."""
 
-    def __init__(self, subject: ProgramSubject, packages: PackageSource | None) -> None:
+    def __init__(self, subject: ProgramSubject) -> None:
         from buildguard.imports.doubts import DoubtFinder
 
-        program, context, texts = subject
+        program, context, texts, packages = subject
         self.findings: list[tuple[str, Finding]] = []
         self.undecided: list[UndecidedImport] = []
         self._program = program
