@@ -37,13 +37,19 @@ _EXPORTED = lazy_pattern(
 _PIPED = lazy_pattern(r"\b(?:uv|poetry|pdm)\s+export\b[^\n;&|]*\|[^\n;&|]*\binstall\b")
 _STREAMS = frozenset({"/dev/stdin", "-", "/dev/fd/0"})
 
+_FROM = lazy_pattern(r"^--(?:mount=(?:\S*,)?)?from=(?P<origin>[^,]+)")
+_MOUNTED = lazy_pattern(r"\b(?:source|src)=([^,]+)")
 # A folder that may have packages, in an image that has no Python of its own, and in any other.
 _MAY_HOLD = lazy_pattern(r"^/(?:usr(?:/lib(?:64)?)?)?/?$|python|-packages|venv|[*?$]", re.IGNORECASE)
 _PROGRAM = lazy_pattern(r"/s?bin/(?!python|pip)[\w.-]+$|^/uvx?$")
 _INSTALLERS = lazy_pattern(r"\bpip[\d.]*\b|\buvx?\b|\bpoetry\b|\bpdm\b|\bpipenv\b|conda\b|\bmamba\b")
 
 # What lets the image's own Python see the packages of a distribution's, or starts that one.
-_OF_DISTRIBUTION = lazy_pattern(r"dist-packages|/usr/bin/python|/usr/lib/python|system-site-packages")
+_OF_DISTRIBUTION = lazy_pattern(
+    r"dist-packages|/usr/bin/python|/usr/lib/python|system-site-packages|UV_PROJECT_ENVIRONMENT[= ][\"']?/usr/?(?=[\"'\s]|$)"
+)
+# An environment of uv whose name does not show that it is a virtual one.
+_OTHER_ENVIRONMENT = lazy_pattern(r"UV_PROJECT_ENVIRONMENT[= ](?!\S*venv)")
 # What starts the program in an environment of its own.
 _ENTERS = lazy_pattern(r"\bPATH[= ][\"']?[^\s:]*(?:venv|virtual_?env)[^\s:]*/bin\b", re.IGNORECASE)
 _STARTS_IN = lazy_pattern(r"\b(?:uv|poetry|pdm)\s+run\b|venv/bin/")
@@ -94,14 +100,13 @@ class _LockedImage:
         return found
 
     def _taken(self, step: Instruction) -> Iterator[FinalStage]:
-        """The stage, or the image, that a COPY may take packages from."""
-        origin = next((flag.removeprefix("--from=") for flag in step.flags if flag.startswith("--from=")), "")
-        if step.name != "COPY" or not origin:
-            return
-        number = number_of(origin, self._stages)
-        source = FinalStage(step.line, origin, ()) if number is None else follow(self._stages, number)
-        if any(_hands_on(source, path) for path in dockerfile.source_words(step.text)[:-1]):
-            yield source
+        """The stages and images that a COPY, or the mount of a RUN, may take packages from."""
+        for match in filter(None, map(_FROM.search, step.flags)):
+            number = number_of(match["origin"], self._stages)
+            source = FinalStage(step.line, match["origin"], ()) if number is None else follow(self._stages, number)
+            paths = dockerfile.source_words(step.text)[:-1] if step.name == "COPY" else _MOUNTED.findall(match.string)
+            if any(_hands_on(source, path) for path in paths or ["."]):
+                yield source
 
     def foreign(self) -> Iterator[str]:
         """The base images that may have packages."""
@@ -118,14 +123,16 @@ class _LockedImage:
         """What is installed beside the lock file, tools that need nothing else aside."""
         for source in self._sources:
             is_own = _has_own_python(source.image) and _OF_DISTRIBUTION.search(self._text) is None
+            has_entered = False  # then pip may be that of the environment
             for step in _steps(source):
+                has_entered |= step.name == "ENV" and _starts_in(step)
                 if step.name == "RUN":
-                    yield from self._of_run(step.text, is_own=is_own)
+                    yield from self._of_run(step.text, is_own=is_own, has_entered=has_entered)
 
-    def _of_run(self, text: str, *, is_own: bool) -> Iterator[str]:
+    def _of_run(self, text: str, *, is_own: bool, has_entered: bool) -> Iterator[str]:
         for command in map(str.strip, _COMMANDS.split(text)):
             pip, system = _PIP.search(command), _SYSTEM.search(command)
-            if pip is not None and not self._is_apart(command):
+            if pip is not None and (has_entered or not self._is_apart(command)):
                 yield from self._of_pip(pip["words"] or pip["added"] or "", is_piped=_PIPED.search(text) is not None)
             elif pip is None and system is not None and not is_own and not self._is_separate:
                 yield from filter(_is_module, _plain_words(system["words"]))
@@ -165,7 +172,8 @@ class _LockedImage:
     @cached_property
     def _is_separate(self) -> bool:
         """Whether the lock is installed into an environment of the project, and the program starts there."""
-        return self._places.of_lock == {"project"} and any(map(_starts_in, _steps(self._sources[0])))
+        is_project = self._places.of_lock == {"project"} and _OTHER_ENVIRONMENT.search(self._text) is None
+        return is_project and any(map(_starts_in, _steps(self._sources[0])))
 
 
 def _steps(source: FinalStage) -> Iterator[Instruction]:

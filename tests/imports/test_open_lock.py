@@ -42,6 +42,8 @@ def _why(text: str, stage: str = "") -> str:
         (f"FROM debian:12\nRUN apt-get install -y python3-numpy\n{_SYNC}{_VENV}", ""),
         (f"FROM debian:12\nRUN apt-get install -y python3-numpy && uv venv --system-site-packages\n{_SYNC}{_VENV}", "python3-numpy"),
         (f"FROM debian:12\nRUN apt-get install -y python3-numpy\nENV UV_PROJECT_ENVIRONMENT=/usr\n{_SYNC}{_VENV}", "python3-numpy"),
+        (f"{_PYTHON}RUN apt-get install -y python3-numpy\nENV UV_PROJECT_ENVIRONMENT=/usr\n{_SYNC}", "python3-numpy"),
+        (f"FROM cgr.dev/chainguard/python:latest-dev\nRUN apk add py3-numpy\n{_SYNC}", "py3-numpy"),
         (f"FROM ghcr.io/astral-sh/uv:bookworm-slim\nRUN apt-get install -y python3-numpy\n{_SYNC}", "python3-numpy"),
         # tools, and the environments that separate them from the program
         (f"{_PYTHON}{_IN_PROJECT}{_POETRY_RUN}", ""),
@@ -54,6 +56,13 @@ def _why(text: str, stage: str = "") -> str:
         (f"{_PYTHON}RUN pip install uv awscli\n{_SYNC}{_VENV}", ""),
         (f'{_PYTHON}RUN pip install uv awscli\n{_SYNC}CMD ["uv", "run", "main.py"]\n', ""),
         (f"{_PYTHON}RUN pip install uv awscli\n{_SYNC}", "awscli"),
+        (f'{_PYTHON}RUN pip install awscli\n{_SYNC}{_VENV}CMD ["fastapi", "run"]\n', ""),
+        # pip may be that of the environment
+        (f"{_PYTHON}{_IN_PROJECT}{_VENV}RUN pip install gunicorn\n", "gunicorn"),
+        (f"{_PYTHON}{_IN_PROJECT}RUN pip install gunicorn\n{_POETRY_RUN}", ""),
+        (f"{_PYTHON}RUN uv venv /v && . /v/bin/activate\n{_IN_PROJECT}{_POETRY_RUN}", "poetry==1.8"),
+        (f"{_PYTHON}ENV UV_PROJECT_ENVIRONMENT=$PREFIX\nRUN pip install awscli\n{_SYNC}CMD uv run main.py\n", "awscli"),
+        (f"{_PYTHON}ENV UV_PROJECT_ENVIRONMENT=/opt/venv\nRUN pip install awscli\n{_SYNC}CMD uv run main.py\n", ""),
         (f"{_PYTHON}RUN pip install pipx\nENV UV_PROJECT_ENVIRONMENT=/usr/local\n{_SYNC}", "pipx"),
         (f"{_PYTHON}{_SYNC}{_VENV}RUN uv pip install requests\n", "requests"),
         (f"{_PYTHON}{_SYNC}{_VENV}RUN uv add requests\n", "requests"),
@@ -88,7 +97,10 @@ def test_what_is_installed_beside_a_lock(text: str, other: str) -> None:
         (f"FROM acme/base AS unused\n{_PYTHON}{_SYNC}", ""),
         (f"FROM acme/tools AS tools\n{_PYTHON}{_SYNC}COPY --from=tools /usr/bin/crf_learn /usr/bin/\n", ""),
         (f"{_PYTHON}COPY --from=acme/agent:1 /agent /opt/extensions/agent\n{_SYNC}", ""),
+        (f"{_NODE}{_PYTHON}RUN --mount=type=bind,from=web,source=/app/dist,target=/d cp -r /d /app\n{_SYNC}", ""),
+        (f"{_PYTHON}RUN --mount=from=ghcr.io/acme/uv,source=/uv,target=/bin/uv uv sync\n", ""),
         # what may be packages counts
+        (f"FROM acme/base AS b\n{_PYTHON}{_SYNC}RUN --mount=type=bind,from=b,target=/b cp -r /b/lib /usr/local\n", "acme/base"),
         (f"{_NODE}{_PYTHON}{_SYNC}COPY --from=web /usr/lib/python3/dist-packages /usr/local/lib/python3.12/\n", "node:24-bookworm"),
         (f"{_NODE}{_PYTHON}{_SYNC}COPY --from=web /app/.venv /app/.venv\n", "node:24-bookworm"),
         (f"{_NODE}RUN pip install -t /app/lib x\n{_PYTHON}{_SYNC}COPY --from=web /app/lib /app/lib\n", "node:24-bookworm"),
@@ -129,3 +141,10 @@ def test_an_image_that_installs_the_lock(text: str, is_installed: bool) -> None:
 def test_tools_install_groups_unless_told_otherwise() -> None:
     assert installs_groups(_recipe(f"{_PYTHON}{_SYNC}"))
     assert not installs_groups(_recipe(f"{_PYTHON}RUN uv sync --frozen --no-dev\n"))
+
+
+def test_what_a_mounted_stage_installs_counts() -> None:
+    stage = "FROM python:3.12 AS libs\nRUN pip install --prefix /x requests\n"
+    text = f"{stage}{_PYTHON}{_SYNC}RUN --mount=from=libs,source=/x,target=/x cp -r /x/. /usr/local\n"
+
+    assert _why(text) == "requests is installed beside uv.lock"
