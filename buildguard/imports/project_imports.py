@@ -147,7 +147,7 @@ class _ProgramJudge:
         if answer.presence in _ABSENT and item.module.location.file.endswith("/setup.py"):
             self._leave_open(_open_import(item), "a build brings packages of its own")
         elif answer.presence in _ABSENT and self._is_beside(item, top):
-            self._leave_open(_open_import(item), f"a script beside {top} finds that one")
+            self._leave_open(_open_import(item), f"the project has a module {top} of its own")
         elif answer.presence is PackagePresence.UNKNOWN:
             self._leave_open(_open_import(item), answer.detail or "its package is not known")
         elif answer.presence is not PackagePresence.PRESENT:

@@ -202,13 +202,22 @@ def test_what_is_named_after_a_framework_does_not_bring_it() -> None:
     assert _predicted("import redis\n", _source("redis-acme")) == []
 
 
+def test_a_folder_of_the_project_is_not_what_a_lock_lacks() -> None:
+    """A requirement of unknown name may bring the rest of a folder without __init__.py, so its imports are asked of the lock."""
+    files = {"space/a.py": "import space.b\nfrom space.sub import c\n", "space/b.py": "", "space/sub/c.py": ""}
+    result = TextProject(files, "", requires=("space-acme",)).judge(_source("flask"))
+
+    assert lines_of(result) == []
+    assert {item.reason for item in result.undecided} == {"the project has a module space of its own"}
+
+
 def test_a_script_finds_what_is_beside_it() -> None:
     files = {"tools/run.py": "import requests\nimport jinja2\n", "tools/requests.py": "", "main.py": ""}
     result = TextProject(files, "").judge(_source("flask"))
 
     assert lines_of(result) == ["warning tools/run.py:2 no module named 'jinja2': nothing in uv.lock brings it"]
     assert [(item.path, item.reason) for item in result.undecided] == [
-        ("tools/run.py", "a script beside requests finds that one")
+        ("tools/run.py", "the project has a module requests of its own")
     ]
     # from the folder of a start that is known it is lost
     files = {"main.py": "import tools.run\n", "tools/__init__.py": "", "tools/run.py": "import requests\n"}
