@@ -48,6 +48,7 @@ class ProjectImportCheck:
         self._files = ProjectFileTree(self._stage, job.place.repository, BuildSender.UNKNOWN)
         self._images: dict[ImageService, ImageStart | None] = {}
         self._foreign: dict[str, bool] = {}  # whether packages may bring a module, by its top-level name
+        self._locks: dict[str, LockedPackages | None] = {}  # by their folder
         self._listing = listing_of(self._stage)
 
     def judge(self, target: Target, known: Mapping[str, ModuleFacts | None]) -> ProjectImports:
@@ -58,22 +59,28 @@ class ProjectImportCheck:
         recipes = [recipe for recipe in self._recipes if belongs(recipe, target)]
         sources = ProjectSources(self._listing, self._files.read)
         programs = read_programs(sources, recipes, self._job.config.entry, self._why_unknown)
-        subjects = [self._subject(program, facts) for program in programs]
         packages = self._packages(target, recipes)
-        found = read_imports(subjects, packages, known.keys(), follows_starts=self._has_time(known))
+
+        def packages_of(image: ImageRecipe | None) -> PackageSource | None:
+            return packages if image is None or len(recipes) == 1 else self._packages(target, [image])
+
+        subjects = [self._subject(program, facts, packages_of(program.image)) for program in programs]
+        found = read_imports(subjects, known.keys(), follows_starts=self._has_time(known))
         # a target that is set by hand runs what no image holds as well; which start would reach it is unknown
         rest = set() if target.service is not None else known.keys() - self._held(programs)
         if not rest:
             return found
-        subject = self._subject(project_program(sources), facts)
-        return _merged(found, read_imports([subject], packages, rest, follows_starts=False))
+        subject = self._subject(project_program(sources), facts, packages)
+        return _merged(found, read_imports([subject], rest, follows_starts=False))
 
     @staticmethod
     def _held(programs: Iterable[StartedProgram]) -> set[str]:
         """The paths of the project that some programs hold."""
         return {origin for program in programs for origin in program.tree.origins.values()}
 
-    def _subject(self, program: StartedProgram, facts: _FactsOfTarget) -> ProgramSubject:
+    def _subject(
+        self, program: StartedProgram, facts: _FactsOfTarget, packages: PackageSource | None
+    ) -> ProgramSubject:
         from buildguard.imports.doubts import ProjectTexts
 
         context = self._context(program, facts)
@@ -84,7 +91,7 @@ class ProjectImportCheck:
             return ((places[path], content) for path, content in self._files.read_each(places))
 
         texts = ProjectTexts(context.read, self._is_ignored, context.facts, lambda: self._build_texts, read_each)
-        return ProgramSubject(program, context, texts)
+        return ProgramSubject(program, context, texts, packages)
 
     def _has_time(self, known: Mapping[str, ModuleFacts | None]) -> bool:
         """Whether every module that the project starts can be read: a hook has no time for it in a large project."""
@@ -113,8 +120,8 @@ class ProjectImportCheck:
         facts = _FactsOfTarget(known, self._files.read, target)
         context = self._context(program, facts)._replace(may_be_foreign=lambda name: _is_installed(packages, name))
         texts = ProjectTexts(context.read, lambda _path: False, context.facts)
-        subject = ProgramSubject(program, context, texts)
-        return read_imports([subject], ExplainedPackages(packages, stage.lacking), known.keys())
+        subject = ProgramSubject(program, context, texts, ExplainedPackages(packages, stage.lacking))
+        return read_imports([subject], known.keys())
 
     # -------------------------------------------------------------------------------------- the project's files
 
@@ -193,8 +200,6 @@ class ProjectImportCheck:
     # -------------------------------------------------------------------------------------- packages
 
     def _packages(self, target: Target, recipes: Sequence[ImageRecipe]) -> PackageSource | None:
-        from buildguard.imports.third_party import UnknownPackages
-
         request = self._job.request
         if request.environment:
             return open_environment(request.cwd / request.environment, target)
@@ -202,18 +207,24 @@ class ProjectImportCheck:
         locked = self._locked(folder) or self._locked("")
         if locked is None:
             return None
-        from buildguard.imports.locked_source import LockedSource, explain_open_lock, installs_groups
+        from buildguard.imports.locked_source import LockedSource
+        from buildguard.imports.open_lock import explain_open_lock, installs_groups, installs_lock
         from buildguard.imports.tool_installs import with_tools
 
-        why_open = next(filter(None, (explain_open_lock(recipe, locked) for recipe in recipes)), "")
-        if why_open:
-            return UnknownPackages(why_open)
+        if recipes and not any(map(installs_lock, recipes)):
+            return None  # what they install is not locked
+        why_open = next(filter(None, (explain_open_lock(recipe, locked.file) for recipe in recipes)), "")
         if recipes and all(map(installs_groups, recipes)):
             locked = locked._replace(production=locked.production | locked.development, development=frozenset())
         locked, undecided = with_tools(locked, recipes)
-        return LockedSource(locked, self._index, undecided)
+        return LockedSource(locked, self._index, undecided, why_open)
 
     def _locked(self, folder: str) -> LockedPackages | None:
+        if folder not in self._locks:
+            self._locks[folder] = self._read_lock(folder)
+        return self._locks[folder]
+
+    def _read_lock(self, folder: str) -> LockedPackages | None:
         for name in LOCKS:
             data = self._files.read(posixpath.join(folder, name))
             if data is not None:

@@ -95,7 +95,7 @@ class _BuildJudge:
         texts = ProjectTexts(
             self._read_at, self._may_be_ignored, self._facts_at, functools.lru_cache(maxsize=None)(self._build_texts)
         )
-        return read_imports([ProgramSubject(program, context, texts)], None)
+        return read_imports([ProgramSubject(program, context, texts)])
 
     def _program(self) -> StartedProgram:
         front, back = (self._folders(kind) for kind in (FRONT, BACK))

@@ -72,7 +72,7 @@ def read_programs(
     for recipe in recipes:
         program = _of_image(sources, recipe, entry)
         if program is not None:
-            programs.append(program._replace(why_unknown=functools.partial(why_unknown, recipe)))
+            programs.append(program._replace(why_unknown=functools.partial(why_unknown, recipe), image=recipe))
     return programs or [_of_project(sources, "", entry)]
 
 

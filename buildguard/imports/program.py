@@ -11,11 +11,12 @@ from buildguard.imports.finder import FileTree, ModuleKind, ModuleLocation
 from buildguard.imports.names import LoadedModule
 from buildguard.imports.records import ModuleFacts
 from buildguard.imports.resolver import SearchPath
+from buildguard.project.discovery import ImageRecipe
 from buildguard.project.start_command import StartCommand
 
 _TEST = lazy_pattern(
-    r"(?:^|/)(?:tests?|[^/]*-tests?(?:\.py)?|testing|e2e|fixtures|conftest\.py|test_[^/]*\.py|[^/]*_tests?\.py|[^/]*\{\{[^/]*)"
-    r"(?:/|$)"
+    r"(?:^|/)(?:tests?|[^/]*-tests?(?:\.py)?|[^/]*_tests|testing|e2e|fixtures|conftest\.py|test_[^/]*\.py|[^/]*_tests?\.py"
+    r"|[^/]*\{\{[^/]*)(?:/|$)"
 )
 _FOLDERS = 10_000
 
@@ -25,7 +26,7 @@ class StartedProgram(NamedTuple):
 
     `roots` are folders that may be on the path of files that no start reaches. `why_unknown` says why the image may hold a
     path that `tree` lacks, empty where it cannot. `open_path` says why other folders may be on the path. `by_name` are modules
-    that a framework loads after the starts.
+    that a framework loads after the starts. `image` is what it is built by, None for the project itself.
     """
 
     tree: FileTree
@@ -35,6 +36,7 @@ class StartedProgram(NamedTuple):
     why_unknown: Callable[[str], str] = lambda _path: ""
     open_path: str = ""
     by_name: Callable[[], tuple[LoadedModule, ...]] = tuple
+    image: ImageRecipe | None = None
 
 
 def is_test(path: str) -> bool:

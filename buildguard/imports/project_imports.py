@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from buildguard.codes import Code
@@ -10,7 +11,7 @@ from buildguard.diagnostic import Finding, Range, Severity
 from buildguard.imports import standard_names
 from buildguard.imports.execution import is_guarded
 from buildguard.imports.own_imports import OpenImport, OutsideImport, OwnImports, ProgramReader
-from buildguard.imports.program import StartedProgram, is_test, sources_of
+from buildguard.imports.program import StartedProgram, folders_above, is_test, sources_of
 from buildguard.imports.records import FileReach, Guard, ProjectImports, UndecidedImport
 from buildguard.imports.third_party import PackagePresence
 from buildguard.imports.unreached import LooseReader
@@ -24,16 +25,16 @@ _ABSENT = frozenset({PackagePresence.MISSING, PackagePresence.DEVELOPMENT})
 
 
 class ProgramSubject(NamedTuple):
-    """A program, what its imports are judged with, and the texts that cast a doubt on what is found."""
+    """A program, what its imports are judged with, the texts that cast a doubt on what is found, and its packages."""
 
     program: StartedProgram
     context: ImportContext
     texts: ProjectTexts
+    packages: PackageSource | None = None
 
 
 def read_imports(
     subjects: Sequence[ProgramSubject],
-    packages: PackageSource | None,
     asked: Collection[str] | None = None,
     *,
     follows_starts: bool = True,
@@ -43,7 +44,7 @@ def read_imports(
     Of what no start reaches, only the files that are `asked` for are judged (None: all of them). Unless `follows_starts`,
     nothing is followed from a start, and nothing counts as executed.
     """
-    judges = [_ProgramJudge(subject, packages) for subject in subjects]
+    judges = [_ProgramJudge(subject) for subject in subjects]
     reach: dict[str, FileReach] = {}
     for judge in judges if follows_starts else ():
         for path, how in judge.follow():
@@ -72,10 +73,10 @@ def _strongest(located: Iterable[tuple[str, Finding]]) -> dict[str, tuple[Findin
 class _ProgramJudge:
     """One program while it is judged."""
 
-    def __init__(self, subject: ProgramSubject, packages: PackageSource | None) -> None:
+    def __init__(self, subject: ProgramSubject) -> None:
         from buildguard.imports.doubts import DoubtFinder
 
-        program, context, texts = subject
+        program, context, texts, packages = subject
         self.findings: list[tuple[str, Finding]] = []
         self.undecided: list[UndecidedImport] = []
         self._program = program
@@ -145,6 +146,8 @@ class _ProgramJudge:
         answer = packages.ask(item.row)
         if answer.presence in _ABSENT and item.module.location.file.endswith("/setup.py"):
             self._leave_open(_open_import(item), "a build brings packages of its own")
+        elif answer.presence in _ABSENT and self._is_beside(item, top):
+            self._leave_open(_open_import(item), f"the project has a module {top} of its own")
         elif answer.presence is PackagePresence.UNKNOWN:
             self._leave_open(_open_import(item), answer.detail or "its package is not known")
         elif answer.presence is not PackagePresence.PRESENT:
@@ -164,6 +167,11 @@ class _ProgramJudge:
             self._leave_open(_open_import(item), "a package may bring the rest of a folder without __init__.py")
         elif not self._context.may_be_foreign(top):
             self._leave_open(_open_import(item), f"no file and no requirement of the project is known to bring {top}")
+
+    def _is_beside(self, item: OutsideImport, top: str) -> bool:
+        """Whether a file that no start reaches has a module of that name in a folder above: a script may start there."""
+        folders = folders_above(posixpath.dirname(item.module.location.file), self._program.roots)
+        return not self._program.starts and self._program.tree.find(top, folders) is not None
 
     def _is_reached(self, item: OutsideImport) -> bool:
         """Whether a start reaches an import; without any start all are."""

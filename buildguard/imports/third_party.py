@@ -37,16 +37,3 @@ class PackageSource(Protocol):
 
     def ask(self, row: ImportStatement) -> PackageAnswer:
         """Whether an absolute import is satisfied."""
-
-
-class UnknownPackages:
-    """Packages that nothing shows, although a lock file names some: every import of one is undecided."""
-
-    predicted = True
-
-    def __init__(self, reason: str) -> None:
-        self.words = reason
-
-    def ask(self, _row: ImportStatement) -> PackageAnswer:
-        """The reason, whatever is asked."""
-        return PackageAnswer(PackagePresence.UNKNOWN, detail=self.words)

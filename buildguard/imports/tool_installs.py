@@ -13,7 +13,7 @@ from buildguard.project.discovery import ImageRecipe
 from buildguard.project.dockerfile_python import follow
 from buildguard.project.package_names import normalize
 
-TOOLS = frozenset({"uv", "pip", "setuptools", "wheel", "pipx"})  # none of them needs another distribution
+TOOLS = frozenset({"uv", "pip", "setuptools", "wheel"})  # none of them needs another distribution
 _SEEDED = range(3, 12)  # the minor versions whose images and new environments have setuptools
 _LONGEST = 1 << 13  # characters of a command that is read
 _MAJORS = range(300)  # more than any tool has
@@ -31,6 +31,7 @@ _SHARED = (
 _OF_UV = lazy_pattern(rf"{_SHARED}|{_ELSEWHERE}|\bVIRTUAL_ENV[= ]|UV_PROJECT_ENVIRONMENT")
 _OF_PIP = lazy_pattern(rf"{_SHARED}|{_ELSEWHERE}|\A\S*/|-m\s+venv\b|\bvirtualenv\b")
 _OF_SYNC = lazy_pattern(_SHARED)
+_OF_POETRY = lazy_pattern(rf"{_SHARED}|\bVIRTUAL_ENV[= ]|-m\s+venv\b|\bvirtualenv\s|bin/activate|\bconda\b")
 _ANY, _NONE = lazy_pattern(""), lazy_pattern(r"(?!)")
 
 
@@ -58,6 +59,12 @@ _KINDS = (
         _NONE,
         "system",
     ),
+    _Kind(
+        _POETRY,
+        lazy_pattern(r"virtualenvs\.in-project\s+true|POETRY_VIRTUALENVS_IN_PROJECT[= ][\"']?(?:true|1)\b"),
+        _OF_POETRY,
+        "project",
+    ),
     _Kind(_POETRY, _ANY, _ANY, ""),
 )  # fmt: skip
 
@@ -77,6 +84,18 @@ class _End(NamedTuple):
 
     version: str | None
     line: str
+
+
+class InstallPlaces:
+    """The environments that the commands of an image install into: "system", "project", or "" where it is unclear."""
+
+    def __init__(self, recipe: ImageRecipe) -> None:
+        self._text = recipe.dockerfile.decode("utf-8", "replace")
+        self.of_lock = frozenset(install.place for install in _installs(recipe) if not install.tool)
+
+    def of(self, command: str) -> str:
+        """The environment of a command."""
+        return _place(command, self._text) or ""
 
 
 def with_tools(locked: LockedPackages, recipes: Sequence[ImageRecipe]) -> tuple[LockedPackages, dict[str, str]]:

@@ -19,11 +19,31 @@ _PROJECT_TOOLS = lazy_pattern(
 _LOCAL = lazy_pattern(r"(?:\.{1,2}|/)[\w./-]*(?:\[[\w,\s-]*\])?")
 _ARCHIVE = lazy_pattern(r"\.(?:whl|zip|txt|t(?:ar\.)?(?:gz|bz2|xz)|tar)(?:\[|$)")
 # pip's options that take the next word.
-_WITH_VALUE = frozenset(
+WITH_VALUE = frozenset(
     (
         *("-r", "--requirement", "-c", "--constraint", "-t", "--target", "-f", "--find-links", "-i", "--index-url"),
         *("--extra-index-url", "--prefix", "--root", "--cache-dir", "--trusted-host", "-w", "--wheel-dir"),
-        *("--python", "-p"),
+        *(
+            "--python",
+            "-p",
+            "--index",
+            "--default-index",
+            "--index-strategy",
+            "--python-preference",
+            "--proxy",
+            "--cert",
+        ),
+        *(
+            "--platform",
+            "--only-binary",
+            "--no-binary",
+            "--timeout",
+            "--retries",
+            "--progress-bar",
+            "--upgrade-strategy",
+        ),
+        *("--root-user-action", "--config-settings", "-C", "--global-option", "--link-mode", "--keyring-provider"),
+        *("--python-version", "--python-platform", "--prerelease", "--resolution", "--src", "--log", "--report"),
     )
 )
 _READS: dict[str, frozenset[str]] = {
@@ -100,5 +120,5 @@ def _names_project(words: Sequence[str]) -> bool:
         plain = word.strip("\"'")
         if not skip and _LOCAL.fullmatch(plain) and not _ARCHIVE.search(plain):
             return True
-        skip = plain in _WITH_VALUE
+        skip = plain in WITH_VALUE
     return False

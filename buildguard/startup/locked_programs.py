@@ -9,7 +9,7 @@ from types import MappingProxyType
 
 from buildguard.definitions import lazy_pattern
 from buildguard.imports.lock import LOCKS, read_lock
-from buildguard.imports.locked_source import explain_open_lock, installs_groups
+from buildguard.imports.open_lock import explain_open_lock, installs_groups
 from buildguard.project import dockerfile
 from buildguard.project.image_build import knows_base
 from buildguard.project.package_names import normalize
@@ -184,7 +184,7 @@ def _by_lock(image: ImageStart, distribution: str) -> str:
         locked = read_lock(path, data, project) if data is not None else None
         if locked is None or locked.local:
             continue
-        more = explain_open_lock(image.recipe, locked)
+        more = explain_open_lock(image.recipe, locked.file)
         if more and not _OWN_TOOL.match(more):
             continue
         if distribution in locked.production:

@@ -41,6 +41,37 @@ def _found(project: Project, *arguments: str) -> list[tuple[str, str, int, str]]
     ]
 
 
+_LOCK = """
+version = 1
+[[package]]
+name = "svc"
+source = { virtual = "." }
+dependencies = [{ name = "flask" }]
+[[package]]
+name = "flask"
+source = { registry = "https://example.invalid" }
+"""
+
+
+@pytest.mark.parametrize("target", [[], ["--target", "3.12"]])
+def test_each_image_has_what_it_installs(repository: Callable[..., Project], target: list[str]) -> None:
+    """An image that does not install the lock decides nothing for one that does, and is not judged by it."""
+    base = "FROM python:3.12-slim\nWORKDIR /app\n"
+    project = repository(
+        {
+            "uv.lock": _LOCK,
+            "requirements.txt": "requests\n",
+            "Dockerfile": f'{base}RUN pip install uv && uv sync\nCOPY api api\nCMD ["uv", "run", "api/main.py"]\n',
+            "Dockerfile.jobs": f'{base}RUN pip install -r requirements.txt\nCOPY jobs jobs\nCMD ["python", "jobs/run.py"]\n',
+            "api/main.py": "import flask\nimport requests\n",
+            "jobs/run.py": "import requests\n",
+        }
+    )
+
+    assert _found(project, *target) == [("BG603", "api/main.py", 2, "warning")]
+    assert project.check(*target).json["imports"]["undecided"] == 0
+
+
 def test_what_the_target_does_not_have_is_reported_cold_and_warm(repository: Callable[..., Project]) -> None:
     project = repository(
         {

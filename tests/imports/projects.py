@@ -64,7 +64,7 @@ class TextProject:
         """Everything that is said of its imports."""
         context = ImportContext(self.facts, self.read, LibraryModules(11), self.may_be_foreign)
         texts = ProjectTexts(self.read, ignored.__contains__, self.facts, lambda: build, self.read_each)
-        return read_imports([ProgramSubject(self.program, context, texts)], packages)
+        return read_imports([ProgramSubject(self.program, context, texts, packages)])
 
 
 def findings(files: Mapping[str, str], start: str = "main", requires: tuple[str, ...] = ()) -> list[str]:

@@ -150,6 +150,7 @@ def test_homes_and_tests_are_told_by_their_paths() -> None:
     assert not is_test("pkg/contest.py")
     assert is_test("_integration-test/ca/run.py")
     assert is_test("scripts/smoke-test.py")
+    assert is_test("browser_tests/pages/home.py")
     assert not is_test("speed_test/app.py")
     assert is_test("{{cookiecutter.name}}/config/api.py")
 

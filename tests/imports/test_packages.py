@@ -9,14 +9,12 @@ import pytest
 from buildguard.check.project_imports import open_environment
 from buildguard.imports.distributions import ModuleIndex, known_distributions, resembles
 from buildguard.imports.lock import LockedPackages, read_lock
-from buildguard.imports.locked_source import LockedSource, explain_open_lock, installs_groups
+from buildguard.imports.locked_source import LockedSource
 from buildguard.imports.requirements import read_requirements
 from buildguard.imports.site_packages import InstalledSource
 from buildguard.imports.standard import LibraryModules
-from buildguard.imports.third_party import UnknownPackages
-from buildguard.project.discovery import ImageRecipe
 from buildguard.project.package_names import normalize
-from buildguard.project.target import Certainty, ContextBasis, ImageService, PythonVersion, Target
+from buildguard.project.target import PythonVersion, Target
 from tests.imports.projects import TextProject, lines_of
 from tests.stages.deep import flatten, nest
 
@@ -177,39 +175,54 @@ def test_without_a_lock_nothing_is_reported() -> None:
     assert result.undecided == ()
 
 
-def test_an_image_of_unknown_content_leaves_every_package_undecided() -> None:
-    result = TextProject({"main.py": "import requests\nimport json\n"}).judge(UnknownPackages("base may bring it"))
+def test_beside_an_open_lock_only_what_it_lacks_is_undecided() -> None:
+    locked = LockedPackages("uv.lock", frozenset({"flask"}), frozenset({"pytest"}), frozenset())
+    source = LockedSource(locked, ModuleIndex({}), why_open="base may bring it")
+    result = TextProject({"main.py": "import flask\nimport requests\nimport json\nimport pytest\n"}).judge(source)
 
     assert result.findings == {}
-    assert [(item.line, item.reason) for item in result.undecided] == [(1, "base may bring it")]
+    assert [(item.line, item.reason) for item in result.undecided] == [
+        (2, "base may bring it"),
+        (4, "base may bring it"),
+    ]
 
 
-def _recipe(text: str) -> ImageRecipe:
-    basis = ContextBasis(Certainty.GUESSED, "Dockerfile")
-    return ImageRecipe(ImageService("root", "Dockerfile", "", basis), text.encode())
+def test_what_is_named_after_a_framework_does_not_bring_it() -> None:
+    assert len(_predicted("import django\n", _source("django-acme", "django-acme-tools"))) == 1
+    assert len(_predicted("import flask\n", _source("flask-acme"))) == 1
+    assert len(_predicted("import django\n", _source("pytest-django", "django-stubs-acme"))) == 1
+    assert len(_predicted("import redis\n", _source("django-redis-acme"))) == 1
+    assert _predicted("import acme\n", _source("django-acme")) == []
+    # another form of it, one from elsewhere, and names that say nothing of that kind
+    assert _predicted("import django\n", _source("django-lts")) == []
+    assert _predicted("import django\n", _source("django-acme-fork")) == []
+    assert _predicted("import django\n", _source("django-5")) == []
+    assert _predicted("import django\n", _source("django-acme", local=("django-acme",))) == []
+    assert _predicted("import django\n", _source("acme-django")) == []
+    assert _predicted("import redis\n", _source("redis-acme")) == []
 
 
-@pytest.mark.parametrize(
-    ("text", "is_open"),
-    [
-        ("FROM python:3.11-slim\nRUN pip install uv\nRUN uv sync --frozen\n", False),
-        (
-            "FROM python:3.11 AS build\nRUN uv sync --frozen\nFROM python:3.11-slim\nCOPY --from=build /app /app\n",
-            False,
-        ),
-        ("FROM tiangolo/uvicorn-gunicorn:python3.11\nRUN uv sync --frozen\n", True),
-        ("FROM python:3.11\nRUN pip install poetry && poetry install\n", True),
-        ("FROM python:3.11\nRUN uv sync --frozen && pip install requests\n", True),
-        ("FROM python:3.11\nRUN pip install -r requirements.txt\n", True),
-    ],
-)
-def test_an_image_that_installs_more_than_the_lock_is_undecided(text: str, is_open: bool) -> None:
-    assert bool(explain_open_lock(_recipe(text), _locked("uv.lock", _UV))) is is_open
+def test_a_folder_of_the_project_is_not_what_a_lock_lacks() -> None:
+    """A requirement of unknown name may bring the rest of a folder without __init__.py, so its imports are asked of the lock."""
+    files = {"space/a.py": "import space.b\nfrom space.sub import c\n", "space/b.py": "", "space/sub/c.py": ""}
+    result = TextProject(files, "", requires=("space-acme",)).judge(_source("flask"))
+
+    assert lines_of(result) == []
+    assert {item.reason for item in result.undecided} == {"the project has a module space of its own"}
 
 
-def test_tools_install_groups_unless_told_otherwise() -> None:
-    assert installs_groups(_recipe("FROM python:3.11\nRUN uv sync --frozen\n"))
-    assert not installs_groups(_recipe("FROM python:3.11\nRUN uv sync --frozen --no-dev\n"))
+def test_a_script_finds_what_is_beside_it() -> None:
+    files = {"tools/run.py": "import requests\nimport jinja2\n", "tools/requests.py": "", "main.py": ""}
+    result = TextProject(files, "").judge(_source("flask"))
+
+    assert lines_of(result) == ["warning tools/run.py:2 no module named 'jinja2': nothing in uv.lock brings it"]
+    assert [(item.path, item.reason) for item in result.undecided] == [
+        ("tools/run.py", "the project has a module requests of its own")
+    ]
+    # from the folder of a start that is known it is lost
+    files = {"main.py": "import tools.run\n", "tools/__init__.py": "", "tools/run.py": "import requests\n"}
+    started = TextProject({**files, "tools/requests.py": ""}).judge(_source("flask"))
+    assert len(lines_of(started)) == 1
 
 
 def _site(tmp_path: Path, files: dict[str, str]) -> InstalledSource:

@@ -95,7 +95,7 @@ def _report_of(files: dict[str, str]) -> _Report:
         facts, read, LibraryModules(11), lambda name: requirements.may_bring(name.partition(".")[0], ModuleIndex({}))
     )
     subject = ProgramSubject(program, context, ProjectTexts(read, lambda _path: False, facts))
-    imported = [finding for found in read_imports([subject], None).findings.values() for finding in found]
+    imported = [finding for found in read_imports([subject]).findings.values() for finding in found]
     rows = [(item.severity, item.message) for item in started] + [(item.severity, item.message) for item in imported]
     errors = [message for severity, message in rows if severity is Severity.ERROR]
     return _Report(errors, startup.undecided)
