@@ -7,7 +7,7 @@ by the manifest in the archive. Nothing that it looks at is imported or run. Fin
 not be looked at with 3.
 
 version: 0.1.0
-digest: sha256:ebd022b8e9445f6282d887903257fec232f31a4d0d3e1c67e7fe9467a55f9683
+digest: sha256:3c28547e3dbdae3a98cefce88017ceac82f7ff4f0854974afd39dee680cc5484
     (SHA-256 of everything below the line of equals signs)
 """
 
@@ -3867,8 +3867,8 @@ from buildguard.imports.names import LoadedModule
 from buildguard.imports.records import ModuleFacts
 from buildguard.imports.resolver import SearchPath
 _TEST = lazy_pattern(
-    r"(?:^|/)(?:tests?|[^/]*-tests?(?:\.py)?|testing|e2e|fixtures|conftest\.py|test_[^/]*\.py|[^/]*_tests?\.py|[^/]*\{\{[^/]*)"
-    r"(?:/|$)"
+    r"(?:^|/)(?:tests?|[^/]*-tests?(?:\.py)?|[^/]*_tests|testing|e2e|fixtures|conftest\.py|test_[^/]*\.py|[^/]*_tests?\.py"
+    r"|[^/]*\{\{[^/]*)(?:/|$)"
 )
 _FOLDERS = 10_000
 class StartedProgram(NamedTuple):
@@ -3879,6 +3879,7 @@ class StartedProgram(NamedTuple):
     why_unknown: Callable[[str], str] = lambda _path: ""
     open_path: str = ""
     by_name: Callable[[], tuple[LoadedModule, ...]] = tuple
+    image: ImageRecipe | None = None
 def is_test(path: str) -> bool:
     folder, _slash, base = path.rpartition("/")
     return _is_folder_of_tests(folder) or _TEST.search(base) is not None
@@ -4545,14 +4546,9 @@ class PackageSource(Protocol):
         pass
     def ask(self, row: ImportStatement) -> PackageAnswer:
         pass
-class UnknownPackages:
-    predicted = True
-    def __init__(self, reason: str) -> None:
-        self.words = reason
-    def ask(self, _row: ImportStatement) -> PackageAnswer:
-        return PackageAnswer(PackagePresence.UNKNOWN, detail=self.words)
 ''',
     'buildguard.imports.project_imports': r'''from __future__ import annotations
+import posixpath
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from buildguard.codes import Code
 from buildguard.definitions import TYPE_CHECKING, NamedTuple
@@ -4560,7 +4556,7 @@ from buildguard.diagnostic import Finding, Range, Severity
 from buildguard.imports import standard_names
 from buildguard.imports.execution import is_guarded
 from buildguard.imports.own_imports import OpenImport, OutsideImport, OwnImports, ProgramReader
-from buildguard.imports.program import StartedProgram, is_test, sources_of
+from buildguard.imports.program import StartedProgram, folders_above, is_test, sources_of
 from buildguard.imports.records import FileReach, Guard, ProjectImports, UndecidedImport
 from buildguard.imports.third_party import PackagePresence
 from buildguard.imports.unreached import LooseReader
@@ -4573,14 +4569,14 @@ class ProgramSubject(NamedTuple):
     program: StartedProgram
     context: ImportContext
     texts: ProjectTexts
+    packages: PackageSource | None = None
 def read_imports(
     subjects: Sequence[ProgramSubject],
-    packages: PackageSource | None,
     asked: Collection[str] | None = None,
     *,
     follows_starts: bool = True,
 ) -> ProjectImports:
-    judges = [_ProgramJudge(subject, packages) for subject in subjects]
+    judges = [_ProgramJudge(subject) for subject in subjects]
     reach: dict[str, FileReach] = {}
     for judge in judges if follows_starts else ():
         for path, how in judge.follow():
@@ -4602,9 +4598,9 @@ def _strongest(located: Iterable[tuple[str, Finding]]) -> dict[str, tuple[Findin
             of_file[finding.code, finding.range] = finding
     return {path: tuple(of_file.values()) for path, of_file in kept.items()}
 class _ProgramJudge:
-    def __init__(self, subject: ProgramSubject, packages: PackageSource | None) -> None:
+    def __init__(self, subject: ProgramSubject) -> None:
         from buildguard.imports.doubts import DoubtFinder
-        program, context, texts = subject
+        program, context, texts, packages = subject
         self.findings: list[tuple[str, Finding]] = []
         self.undecided: list[UndecidedImport] = []
         self._program = program
@@ -4660,6 +4656,8 @@ class _ProgramJudge:
         answer = packages.ask(item.row)
         if answer.presence in _ABSENT and item.module.location.file.endswith("/setup.py"):
             self._leave_open(_open_import(item), "a build brings packages of its own")
+        elif answer.presence in _ABSENT and self._is_beside(item, top):
+            self._leave_open(_open_import(item), f"the project has a module {top} of its own")
         elif answer.presence is PackagePresence.UNKNOWN:
             self._leave_open(_open_import(item), answer.detail or "its package is not known")
         elif answer.presence is not PackagePresence.PRESENT:
@@ -4677,6 +4675,9 @@ class _ProgramJudge:
             self._leave_open(_open_import(item), "a package may bring the rest of a folder without __init__.py")
         elif not self._context.may_be_foreign(top):
             self._leave_open(_open_import(item), f"no file and no requirement of the project is known to bring {top}")
+    def _is_beside(self, item: OutsideImport, top: str) -> bool:
+        folders = folders_above(posixpath.dirname(item.module.location.file), self._program.roots)
+        return not self._program.starts and self._program.tree.find(top, folders) is not None
     def _is_reached(self, item: OutsideImport) -> bool:
         return not self._program.starts or item.chain[0] in self._start_names
     def _add(self, code: Code, item: ImportFault | OutsideImport, message: str, hint: str, *, is_error: bool) -> None:
@@ -6872,7 +6873,7 @@ class _BuildJudge:
         texts = ProjectTexts(
             self._read_at, self._may_be_ignored, self._facts_at, functools.lru_cache(maxsize=None)(self._build_texts)
         )
-        return read_imports([ProgramSubject(program, context, texts)], None)
+        return read_imports([ProgramSubject(program, context, texts)])
     def _program(self) -> StartedProgram:
         front, back = (self._folders(kind) for kind in (FRONT, BACK))
         roots = tuple(dict.fromkeys([*front, *back, _ROOT]))
