@@ -26,6 +26,7 @@ from buildguard.startup.ports import check_port
 from buildguard.startup.programs import check_programs, note_executed
 from buildguard.startup.project_files import BuildSender, ProjectFileTree
 from buildguard.startup.secrets import check_secrets
+from buildguard.startup.unreached import check_unseen
 from buildguard.startup.variables.check import EnvironmentSources, check_variables
 from buildguard.startup.variables.templates import read_templates
 from buildguard.system import git
@@ -120,6 +121,7 @@ def _check_command(image: ImageStart, command: StartCommand, findings: StartupFi
     if not check_programs(image, command, findings):
         return None
     entry = check_application(image, command, findings)
+    check_unseen(image, command, entry, findings)
     for loaded in command.loads:
         check_application(image, loaded, findings)
     if entry is not None:
