@@ -68,7 +68,7 @@ class _StartRun:
             return self._undecided("the command is empty" if not words else "too many scripts start each other")
         name = words[0]
         if is_unknown(name):
-            return self._undecided(f"the program {name} is known at run time only")
+            return self._undecided(f"the program {name} is known at run time only")._replace(raw=name)
         wrapped = unwrap(words)
         if not (wrapped and name in {"exec", "command"}):  # the shell's own
             self._programs.append(StartProgram(name, self._folder, self._place))
@@ -137,7 +137,8 @@ class _StartRun:
         if not rest or rest[0].startswith("-"):
             return self._record(arguments)._replace(undecided="python gets no file")
         if is_unknown(rest[0]) or "$" in rest[0]:
-            return self._record(arguments)._replace(undecided=f"the file {rest[0]} is known at run time only")
+            undecided = f"the file {rest[0]} is known at run time only"
+            return self._record(arguments)._replace(undecided=undecided, raw=rest[0])
         script = in_folder(self._folder, rest[0])
         self._programs.append(StartProgram(rest[0], self._folder, self._place, is_executed=False))
         script = self._main_of(script)
