@@ -33,7 +33,7 @@ _DEPLOY = "steps:\n- name: gcr.io/cloud-builders/gcloud\n  args: [run, deploy, s
         'ENTRYPOINT ["/usr/local/bin/tool"]',
         'CMD ["supervisord"]',
         'CMD ["gunicorn", "flask_tool:app"]',
-        'CMD ["gunicorn", "main:$APP"]',
+        'CMD gunicorn "main:$APP"',
         "CMD cd pkg && gunicorn --bind :$PORT web:app",
         'CMD ["gunicorn", "--chdir", "pkg", "web:app"]',
         'CMD ["uvicorn", "--app-dir", "pkg", "web:app", "--host", "0.0.0.0"]',
