@@ -235,11 +235,12 @@ class _StartRun:
     def _text(self, text: str, arguments: Sequence[str]) -> StartCommand:
         """The commands of a shell's text: the last one is what the container runs, those before it run first."""
         from buildguard.project import shell
+        from buildguard.project.shell_branches import decided
 
         self._expanded = True
         if len(text) > shell.LONGEST or "<<" in text:
             return self._undecided("the script is not followed")
-        commands = shell.split_commands(text)
+        commands = decided(shell.split_commands(text), arguments)
         base = self._place
         for number, command in enumerate(commands):
             if base.in_image:
