@@ -23,6 +23,7 @@ from buildguard.project.image_model import (
 )
 
 if TYPE_CHECKING:
+    from buildguard.project.run_environments import FilledFolder
     from buildguard.project.target import PythonVersion
 
 WILD = "*?["
@@ -170,12 +171,13 @@ class StageState:
 
     # ------------------------------------------------------------------------------------------ environments
 
-    def fill_environment(self, path: str, line: int, *, has_python: bool = True) -> None:
+    def fill_environment(self, path: str, line: int, folder: FilledFolder) -> None:
         """The image's Python installs packages in a folder of their own, which may have that Python too."""
         known = self.environments.get(path)
-        home = (path if has_python else "") if known is None else known.home
+        home = (path if folder.has_python else "") if known is None else known.home
+        python = None if folder.is_flat else self.python  # any Python finds them there
         if path not in _PYTHON_HOMES:
-            self.environments[path] = PythonEnvironment(path, self.python, self.base_line, line, home=home)
+            self.environments[path] = PythonEnvironment(path, python, self.base_line, line, home=home)
 
     def has_environment(self, path: str) -> bool:
         """Whether a path is an environment's, or a folder above one."""

@@ -15,7 +15,13 @@ from collections.abc import Callable, Iterator, Sequence
 from buildguard.definitions import NamedTuple, lazy_pattern
 from buildguard.project.image_model import FileOrigin, PlacedFile, UnknownArea, is_below
 from buildguard.project.image_stage_state import WILD, StageState
-from buildguard.project.run_environments import brings_programs, filled_folders, poetry_settings
+from buildguard.project.run_environments import (
+    activated_folder,
+    brings_programs,
+    filled_folders,
+    own_folder,
+    poetry_settings,
+)
 
 _KEYWORDS = frozenset(
     {"then", "do", "else", "if", "while", "until", "!", "{", "(", "time", "exec", "sudo", "env", "command", "eatmydata"}
@@ -176,6 +182,7 @@ class _CommandRunner:
         self._state = state
         self._line = line
         self._folder: str | None = state.workdir
+        self._active = ""  # the environment whose `activate` the shell read
 
     def run(self, command: RunCommand) -> None:
         """Follow one command."""
@@ -191,7 +198,7 @@ class _CommandRunner:
             self._perhaps(name, words)
         elif follow is not None:
             follow(self, arguments)
-        elif not self._leaves_files_alone(name, arguments):
+        elif not activated_folder(words) and not self._leaves_files_alone(name, arguments):
             self._unfollowed(name, words)
 
     def _fill_environments(self, words: Sequence[str], whole: Sequence[str]) -> None:
@@ -199,12 +206,19 @@ class _CommandRunner:
         state = self._state
         own = dict(word.split("=", 1) for word in whole[: -len(words)] if "=" in word)
         folders = [*filled_folders(words, {**poetry_settings(state.run_text), **state.env, **own}, state.user)]
-        if not any(folder.is_certain for folder in folders) and brings_programs(words):
+        if not any(folder.is_certain for folder in folders) and not self._fills_own(words) and brings_programs(words):
             state.takes_more = True
-        for path, has_python, _is_certain in folders:
-            is_known = path.startswith("/") or (self._folder is not None and state.knows_workdir)
-            if is_known and not _DYNAMIC.search(path):
-                state.fill_environment(self._at(path), self._line, has_python=has_python)
+        for folder in folders:
+            is_known = folder.path.startswith("/") or (self._folder is not None and state.knows_workdir)
+            if is_known and not _DYNAMIC.search(folder.path):
+                state.fill_environment(self._at(folder.path), self._line, folder)
+
+    def _fills_own(self, words: Sequence[str]) -> bool:
+        """Whether a command brings programs to an environment alone: its own pip, or any after its `activate`."""
+        folder = activated_folder(words)
+        self._active = folder or self._active
+        folder = folder or own_folder(words, self._state.env, self._active, self._state.run_text)
+        return bool(folder) and self._at(folder) in self._state.environments
 
     # ------------------------------------------------------------------------------------------ what is followed
 

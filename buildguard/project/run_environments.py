@@ -38,6 +38,8 @@ _WITHOUT_PROGRAMS = lazy_pattern(
     r"uv (?:-\S+ )*(?:lock|export|cache|python)\b|(?:poetry|pdm) (?:config|lock|export|check)\b"
     r"|pip3? (?:-\S+ )*install(?: (?:-\S+|(?:uv|pip|setuptools|wheel|poetry|pdm)(?:[=<>~!]=?[\w.]+)?))+$"
 )
+_ELSEWHERE = frozenset({"-t", "--target", "--prefix", "--root", "--user", "--python", "-p", "--system"})
+_WITHOUT_PIP = lazy_pattern(r"\buv\s+venv\b|--without-pip|\bdeactivate\b")  # then pip is the image's own
 _TRUE, _FALSE = frozenset({"1", "true"}), frozenset({"0", "false"})
 _POETRY_SETTING = lazy_pattern(
     r"\bpoetry config (?:--?\w+ )*virtualenvs\.(?P<name>in-project|create) (?P<value>true|false)\b"
@@ -48,12 +50,13 @@ _IN_PLACE = frozenset({"sync", "install"})
 class FilledFolder(NamedTuple):
     """A folder of an environment, as a command writes it; `has_python` says that its programs run the Python in it.
 
-    Where it is not certain, the command may fill another one.
+    Where it is not certain, the command may fill another one. `is_flat` says that the packages are in the folder itself.
     """
 
     path: str
     has_python: bool = True
     is_certain: bool = True
+    is_flat: bool = False
 
 
 class _Command(NamedTuple):
@@ -106,6 +109,25 @@ def brings_programs(words: Sequence[str]) -> bool:
     return name not in _BRINGS_NONE and not _WITHOUT_PROGRAMS.match(" ".join([name, *arguments]))
 
 
+def activated_folder(words: Sequence[str]) -> str:
+    """The environment whose `activate` a shell reads; empty for any other command."""
+    folder, _bin, name = "".join(words[1:2]).rpartition("/bin/")
+    return folder if words[0] in {".", "source"} and name == "activate" else ""
+
+
+def own_folder(words: Sequence[str], settings: Mapping[str, str], active: str, runs: str) -> str:
+    """The environment that a program fills: its own, or `active`, the shell's; empty where it may be another folder."""
+    name, arguments = _program(words)
+    folder, _bin, program = words[0].rpartition("/bin/")
+    if _ELSEWHERE.intersection(word.partition("=")[0] for word in arguments):
+        return ""
+    if folder and "/" not in program:
+        return folder
+    if name == "uv" and not settings.get("UV_SYSTEM_PYTHON"):
+        return active or settings.get("VIRTUAL_ENV", "")
+    return active if name in {"pip", "pip3"} and not _WITHOUT_PIP.search(runs) else ""
+
+
 def _operands(arguments: Sequence[str]) -> Iterator[str]:
     rest = iter(arguments)
     for word in rest:
@@ -146,7 +168,9 @@ def _pip(command: _Command) -> Iterable[FilledFolder]:
     if "install" not in command.operands[:2]:
         return ()
     folders = [command.option("--prefix"), _home(command) if "--user" in command.arguments else ""]
-    return [FilledFolder(folder, has_python=False) for folder in folders if folder]
+    target = command.option("-t", "--target")
+    flat = [FilledFolder(target, has_python=False, is_flat=True)] if target else []
+    return [*(FilledFolder(folder, has_python=False) for folder in folders if folder), *flat]
 
 
 def _home(command: _Command) -> str:

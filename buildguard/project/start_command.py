@@ -78,7 +78,8 @@ class StartCommand(NamedTuple):
     `search_path` are the entries that come before the installed packages in sys.path. `configs` are absolute paths, `worker`
     is the program that gunicorn's workers need beside it. `before`
     are commands that run first in the same shell, and `loads` what the script itself loads by name. `expanded` says that a shell expanded the variables. What cannot be known
-    is `undecided`, with the reason; the fields then hold what is known. `unread` says that the reason is a file whose content is unknown.
+    is `undecided`, with the reason; the fields then hold what is known. `unread` says that the reason is a file whose content is unknown,
+    `raw` the program or script that is a variable.
     """
 
     place: CommandPlace
@@ -101,6 +102,7 @@ class StartCommand(NamedTuple):
     loads: tuple[StartCommand, ...] = ()
     undecided: str = ""
     unread: bool = False
+    raw: str = ""
 
 
 def combine(

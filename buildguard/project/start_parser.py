@@ -24,9 +24,12 @@ from buildguard.project.start_wrappers import unwrap
 
 if TYPE_CHECKING:
     from buildguard.project import shell
+    from buildguard.project.process_lists import ProcessList
 
 _DEEPEST = 12
 _MOST_BEFORE = 20
+_MANAGERS = frozenset({"honcho", "supervisord"})
+_LONGEST_LIST = 1 << 14
 _LOADERS = (b"uvicorn", b"granian", b"runpy")  # the words of a script that loads a module by its name
 _SHEBANG = lazy_pattern(rb"#![ \t]*([^\r\n]+)")
 # Commands that change nothing about what a script starts in the end.
@@ -68,7 +71,7 @@ class _StartRun:
             return self._undecided("the command is empty" if not words else "too many scripts start each other")
         name = words[0]
         if is_unknown(name):
-            return self._undecided(f"the program {name} is known at run time only")
+            return self._undecided(f"the program {name} is known at run time only")._replace(raw=name)
         wrapped = unwrap(words)
         if not (wrapped and name in {"exec", "command"}):  # the shell's own
             self._programs.append(StartProgram(name, self._folder, self._place))
@@ -99,9 +102,35 @@ class _StartRun:
                 is_factory=True,
                 search_path=self._python_path(),
             )
+        if base in _MANAGERS:
+            return self._manager(base, arguments)
         if "/" in name:
             return self._file(name, arguments)
         return self._record(arguments)._replace(undecided=f"the program {base} is not followed")
+
+    def _manager(self, name: str, arguments: Sequence[str]) -> StartCommand:
+        """A program that starts those of a list, where that is known."""
+        from buildguard.project.process_lists import process_list
+
+        listed = process_list(name, arguments)
+        if listed is None or is_unknown(listed.path):
+            return self._record(arguments)._replace(undecided=f"the program {name} is not followed")
+        return self._listed(listed, arguments)
+
+    def _listed(self, listed: ProcessList, arguments: Sequence[str]) -> StartCommand:
+        """The programs of a list are run first: which of them is reached from outside is not known."""
+        path = in_folder(self._folder, listed.path)
+        content = self._context.read(path)
+        if content is None and not self._context.may_exist(path):
+            return self._record(arguments)._replace(configs=(path,))
+        is_changed = bool(listed.variables) and self._context.may_exist(in_folder(self._folder, listed.variables))
+        if content is None or len(content) > _LONGEST_LIST or is_changed:
+            return self._record(arguments)._replace(undecided=f"what {path} starts is not known")
+        for process in listed.read(content.decode("utf-8", "replace")):
+            context = self._context._replace(folder=in_folder(self._folder, process.folder), env=self._env)
+            run = _StartRun(context, CommandPlace(path, process.line, in_image=True), self._depth, expanded=True)
+            self._before.append(run.follow(process.words))
+        return self._record(arguments)._replace(undecided=f"which program of {path} is reached is not known")
 
     def _file(self, name: str, arguments: Sequence[str]) -> StartCommand:
         """A file that the kernel executes: its first line names who reads it."""
@@ -137,7 +166,8 @@ class _StartRun:
         if not rest or rest[0].startswith("-"):
             return self._record(arguments)._replace(undecided="python gets no file")
         if is_unknown(rest[0]) or "$" in rest[0]:
-            return self._record(arguments)._replace(undecided=f"the file {rest[0]} is known at run time only")
+            undecided = f"the file {rest[0]} is known at run time only"
+            return self._record(arguments)._replace(undecided=undecided, raw=rest[0])
         script = in_folder(self._folder, rest[0])
         self._programs.append(StartProgram(rest[0], self._folder, self._place, is_executed=False))
         script = self._main_of(script)
@@ -205,15 +235,16 @@ class _StartRun:
     def _text(self, text: str, arguments: Sequence[str]) -> StartCommand:
         """The commands of a shell's text: the last one is what the container runs, those before it run first."""
         from buildguard.project import shell
+        from buildguard.project.shell_branches import decided
 
         self._expanded = True
         if len(text) > shell.LONGEST or "<<" in text:
             return self._undecided("the script is not followed")
-        commands = shell.split_commands(text)
+        commands = decided(shell.split_commands(text), arguments)
         base = self._place
         for number, command in enumerate(commands):
             if base.in_image:
-                self._place = base._replace(line=command.line)
+                self._place = base._replace(line=(base.line or 1) + command.line - 1)
             reason = _why_not_followed(command)
             if reason:
                 return self._undecided(reason)

@@ -74,4 +74,4 @@ def add_programs(folder: str) -> str:
     place, has_packages, _rest = folder.partition("/lib/python3.")
     if has_packages:
         return f"COPY --from the bin folder beside it too, to {place}/bin"
-    return f"ENV PATH={folder}/bin:$PATH, for the environment that a COPY brings"
+    return f"ENV PATH={folder}/bin:$PATH, for the packages are installed there"

@@ -37,6 +37,8 @@ _PROVIDERS: Mapping[str, str] = MappingProxyType(
                 "tornado",
             ]
         },
+        "dumb-init": "dumb-init",
+        "supervisord": "supervisor",
         "fastapi": "fastapi-cli",
         "waitress-serve": "waitress",
         "django-admin": "django",
@@ -159,6 +161,17 @@ def find_reason(image: ImageStart, program: str) -> str:
     if not distribution or re.search(pattern, runs) or not shows_all(image):
         return ""
     return _by_lock(image, distribution) or _by_requirements(image, distribution, runs)
+
+
+def provides(program: str) -> bool:
+    """Whether a distribution brings a program."""
+    return program in _PROVIDERS
+
+
+def installs_packages(image: ImageStart) -> bool:
+    """Whether a command may install Python packages."""
+    runs = _commands(image)
+    return _PIP.search(runs) is not None or _OTHER_TOOLS.search(runs) is not None
 
 
 def _commands(image: ImageStart) -> str:

@@ -6,7 +6,6 @@ import posixpath
 import re
 
 from buildguard.codes import Code
-from buildguard.definitions import lazy_pattern
 from buildguard.project import dockerfile, image_reference
 from buildguard.project.image_model import DEFAULT_PATH, PlacedFile
 from buildguard.project.server_options import SERVERS
@@ -14,16 +13,18 @@ from buildguard.project.start_command import StartCommand, StartProgram, in_fold
 from buildguard.project.start_wrappers import unwrap
 from buildguard.remote.source_names import HEAD, has_shebang
 from buildguard.startup.base_programs import find_lack
-from buildguard.startup.copied_environments import add_programs, lost_python, unreached_environment
+from buildguard.startup.copied_environments import add_programs, lost_python
 from buildguard.startup.findings import FindingPlace, StartupFindings
 from buildguard.startup.image_start import ImageStart
 from buildguard.startup.locked_programs import find_reason
 from buildguard.startup.losses import report_lost
+from buildguard.startup.replaced_path import lacking_path
+from buildguard.startup.unreached import find_unreached, path_folders
 
 _ALWAYS = frozenset({"/bin/sh", "/bin/bash", "/usr/bin/env"})  # part of the images that have a system at all
+_SYSTEM = frozenset(DEFAULT_PATH.split(":"))
 _BOM = b"\xef\xbb\xbf"
 _WITHOUT_BASH = frozenset({"alpine", "golang", "nginx", "node", "python"})  # what is built on Alpine may bring it
-_ACTIVATES = lazy_pattern(rb"activate|\bconda\b|\b(?:uv|poetry|pdm|pipenv|hatch)\s+run\b|\buvx\b|bashrc|profile")
 _PYTHONS = frozenset({"/usr/bin/python", "/usr/bin/python3"})
 
 
@@ -57,13 +58,7 @@ def check_programs(image: ImageStart, start: StartCommand, findings: StartupFind
 
 def _is_on_path(image: ImageStart, start: StartCommand, name: str) -> bool:
     """Whether a folder of PATH has a program, or may have it."""
-    return any(_may_hold(image, folder, name) for folder in _path(image, start))
-
-
-def _path(image: ImageStart, start: StartCommand) -> list[str]:
-    """The folders in which a program may be looked for."""
-    folders = start.env.get("PATH", image.tree.model.env.get("PATH", "")).split(":")
-    return [folder for folder in [*folders, *DEFAULT_PATH.split(":")] if folder.startswith(("/", "$"))]
+    return any(_may_hold(image, folder, name) for folder in path_folders(image, start))
 
 
 class _ProgramCheck:
@@ -96,8 +91,7 @@ class _ProgramCheck:
             )
             self._findings.add(Code.BG701, place, message, 'write CMD as a list: CMD ["main.py"]')
         elif lack:
-            message = f"the start command runs {program.name}, and {lack}"
-            self._findings.add(Code.BG701, place, message, "install it in the Dockerfile, or correct the command")
+            self._report(lack, program.name, place)
 
     def _of_environment(self, path: str, place: FindingPlace) -> bool:
         """Whether a program is one of an environment that was made in another folder; that is reported."""
@@ -120,10 +114,17 @@ class _ProgramCheck:
             self._existing(program, path, image_file, place)
         elif image.tree.is_folder(path):
             self._folder(program, path, place)
+        elif program.is_executed and (lack := self._lack_of_system(path)):
+            self._report(lack, program.name, place)
         elif reason := image.tree.why_unknown(path) or (image.other_context(path) and "the build context is a guess"):
             self._findings.leave_open(place, f"{path}: {reason}")
         else:
             self._missing(program, path, place)
+
+    def _lack_of_system(self, path: str) -> str:
+        """That a folder of the system lacks a program; empty where it may have it."""
+        is_open = posixpath.dirname(path) not in _SYSTEM or self._image.tree.may_create(path)
+        return "" if is_open else find_lack(self._image, path)
 
     def _missing(self, program: StartProgram, path: str, place: FindingPlace) -> None:
         image = self._image
@@ -149,16 +150,6 @@ class _ProgramCheck:
         elif image.tree.find(f"{path}/__main__.py") is None and not image.tree.why_unknown(f"{path}/__main__.py"):
             message = f"python runs the folder {path}, and it has no __main__.py"
             self._findings.add(Code.BG701, place, message, "name a file in it")
-
-    def _unreached(self) -> str:
-        """The environment that should have the program and that PATH does not reach; empty where a command may activate one."""
-        image, model = self._image, self._image.tree.model
-        commands = [command.text.encode() for command in (model.entrypoint, model.cmd) if command is not None]
-        scripts = {program.place.file for program in self._start.programs if program.place.in_image}
-        texts = [*commands, *filter(None, map(image.read, sorted(scripts))), image.tree.run_text.encode()]
-        if any(_ACTIVATES.search(text) for text in texts):
-            return ""
-        return unreached_environment(image, _path(image, self._start))
 
     # -------------------------------------------------------------------------------------- a file that exists
 
@@ -220,9 +211,13 @@ class _ProgramCheck:
 
     def _on_path(self, program: StartProgram, place: FindingPlace) -> None:
         image, name = self._image, program.name
+        if path := lacking_path(image, self._start, name):
+            message = f"the start command runs {name}, and no folder of PATH has it: PATH is {path} alone"
+            self._findings.add(Code.BG701, place, message, f"keep the PATH of the base image: ENV PATH={path}:$PATH")
+            return
         if _is_on_path(image, self._start, name):
             return
-        places = (posixpath.join(folder, name) for folder in _path(image, self._start))
+        places = (posixpath.join(folder, name) for folder in path_folders(image, self._start))
         if any(self._of_environment(path, place) for path in places):
             return
         here = in_folder(program.folder, name)
@@ -239,13 +234,16 @@ class _ProgramCheck:
         reason, hint = self._lack_of_server(name) if name in SERVERS else ("", "")
         lack = reason or find_lack(self._image, name)
         if lack:
-            hint = hint or "install it in the Dockerfile, or correct the command"
-            self._findings.add(Code.BG701, place, f"the start command runs {name}, and {lack}", hint)
+            self._report(lack, name, place, hint)
+
+    def _report(self, lack: str, name: str, place: FindingPlace, hint: str = "") -> None:
+        hint = hint or "install it in the Dockerfile, or correct the command"
+        self._findings.add(Code.BG701, place, f"the start command runs {name}, and {lack}", hint)
 
     def _lack_of_server(self, name: str) -> tuple[str, str]:
         if _installs_nothing(self._image):
             return "the image installs no package", f"RUN pip install {name}"
-        copied = self._unreached()
+        copied = find_unreached(self._image, self._start)
         return ("no folder of PATH has it", add_programs(copied)) if copied else ("", "")
 
 

@@ -25,7 +25,9 @@ from buildguard.startup.placeholders import check_placeholders
 from buildguard.startup.ports import check_port
 from buildguard.startup.programs import check_programs, note_executed
 from buildguard.startup.project_files import BuildSender, ProjectFileTree
+from buildguard.startup.raw_words import check_raw_words
 from buildguard.startup.secrets import check_secrets
+from buildguard.startup.unreached import check_unseen
 from buildguard.startup.variables.check import EnvironmentSources, check_variables
 from buildguard.startup.variables.templates import read_templates
 from buildguard.system import git
@@ -117,9 +119,10 @@ def _check_start(
 def _check_command(image: ImageStart, command: StartCommand, findings: StartupFindings) -> EntryFile | None:
     """The first file that a command loads, where its program is there."""
     note_executed(image, command, findings)
-    if not check_programs(image, command, findings):
+    if not check_programs(image, command, findings) or not check_raw_words(image, command, findings):
         return None
     entry = check_application(image, command, findings)
+    check_unseen(image, command, entry, findings)
     for loaded in command.loads:
         check_application(image, loaded, findings)
     if entry is not None:

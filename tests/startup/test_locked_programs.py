@@ -89,7 +89,7 @@ def test_a_server_that_is_not_installed(tmp_path: Path, files: Files, words: str
         {"Dockerfile": _PIP + "CMD uvicorn main:app --host 0.0.0.0\n", "requirements.txt": "fastapi==0.111.1\n"},
         {"Dockerfile": _PIP + _GUNICORN, "requirements.txt": "functions-framework==3.8\n"},
         {"Dockerfile": _PIP + "RUN make tools\n" + _GUNICORN, "requirements.txt": "flask\n", "Makefile": "tools:\n"},
-        {"Dockerfile": _PIP + 'CMD ["supervisord"]\n', "requirements.txt": "flask\n"},
+        {"Dockerfile": _PIP + 'CMD ["supervisord"]\n', "requirements.txt": "flask\nunknown-server\n"},
     ],
 )
 def test_a_server_that_may_be_installed(tmp_path: Path, files: Files) -> None:
@@ -101,6 +101,7 @@ def test_a_server_that_may_be_installed(tmp_path: Path, files: Files) -> None:
     [
         ({"Dockerfile": _PIP + 'CMD ["node", "server.js"]\n'}, "BG701"),
         ({"Dockerfile": _PIP.replace("-slim", "-alpine") + 'CMD ["bash", "-c", "gunicorn main:app"]\n'}, "BG701"),
+        ({"Dockerfile": _PIP + 'CMD ["supervisord"]\n', "requirements.txt": "flask\n"}, "BG701"),
         ({"Dockerfile": _PIP + 'ENTRYPOINT ["./s"]\n', "s": "#!/usr/bin/env node\n"}, "BG702"),
         ({"Dockerfile": _PIP + 'ENTRYPOINT ["./s"]\n', "s": "#!/usr/bin/env -S ruby -w\n"}, "BG702"),
         ({"Dockerfile": _PIP + 'ENTRYPOINT ["./s"]\n', "s": "#!/usr/bin/env python3.9\n"}, "BG702"),

@@ -29,11 +29,11 @@ _DEPLOY = "steps:\n- name: gcr.io/cloud-builders/gcloud\n  args: [run, deploy, s
         'CMD ["python", "-m", "http.server"]',
         'CMD ["./start.sh"]',
         'CMD ["sh", "start.sh"]',
-        'ENTRYPOINT ["tini", "--", "/srv/start.sh"]',
+        'ENTRYPOINT ["setsid", "--wait", "/srv/start.sh"]',
         'ENTRYPOINT ["/usr/local/bin/tool"]',
         'CMD ["supervisord"]',
         'CMD ["gunicorn", "flask_tool:app"]',
-        'CMD ["gunicorn", "main:$APP"]',
+        'CMD gunicorn "main:$APP"',
         "CMD cd pkg && gunicorn --bind :$PORT web:app",
         'CMD ["gunicorn", "--chdir", "pkg", "web:app"]',
         'CMD ["uvicorn", "--app-dir", "pkg", "web:app", "--host", "0.0.0.0"]',
@@ -722,7 +722,9 @@ def test_a_file_that_uvicorn_cannot_do_without(
     assert rows_of(report) == rows
 
 
-@pytest.mark.parametrize(("copies", "rows"), [("", ["BG701"]), ("COPY --from=build /deps /deps\n", [])])
+@pytest.mark.parametrize(
+    ("copies", "rows"), [("", ["BG701"]), ("COPY --from=build /deps /deps\nENV PATH=/deps/bin:$PATH\n", [])]
+)
 def test_what_only_an_unused_stage_installs(tmp_path: Path, copies: str, rows: list[str]) -> None:
     build = "FROM python:3.11 AS build\nCOPY requirements.txt .\nRUN pip install --target /deps -r requirements.txt\n"
     text = f"{build}{_HEAD}{copies}COPY . .\nCMD gunicorn -b :$PORT main:app\n"
