@@ -30,6 +30,8 @@ WILD = "*?["
 # A folder that is copied here does not become the project's as a whole: what it adds does.
 _NO_ROOTS = SYSTEM_FOLDERS - {"/home", "/opt", "/root", "/srv", "/tmp", "/mnt", "/media"}  # noqa: S108
 _PACKAGES = lazy_pattern(r"/lib/python3\.(?P<minor>\d{1,2})(?:/(?:site|dist)-packages)?$")
+# What may write another Python into the first lines of an environment's programs: an editor, and a folder of programs.
+_MENDS = lazy_pattern(r"(?=.*\b(?:sed|perl|awk|ed)\b).*(?:bin\b|venv\b)|.*(?:venv-pack|virtualenv-clone|shebang)")
 _PYTHON_HOMES = frozenset({"/", "/usr", "/usr/local"})  # what is installed there is the image's own Python's
 _SYSTEM = ("/usr/", "/etc/", "/var/lib/", "/bin/", "/sbin/", "/lib/")
 
@@ -191,9 +193,11 @@ class StageState:
         match = _PACKAGES.search(source)
         if match is not None and other.python is not None and other.python.minor == int(match["minor"]):
             taken = [(PythonEnvironment(source, other.python, other.base_line, line), "")]
+        is_mended = any(map(_MENDS.match, other.run_text.splitlines()))
         for found, rest in taken:
             path = posixpath.normpath(posixpath.join(target, rest))
-            self.environments[path] = found._replace(path=path, line=line, taken=source)
+            home = "" if is_mended else found.home
+            self.environments[path] = found._replace(path=path, line=line, taken=source, home=home)
         return bool(taken)
 
     def _move_environments(self, pattern: str, target: str, *, into: bool) -> bool:
