@@ -23,9 +23,11 @@ def check_environments(image: ImageStart, findings: StartupFindings) -> None:
     # what the image installs itself is there, and what its base image brings
     if version is None or not model.knows_base or _INSTALLER.search(image.tree.run_text):
         return
+    searched = model.env.get("PYTHONPATH", "").split(":")
     for found in model.environments:
-        # packages without compiled code work in a folder of the image's own Python
-        if not found.taken or found.python is None or f"python{version.minor_text}" in found.path:
+        # packages without compiled code work in a folder that the image's own Python searches
+        is_searched = any(folder.startswith("$") or is_below(folder, found.path) for folder in searched if folder)
+        if not found.taken or found.python is None or f"python{version.minor_text}" in found.path or is_searched:
             continue
         if found.python.minor != version.minor:
             findings.add(

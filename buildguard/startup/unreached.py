@@ -18,7 +18,7 @@ from buildguard.startup.source_facts import read_facts
 _ACTIVATES = lazy_pattern(rb"activate|\bconda\b|\b(?:uv|poetry|pdm|pipenv|hatch)\s+run\b|\buvx\b|bashrc|profile")
 _SOURCED = lazy_pattern(rb"(?m)(?:^|[;&|])[ \t]*(?:\.|source)[ \t]+[^\s;&|'\"]*/activate(?=[ \t]*(?:[;&|\\]|$))")
 _EXTENDS = lazy_pattern(rb"\bsys\.path\b|\bsite\b|activate_this|\bos\.exec")
-_SEEN = lazy_pattern(r"/site-packages|/\.local$")
+_SEEN = lazy_pattern(r"/(?:site|dist)-packages|/lib/python3\.\d+(?:/|$)|/\.local$")
 _SETTINGS = frozenset({"PYTHONHOME", "PYTHONUSERBASE", "PYTHONSTARTUP"})
 _OWN = frozenset({"pip", "setuptools", "wheel", "pkg_resources"})  # what the base image has
 

@@ -55,6 +55,7 @@ def test_packages_of_another_python(tmp_path: Path, builder: str, final: str) ->
         (_VENV, "COPY --from=builder /opt/venv /opt/venv\nRUN pip install gunicorn\n"),  # what runs is installed here
         (_VENV, f"COPY --from=builder /usr/local /usr/local\nCOPY --from=builder /opt/venv /opt/venv\n{_ON_PATH}"),
         (_PREFIX, f"COPY --from=builder {_PACKAGES} /usr/local/lib/python3.11/site-packages\nRUN true\n"),
+        (_PREFIX.replace("--prefix=/install ", ""), f"COPY --from=builder {_PACKAGES} /site\nENV PYTHONPATH=/site\n"),
         ("RUN make docs\n", "COPY --from=builder /docs /docs\n"),
         (f"RUN uv python install 3.11\n{_VENV}", f"COPY --from=builder /opt/venv /opt/venv\n{_ON_PATH}"),
     ],

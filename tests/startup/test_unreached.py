@@ -25,6 +25,10 @@ _TARGET = "RUN pip install --target /deps -r requirements.txt\n"
 _SEES = "ENV PYTHONPATH=/deps\n"
 _VENV = "RUN python -m venv /venv && /venv/bin/pip install -r requirements.txt\n"
 _ACTIVE = "RUN python -m venv /venv && . /venv/bin/activate && pip install -r requirements.txt\n"
+_TAKEN = (
+    "RUN pip install -r requirements.txt\nFROM python:3.12-slim\nWORKDIR /srv\n"
+    "COPY --from=0 /usr/local/lib/python3.12/ /usr/local/lib/python3.12/\n"
+)
 _NAME = '["gunicorn", "-b", ":8080", "main:app"]'
 _MODULE = '["python", "-m", "gunicorn", "-b", ":8080", "main:app"]'
 _SCRIPT = '["python", "main.py"]'
@@ -72,6 +76,7 @@ def test_a_start_that_does_not_find_its_packages(tmp_path: Path, steps: str, sta
         (_TARGET + "ENV PYTHONPATH=$DEPS\n", _SCRIPT),
         (_TARGET.replace("/deps", "."), _SCRIPT),
         (_TARGET.replace("/deps", "/usr/local/lib/python3.12/site-packages"), _SCRIPT),
+        (_TAKEN, _SCRIPT),
         (_TARGET + "RUN echo /deps > /usr/local/lib/python3.12/site-packages/deps.pth\n", _SCRIPT),
         (_TARGET, '["python", "wsgi.py"]'),
         (_TARGET, '["python", "late.py"]'),
