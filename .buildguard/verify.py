@@ -7,7 +7,7 @@ by the manifest in the archive. Nothing that it looks at is imported or run. Fin
 not be looked at with 3.
 
 version: 0.1.0
-digest: sha256:3c28547e3dbdae3a98cefce88017ceac82f7ff4f0854974afd39dee680cc5484
+digest: sha256:000bffaeedb88b31be0443c774aa5e8c28ca0975c55d643b74ccf73cf1bd6f89
     (SHA-256 of everything below the line of equals signs)
 """
 
@@ -6063,7 +6063,7 @@ class ImportPieces:
         self._lines = None
         self._split(sorted(lines))
     def covers(self, line):
-        return is_within(line, [piece[:2] for piece in self.pieces])
+        return is_within(line, (piece[:2] for piece in self.pieces))
     def _split(self, lines):
         used = self._add_lines(lines) if lines else ()
         items = self._reader.items()

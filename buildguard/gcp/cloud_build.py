@@ -179,11 +179,9 @@ class CloudBuildClient(Connection):
 
     def _first_status(self, started: Any) -> BuildStatus:
         """A build that was started, as it is now; it runs even if that question fails, and no second one is started."""
-        from google.api_core import exceptions as api
-
         try:
             return self.get(started.id)
-        except (UnprovenError, api.GoogleAPICallError):
+        except UnprovenError:
             return _build_status(self._types, started)
 
     def _started_anyway(self, error: Exception, tag: str) -> BuildStatus | None:

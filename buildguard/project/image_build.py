@@ -203,6 +203,7 @@ class _StageBuilder:
             self._state.python = None
         self._state.run_text += f"\n{expanded}"
         run_effects.apply(expanded, self._state, step.line)
+        self._state.note_edits(expanded)
 
     def _note_needs(self, text: str, line: int) -> None:
         """Note the requirement files that pip reads and that are surely not there yet."""

@@ -30,8 +30,7 @@ WILD = "*?["
 # A folder that is copied here does not become the project's as a whole: what it adds does.
 _NO_ROOTS = SYSTEM_FOLDERS - {"/home", "/opt", "/root", "/srv", "/tmp", "/mnt", "/media"}  # noqa: S108
 _PACKAGES = lazy_pattern(r"/lib/python3\.(?P<minor>\d{1,2})(?:/(?:site|dist)-packages)?$")
-# What may write another Python into the first lines of an environment's programs: an editor, and a folder of programs.
-_MENDS = lazy_pattern(r"(?=.*\b(?:sed|perl|awk|ed)\b).*(?:bin\b|venv\b)|.*(?:venv-pack|virtualenv-clone|shebang)")
+_EDITS = lazy_pattern(r"\b(?:sed|perl|awk|ed|venv-pack|virtualenv-clone|shebangs?)\b")
 _PYTHON_HOMES = frozenset({"/", "/usr", "/usr/local"})  # what is installed there is the image's own Python's
 _SYSTEM = ("/usr/", "/etc/", "/var/lib/", "/bin/", "/sbin/", "/lib/")
 
@@ -181,6 +180,14 @@ class StageState:
         if path not in _PYTHON_HOMES:
             self.environments[path] = PythonEnvironment(path, python, self.base_line, line, home=home)
 
+    def note_edits(self, text: str) -> None:
+        """An editor in a RUN may write another Python into the first lines of the programs of an environment that it names."""
+        if not _EDITS.search(text):
+            return
+        for path, found in self.environments.items():
+            if "/bin" in text or posixpath.basename(path) in text or is_below(self.workdir, path):
+                self.environments[path] = found._replace(home="")
+
     def has_environment(self, path: str) -> bool:
         """Whether a path is an environment's, or a folder above one."""
         return any(is_below(path, place) or is_below(place, path) for place in self.environments)
@@ -193,11 +200,9 @@ class StageState:
         match = _PACKAGES.search(source)
         if match is not None and other.python is not None and other.python.minor == int(match["minor"]):
             taken = [(PythonEnvironment(source, other.python, other.base_line, line), "")]
-        is_mended = any(map(_MENDS.match, other.run_text.splitlines()))
         for found, rest in taken:
             path = posixpath.normpath(posixpath.join(target, rest))
-            home = "" if is_mended else found.home
-            self.environments[path] = found._replace(path=path, line=line, taken=source, home=home)
+            self.environments[path] = found._replace(path=path, line=line, taken=source)
         return bool(taken)
 
     def _move_environments(self, pattern: str, target: str, *, into: bool) -> bool:

@@ -68,7 +68,7 @@ class ImportPieces:
 
     def covers(self, line):
         """Whether a line of the module's own code is in one of the pieces."""
-        return is_within(line, [piece[:2] for piece in self.pieces])
+        return is_within(line, (piece[:2] for piece in self.pieces))
 
     def _split(self, lines):
         used = self._add_lines(lines) if lines else ()

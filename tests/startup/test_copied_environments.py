@@ -150,6 +150,8 @@ _SYNC = "COPY requirements.txt .\nRUN uv sync\n"
         (_VENV, f"{_ELSEWHERE}RUN sed -i 1s,/opt/venv,/venv, /venv/bin/gunicorn\n", False),
         (f"{_VENV}RUN sed -i 1s,/opt/venv,/venv, /opt/venv/bin/*\n", _ELSEWHERE, False),
         (f"{_VENV}RUN cd /opt/venv && find bin -type f | xargs perl -pi -e s,/opt,,\n", _ELSEWHERE, False),
+        (f"{_VENV}RUN <<EOF\ncd /opt/venv/bin\nsed -i 1s,/opt,, *\nEOF\n", _ELSEWHERE, False),
+        (f"{_VENV}WORKDIR /opt/venv/bin\nRUN sed -i 1s,/opt,, *\n", _ELSEWHERE, False),
         (f"{_VENV}RUN sed -i s/deb/http/ /etc/apt/sources.list\n", _ELSEWHERE, True),
         (_VENV, f"{_ELSEWHERE}RUN pip install gunicorn\nENV PATH=/usr/local/bin:$PATH\n", False),
         (f"WORKDIR /b\nRUN uv venv --relocatable\n{_SYNC}", "COPY --from=builder /b/.venv /v\nENV PATH=/v/bin:$PATH\n", False),
