@@ -10,6 +10,8 @@ from buildguard.definitions import NamedTuple, lazy_pattern
 
 _PYTHON = lazy_pattern(r"python[\d.]*|pypy3?")
 _WITH_VALUE = frozenset({"-p", "--python", "--prompt", "--app-data", "--cache-dir", "--directory", "--project"})
+ROOT = frozenset({"", "root", "0"})  # what USER says of the user who owns everything
+USER_SITE = ".local"
 _BRINGS_NONE = frozenset(
     {
         *(
@@ -167,17 +169,20 @@ def _poetry(command: _Command) -> Iterable[FilledFolder]:
 def _pip(command: _Command) -> Iterable[FilledFolder]:
     if "install" not in command.operands[:2]:
         return ()
-    folders = [command.option("--prefix"), _home(command) if "--user" in command.arguments else ""]
+    folders = [
+        command.option("--prefix"),
+        user_site(command.user, command.settings) if "--user" in command.arguments else "",
+    ]
     target = command.option("-t", "--target")
     flat = [FilledFolder(target, has_python=False, is_flat=True)] if target else []
     return [*(FilledFolder(folder, has_python=False) for folder in folders if folder), *flat]
 
 
-def _home(command: _Command) -> str:
-    """Where `pip install --user` installs to."""
-    name = command.user.partition(":")[0]
-    home = command.settings.get("HOME") or ("/root" if name in {"", "root", "0"} else f"/home/{name}")
-    return command.settings.get("PYTHONUSERBASE") or posixpath.join(home, ".local")
+def user_site(user: str, settings: Mapping[str, str]) -> str:
+    """Where `pip install --user` installs to for a user as USER names it, and where Python looks then."""
+    name = user.partition(":")[0]
+    home = settings.get("HOME") or ("/root" if name in ROOT else f"/home/{name}")
+    return settings.get("PYTHONUSERBASE") or posixpath.join(home, USER_SITE)
 
 
 _FILLING: Mapping[str, Callable[[_Command], Iterable[FilledFolder]]] = MappingProxyType(

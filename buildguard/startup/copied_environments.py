@@ -12,7 +12,7 @@ from buildguard.project.image_model import PythonEnvironment, is_below
 from buildguard.startup.findings import FindingPlace, StartupFindings
 from buildguard.startup.image_start import ImageStart
 
-_WITHOUT_SERVERS = frozenset({"python", "uv"})
+WITHOUT_SERVERS = frozenset({"python", "uv"})
 _INSTALLER = lazy_pattern(r"\b(?:pip3?|uv|poetry|pdm|pipenv|conda|mamba)\b")
 
 
@@ -42,7 +42,7 @@ def check_environments(image: ImageStart, findings: StartupFindings) -> None:
 def unreached_environment(image: ImageStart, folders: Iterable[str]) -> str:
     """The environment that is all that an image of Python's own gets, where none of some folders is in one; else empty."""
     model = image.tree.model
-    if model.takes_more or image_reference.parse(model.base).last not in _WITHOUT_SERVERS:
+    if model.takes_more or image_reference.parse(model.base).last not in WITHOUT_SERVERS:
         return ""
     places = [found.path for found in model.environments]
     searched = {*folders}

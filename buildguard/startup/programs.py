@@ -19,7 +19,9 @@ from buildguard.startup.image_start import ImageStart
 from buildguard.startup.locked_programs import find_reason
 from buildguard.startup.losses import report_lost
 from buildguard.startup.replaced_path import lacking_path
-from buildguard.startup.unreached import find_unreached, path_folders
+from buildguard.startup.start_texts import path_folders
+from buildguard.startup.unreached import find_unreached
+from buildguard.startup.user_sites import find_unread_site
 
 _ALWAYS = frozenset({"/bin/sh", "/bin/bash", "/usr/bin/env"})  # part of the images that have a system at all
 _SYSTEM = frozenset(DEFAULT_PATH.split(":"))
@@ -108,6 +110,9 @@ class _ProgramCheck:
     def _file(self, program: StartProgram, path: str, place: FindingPlace) -> None:
         image = self._image
         if self._of_environment(path, place):
+            return
+        is_of_environment = any(posixpath.dirname(path) == f"{at.path}/bin" for at in image.tree.model.environments)
+        if is_of_environment and self._of_other_user(posixpath.basename(path), place):
             return
         image_file = image.tree.find(path)
         if image_file is not None:
@@ -215,7 +220,7 @@ class _ProgramCheck:
             message = f"the start command runs {name}, and no folder of PATH has it: PATH is {path} alone"
             self._findings.add(Code.BG701, place, message, f"keep the PATH of the base image: ENV PATH={path}:$PATH")
             return
-        if _is_on_path(image, self._start, name):
+        if self._of_other_user(name, place) or _is_on_path(image, self._start, name):
             return
         places = (posixpath.join(folder, name) for folder in path_folders(image, self._start))
         if any(self._of_environment(path, place) for path in places):
@@ -228,6 +233,16 @@ class _ProgramCheck:
             self._findings.add(Code.BG701, place, message, hint)
         else:
             self._report_lack(name, place)
+
+    def _of_other_user(self, name: str, place: FindingPlace) -> bool:
+        """Whether a server's packages are in the home of a user who does not start it; that is reported."""
+        image, folders = self._image, path_folders(self._image, self._start)
+        if name not in SERVERS or any(image.tree.find(posixpath.join(folder, name)) for folder in folders):
+            return False
+        site = find_unread_site(image, self._start)
+        if site is not None:
+            self._report(site.reason, name, place, site.hint)
+        return site is not None
 
     def _report_lack(self, name: str, place: FindingPlace) -> None:
         """Report a name that no folder of PATH has, where it is known why."""

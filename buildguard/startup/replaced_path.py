@@ -11,7 +11,7 @@ from buildguard.project.image_model import DEFAULT_PATH, is_below
 from buildguard.project.server_options import SERVERS
 from buildguard.project.start_command import StartCommand, is_python
 from buildguard.startup.image_start import ImageStart
-from buildguard.startup.unreached import start_texts
+from buildguard.startup.start_texts import start_texts
 
 _OWN = "/usr/local/bin"
 _SYSTEM = frozenset({*DEFAULT_PATH.split(":"), "/usr/games"})

@@ -6,7 +6,7 @@ import sys
 
 from buildguard.codes import Code
 from buildguard.definitions import lazy_pattern
-from buildguard.project.image_model import DEFAULT_PATH, is_below
+from buildguard.project.image_model import is_below
 from buildguard.project.start_command import StartCommand, is_python
 from buildguard.startup.applications import EntryFile
 from buildguard.startup.copied_environments import add_programs, unreached_environment
@@ -14,6 +14,8 @@ from buildguard.startup.findings import StartupFindings
 from buildguard.startup.image_start import ImageStart
 from buildguard.startup.modules import may_be_installed, search
 from buildguard.startup.source_facts import read_facts
+from buildguard.startup.start_texts import path_folders, start_texts
+from buildguard.startup.user_sites import find_unread_site
 
 _ACTIVATES = lazy_pattern(rb"activate|\bconda\b|\b(?:uv|poetry|pdm|pipenv|hatch)\s+run\b|\buvx\b|bashrc|profile")
 _SOURCED = lazy_pattern(rb"(?m)(?:^|[;&|])[ \t]*(?:\.|source)[ \t]+[^\s;&|'\"]*/activate(?=[ \t]*(?:[;&|\\]|$))")
@@ -21,20 +23,6 @@ _EXTENDS = lazy_pattern(rb"\bsys\.path\b|\bsite\b|activate_this|\bos\.exec")
 _SEEN = lazy_pattern(r"/(?:site|dist)-packages|/lib/python3\.\d+(?:/|$)|/\.local$")
 _SETTINGS = frozenset({"PYTHONHOME", "PYTHONUSERBASE", "PYTHONSTARTUP"})
 _OWN = frozenset({"pip", "setuptools", "wheel", "pkg_resources"})  # what the base image has
-
-
-def path_folders(image: ImageStart, start: StartCommand) -> list[str]:
-    """The folders in which a program may be looked for."""
-    folders = start.env.get("PATH", image.tree.model.env.get("PATH", "")).split(":")
-    return [folder for folder in [*folders, *DEFAULT_PATH.split(":")] if folder.startswith(("/", "$"))]
-
-
-def start_texts(image: ImageStart, start: StartCommand) -> list[bytes]:
-    """The commands of the Dockerfile that start something, and the scripts of the image that they run."""
-    model = image.tree.model
-    commands = [command.text.encode() for command in (model.entrypoint, model.cmd) if command is not None]
-    scripts = {program.place.file for program in start.programs if program.place.in_image}
-    return [*commands, *filter(None, map(image.read, sorted(scripts)))]
 
 
 def find_unreached(image: ImageStart, start: StartCommand) -> str:
@@ -49,12 +37,20 @@ def find_unreached(image: ImageStart, start: StartCommand) -> str:
 def check_unseen(image: ImageStart, start: StartCommand, entry: EntryFile | None, findings: StartupFindings) -> None:
     """Report a server or an import that the image's own Python runs, and whose package is in another folder."""
     name = _own_python(start)
-    folder = find_unreached(image, start) if name and not _is_seen(image, start) else ""
-    needed = _needed_package(image, start, entry) if folder else ""
+    reason, hint = _unseen_packages(image, start) if name else ("", "")
+    needed = _needed_package(image, start, entry) if reason else ""
     if needed:
         who = "runs" if start.server else "imports"
-        message = f"{name} {who} {needed}, and the packages are in {folder}, where it does not look"
-        findings.add(Code.BG701, image.place_of(start.place), message, add_programs(folder))
+        findings.add(Code.BG701, image.place_of(start.place), f"{name} {who} {needed}, and {reason}", hint)
+
+
+def _unseen_packages(image: ImageStart, start: StartCommand) -> tuple[str, str]:
+    """Where all packages are, that the image's own Python does not look for them there, and what helps; empty where it may."""
+    site = find_unread_site(image, start)
+    if site is not None:
+        return site.reason, site.hint
+    folder = "" if _is_seen(image, start) else find_unreached(image, start)
+    return (f"the packages are in {folder}, where it does not look", add_programs(folder)) if folder else ("", "")
 
 
 def _own_python(start: StartCommand) -> str:

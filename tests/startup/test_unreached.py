@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from buildguard.startup.unreached import path_folders
+from buildguard.startup.start_texts import path_folders
 from tests.startup.projects import report_of, rows_of
 from tests.startup.test_parts import image_of
 
