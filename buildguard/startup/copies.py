@@ -27,6 +27,9 @@ _BUILDERS = lazy_pattern(
     r"(?:^|/)(?:Makefile|makefile|GNUmakefile|justfile|Justfile|Taskfile\.ya?ml|package\.json|[^/]*\.(?:sh|ya?ml|mk|ps1|bat))$"
 )
 _MOST_BUILDERS = 200
+_BY_DOCKER = lazy_pattern(
+    rb"\b(?:docker|podman|nerdctl)[ \t]+(?:buildx?|compose)\b|docker-compose\b|docker/build-push-action@"
+)
 
 
 def check_copies(image: ImageStart, findings: StartupFindings) -> None:
@@ -162,6 +165,9 @@ def _report_history(image: ImageStart, findings: StartupFindings, place: Finding
         sender = "a trigger" if image.files.sender is BuildSender.TRIGGER else "what sends the context"
         findings.leave_open(place, f"whether {sender} has the history of git is not known")
         return
+    if rule is None and image.files.sender is BuildSender.UNKNOWN and (builder := _docker_builder(image)):
+        findings.leave_open(place, f"{builder} may build it with docker, which sends the history of git")
+        return
     why = f"{rule} drops it" if rule else "gcloud does not send it"
     findings.add(Code.BG703, place, f"COPY needs {shown}, and {why}", "pass what you need of it with --build-arg")
 
@@ -183,9 +189,20 @@ def _maker(image: ImageStart, source: str) -> str:
     if not names:
         return ""
     pattern = re.compile(rb"(?<![\w-])(?:%s)(?![\w-])" % b"|".join(re.escape(name.encode()) for name in sorted(names)))
+    return next((path for path, content in _builders(image) if pattern.search(content)), "")
+
+
+def _builders(image: ImageStart) -> Iterator[tuple[str, bytes]]:
+    """The scripts and build files of the project, with their contents."""
     scripts = [path for path in image.files.named(_BUILDERS.search) if path != image.dockerfile][:_MOST_BUILDERS]
     image.files.load(scripts)
-    return next((path for path in scripts if pattern.search(image.files.read(path) or b"")), "")
+    yield from ((path, image.files.read(path) or b"") for path in scripts)
+
+
+def _docker_builder(image: ImageStart) -> str:
+    """A script or workflow that runs docker outside of Cloud Build; empty where none does."""
+    others = (item for item in _builders(image) if not _is_build_file(item[0]))
+    return next((path for path, content in others if _BY_DOCKER.search(content)), "")
 
 
 def step_maker(image: ImageStart) -> str:

@@ -13,6 +13,7 @@ from buildguard.startup.run import check_startup
 from tests.startup.projects import APP, Files, report_of, rows_of
 
 _HEAD = "FROM python:3.11-slim\nWORKDIR /srv\n"
+_DOCKER_STEP = "steps:\n- name: gcr.io/cloud-builders/docker\n  args: [build, -t, x, .]\n"
 _INSTALL = "RUN pip install -r requirements.txt\n"
 _ALL = f"{_HEAD}COPY . .\n{_INSTALL}"  # the command is line 5
 _DEPLOY = "steps:\n- name: gcr.io/cloud-builders/gcloud\n  args: [run, deploy, svc, --image, img{}]\n"
@@ -193,7 +194,14 @@ def test_a_shell_that_reads_a_script_stumbles_over_its_line_ends(tmp_path: Path)
         (
             {
                 "Dockerfile": f"{_HEAD}COPY .git .git\n",
-                "cloudbuild.yaml": "steps:\n- name: gcr.io/cloud-builders/docker\n  args: [build, -t, x, .]\n",
+                "cloudbuild.yaml": _DOCKER_STEP,
+            },
+            ("BG703", "Dockerfile", 3),
+        ),
+        (
+            {
+                "Dockerfile": f"{_HEAD}COPY .git .git\n",
+                "cloudbuild.yaml": "steps:\n- name: gcr.io/cloud-builders/docker\n  script: docker build -t x .\n",
             },
             ("BG703", "Dockerfile", 3),
         ),
@@ -224,6 +232,15 @@ def test_sources_that_are_not_sent(tmp_path: Path, files: Files, row: tuple[str,
         {"Dockerfile": f"{_HEAD}COPY src src\n", "src/a.py": "", ".dockerignore": "src/*.py\n"},
         {"Dockerfile": f"{_HEAD}COPY $UNKNOWN .\n"},
         {"Dockerfile": f"{_HEAD}COPY .git .git\n"},  # a plain docker build sends it
+        *(
+            {"Dockerfile": f"{_HEAD}COPY .git .git\n", "cloudbuild.yaml": _DOCKER_STEP, path: content}
+            for path, content in (
+                (".github/workflows/a.yml", "jobs:\n  b:\n    steps:\n    - run: docker build --tag x .\n"),
+                (".github/workflows/a.yml", "jobs:\n  b:\n    steps:\n    - uses: docker/build-push-action@v6\n"),
+                ("Makefile", "image:\n\tdocker buildx build -t x .\n"),
+                ("deploy.sh", "docker compose build\n"),
+            )
+        ),
         {"docker/app/Dockerfile": f"{_HEAD}COPY a.txt b.txt ./\n", "docker/app/a.txt": "", "b.txt": ""},
     ],
 )
