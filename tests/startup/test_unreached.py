@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from buildguard.startup.start_texts import path_folders
+from buildguard.startup.unreached import find_unreached
 from tests.startup.projects import report_of, rows_of
 from tests.startup.test_parts import image_of
 
@@ -129,6 +130,15 @@ def test_the_folders_of_a_path() -> None:
 
     assert image.start is not None
     assert path_folders(image, image.start)[:2] == ["/a", "/usr/local/sbin"]
+
+
+def test_the_environment_that_a_path_does_not_reach() -> None:
+    requirements = {"requirements.txt": "flask\n", "main.py": ""}
+    for path, folder in (("/bin", "/venv"), ("/venv/bin", "")):
+        image = image_of(f"{_HEAD}{_VENV}ENV PATH={path}:$PATH\nCOPY *.py .\nCMD python main.py\n", requirements)
+
+        assert image.start is not None
+        assert find_unreached(image, image.start) == folder
 
 
 @pytest.mark.interpreters
