@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from buildguard.definitions import NamedTuple, lazy_pattern
 from buildguard.imports.distributions import known_distributions, left_out
 from buildguard.imports.lock import LockedPackages
-from buildguard.project import dockerfile, image_reference, run_effects
+from buildguard.project import dockerfile, image_reference, run_commands
 from buildguard.project.discovery import ImageRecipe
 from buildguard.project.dockerfile_python import follow
 from buildguard.project.package_names import normalize
@@ -204,7 +204,7 @@ def _of_stage(stage: dockerfile.DockerfileStage, text: str) -> Iterator[_Install
 
 def _of_command(text: str, whole: str) -> Iterator[_Install]:
     try:
-        commands = [*run_effects.split(text)]
+        commands = [*run_commands.split(text)]
     except ValueError:
         commands = []
     if not commands or len(text) > _LONGEST:

@@ -9,12 +9,12 @@ from __future__ import annotations
 import itertools
 import posixpath
 import re
-import shlex
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
-from buildguard.definitions import NamedTuple, lazy_pattern
+from buildguard.definitions import lazy_pattern
 from buildguard.project.image_model import FileOrigin, PlacedFile, UnknownArea, is_below
 from buildguard.project.image_stage_state import WILD, StageState
+from buildguard.project.run_commands import RunCommand, split
 from buildguard.project.run_environments import (
     activated_folder,
     brings_programs,
@@ -27,10 +27,7 @@ _KEYWORDS = frozenset(
     {"then", "do", "else", "if", "while", "until", "!", "{", "(", "time", "exec", "sudo", "env", "command", "eatmydata"}
 )
 _ENDS = frozenset({"fi", "done", "}", ")", "esac"})
-_OPENS = frozenset({"if", "for", "while", "until", "case"})
-_CLOSES = frozenset({"fi", "done", "esac"})
 _ASSIGNMENT = lazy_pattern(r"[A-Za-z_]\w*=.*", re.DOTALL)
-_REDIRECTION = lazy_pattern(r"\d*>>?|&>>?")
 _DYNAMIC = lazy_pattern(r"[$`]")
 # Commands that put nothing among a project's files, and change none of them.
 _HARMLESS = frozenset(
@@ -109,14 +106,6 @@ _OUTPUT_OPTIONS = frozenset({"-o", "--output", "--output-file"})
 _TARGET_OPTIONS = frozenset({"-t", "--target", "--prefix", "--root"})
 
 
-class RunCommand(NamedTuple):
-    """One simple command: its words, the files that its output is redirected to, and whether it runs in any case."""
-
-    words: tuple[str, ...]
-    outputs: tuple[str, ...] = ()
-    is_certain: bool = True
-
-
 def apply(text: str, state: StageState, line: int) -> None:
     """Follow the commands of a RUN in a stage."""
     runner = _CommandRunner(state, line)
@@ -127,52 +116,6 @@ def apply(text: str, state: StageState, line: int) -> None:
         return
     for command in commands:
         runner.run(command)
-
-
-def split(text: str) -> Iterator[RunCommand]:
-    """The simple commands of a text; raises ValueError where its quotes do not match."""
-    body = re.sub(r"\\\r?\n", " ", text).replace("\n", " ; ")
-    lexer = shlex.shlex(body, posix=True, punctuation_chars=";&|<>()")
-    lexer.whitespace_split = True
-    lexer.commenters = ""
-    collector = _CommandCollector()
-    for token in lexer:
-        if set(token) <= set(";&|()"):
-            yield from collector.end(token)
-        else:
-            collector.add(token)
-    yield from collector.end("")
-
-
-class _CommandCollector:
-    """Words on their way to a command; it knows which commands run only under a condition."""
-
-    def __init__(self) -> None:
-        self._words: list[str] = []
-        self._outputs: list[str] = []
-        self._redirects = ""
-        self._depth = 0
-        self._after_or = False
-
-    def add(self, token: str) -> None:
-        """Take a word, an arrow or what follows one."""
-        if _REDIRECTION.fullmatch(token) or set(token) <= {"<"}:
-            self._redirects = token
-        elif self._redirects:
-            self._outputs += [token] if ">" in self._redirects else []
-            self._redirects = ""
-        else:
-            self._words.append(token)
-
-    def end(self, separator: str) -> Iterator[RunCommand]:
-        """The command that a separator ends."""
-        first = self._words[0] if self._words else ""
-        self._depth += (first in _OPENS) - (first in _CLOSES)
-        if self._words or self._outputs:
-            is_certain = self._depth <= 0 and not self._after_or
-            yield RunCommand(tuple(self._words), tuple(self._outputs), is_certain)
-        self._after_or = separator == "||" or (self._after_or and separator == "|")
-        self._words, self._outputs, self._redirects = [], [], ""
 
 
 class _CommandRunner:

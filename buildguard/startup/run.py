@@ -28,6 +28,7 @@ from buildguard.startup.project_files import BuildSender, ProjectFileTree
 from buildguard.startup.raw_words import check_raw_words
 from buildguard.startup.secrets import check_secrets
 from buildguard.startup.unreached import check_unseen
+from buildguard.startup.user_homes import check_cache
 from buildguard.startup.variables.check import EnvironmentSources, check_variables
 from buildguard.startup.variables.templates import read_templates
 from buildguard.system import git
@@ -121,6 +122,7 @@ def _check_command(image: ImageStart, command: StartCommand, findings: StartupFi
     note_executed(image, command, findings)
     if not check_programs(image, command, findings) or not check_raw_words(image, command, findings):
         return None
+    check_cache(image, command, findings)
     entry = check_application(image, command, findings)
     check_unseen(image, command, entry, findings)
     for loaded in command.loads:

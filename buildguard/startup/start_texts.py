@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from buildguard.project import image_reference
 from buildguard.project.image_model import DEFAULT_PATH
+from buildguard.project.run_environments import ROOT
 from buildguard.project.start_command import StartCommand
+from buildguard.startup.copied_environments import WITHOUT_SERVERS
 from buildguard.startup.image_start import ImageStart
 
 
@@ -19,3 +22,11 @@ def start_texts(image: ImageStart, start: StartCommand) -> list[bytes]:
     commands = [command.text.encode() for command in (model.entrypoint, model.cmd) if command is not None]
     scripts = {program.place.file for program in start.programs if program.place.in_image}
     return [*commands, *filter(None, map(image.read, sorted(scripts)))]
+
+
+def starting_user(image: ImageStart) -> str:
+    """Who starts an image of Python's own, as USER names them; empty for root, and where the users of the base image are not known."""
+    model = image.tree.model
+    user = model.user.partition(":")[0]
+    is_known = model.knows_base and image_reference.parse(model.base).last in WITHOUT_SERVERS
+    return user if is_known and user not in ROOT and "$" not in user else ""

@@ -5,13 +5,11 @@ from __future__ import annotations
 import posixpath
 
 from buildguard.definitions import NamedTuple, lazy_pattern
-from buildguard.project import image_reference
-from buildguard.project.image_model import ImageModel, PythonEnvironment, is_below
-from buildguard.project.run_environments import ROOT, USER_SITE, user_site
+from buildguard.project.image_model import PythonEnvironment, is_below
+from buildguard.project.run_environments import USER_SITE, user_site
 from buildguard.project.start_command import StartCommand
-from buildguard.startup.copied_environments import WITHOUT_SERVERS
 from buildguard.startup.image_start import ImageStart
-from buildguard.startup.start_texts import start_texts
+from buildguard.startup.start_texts import start_texts, starting_user
 
 _ROOTS_HOME = "/root"  # only root may enter it, in the images of Debian and Alpine
 # What may open that folder, or bring its packages elsewhere.
@@ -39,20 +37,14 @@ class UnreadSite(NamedTuple):
 
 def find_unread_site(image: ImageStart, start: StartCommand) -> UnreadSite | None:
     """The home with all packages that is another user's than the one who starts; None where there may be others, or it may be read."""
-    model = image.tree.model
-    user = model.user.partition(":")[0]
-    if user in ROOT or "$" in user or not model.environments or not _has_no_others(model):
+    model, user = image.tree.model, starting_user(image)
+    if not user or not model.environments or model.takes_more:
         return None
     if any(_CHANGES.search(text) for text in start_texts(image, start)):
         return None
     settings = {**model.env, **start.env}
     is_unread = all(_is_unread(found, user, settings, image.tree.run_text) for found in model.environments)
     return UnreadSite(model.environments[0].path, user) if is_unread else None
-
-
-def _has_no_others(model: ImageModel) -> bool:
-    """Whether all packages of an image are in its environments."""
-    return model.knows_base and not model.takes_more and image_reference.parse(model.base).last in WITHOUT_SERVERS
 
 
 def _is_unread(found: PythonEnvironment, user: str, settings: dict[str, str], runs: str) -> bool:

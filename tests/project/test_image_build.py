@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import subprocess
+
 import pytest
 
 from buildguard.check import image_promise
 from buildguard.engines.engine import EngineName, ReadyEngine
-from buildguard.project import dockerfile, image_match, run_effects
+from buildguard.project import dockerfile, image_match, run_commands, run_effects
 from buildguard.project.image_build import BuildInput, build_model
 from buildguard.project.image_model import DEFAULT_PATH, FileOrigin, ImageModel
 from buildguard.project.image_stage_state import StageState
@@ -383,7 +385,7 @@ def test_a_base_image_that_is_not_known_leaves_its_working_folder_open() -> None
 
 
 def test_commands_are_split_as_a_shell_does() -> None:
-    commands = list(run_effects.split("a 'b c' && d > e.txt; if f; then g; fi || h"))
+    commands = list(run_commands.split("a 'b c' && d > e.txt; if f; then g; fi || h"))
 
     assert [(command.words[-1], command.is_certain) for command in commands] == [
         ("b c", True),
@@ -394,6 +396,40 @@ def test_commands_are_split_as_a_shell_does() -> None:
         ("h", False),
     ]
     assert commands[1].outputs == ("e.txt",)
+
+
+_SHOW = r"""show() { for word; do printf '%s\0' "$word"; done; printf '\1'; }; """
+
+
+@pytest.mark.interpreters
+@pytest.mark.parametrize(
+    "text",
+    [
+        "show --gecos '' app && show after",
+        'show "" "" x; show',
+        "show ';' '&&' \"|\" a | cat; show next",
+        "show -exec a {} \\; -print && show y",
+        'show "it\'s; fine" && show \'a"b\' ; show c "d"',
+        "show a\\;b \\&\\& c",
+        'show \\"a \\"b && show c',
+        "show -d '|' -f '<' '(x)' && show '>' a",
+    ],
+)
+def test_the_words_of_a_command_are_those_of_a_real_shell(text: str) -> None:
+    ran = subprocess.run(["sh", "-c", _SHOW + text], capture_output=True, text=True, check=True).stdout
+    real = [tuple(words.split("\0")[:-1]) for words in ran.split("\1")[:-1]]
+
+    assert [item.words[1:] for item in run_commands.split(text) if item.words[0] == "show"] == real
+
+
+def test_a_user_without_a_comment_leaves_the_project_known() -> None:
+    """`--gecos ""` ended the command, and what followed counted as a program that may write anywhere."""
+    state = StageState()
+
+    run_effects.apply('adduser --gecos "" --shell /bin/sh app', state, 3)
+    assert not state.unknown
+    run_effects.apply("unheard-of --shell /bin/sh", state, 4)
+    assert state.unknown
 
 
 def test_a_stage_begins_with_what_is_below_it() -> None:

@@ -50,7 +50,7 @@ def _codes(tmp_path: Path, steps: str, start: str) -> list[str]:
         (_SAME + _USER, _SCRIPT),
         (_TAKEN + "USER 1000\n", _SCRIPT),
         (_TAKEN + "USER 1000:1000\n", _MODULE),
-        (_TAKEN + "USER nobody\n", _NAME),
+        (_TAKEN + "USER 65534\n", _NAME),
         # the folder's owner does not let anybody else through /root
         (_TAKEN + _ADD + "RUN chown -R app:app /root/.local\nUSER app\n", _NAME),
         (_TAKEN.replace("COPY --from", "COPY --chown=app --from") + _USER, _SCRIPT),
