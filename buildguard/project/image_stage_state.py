@@ -177,7 +177,9 @@ class StageState:
         known = self.environments.get(path)
         home = (path if folder.has_python else "") if known is None else known.home
         python = None if folder.is_flat else self.python  # any Python finds them there
-        if path not in _PYTHON_HOMES:
+        if path in _PYTHON_HOMES:
+            self.takes_more = True
+        else:
             self.environments[path] = PythonEnvironment(path, python, self.base_line, line, home=home)
 
     def note_edits(self, text: str) -> None:

@@ -103,6 +103,7 @@ _SYMBOLIC_MODE = lazy_pattern(r"(?P<who>[ugoa]*)(?P<operator>[+-])(?P<rights>[rw
 _OCTAL = lazy_pattern(r"[0-7]{3,4}")
 _EXPORTERS = frozenset({"poetry", "uv", "pdm"})
 _OUTPUT_OPTIONS = frozenset({"-o", "--output", "--output-file"})
+_STEERING = ("poetry.toml", ".venv")
 _TARGET_OPTIONS = frozenset({"-t", "--target", "--prefix", "--root"})
 
 
@@ -148,13 +149,30 @@ class _CommandRunner:
         """The folders that the image's Python fills with packages; what stands before the program sets variables for it."""
         state = self._state
         own = dict(word.split("=", 1) for word in whole[: -len(words)] if "=" in word)
-        folders = [*filled_folders(words, {**poetry_settings(state.run_text), **state.env, **own}, state.user)]
+        folders = [
+            folder._replace(is_certain=folder.is_certain and not (folder.is_steered and self._may_steer()))
+            for folder in filled_folders(words, {**poetry_settings(state.run_text), **state.env, **own}, state.user)
+        ]
         if not any(folder.is_certain for folder in folders) and not self._fills_own(words) and brings_programs(words):
             state.takes_more = True
         for folder in folders:
             is_known = folder.path.startswith("/") or (self._folder is not None and state.knows_workdir)
             if is_known and not _DYNAMIC.search(folder.path):
                 state.fill_environment(self._at(folder.path), self._line, folder)
+
+    def _may_steer(self) -> bool:
+        """Whether an active environment, a `.venv` or a file of the project may have packages installed elsewhere."""
+        places = [self._at(name) for name in _STEERING]
+        is_known = self._folder is not None and self._state.knows_workdir
+        is_there = any(path in self._state.files or self._state.covers_unknown(path) for path in places)
+        is_written = any(name in self._state.run_text for name in _STEERING)
+        return (
+            bool(self._active)
+            or not is_known
+            or is_there
+            or is_written
+            or any(map(self._state.has_environment, places))
+        )
 
     def _fills_own(self, words: Sequence[str]) -> bool:
         """Whether a command brings programs to an environment alone: its own pip, or any after its `activate`."""

@@ -12,6 +12,14 @@ _PYTHON = lazy_pattern(r"python[\d.]*|pypy3?")
 _WITH_VALUE = frozenset({"-p", "--python", "--prompt", "--app-data", "--cache-dir", "--directory", "--project"})
 ROOT = frozenset({"", "root", "0"})  # what USER says of the user who owns everything
 USER_SITE = ".local"
+# Where poetry and pipenv keep their environments, below the home of the user who runs them.
+POETRY_CACHE, PIPENV_FOLDER = ".cache/pypoetry/virtualenvs", ".local/share/virtualenvs"
+_STEERS = frozenset(
+    {
+        *("VIRTUAL_ENV", "CONDA_PREFIX", "POETRY_VIRTUALENVS_PATH", "POETRY_CACHE_DIR", "XDG_CACHE_HOME"),
+        *("POETRY_CONFIG_DIR", "POETRY_HOME", "-C", "--directory", "-P", "--project"),
+    }
+)
 _BRINGS_NONE = frozenset(
     {
         *(
@@ -38,13 +46,21 @@ _MORE = lazy_pattern(
 # `pip install uv`: the tools themselves, none of which is a server
 _WITHOUT_PROGRAMS = lazy_pattern(
     r"uv (?:-\S+ )*(?:lock|export|cache|python)\b|(?:poetry|pdm) (?:config|lock|export|check)\b"
-    r"|pip3? (?:-\S+ )*install(?: (?:-\S+|(?:uv|pip|setuptools|wheel|poetry|pdm)(?:[=<>~!]=?[\w.]+)?))+$"
+    r"|pip3? (?:-\S+ )*install(?: (?:-\S+|(?:uv|pip|setuptools|wheel|poetry|pdm|pipenv)(?:[=<>~!]=?[\w.]+)?))+$"
 )
 _ELSEWHERE = frozenset({"-t", "--target", "--prefix", "--root", "--user", "--python", "-p", "--system"})
 _WITHOUT_PIP = lazy_pattern(r"\buv\s+venv\b|--without-pip|\bdeactivate\b")  # then pip is the image's own
 _TRUE, _FALSE = frozenset({"1", "true"}), frozenset({"0", "false"})
 _POETRY_SETTING = lazy_pattern(
-    r"\bpoetry config (?:--?\w+ )*virtualenvs\.(?P<name>in-project|create) (?P<value>true|false)\b"
+    r"\bpoetry config (?:--?\w+ )*(?P<name>virtualenvs\.in-project|virtualenvs\.create|virtualenvs\.path|cache-dir) (?P<value>[^\s;&|]+)"
+)
+_POETRY_NAMES = MappingProxyType(
+    {
+        "virtualenvs.in-project": "POETRY_VIRTUALENVS_IN_PROJECT",
+        "virtualenvs.create": "POETRY_VIRTUALENVS_CREATE",
+        "virtualenvs.path": "POETRY_VIRTUALENVS_PATH",
+        "cache-dir": "POETRY_CACHE_DIR",
+    }
 )
 _IN_PLACE = frozenset({"sync", "install"})
 
@@ -52,13 +68,15 @@ _IN_PLACE = frozenset({"sync", "install"})
 class FilledFolder(NamedTuple):
     """A folder of an environment, as a command writes it; `has_python` says that its programs run the Python in it.
 
-    Where it is not certain, the command may fill another one. `is_flat` says that the packages are in the folder itself.
+    Where it is not certain, the command may fill another one; where it is steered, a file of the project or an active environment
+    may say so. `is_flat` says that the packages are in the folder itself.
     """
 
     path: str
     has_python: bool = True
     is_certain: bool = True
     is_flat: bool = False
+    is_steered: bool = False
 
 
 class _Command(NamedTuple):
@@ -99,8 +117,7 @@ def _program(words: Sequence[str]) -> tuple[str, list[str]]:
 
 def poetry_settings(runs: str) -> dict[str, str]:
     """What some commands set for poetry, as the variables that do the same."""
-    names = {"in-project": "POETRY_VIRTUALENVS_IN_PROJECT", "create": "POETRY_VIRTUALENVS_CREATE"}
-    return {names[match["name"]]: match["value"] for match in _POETRY_SETTING.finditer(runs)}
+    return {_POETRY_NAMES[match["name"]]: match["value"] for match in _POETRY_SETTING.finditer(runs)}
 
 
 def brings_programs(words: Sequence[str]) -> bool:
@@ -160,10 +177,29 @@ def _uv(command: _Command) -> Iterable[FilledFolder]:
 
 
 def _poetry(command: _Command) -> Iterable[FilledFolder]:
-    own = command.settings.get("POETRY_VIRTUALENVS_IN_PROJECT", "").lower() in _TRUE
-    is_system = command.settings.get("POETRY_VIRTUALENVS_CREATE", "").lower() in _FALSE
-    fills = _IN_PLACE.intersection(command.operands[:1]) and not is_system
-    return [FilledFolder(".venv", is_certain=own)] if fills else []
+    """The project's `.venv`, or the folder of the user's cache that poetry keeps its environments in."""
+    settings = command.settings
+    in_project = settings.get("POETRY_VIRTUALENVS_IN_PROJECT", "").lower()
+    is_system = settings.get("POETRY_VIRTUALENVS_CREATE", "").lower() in _FALSE
+    if is_system or not _IN_PLACE.intersection(command.operands[:1]):
+        return []
+    if in_project or _STEERS.intersection([*settings, *command.arguments]):
+        return [FilledFolder(".venv", is_certain=in_project in _TRUE)]
+    return [FilledFolder(posixpath.join(user_home(command.user, settings), POETRY_CACHE), is_steered=True)]
+
+
+def _pdm(command: _Command) -> Iterable[FilledFolder]:
+    return [FilledFolder(".venv", is_certain=False)] if _IN_PLACE.intersection(command.operands[:1]) else []
+
+
+def _pipenv(command: _Command) -> Iterable[FilledFolder]:
+    settings = command.settings
+    if "--system" in command.arguments or not _IN_PLACE.intersection(command.operands[:1]):
+        return []
+    in_project = settings.get("PIPENV_VENV_IN_PROJECT", "").lower()
+    if in_project or "VIRTUAL_ENV" in settings or any(name.startswith(("PIPENV_", "WORKON_")) for name in settings):
+        return [FilledFolder(".venv", is_certain=in_project in _TRUE)]
+    return [FilledFolder(posixpath.join(user_home(command.user, settings), PIPENV_FOLDER), is_steered=True)]
 
 
 def _pip(command: _Command) -> Iterable[FilledFolder]:
@@ -180,9 +216,13 @@ def _pip(command: _Command) -> Iterable[FilledFolder]:
 
 def user_site(user: str, settings: Mapping[str, str]) -> str:
     """Where `pip install --user` installs to for a user as USER names it, and where Python looks then."""
+    return settings.get("PYTHONUSERBASE") or posixpath.join(user_home(user, settings), USER_SITE)
+
+
+def user_home(user: str, settings: Mapping[str, str]) -> str:
+    """The home of a user as USER names it."""
     name = user.partition(":")[0]
-    home = settings.get("HOME") or ("/root" if name in ROOT else f"/home/{name}")
-    return settings.get("PYTHONUSERBASE") or posixpath.join(home, USER_SITE)
+    return settings.get("HOME") or ("/root" if name in ROOT else f"/home/{name}")
 
 
 _FILLING: Mapping[str, Callable[[_Command], Iterable[FilledFolder]]] = MappingProxyType(
@@ -191,7 +231,8 @@ _FILLING: Mapping[str, Callable[[_Command], Iterable[FilledFolder]]] = MappingPr
         "virtualenv": _virtualenv,
         "uv": _uv,
         "poetry": _poetry,
-        "pdm": _poetry,
+        "pdm": _pdm,
+        "pipenv": _pipenv,
         "pip": _pip,
         "pip3": _pip,
     }

@@ -9,10 +9,12 @@ from buildguard.codes import Code
 from buildguard.definitions import lazy_pattern
 from buildguard.project import image_reference
 from buildguard.project.image_model import PythonEnvironment, is_below
+from buildguard.project.run_environments import PIPENV_FOLDER, POETRY_CACHE
 from buildguard.startup.findings import FindingPlace, StartupFindings
 from buildguard.startup.image_start import ImageStart
 
 WITHOUT_SERVERS = frozenset({"python", "uv"})
+_CACHES = (POETRY_CACHE, PIPENV_FOLDER)
 _INSTALLER = lazy_pattern(r"\b(?:pip3?|uv|poetry|pdm|pipenv|conda|mamba)\b")
 
 
@@ -46,8 +48,14 @@ def unreached_environment(image: ImageStart, folders: Iterable[str]) -> str:
         return ""
     places = [found.path for found in model.environments]
     searched = {*folders}
-    is_reached = any(f"{place}/bin" in searched for place in places) or any("$" in folder for folder in searched)
+    is_reached = any(_has_programs(place, folder) for place in places for folder in searched)
+    is_reached = is_reached or any("$" in folder for folder in searched)
     return "" if is_reached else next(iter(places), "")
+
+
+def _has_programs(place: str, folder: str) -> bool:
+    """Whether a folder is that of an environment's programs; a cache holds environments whose names are not known."""
+    return folder == f"{place}/bin" or (place.endswith(_CACHES) and is_below(folder, place))
 
 
 def lost_python(image: ImageStart, program: str) -> str:
@@ -73,6 +81,10 @@ def _may_exist(image: ImageStart, path: str) -> bool:
 
 def add_programs(folder: str) -> str:
     """What puts the programs of an environment on PATH; they are not in its `lib` folder."""
+    if folder.endswith(POETRY_CACHE):
+        return "start it with poetry run, or ENV POETRY_VIRTUALENVS_CREATE=false above poetry install"
+    if folder.endswith(PIPENV_FOLDER):
+        return "start it with pipenv run, or write pipenv install --system"
     place, has_packages, _rest = folder.partition("/lib/python3.")
     if has_packages:
         return f"COPY --from the bin folder beside it too, to {place}/bin"

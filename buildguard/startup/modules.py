@@ -133,6 +133,11 @@ def may_be_installed(image: ImageStart, module: str) -> str:
         return f"{top} is in the standard library"
     if image.tree.installs_project:
         return "the project is installed as a package"
+    return who_names(image, top)
+
+
+def who_names(image: ImageStart, top: str) -> str:
+    """The RUN or the file of requirements that names a top-level module; empty where none does."""
     pattern = re.compile(rf"(?i)(?<![a-z0-9]){re.sub('[-_.]+', '[-_.]', re.escape(top))}(?![a-z0-9])")
     if pattern.search(image.tree.run_text):
         return f"a RUN names {top}"

@@ -6,12 +6,13 @@ import posixpath
 import re
 
 from buildguard.codes import Code
-from buildguard.project import dockerfile, image_reference
+from buildguard.project import image_reference
 from buildguard.project.image_model import DEFAULT_PATH, PlacedFile
 from buildguard.project.server_options import SERVERS
 from buildguard.project.start_command import StartCommand, StartProgram, in_folder, is_python, is_shell, is_unknown
 from buildguard.project.start_wrappers import unwrap
 from buildguard.remote.source_names import HEAD, has_shebang
+from buildguard.startup.bare_images import INSTALLS_NONE, install_hint, is_bare
 from buildguard.startup.base_programs import find_lack
 from buildguard.startup.copied_environments import add_programs, lost_python
 from buildguard.startup.findings import FindingPlace, StartupFindings
@@ -246,7 +247,7 @@ class _ProgramCheck:
 
     def _report_lack(self, name: str, place: FindingPlace) -> None:
         """Report a name that no folder of PATH has, where it is known why."""
-        reason, hint = self._lack_of_server(name) if name in SERVERS else ("", "")
+        reason, hint = self._lack_of_server() if name in SERVERS else ("", "")
         lack = reason or find_lack(self._image, name)
         if lack:
             self._report(lack, name, place, hint)
@@ -255,9 +256,9 @@ class _ProgramCheck:
         hint = hint or "install it in the Dockerfile, or correct the command"
         self._findings.add(Code.BG701, place, f"the start command runs {name}, and {lack}", hint)
 
-    def _lack_of_server(self, name: str) -> tuple[str, str]:
-        if _installs_nothing(self._image):
-            return "the image installs no package", f"RUN pip install {name}"
+    def _lack_of_server(self) -> tuple[str, str]:
+        if is_bare(self._image, self._start):
+            return INSTALLS_NONE, install_hint(self._image)
         copied = find_unreached(self._image, self._start)
         return ("no folder of PATH has it", add_programs(copied)) if copied else ("", "")
 
@@ -272,14 +273,6 @@ def _add_hint(reason: str, name: str) -> str:
 def _may_hold(image: ImageStart, folder: str, name: str) -> bool:
     path = posixpath.join(folder, name)
     return image.tree.find(path) is not None or image.tree.may_create(path)
-
-
-def _installs_nothing(image: ImageStart) -> bool:
-    """Whether the image is Python's own, and no instruction can have added a program."""
-    model = image.tree.model
-    needed = [image.stages[number] for number in dockerfile.needed_stages(image.stages, image.service.stage)]
-    runs = any(step.name == "RUN" for stage in needed for step in stage.instructions)
-    return model.base.startswith("python:") and not runs and not model.unknown
 
 
 def _mode_of(image_file: PlacedFile) -> bool | None:

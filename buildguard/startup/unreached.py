@@ -9,10 +9,11 @@ from buildguard.definitions import lazy_pattern
 from buildguard.project.image_model import is_below
 from buildguard.project.start_command import StartCommand, is_python
 from buildguard.startup.applications import EntryFile
+from buildguard.startup.bare_images import INSTALLS_NONE, install_hint, is_bare
 from buildguard.startup.copied_environments import add_programs, unreached_environment
 from buildguard.startup.findings import StartupFindings
 from buildguard.startup.image_start import ImageStart
-from buildguard.startup.modules import may_be_installed, search
+from buildguard.startup.modules import search, who_names
 from buildguard.startup.source_facts import read_facts
 from buildguard.startup.start_texts import path_folders, start_texts
 from buildguard.startup.user_sites import find_unread_site
@@ -46,11 +47,13 @@ def check_unseen(image: ImageStart, start: StartCommand, entry: EntryFile | None
 
 def _unseen_packages(image: ImageStart, start: StartCommand) -> tuple[str, str]:
     """Where all packages are, that the image's own Python does not look for them there, and what helps; empty where it may."""
-    site = find_unread_site(image, start)
-    if site is not None:
-        return site.reason, site.hint
+    if is_bare(image, start):
+        return INSTALLS_NONE, install_hint(image)
     folder = "" if _is_seen(image, start) else find_unreached(image, start)
-    return (f"the packages are in {folder}, where it does not look", add_programs(folder)) if folder else ("", "")
+    if folder:
+        return f"the packages are in {folder}, where it does not look", add_programs(folder)
+    site = find_unread_site(image, start)
+    return (site.reason, site.hint) if site is not None else ("", "")
 
 
 def _own_python(start: StartCommand) -> str:
@@ -89,7 +92,7 @@ def _imports(content: bytes) -> list[str]:
 
 
 def _is_installed(image: ImageStart, start: StartCommand, name: str) -> bool:
-    """Whether a name is a package's that the image installs, and no module of the project or of Python."""
-    if name in sys.stdlib_module_names or name in _OWN or image.tree.installs_project:
+    """Whether a name is a package's that the project requires, and no module of the project or of Python."""
+    if name in sys.stdlib_module_names or name in _OWN:
         return False
-    return search(image, name, start.search_path).is_missing and bool(may_be_installed(image, name))
+    return search(image, name, start.search_path).is_missing and bool(who_names(image, name))

@@ -109,7 +109,7 @@ def test_a_base_image_may_bring_the_packages(tmp_path: Path) -> None:
         ("", f"{_GET_UV}ENV UV_PROJECT_ENVIRONMENT=/usr/local\n{_UV}", True),
         ("", f"RUN pip install poetry && poetry config virtualenvs.create false\nWORKDIR /app\n{_POETRY}", True),
         ("", f"RUN pip install poetry && poetry config virtualenvs.in-project true\nWORKDIR /app\n{_POETRY}", False),
-        ("", f"RUN pip install poetry\nWORKDIR /app\n{_POETRY}", True),
+        ("", f"RUN pip install poetry\nWORKDIR /app\n{_POETRY}", False),
         ("", f"WORKDIR /app\n{_USER}", False),
         ("", f"{_VENV}RUN pip install gunicorn\n", True),
         ("", f"{_GET_UV}{_UV}RUN echo '. /app/.venv/bin/activate' >> /root/.bashrc\n", True),

@@ -33,7 +33,7 @@ _STAGES = (
     "FROM python:3.11-slim AS b\nWORKDIR /srv\nCOPY . .\nRUN python -m venv /v && /v/bin/pip install -r requirements.txt\n"
     "FROM python:3.11-slim\nWORKDIR /srv\nCOPY . .\nCOPY --from=b /v /v\nENV PATH=/v/bin:$PATH\n"
 )
-_POETRY = "FROM python:3.11-slim\nWORKDIR /srv\nCOPY . .\nRUN pip install poetry && poetry install --only main\n"
+_POETRY = "FROM python:3.11-slim\nWORKDIR /srv\nCOPY . .\nENV POETRY_VIRTUALENVS_CREATE=0\nRUN pip install poetry && poetry install --only main\n"
 _GUNICORN = 'CMD ["gunicorn", "main:app"]\n'
 
 

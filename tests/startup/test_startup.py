@@ -454,7 +454,7 @@ def test_a_service_sets_its_own_command(tmp_path: Path) -> None:
 
 
 def test_a_proxy_in_the_container_may_reach_a_loopback_address(tmp_path: Path) -> None:
-    dockerfile = f"{_HEAD}RUN apt-get install nginx\nCOPY . .\nCMD nginx && gunicorn -b 127.0.0.1:8000 main:app\n"
+    dockerfile = f"{_HEAD}RUN apt-get install nginx && pip install gunicorn\nCOPY . .\nCMD nginx && gunicorn -b 127.0.0.1:8000 main:app\n"
 
     assert rows_of(report_of(tmp_path, {"Dockerfile": dockerfile})) == []
 
