@@ -101,7 +101,7 @@ def report(graded: Sequence[GradedLog]) -> str:
     lines = [
         "## What `diagnose` answers",
         "",
-        f"`python -m bench.diagnose` asks about {len(graded)} labelled failure logs, of programs and tools that were made to fail, and writes this section.",
+        f"`python -m bench.diagnose` asks about {len(graded)} labelled failure logs, most of programs and tools that were made to fail, and writes this section.",
         "",
         f"The rate to expect is that of {unseen} logs (`tests/cases/logs/held-out.jsonl`) that were labelled first and asked about once, when the rules stood:",
         "those answers are recorded here as they were, with Wilson's intervals (95 %). Their author also wrote the rules. The rules have been corrected",

@@ -86,13 +86,20 @@ def _unexplained(evidence: IncidentEvidence) -> str:
             "the container did not start: this log has Cloud Run's report, and the reason is in the container's own log"
         )
     if evidence.quote:
-        return f"the cause is unknown; the last line that looks like an error: {evidence.quote}"
+        return _quoting(evidence)
     if not (evidence.has_log or evidence.alive):
         nothing = "no failure found, and nothing that proves success; pass the log: buildguard diagnose --log FILE"
         return next(iter(evidence.unread), nothing)
     if not evidence.alive:
         return "no line of this log is a known failure, and none proves that anything runs"
     return f"{evidence.alive}; whether everything is well is unknown: {_unexamined(evidence)}"
+
+
+def _quoting(evidence: IncidentEvidence) -> str:
+    """The last line that looks like an error; where what proves that something runs came after it, that one first."""
+    if evidence.recovered:
+        return f"{evidence.alive}; before it, a line looks like an error, and whether it did harm is unknown: {evidence.quote}"
+    return f"the cause is unknown; the last line that looks like an error: {evidence.quote}"
 
 
 def _is_report(evidence: IncidentEvidence) -> bool:

@@ -29,8 +29,18 @@ _LOADER = lazy_pattern(
     r"/(?:gunicorn/util|uvicorn/importer|hypercorn/utils|daphne/\w+|celery/utils/imports|functions_framework/\w+|flask/cli|waitress/\w+)\.py$"
 )
 _BUILD_REMEDY = "correct the build of that package, or pin a version that has a wheel for this Python"
+_REACH_REMEDY = "check its address, that it runs, and the VPC connector: gcloud run services describe SERVICE"
 _BINDS = frozenset({"bind", "server_bind", "bind_socket", "create_server", "bind_sockets"})
 _REFUSED_PATH = lazy_pattern(r"\[Errno 13\] Permission denied: '([^']+)'")
+# Clients of databases, caches and queues, by their folder, and the exceptions that come of no answer.
+_CLIENT = lazy_pattern(
+    r"/(?P<name>asyncpg|psycopg2?|psycopg_pool|pg8000|pymysql|aiomysql|MySQLdb|redis|aioredis|pymongo|motor|pika|aio_pika|aiormq|kafka"
+    r"|aiokafka|elastic_transport|opensearchpy|cassandra|nats|kombu|amqp|aiohttp|httpx|httpcore|requests|urllib3|grpc)/"
+)
+_NO_ANSWER = frozenset(
+    {"TimeoutError", "ConnectionError", "ConnectionRefusedError", "ConnectionResetError", "gaierror", "timeout"}
+)
+_MOST_INSIDE = 8  # frames of the standard library that may be below a client's
 _NAMED_AS_ERROR = lazy_pattern(r"(?:Error|Exception|Exit|Timeout|Failure|Warning|NotFound|Denied)$")
 # What the message of an exception has that is whole: without it, another cause may be behind it.
 _ENDINGS = {
@@ -172,11 +182,23 @@ def _of_program(event: Event, placed: LocatedFailure) -> Event:
         refused = _of_permission(event, placed)
         if refused is not None:
             return refused
+    client = _unanswered_client(placed.failure)
+    if client:
+        sentence = f"{event.words}: another service, which {client} connects to, does not answer"
+        return event._replace(cause=CauseId.DEPENDENCY_SERVICE, sentence=sentence, remedy=_REACH_REMEDY, rank=1)
     sentence = f"{event.words}: an error of the program itself"
     if placed.place is None or _is_cut(placed.failure):
         return event._replace(sentence=sentence)
     remedy = f"correct {placed.place}; the frames above it in the log show how it was called"
     return event._replace(cause=CauseId.APPLICATION_ERROR, sentence=sentence, remedy=remedy, rank=1)
+
+
+def _unanswered_client(failure: Failure) -> str:
+    """The client library in which a connection or its time came to an end; empty for another failure."""
+    if failure.type.rpartition(".")[2] not in _NO_ANSWER:
+        return ""
+    matches = (_CLIENT.search(frame.path.replace("\\", "/")) for frame in reversed(failure.frames[-_MOST_INSIDE:]))
+    return next((match["name"] for match in matches if match), "")
 
 
 def _of_permission(event: Event, placed: LocatedFailure) -> Event | None:

@@ -8,12 +8,15 @@ worse than an "unknown".
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
-from buildguard.definitions import lazy_pattern
+from buildguard.definitions import NamedTuple, lazy_pattern
+from buildguard.diagnose.line_context import NO_CONTEXT, LineContext
 
+RUNS, BUILD, JOB = "runs", "build", "job"  # what a proof is of
 # Levels, process ids and the names of loggers that servers print first.
 _PREFIX = r"(?:[\[(]?(?:INFO|DEBUG|NOTICE|Default|(?:uvicorn|hypercorn|werkzeug|waitress|daphne|root)[\w.]*|\d+)[\])]?[:\s|-]+)*"
+_UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 _METHODS = r"(?:GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS)"
 _PROOFS = lazy_pattern(
     rf"\s*{_PREFIX}(?:"
@@ -27,11 +30,27 @@ _PROOFS = lazy_pattern(
     rf"|(?:\S+ )?(?:\S+ \S+ \[[^\]]*\]|\S+ -) \"{_METHODS} \S+ HTTP/[\d.]+\" [23]\d\d\b[^\"]*(?:\"[^\"]*\"[^\"]*)*$"  # an access log
     r"|Service \[[\w.-]+\] revision \[[\w.-]+\] has been deployed and is serving [1-9]\d* percent of traffic\.$"
     r"|Ready condition status changed to True for \w+ \S+.*$"  # Cloud Run
-    r"|DONE$"  # Cloud Build, after the last step and the push
-    r"|STATUS: SUCCESS$"
-    r"|[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12} .* SUCCESS$"  # gcloud builds, its table
+    r"|INFO/MainProcess\] (?:\S+@\S+ ready\.|Task \S+\[[\w-]+\] succeeded in [\d.]+s: .*)$"  # Celery
+    r"|INFO/ForkPoolWorker-\d+\] Task \S+\[[\w-]+\] succeeded in [\d.]+s: .*$"
     r")"
 )
+_DEPLOYED = (
+    "Service [",
+    "Ready condition ",
+)  # what counts in a build step as well: another server may run in one for a test
+# What ends a build (after the last step and the push) or an execution of a job, and is no word of a step.
+_ENDS = (
+    (BUILD, lazy_pattern(r"(?:DONE|STATUS: SUCCESS)$")),
+    (BUILD, lazy_pattern(rf"{_UUID} .* SUCCESS$")),  # gcloud builds, its table
+    (JOB, lazy_pattern(r"\s*Execution \[?[\w-]+\]? has (?:completed successfully|successfully completed)\.?$")),
+)
+_ROW = lazy_pattern(rf"{_UUID} .* [A-Z_]+$")
+_OF_BUILD = lazy_pattern(r"(?:FETCHSOURCE|BUILD|PUSH)$|starting build \"")
+# What is begun: a proof before it proves nothing of it.
+_BEGINS = lazy_pattern(r"starting build \"|FETCHSOURCE$|(?:Building .*|Deploying )container to Cloud Run service ")
+_SEVERAL = 2
+_OF_YAML = lazy_pattern(r"\s*(?:revision_name|run\.googleapis\.com/execution_name): (\S+)$")
+_STARTING, _STARTED = "Waiting for application startup.", "Application startup complete."  # uvicorn
 # With workers or a reloader, uvicorn's parent prints its address before a child has imported the application.
 _OF_A_PARENT = ("Started parent process", "Started reloader process")
 _ADDRESS = "Uvicorn running on"
@@ -96,16 +115,121 @@ _HARMLESS = lazy_pattern(
     r"|^\s*(?:Collecting|Using cached|Downloading) \S+(?: \([^()]*\))?$"
     r"|^\s*(?:Installing collected packages:|Successfully installed) [\w.,+ -]+$"
     r"|\b(?:libgpg-error\w*|liberror-perl)\b"
+    r"|\b\d+ xfailed\b"
 )
+# A test that passed, as pytest -v and unittest print it: its name, and what stands at the end.
+_TEST_NAME = lazy_pattern(r"\s{0,20}(?:[^\s:]{1,300}::\S|\w{1,200} \([\w.]{1,300}\))")
+_TEST_PASSED = lazy_pattern(
+    r"(?: (?:PASSED|SKIPPED|XFAIL)(?: \([^()]{0,200}\))?(?: {1,99}\[ {0,3}\d{1,3}%\])?| \.\.\. ok)$"
+)
+_LONGEST_END = 400
+
+
+class HealthProof(NamedTuple):
+    """A line, by its number from 1, that proves that something runs, or how a build or a job ended (`kind`)."""
+
+    line: int
+    text: str
+    kind: str
+    origin: str = ""
+
+
+def proofs_of(lines: Sequence[str], contexts: Sequence[LineContext] = ()) -> Iterator[HealthProof]:
+    """The lines that prove something, in their order."""
+    ignored = _ADDRESS if _has_parent(lines) else ""
+    is_over, is_of_build = _is_every_build_over(lines), False
+    for at, line in enumerate(lines):
+        context = contexts[at] if contexts else NO_CONTEXT
+        is_of_build = is_of_build or _is_of_build(line, context)
+        kind = _ends(line) if not context.is_of_step else ""
+        if kind and _is_the_end(line, is_of_build=is_of_build, is_over=is_over):
+            yield HealthProof(at + 1, line.strip(), kind, context.origin)
+        elif not kind and _runs(line, context, ignored):
+            yield HealthProof(at + 1, line.strip(), RUNS, context.origin)
+
+
+def _has_parent(lines: Iterable[str]) -> bool:
+    return any(words in line for line in lines for words in _OF_A_PARENT)
+
+
+def _is_of_build(line: str, context: LineContext) -> bool:
+    return context.is_of_step or _OF_BUILD.match(line) is not None
+
+
+def _runs(line: str, context: LineContext, ignored: str) -> bool:
+    """Whether a line proves that something runs; a server in a step of a build proves nothing of the deploy."""
+    if context.is_of_step and not line.startswith(_DEPLOYED):
+        return False
+    return _PROOFS.match(line) is not None and not (ignored and ignored in line)
+
+
+def _ends(line: str) -> str:
+    """What a line reports as ended well: a build or a job; empty for none."""
+    return next((kind for kind, pattern in _ENDS if pattern.match(line)), "")
+
+
+def _is_the_end(line: str, *, is_of_build: bool, is_over: bool) -> bool:
+    """Whether that line is what it looks like: a row of builds that are all over, and a build's own word."""
+    return is_of_build if line == "DONE" else is_over or not _ROW.match(line)
+
+
+def _is_every_build_over(lines: Iterable[str]) -> bool:
+    return all(line.endswith(" SUCCESS") for line in lines if _ROW.match(line))
 
 
 def proof_of(lines: Sequence[str]) -> str:
     """The last line that proves that something runs, or that a build succeeded; empty if none does."""
-    has_parent = any(words in line for line in lines for words in _OF_A_PARENT)
-    for line in reversed(lines):
-        if _PROOFS.match(line) and not (has_parent and _ADDRESS in line):
-            return line.strip()
-    return ""
+    proof = last_proof(lines)
+    return proof.text if proof is not None else ""
+
+
+def last_proof(lines: Sequence[str], contexts: Sequence[LineContext] = ()) -> HealthProof | None:
+    """The last line that proves something.
+
+    None counts where something was begun after it, or where another revision or execution in the log has none.
+    """
+    proofs = list(proofs_of(lines, contexts))
+    if not proofs or _is_begun(lines[proofs[-1].line :]) or _is_starting(lines):
+        return None
+    others = _origins(contexts) - {proof.origin for proof in proofs}
+    is_alone = len(_origins(contexts)) == 1 or not others
+    return proofs[-1] if is_alone and len(_origins_in_yaml(lines)) < _SEVERAL else None
+
+
+def _origins(contexts: Iterable[LineContext]) -> set[str]:
+    return {context.origin for context in contexts} - {""}
+
+
+def _origins_in_yaml(lines: Iterable[str]) -> set[str]:
+    """The revisions or executions that YAML names on lines of their own: whose text is whose is unknown."""
+    matches = (_OF_YAML.match(line) for line in lines if "_name: " in line)
+    return {match[1] for match in matches if match}
+
+
+def _is_begun(lines: Iterable[str]) -> bool:
+    """Whether a build or a deploy begins."""
+    return any(_BEGINS.match(line) for line in lines)
+
+
+def _is_starting(lines: Iterable[str]) -> bool:
+    """Whether a server starts and does not come to its end."""
+    starting = 0
+    for line in lines:
+        if _STARTING in line:
+            starting += 1
+        elif _STARTED in line:
+            starting = max(0, starting - 1)
+    return starting > 0
+
+
+def is_more_than_chatter(line: str) -> bool:
+    """Whether a line has words beside those that servers and tools print into every healthy log."""
+    return _HARMLESS.sub("", line).strip() != ""
+
+
+def is_passed_test(line: str) -> bool:
+    """Whether a line reports a test that passed; its name may hold any words."""
+    return _TEST_NAME.match(line) is not None and _TEST_PASSED.search(line[-_LONGEST_END:]) is not None
 
 
 def error_numbers(lines: Sequence[str]) -> list[int]:
@@ -122,7 +246,7 @@ def looks_like_error(line: str) -> bool:
 
 
 def _is_error(line: str, words: Iterable[str], inside: Iterable[tuple[str, re.Pattern[str]]]) -> bool:
-    if not _resembles(line, words, inside):
+    if not _resembles(line, words, inside) or is_passed_test(line):
         return False
     rest = _HARMLESS.sub("", line)
     return rest == line or _resembles(rest, words, inside)

@@ -119,7 +119,7 @@ class IncidentEvidence(NamedTuple):
     with the commit's and was the same, and `interpreters` which ones are known to have run, each with its source;
     `build_failure` is how a build failed, `calm` what went well, in words.
     `neighbours` are the lines around the quote with it, `service` is the configured Cloud Run service.
-    `import_findings` explain exceptions of the log.
+    `import_findings` explain exceptions of the log. `recovered` is set where what proves that something runs came after the quote.
     """
 
     failures: tuple[LocatedFailure, ...]
@@ -151,3 +151,4 @@ class IncidentEvidence(NamedTuple):
     is_python_2: bool = False
     service: str = ""
     import_findings: tuple[ImportFinding, ...] = ()
+    recovered: bool = False

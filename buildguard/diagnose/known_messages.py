@@ -46,11 +46,15 @@ _GRANT = "gcloud projects add-iam-policy-binding"
 _MISSING_SETTINGS = KnownMessage("missing-settings", CauseId.MISSING_VARIABLE, "", "", "", "")
 _WRONG_SETTINGS = KnownMessage(
     "wrong-settings", CauseId.CONFIGURATION, "", "", "{name} refuses {field} ({kind}); it is set, and wrong",
-    "correct or remove {field}: gcloud run services update SERVICE --update-env-vars {field}=VALUE",
+    "correct or remove {field}: gcloud run services update SERVICE --update-env-vars {variable}=VALUE",
 )  # fmt: skip
 _WRONG_ADDRESS = KnownMessage(
     "wrong-address", CauseId.PORT, "", "", "{name}",
     "listen on 0.0.0.0:$PORT: gunicorn --bind 0.0.0.0:$PORT, uvicorn or flask run --host 0.0.0.0 --port $PORT",
+)  # fmt: skip
+_REFUSED_PROBE = KnownMessage(
+    "refused-probe", CauseId.CONFIGURATION, "", "", "{name}",
+    "add that route, or name another in the probe: gcloud run services update SERVICE --startup-probe httpGet.path=/PATH", 1,
 )  # fmt: skip
 # Exceptions that come of another one: they lead nowhere.
 CONSEQUENCES = frozenset(
@@ -90,7 +94,7 @@ class KnownMessageMatch(NamedTuple):
         if self.variables:
             return missing_variables.set_command(self.variables)
         if self.message.remedy.startswith(_GRANT):
-            return permissions.grant_command(self.groups, self.text)
+            return permissions.grant_command(self.groups, self.text, self.message.remedy)
         return self._filled(self.message.remedy, "NAME")
 
     def _filled(self, text: str, unknown: str = "something") -> str:
@@ -107,9 +111,12 @@ def match_messages(lines: Sequence[str]) -> list[KnownMessageMatch]:
     matches = [match for match in _by_line(lines) if match.line not in within]
     matches += [_of_settings(error, lines[error.line - 1]) for error in settings.values()]
     matches = _without_unread_index(_without_killed_by_timeout(matches))
-    number, words = ports.wrong_address(lines)
-    if number:
-        matches.append(KnownMessageMatch(_WRONG_ADDRESS, number, lines[number - 1].strip(), {"name": words}))
+    for message, (number, words) in (
+        (_WRONG_ADDRESS, ports.wrong_address(lines)),
+        (_REFUSED_PROBE, ports.refused_probe(lines)),
+    ):
+        if number:
+            matches.append(KnownMessageMatch(message, number, lines[number - 1].strip(), {"name": words}))
     return sorted(matches, key=lambda match: match.line)
 
 
@@ -122,8 +129,8 @@ def _without_killed_by_timeout(matches: list[KnownMessageMatch]) -> list[KnownMe
 
 
 def _without_unread_index(matches: list[KnownMessageMatch]) -> list[KnownMessageMatch]:
-    """Those matches without the versions that pip did not find because it gave up to reach the index."""
-    given_up = any(match.message.id == "index-given-up" for match in matches)
+    """Those matches without the versions that pip did not find because it could not read the index."""
+    given_up = any(match.message.id in {"index-given-up", "index-denied"} for match in matches)
     return [match for match in matches if not (given_up and match.message.id == "no-matching-version")]
 
 
@@ -132,7 +139,7 @@ def _by_every_line(lines: Sequence[str]) -> list[KnownMessageMatch]:
     if not health.error_numbers(lines):
         return []
     first = max(0, len(lines) - _LAST_LINES)
-    plain = [straighten(line) for line in lines[first:]]
+    plain = [straighten(line) if not health.is_passed_test(line) else "" for line in lines[first:]]
     matches = (_first_match(first + at, lines[first + at], line) for at, line in enumerate(plain) if line.strip())
     return [match for match in matches if match is not None]
 
@@ -154,6 +161,7 @@ def _by_line(lines: Sequence[str]) -> list[KnownMessageMatch]:
 
 
 def _suspicious(lines: Sequence[str]) -> Iterator[KnownMessageMatch]:
+    lines = ["" if health.is_passed_test(line) else line for line in lines]
     text = straighten("\n".join(lines))
     anywhere = [known for known in _COMPILED if known[0].needle and known[0].needle in text]
     suspicious = _last_distinct(lines, health.error_numbers(lines))
@@ -196,5 +204,6 @@ def _of_settings(error: SettingsError, line: str) -> KnownMessageMatch:
     if error.missing:
         return KnownMessageMatch(_MISSING_SETTINGS, error.line, line.strip(), {"name": error.model}, error.missing)
     name, kind = error.wrong[0]
-    groups = {"name": error.model, "field": name, "kind": kind}
+    variable = name.replace(" -> ", "__").replace(".", "__").upper()
+    groups = {"name": error.model, "field": name, "kind": kind, "variable": variable}
     return KnownMessageMatch(_WRONG_SETTINGS, error.line, line.strip(), groups)

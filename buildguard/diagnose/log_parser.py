@@ -14,6 +14,8 @@ from typing import Any, BinaryIO
 
 from buildguard.definitions import NamedTuple, lazy_pattern
 from buildguard.diagnose import health
+from buildguard.diagnose.line_context import NO_CONTEXT, LineContext, level_of, level_of_fields, origin_of
+from buildguard.diagnose.structured_exceptions import exception_texts
 
 MOST_BYTES = 32 << 20  # the last ones count
 _PIECE = 1 << 20
@@ -34,6 +36,7 @@ _BEFORE = lazy_pattern(
     r"|\[pod/[^\]]*\] "
     r"|[\w.-]{1,60} +\| ?"
     r"|(?:app|heroku|remote|web|worker)\[[\w.-]+\]: ?"
+    r"|[a-z][a-z0-9-]{0,62}\[[a-z0-9][\w-]*\] {2}"  # App Engine
     r"|\d{1,4}\.\d{2,3} (?=\s|\S)"
     r"|\[(?:builder|stage-\d+|exporter|analyzer|detector)\] "
     r"|\[(?:err|out)\][ \t]"
@@ -49,6 +52,7 @@ _FIELDS = (
     "msg",
     "log",
     "event",
+    "text",
     "exception",
     "exc_info",
     "stack_trace",
@@ -56,9 +60,11 @@ _FIELDS = (
     "traceback",
     "error",
 )
-_TEXTS = frozenset(_FIELDS[:5])  # their words are read as lines; that one of the others is there at all says something
+_TEXTS = frozenset(_FIELDS[:6])  # their words are read as lines; that one of the others is there at all says something
 _IDENTIFIERS = frozenset({"insertId", "trace", "traceId", "spanId", "logName", "instanceId"})
 _LEVELS = ("ERROR", "CRITICAL", "ALERT", "EMERGENCY")
+_REQUEST = (("remoteIp", "-"), ("requestMethod", "GET"), ("requestUrl", "/"), ("protocol", "HTTP/1.1"), ("status", "-"))
+_REDIRECTED = "3"  # Cloud Run's front end answers so by itself
 _PAYLOAD = lazy_pattern(r"(?:- )?textPayload: (?P<text>.*)$")
 _FRAME = lazy_pattern(
     r"\s*(?:[|+] )?\s*(?:File [\"\u201c\u201d]|(?=\.\.\.|\u2026))(?P<path>[^\"\u201c\u201d]+)[\"\u201c\u201d], line (?P<line>\d+)"
@@ -128,13 +134,14 @@ class Log(NamedTuple):
     """A log without what tools put around it: its lines, and the failures in it, the oldest first.
 
     `marked` are lines, by index, whose level, or a field beside their text, marks them as an error, each with those words.
-    `cut` is set if the log was longer than what is read of one.
+    `cut` is set if the log was longer than what is read of one. `contexts` has what is known of each line beside its text.
     """
 
     lines: tuple[str, ...]
     failures: tuple[Failure, ...]
     marked: tuple[tuple[int, str], ...] = ()
     cut: bool = False
+    contexts: tuple[LineContext, ...] = ()
 
     @property
     def pythons(self) -> list[str]:
@@ -169,12 +176,15 @@ def read(data: bytes) -> Log:
     """Read a log; bytes that are no UTF-8 become escapes, and NULs (ASCII as UTF-16) are left out."""
     text = data[-MOST_BYTES:].decode("utf-8", "backslashreplace").replace("\0", "")
     lines: list[str] = []
+    contexts: list[LineContext] = []
     marked: list[tuple[int, str]] = []
     for entry in _in_order(list(_entries(text))):
         lines += entry.lines or ("",)
+        contexts += [entry.context] * (len(lines) - len(contexts))
         if entry.mark:
             marked.append((len(lines) - 1, entry.mark))
-    return Log(tuple(lines), tuple(_failures(tuple(lines))), tuple(marked), cut=len(data) > MOST_BYTES)
+    failures = tuple(_failures(tuple(lines)))
+    return Log(tuple(lines), failures, tuple(marked), cut=len(data) > MOST_BYTES, contexts=tuple(contexts))
 
 
 # ------------------------------------------------------------------------------------------ taking things off
@@ -186,6 +196,7 @@ class _LogEntry(NamedTuple):
     when: str
     lines: tuple[str, ...]
     mark: str = ""
+    context: LineContext = NO_CONTEXT
 
 
 def _entries(text: str) -> Iterator[_LogEntry]:
@@ -201,23 +212,38 @@ def _entries(text: str) -> Iterator[_LogEntry]:
 
 def _of_line(line: str) -> _LogEntry:
     mark = _beyond(line) if len(line) > _LONGEST_LINE else ""
-    line = _ANSI.sub("", line[:_LONGEST_LINE]).replace("\0", "")
+    line, before = _without_prefixes(_ANSI.sub("", line[:_LONGEST_LINE]).replace("\0", ""))
+    mark = mark or before.mark
+    if line.lstrip().startswith("{") and isinstance(value := _parse_json(line.strip()), dict):
+        inner = _of_object(value)
+        context = inner.context
+        if before.context.is_of_step:
+            context = context._replace(is_of_step=True)
+        return inner._replace(when=inner.when or before.when, mark=inner.mark or mark, context=context)
+    payload = _PAYLOAD.match(line)
+    if payload is not None:
+        line = _unquote(payload["text"])
+    context = before.context
+    if level := not context.level and level_of(line):
+        context = context._replace(level=level)
+    return _LogEntry(before.when, (line.rstrip(),), mark, context)
+
+
+def _without_prefixes(line: str) -> tuple[str, _LogEntry]:
+    """A line without what tools put before it, and what that says of it: an entry without lines."""
     when = _WHEN.match(line)
-    stamp = when["when"] if when else ""
+    stamp, mark, level, is_of_step = when["when"] if when else "", "", "", False
     while (before := _BEFORE.match(line)) and before.end():
         match = _WHEN.match(line)
         stamp = stamp or (match["when"] if match else "")
         mark = mark or _mark_before(before[0].strip())
+        level = level or level_of(before[0])
+        is_of_step = is_of_step or before[0].startswith("Step #")
         line = line[before.end() :]
         if before[0][0] in _EDGES:
             line = _RIGHT_EDGE.sub("", line)
-    if line.lstrip().startswith("{") and isinstance(value := _parse_json(line.strip()), dict):
-        inner = _of_object(value)
-        return inner._replace(when=inner.when or stamp, mark=inner.mark or mark)
-    payload = _PAYLOAD.match(line)
-    if payload is not None:
-        line = _unquote(payload["text"])
-    return _LogEntry(stamp, (line.rstrip(),), mark)
+    context = LineContext(level, "", is_of_step) if level or is_of_step else NO_CONTEXT
+    return line, _LogEntry(stamp, (), mark, context)
 
 
 def _mark_before(text: str) -> str:
@@ -238,11 +264,40 @@ def _of_object(value: Any) -> _LogEntry:
         return _LogEntry("", (str(value),))
     inner = value.get("jsonPayload") or value.get("protoPayload")
     fields = {**value, **inner} if isinstance(inner, dict) else value
-    text = "\n".join(str(fields[name]) for name in _FIELDS if isinstance(fields.get(name), str))
     when = next((str(fields[name]) for name in ("timestamp", "time", "receiveTimestamp") if name in fields), "")
-    parts = [_of_line(part) for part in text.replace("\r\n", "\n").split("\n")]
+    parts = [_of_line(part) for part in _text(fields).replace("\r\n", "\n").split("\n")]
     mark = next((part.mark for part in parts if part.mark), "") or _mark(value)
-    return _LogEntry(when, tuple(line for part in parts for line in part.lines), mark)
+    lines = tuple(line for part in parts for line in part.lines)
+    return _LogEntry(when, lines, mark, _context(fields, [part.context for part in parts]))
+
+
+def _text(fields: dict[Any, Any]) -> str:
+    """What a structured entry says, in lines."""
+    texts = [str(fields[name]) for name in _FIELDS if isinstance(fields.get(name), str)]
+    return "\n".join([*texts, *exception_texts(fields), *_of_platform(fields), *_of_request(fields)])
+
+
+def _context(fields: dict[Any, Any], parts: Iterable[LineContext]) -> LineContext:
+    """What is known of a structured entry, and else of the lines of its text."""
+    contexts = list(parts)
+    level = level_of_fields(fields) or next((context.level for context in contexts if context.level), "")
+    return LineContext(level, origin_of(fields), any(context.is_of_step for context in contexts))
+
+
+def _of_platform(fields: dict[Any, Any]) -> Iterator[str]:
+    """How a change of a service or a job ended, as an audit entry says it."""
+    status = fields.get("status")
+    if isinstance(status, dict) and isinstance(status.get("message"), str):
+        yield status["message"]
+
+
+def _of_request(fields: dict[Any, Any]) -> Iterator[str]:
+    """A request that Cloud Run passed on, as a line of an access log; other front ends answer from their cache."""
+    request = fields.get("httpRequest")
+    if isinstance(request, dict) and "run.googleapis.com%2Frequests" in str(fields.get("logName")):
+        words = [str(request.get(name) or other) for name, other in _REQUEST]
+        if words[4][:1] != _REDIRECTED:
+            yield f'{words[0]} - "{words[1]} {words[2]} {words[3]}" {words[4]}'
 
 
 def _mark(value: dict[Any, Any]) -> str:

@@ -97,6 +97,9 @@ class MessagePlaces:
         """The places that a message comes from; empty if the repository does not show any."""
         if match.message.cause == CauseId.WRONG_FILES_SENT:
             return tuple(self._copying(match.groups.get("name", "")))
+        if match.message.id == "test-failed":
+            path = self._path(match.groups.get("name", "").partition("::")[0])
+            return (SourceLocation(path, None),) if path else ()
         if match.message.cause == CauseId.DEPENDENCY_INSTALL:
             path = self._path(match.groups.get("file", ""))
             named = (SourceLocation(path, int(match.groups["row"])),) if path else ()

@@ -8,6 +8,7 @@ from buildguard.definitions import lazy_pattern
 
 # The least role of Google's that has each permission, by its beginning.
 _ROLES = (
+    ("read the image", "roles/artifactregistry.reader"),
     ("storage.objects.create", "roles/storage.objectCreator"),
     ("storage.objects.delete", "roles/storage.objectUser"),
     ("storage.objects", "roles/storage.objectViewer"),
@@ -39,7 +40,10 @@ _ROLES = (
 _MEMBER = lazy_pattern(r"[\w.+-]+@[\w.-]+\w")
 _ROLE = lazy_pattern(r"\broles/[\w.]*\w")
 _ACCOUNT = lazy_pattern(r"(?i:actAs)'? denied on service account ([\w.+-]+@[\w.-]+\w)")
-_PROJECT = lazy_pattern(r"projects/([a-z0-9][\w-]+)|gcr\.io/([a-z][\w-]+)|-docker\.pkg\.dev/([a-z][\w-]+)")
+_PROJECT = lazy_pattern(r"projects/([a-z0-9][\w-]+)")
+_REGISTRY = lazy_pattern(
+    r"(?:gcr\.io|-docker\.pkg\.dev)/(?:v2/)?(?!(?:v2|token|cloud-builders|google\.com|kaniko-project)\b)([a-z][\w-]+)"
+)
 
 
 def role_of(permission: str) -> str:
@@ -47,8 +51,8 @@ def role_of(permission: str) -> str:
     return next((role for start, role in _ROLES if permission.lower().startswith(start.lower())), "ROLE")
 
 
-def grant_command(groups: Mapping[str, str], line: str) -> str:
-    """The gcloud command that grants what a line says was denied."""
+def grant_command(groups: Mapping[str, str], line: str, usual: str = "") -> str:
+    """The gcloud command that grants what a line says was denied; the role is that of `usual`, where the line names none."""
     impersonated = _ACCOUNT.search(line)
     if impersonated is not None:  # the account that may not be used is the resource, and who deploys is not named
         return (
@@ -58,9 +62,9 @@ def grant_command(groups: Mapping[str, str], line: str) -> str:
     member = _MEMBER.search(line)
     name = groups.get("principal") or (member[0] if member else "")
     kind = "serviceAccount" if name.endswith("gserviceaccount.com") else "user"
-    found = _PROJECT.search(line)
-    project = next((group for group in found.groups() if group), "PROJECT") if found else "PROJECT"
+    found = _PROJECT.search(line) or _REGISTRY.search(line)
+    project = found[1] if found else "PROJECT"
     who = f"{kind}:{name}" if name else "serviceAccount:ACCOUNT"
-    named = _ROLE.search(line)
+    named = _ROLE.search(line) or _ROLE.search(usual)
     role = named[0] if named else role_of(groups.get("name", ""))
     return f"gcloud projects add-iam-policy-binding {project} --member={who} --role={role}"

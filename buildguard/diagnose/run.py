@@ -32,6 +32,7 @@ from buildguard.diagnose.message_places import message_places
 from buildguard.diagnose.newest_python import REFUSED, NewestPython
 from buildguard.diagnose.redact import redact, redact_diagnosis
 from buildguard.diagnose.startup_places import StartMessages, startup_places
+from buildguard.diagnose.survived import survived_lines
 from buildguard.diagnostic import Diagnostic, Range, Severity, Unproven, display_path, name_some
 from buildguard.errors import GuardError, UnprovenError
 from buildguard.project.attempts import DeployHistory
@@ -175,6 +176,7 @@ class _DiagnosisBuilder:
             one.path for image in self._images for one in image.diagnostics if one.code in _REFUSALS
         }
         self._files = DeployedFiles(job)
+        self._proof = None if log.cut else health.last_proof(log.lines, log.contexts)
 
     def diagnosis(self, declared: Declared) -> Diagnosis:
         """The whole of it."""
@@ -184,18 +186,17 @@ class _DiagnosisBuilder:
         locator = FailureLocator(self._job, self._files)
         met = tuple(known_messages.match_messages(self._log.lines))
         quote, neighbours = self._quote(met)
-        places = tuple(message_places(self._files, met, self._log.lines))
-        places += tuple(
-            startup_places(
-                self._job, StartMessages(met, self._log.failures[-_MOST_FAILURES:]), {place.line for place in places}
-            )
-        )
+        survived = survived_lines(self._log, met)
+        counted = tuple(match for match in met if match.line not in survived)
+        exceptions = [one for one in self._log.failures if one.line not in survived][-_MOST_FAILURES:]
+        places = tuple(message_places(self._files, counted, self._log.lines))
+        places += tuple(startup_places(self._job, StartMessages(counted, exceptions), {place.line for place in places}))
         looked, proof = _judged_by(self._images[-1] if self._images else report)
-        failures = tuple(locator.locate(one, refused) for one in self._log.failures[-_MOST_FAILURES:])
+        failures = tuple(locator.locate(one, refused) for one in exceptions)
         found = hypotheses.diagnose(
             IncidentEvidence(
                 failures=failures,
-                known_messages=met,
+                known_messages=counted,
                 pythons=tuple(self._log.pythons),
                 has_log=self._given is not None or bool(self._log.lines and self._reached.log),
                 quote=quote,
@@ -210,7 +211,7 @@ class _DiagnosisBuilder:
                 refused=tuple(refused),
                 newer=tuple(_contradictions(report)),
                 misread=tuple(self._misread(report)),
-                missing=tuple(self._files.missing_modules(met)),
+                missing=tuple(self._files.missing_modules(counted)),
                 unproven=tuple(self._unproven(report)),
                 verdicts=self._reached.verdicts,
                 unexamined=self._reached.unexamined,
@@ -223,6 +224,7 @@ class _DiagnosisBuilder:
                 accepted=self._accepted(report),
                 compiler=", ".join(dict.fromkeys(row.interpreter for row in report.targets if row.interpreter)),
                 import_findings=tuple(import_findings(failures, self._findings(report))),
+                recovered=self._proof is not None and self._proof.line > max(self._error_lines(met), default=0),
             )
         )
         return redact_diagnosis(
@@ -259,9 +261,8 @@ class _DiagnosisBuilder:
 
     def _alive(self) -> str:
         """What proves that something runs or was built; of a log that a person gave, only a line of its own."""
-        line = "" if self._log.cut else health.proof_of(self._log.lines)
-        if line:
-            return f"the log reports: {line[:_LONGEST_QUOTE]}"
+        if self._proof is not None:
+            return f"the log reports: {self._proof.text[:_LONGEST_QUOTE]}"
         return ", and ".join(self._reached.healthy) if self._given is None else ""
 
     def _accepted(self, report: CheckReport) -> frozenset[str]:

@@ -107,6 +107,22 @@ def test_the_command_that_grants() -> None:
 
 
 @pytest.mark.parametrize(
+    ("line", "project"),
+    [
+        ('POST https://europe-docker.pkg.dev/v2/acme/r/api/blobs/uploads/: DENIED: Permission "a.b" denied', "acme"),
+        ("GET https://europe-docker.pkg.dev/v2/token?scope=repository: 403 Forbidden", "PROJECT"),
+        ('step 0 "gcr.io/cloud-builders/docker" failed: Permission \'a.b.c\' denied for resource \'projects/acme/x\'', "acme"),
+        ("europe-docker.pkg.dev/acme/r/api:v1 denied", "acme"),
+    ],
+)  # fmt: skip
+def test_the_project_of_a_grant_is_no_part_of_a_registry(line: str, project: str) -> None:
+    command = permissions.grant_command({}, line, "--role=roles/cloudsql.client")
+
+    assert command.split()[3] == project
+    assert command.endswith("--role=roles/cloudsql.client")
+
+
+@pytest.mark.parametrize(
     ("line", "minor"),
     [
         ("if n := f():", 8),
@@ -156,6 +172,37 @@ def test_a_server_that_the_platform_cannot_reach(serving: str, words: str) -> No
     assert ports.wrong_address([serving]) == (0, "")
 
 
+@pytest.mark.parametrize(
+    ("asking", "is_asked"),
+    [
+        ("curl: (7) Failed to connect to web port 8080 after 2 ms: Connection refused", True),
+        ('connect() failed (111: Connection refused) while connecting to upstream, upstream: "http://127.0.0.1:8080/"', True),
+        ("dial tcp 10.0.0.2:8080: connect: connection refused", True),
+        ('connection to server at "db", port 5432 failed: Connection refused', False),
+        ("redis: dial tcp 10.0.0.3:6379: connect: connection refused", False),
+        ("http://10.0.0.3:9200/orders: Connection refused", False),
+    ],
+)  # fmt: skip
+def test_a_database_that_refuses_does_not_look_for_the_server(asking: str, is_asked: bool) -> None:
+    assert bool(ports.wrong_address(["Listening at: http://127.0.0.1:8000 (7)", asking])[0]) == is_asked
+
+
+@pytest.mark.parametrize(
+    ("answer_line", "words"),
+    [
+        ('10.0.0.1:1 - "GET /healthz HTTP/1.1" 404 Not Found', "the probe asks for /healthz, and the program answers 404"),
+        ('10.0.0.1 - - [x] "GET /healthz?full=1 HTTP/1.1" 401 12', "the probe asks for /healthz, and the program answers 401"),
+        ('10.0.0.1:1 - "GET /other HTTP/1.1" 404 Not Found', ""),
+        ('10.0.0.1:1 - "GET /healthz HTTP/1.1" 500 Internal Server Error', ""),
+    ],
+)  # fmt: skip
+def test_a_probe_that_the_program_refuses(answer_line: str, words: str) -> None:
+    failed = 'STARTUP HTTP probe failed 3 times consecutively for container "web" on port 8080 path "/healthz". The instance was not started.'
+
+    assert ports.refused_probe([answer_line, failed])[1] == words
+    assert ports.refused_probe([answer_line]) == (0, "")
+
+
 def test_every_hypothesis_has_a_verdict_and_a_reason() -> None:
     hypotheses = judges.judge_all(_EVIDENCE, [])
 
@@ -178,6 +225,30 @@ def test_every_theme_is_known() -> None:
 
     assert {known.id for theme in themes for known in theme.MESSAGES} == {known.id for known in KNOWN}
     assert all(isinstance(known, KnownMessage) for known in KNOWN)
+
+
+@pytest.mark.parametrize(
+    ("client", "kind", "cause"),
+    [
+        ("/usr/lib/python3.11/site-packages/asyncpg/connect_utils.py", "TimeoutError", "dependency-service"),
+        ("/usr/lib/python3.11/site-packages/redis/connection.py", "redis.exceptions.TimeoutError", "dependency-service"),
+        ("/usr/lib/python3.11/site-packages/asyncpg/connect_utils.py", "ValueError", "unknown"),
+        ("/usr/lib/python3.11/asyncio/tasks.py", "TimeoutError", "unknown"),
+    ],
+)  # fmt: skip
+def test_a_client_that_gets_no_answer(repository: Callable[..., Project], client: str, kind: str, cause: str) -> None:
+    log = f'Traceback (most recent call last):\n  File "{client}", line 9, in connect\n    await connected\n{kind}\n'
+
+    assert diagnose(repository({"Dockerfile": "FROM python:3.11-slim\n", "a.py": ""}).path, log.encode()).cause == cause
+
+
+def test_a_failed_test_has_its_file_as_place(repository: Callable[..., Project]) -> None:
+    made = repository({"Dockerfile": "FROM python:3.11-slim\n", "tests/test_a.py": ""})
+
+    found = diagnose(made.path, b"FAILED tests/test_a.py::test_b - assert 3 == 4\n1 failed in 0.1s\n")
+
+    assert found.sentence == "a test failed, and with it the step that ran it: tests/test_a.py::test_b"
+    assert [str(place) for place in found.place] == ["tests/test_a.py"]
 
 
 def test_a_consequence_gives_way_to_its_cause() -> None:

@@ -13,6 +13,7 @@ from buildguard.diagnose.health import error_numbers, looks_like_error, proof_of
 from buildguard.diagnose.log_parser import read
 from buildguard.diagnose.run import diagnose
 from tests.conftest import ALL
+from tests.diagnose.cloud_logs import BUILD_BEGINS, SERVES, STARTS, execution, request, revision, rows
 from tests.diagnose.envelopes import ENVELOPES
 from tests.diagnose.messages import MESSAGES
 
@@ -67,6 +68,30 @@ Deploying container to Cloud Run service [web] in project [p] region [europe-wes
 Service [web] revision [web-00002-abc] has been deployed and is serving 100 percent of traffic.
 Service URL: https://web-abc-ew.a.run.app
 """,
+    "tests in a build": """\
+starting build "7d3e0a5c-1f0b-4a44-9a51-0b5b8e4e2f10"
+Step #0 - "test": tests/test_db.py::test_permission_denied_is_403 PASSED       [ 33%]
+Step #0 - "test": tests/test_db.py::test_x[ModuleNotFoundError: No module named 'numpy'] PASSED [ 66%]
+Step #0 - "test": tests/test_db.py::test_timeout XFAIL (connection refused)    [100%]
+Step #0 - "test": 2 passed, 1 xfailed in 0.10s
+DONE
+""",
+    "celery": """\
+[2026-11-30 14:10:01,344: INFO/MainProcess] Connected to redis://10.0.0.3:6379/0
+[2026-11-30 14:10:02,366: INFO/MainProcess] celery@localhost ready.
+""",
+    "a job": "OK Running execution... 1 / 1 complete\nDone.\nExecution [nightly-7xk2p] has successfully completed.\n",
+    "gcloud builds list": "7d3e0a5c-1f0b-4a44-9a51-0b5b8e4e2f10  2026-11-30T14:10:01+00:00  1M12S  -  -  SUCCESS\n",
+}
+# Rows of Cloud Logging: what proves is in their fields.
+_ROWS = {
+    "a request": rows(request(1, 200), request(2, 204)),
+    "an audit entry": rows(
+        execution(1, None, status="Ready condition status changed to True for Revision web-2 with message: ok.")
+    ),
+    "an execution": rows(
+        execution(1, "exported 7 rows"), execution(2, None, status="Execution x has completed successfully.")
+    ),
 }
 # The first ones come from reports of what was called healthy.
 _FAILING = (
@@ -136,6 +161,13 @@ def test_a_line_that_proves_it(project: Project, name: str) -> None:
     assert "1 source, compiled by CPython 3.11" in found.sentence
 
 
+@pytest.mark.parametrize("name", _ROWS)
+def test_rows_that_prove_it(project: Project, name: str) -> None:
+    found = diagnose(project.path, _ROWS[name].encode())
+
+    assert (found.cause, found.quote) == ("healthy", "")
+
+
 @pytest.mark.parametrize("text", ["", "\n\n", "\0\xff", *_FAILING[:8]])
 def test_everything_else_is_unknown(project: Project, text: str) -> None:
     found = diagnose(project.path, text.encode())
@@ -158,6 +190,20 @@ def test_everything_else_is_unknown(project: Project, text: str) -> None:
         "#5 DONE 0.1s\n",
         "DONE with nothing\n",
         "print('DONE')\n",
+        "migrating\nDONE\n",  # a program's own word
+        f'{BUILD_BEGINS}Step #0 - "assets": DONE\nStep #1 - "image": Step 1/6 : FROM python:3.11-slim\n',
+        f"{BUILD_BEGINS}Step #0: Application startup complete.\nStep #0: running 14 scenarios\n",  # a server that a step tests
+        f"{BUILD_BEGINS}PUSH\nDONE\n{BUILD_BEGINS}Step #0: Step 1/6 : FROM python:3.11-slim\n",
+        f"{BUILD_BEGINS}PUSH\nDONE\nDeploying container to Cloud Run service [web] in project [p] region [r]\n",
+        f"{STARTS}{SERVES}{STARTS}",
+        f"{STARTS * 2}INFO:     Application startup complete.\n",  # one of two workers
+        "7d3e0a5c-1f0b-4a44-9a51-0b5b8e4e2f11  2026-11-30T15:10:01+00:00  -  -  WORKING\n"
+        + _HEALTHY["gcloud builds list"],
+        rows(request(1, 200, name="web-00001-old"), revision(2, "loading"), request(3, 200, name="web-00001-old")),
+        rows(request(1, 200, log="requests")),  # a load balancer answers from its cache
+        rows(request(1, 302)),
+        f'{BUILD_BEGINS}Step #0: {{"message": "DONE"}}\n',
+        f"labels:\n  revision_name: web-2\ntextPayload: loading\n---\nlabels:\n  revision_name: web-1\ntextPayload: {SERVES}",
     ],
 )
 def test_a_line_that_proves_nothing(project: Project, text: str) -> None:

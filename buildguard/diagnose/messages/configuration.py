@@ -69,9 +69,13 @@ MESSAGES: tuple[KnownMessage, ...] = (
     ),
     KnownMessage(
         "settings-of-a-tool", CauseId.CONFIGURATION, "",
-        r"FAILED: No '(?P<name>\w+)' key found|FAILED: Can't locate revision|Can't locate revision identified by '(?P<other>\w+)'|Error: (?:Invalid user name|could not find config file|The [\w.]+ section)[^\n]*|Error: .* in section '(?P<third>[^']+)'|error validating \"(?P<fourth>[^\"]+)\"|no matches for kind \"(?P<fifth>\w+)\"|unable to (?:recognize|decode) \"(?P<sixth>[^\"]+)\"|unknown field \"(?P<seventh>[\w.]+)\""
+        r"FAILED: No '(?P<name>\w+)' key found|FAILED: Can't locate revision|(?:FAILED: |\[alembic\.util\.messaging\] )(?P<twelfth>Target database is not up to date|New upgrade operations detected)|Can't locate revision identified by '(?P<other>\w+)'|Error: (?:Invalid user name|could not find config file|The [\w.]+ section)[^\n]*|Error: .* in section '(?P<third>[^']+)'|error validating \"(?P<fourth>[^\"]+)\"|no matches for kind \"(?P<fifth>\w+)\"|unable to (?:recognize|decode) \"(?P<sixth>[^\"]+)\"|unknown field \"(?P<seventh>[\w.]+)\""
         r"|env file (?P<eighth>\S+) not found|Couldn't find env file: (?P<ninth>\S+)|Error: (?:No configuration files|Unsupported argument|Missing required argument|Reference to undeclared|Invalid (?:reference|provider|count|for_each))|invalid argument \"(?P<tenth>[^\"]+)\" for|invalid tag|nginx: \[emerg\] (?!bind)|chown: invalid (?:user|group): \W?(?P<eleventh>[\w.:-]+)",
         "the configuration of a tool is not valid: {name}", "correct the file or the option that the message names",
+    ),
+    KnownMessage(
+        "several-heads", CauseId.CONFIGURATION, "", r"Multiple head revisions are present|Conflicting migrations detected; multiple leaf nodes",
+        "two branches each brought a migration, and which comes first is undecided", "alembic merge heads, or python manage.py makemigrations --merge, and commit the new migration",
     ),
     KnownMessage(
         "extra-variable", CauseId.CONFIGURATION, "xtra",
@@ -101,7 +105,7 @@ MESSAGES: tuple[KnownMessage, ...] = (
     ),
     KnownMessage(
         "invalid-dockerfile", CauseId.CONFIGURATION, "",
-        r"[Dd]ockerfile parse error|unknown instruction: (?P<name>\S+)|Cannot locate specified Dockerfile|failed to read dockerfile: open (?P<other>\S+): no such file|unable to evaluate symlinks in Dockerfile path|target stage \"?(?P<third>[^\s\"]+)\"? could not be found|invalid from flag value (?P<fourth>[^\s:]+): |with more than one source file, the destination must be|base name \((?P<fifth>[^)]+)\) should not be blank",
+        r"[Dd]ockerfile parse error(?:[^\n]{0,80}unknown instruction: (?P<sixth>\S+))?|unknown instruction: (?P<name>\S+)|Cannot locate specified Dockerfile|failed to read dockerfile: open (?P<other>\S+): no such file|unable to evaluate symlinks in Dockerfile path(?:: lstat (?P<seventh>[^\s:]+))?|target stage \"?(?P<third>[^\s\"]+)\"? could not be found|invalid from flag value (?P<fourth>[^\s:]+): |with more than one source file, the destination must be|base name \((?P<fifth>[^)]+)\) should not be blank",
         "the Dockerfile is not valid, or not where the build looks for it: {name}", "correct the line that the message names: docker build --check . lists more",
     ),
     KnownMessage(
@@ -114,8 +118,12 @@ MESSAGES: tuple[KnownMessage, ...] = (
         "the project has no active billing account", "gcloud billing projects link PROJECT --billing-account=ACCOUNT",
     ),
     KnownMessage(
+        "unmatched-substitution", CauseId.CONFIGURATION, "key ", r"key \"(?P<name>\w+)\" in the substitution data is not matched|key in the template \"(?P<other>\w+)\" is not",
+        "the substitution {name} is passed and not used, or used and not passed", "declare {name} under substitutions: in cloudbuild.yaml, or options: {substitutionOption: ALLOW_LOOSE}",
+    ),
+    KnownMessage(
         "invalid-build", CauseId.CONFIGURATION, "",
-        r"(?:invalid build|INVALID_ARGUMENT)[^\n]*(?:substitution|step|build|timeout|image|field|config)|key in the template \"(?P<name>\w+)\"|key \"(?P<other>\w+)\" in the substitution data is not matched|unable to unmarshal|cannot unmarshal string|failed to parse (?:build )?config"
+        r"(?:invalid build|INVALID_ARGUMENT)(?![^\n]*does not have access)[^\n]*(?:substitution|step|build|timeout|image|field|config)|unable to unmarshal|cannot unmarshal string|failed to parse (?:build )?config"
         r"|if 'build\.service_account' is specified|[Rr]equested runtime[^\n]*(?:not (?:available|supported)|does not exist)|unable to prepare context",
         "the build's configuration is not valid", "gcloud builds submit --config cloudbuild.yaml, after correcting the line that the message names",
     ),
@@ -127,29 +135,37 @@ MESSAGES: tuple[KnownMessage, ...] = (
         "no-such-image", CauseId.CONFIGURATION, "",
         r"[Ff]ailed to pull (?:and unpack )?image \"(?P<name>[^\"]+)\"|manifest for (?P<other>\S+) not found|manifest unknown|Unable to find image '(?P<third>[^']+)' locally$|Image '(?P<fourth>[^']+)' not found"
         r"|InvalidImageName|couldn't parse image reference|invalid reference format|failed to resolve (?:source metadata|reference)[^\n]*not found|failed to solve: (?P<seventh>[^\s\"]+): [a-z0-9][\w.-]*(?::\d+)?/\S+: not found|pull access denied for (?P<fifth>[^ ,]+)|repository (?P<sixth>\S+) not found|name unknown: Repository",
-        "the image does not exist, or its name or tag is wrong", "gcloud artifacts docker images list, and deploy one that it names",
+        "the image does not exist, or its name or tag is wrong: {name}", "gcloud artifacts docker images list, and deploy one that it names",
     ),
     KnownMessage(
         "image-not-pulled", CauseId.CONFIGURATION, "Image", r"\b(?:ErrImagePull|ImagePullBackOff|ErrImageNeverPull)\b", "the image cannot be pulled", "gcloud artifacts docker images list, and deploy one that it names", 1,
     ),
     KnownMessage(
         "api-disabled", CauseId.CONFIGURATION, "",
-        r"(?P<name>\w[\w .]* API) has not been used in project \S+ before or it is disabled(?:[^\n]*?apis/(?:api|library)/(?P<service>[\w.-]+\.googleapis\.com))?|SERVICE_DISABLED", "an API is not enabled in this project: {name}", "gcloud services enable {service}",
+        r"(?P<name>\b[A-Z]\w{0,30}(?: \w{1,30}){0,6}) has not been used in project \S+ before or it is disabled(?:[^\n]*?apis/(?:api|library)/(?P<service>[\w.-]+\.googleapis\.com))?|SERVICE_DISABLED", "an API is not enabled in this project: {name}", "gcloud services enable {service}",
     ),
     KnownMessage(
         "api-not-enabled", CauseId.CONFIGURATION, "not enabled", r"API \[(?P<name>[\w.-]+)\] not enabled", "an API is not enabled in this project: {name}", "gcloud services enable {name}",
     ),
     KnownMessage(
         "no-such-secret", CauseId.CONFIGURATION, "",
-        r"[Ss]ecret (?:\[|\")?(?P<name>[\w./-]+)(?:\]|\")? (?:was |is )?not found|configmap \"(?P<other>[^\"]+)\" not found|CreateContainerConfigError|couldn't find key (?P<third>\S+) in|Could not open file at path (?P<fourth>\S+?)\. The path is in a mounted secrets volume",
-        "a secret or configuration that the service names does not exist", "gcloud secrets list, and name one of them: gcloud run services update SERVICE --update-secrets NAME=SECRET:latest",
+        r"[Ss]ecret (?:\[|\")?(?P<name>[\w./-]+)(?:\]|\")? (?:was |is )?not found|configmap \"(?P<other>[^\"]+)\" not found|CreateContainerConfigError|couldn't find key (?P<third>\S+) in|Secret Version \[(?P<fifth>[^\]]+)\] (?:not found|is in (?:DISABLED|DESTROYED) state)|Could not open file at path (?P<fourth>\S+?)\. The path is in a mounted secrets volume",
+        "a secret or configuration that the service names does not exist, or is disabled: {name}", "gcloud secrets list, and name one of them: gcloud run services update SERVICE --update-secrets NAME=SECRET:latest",
+    ),
+    KnownMessage(
+        "no-vpc-connector", CauseId.CONFIGURATION, "VPC ", r"VPC (?:Access )?[Cc]onnector (?P<name>\S+)(?: \S+)? (?:does not exist|is not ready|is not in (?:a )?READY|was not found)",
+        "the VPC connector {name} does not exist in this region, or is not ready", "gcloud compute networks vpc-access connectors describe CONNECTOR --region=REGION, and name one that is READY",
+    ),
+    KnownMessage(
+        "no-such-resource", CauseId.CONFIGURATION, "exceptions.NotFound", r"google\.api_core\.exceptions\.NotFound: 404 (?P<name>[^\n]{1,120})",
+        "a resource of Google Cloud that the program names does not exist: {name}", "create it, or correct its name, project and location in the settings of the service", 1,
     ),
     KnownMessage(
         "celery-as-root", CauseId.CONFIGURATION, "superuser privileges", r"Running a worker with superuser privileges when the",
         "celery refuses to run as root where it accepts pickle", "USER in the Dockerfile, or accept_content = ['json'] in celery's settings",
     ),
     KnownMessage(
-        "disallowed-host", CauseId.CONFIGURATION, "DisallowedHost", r"DisallowedHost: Invalid HTTP_HOST header: '(?P<name>[^']*)'", "Django refuses the host {name}", "add {name} to ALLOWED_HOSTS",
+        "disallowed-host", CauseId.CONFIGURATION, "Invalid HTTP_HOST header", r"Invalid HTTP_HOST header: '(?P<name>[^']*)'", "Django refuses the host {name}", "add {name} to ALLOWED_HOSTS",
     ),
     KnownMessage(
         "invalid-yaml", CauseId.CONFIGURATION, "",
@@ -157,8 +173,28 @@ MESSAGES: tuple[KnownMessage, ...] = (
         "a YAML file is not valid", "correct the line that the message names",
     ),
     KnownMessage(
+        "no-credentials-file", CauseId.CONFIGURATION, "DefaultCredentialsError: File", r"DefaultCredentialsError: File (?P<name>\S+) was not found",
+        "GOOGLE_APPLICATION_CREDENTIALS names {name}, which is not in the container", "gcloud run services update SERVICE --remove-env-vars GOOGLE_APPLICATION_CREDENTIALS: the service's own account needs no key file",
+    ),
+    KnownMessage(
+        "invalid-pyproject", CauseId.CONFIGURATION, "", r"configuration error: `(?P<name>[\w.-]+)` must|invalid pyproject\.toml config: `(?P<other>[\w.-]+)`",
+        "pyproject.toml is not valid: {name}", "correct that field: https://packaging.python.org/specifications/pyproject-toml/",
+    ),
+    KnownMessage(
+        "invalid-toml", CauseId.CONFIGURATION, "", r"TOML parse error at (?P<name>line \d+, column \d+)|TOMLDecodeError: (?P<other>[^\n]{1,120})|Invalid TOML file[^\n]{0,80}",
+        "a TOML file is not valid: {name}", "correct that line: python -m tomllib < pyproject.toml names it",
+    ),
+    KnownMessage(
+        "no-secret-for-the-build", CauseId.CONFIGURATION, "secret ", r"(?:failed to solve|ERROR): secret (?P<name>[\w.-]+): not found",
+        "the Dockerfile mounts the secret {name}, and the build was given none of that name", "docker build --secret id={name},src=FILE",
+    ),
+    KnownMessage(
+        "no-sql-instance", CauseId.CONFIGURATION, "", r"The Cloud SQL instance does not exist|instanceDoesNotExist",
+        "the Cloud SQL instance that the service names does not exist", "gcloud sql instances list, and gcloud run services update SERVICE --set-cloudsql-instances PROJECT:REGION:INSTANCE",
+    ),
+    KnownMessage(
         "refused-by-gcloud", CauseId.CONFIGURATION, "(gcloud.",
-        r"ERROR: \(gcloud\.[\w.-]+\) (?:NOT_FOUND|INVALID_ARGUMENT|ALREADY_EXISTS|Unable to read file|interpreting|Missing required|Could not (?:find|read)|Cannot find|[^\n]*(?:reserved env names|does not exist)|Invalid |(?:spec|metadata)\.(?![^\n]*(?:[Pp]ermission|denied|[Qq]uota|Max instances|maxScale))|ResponseError: status=\[400\](?![^\n]*[Pp]ermission))",
-        "gcloud refuses what it was called with", "correct what the message names, and run it again",
+        r"ERROR: \(gcloud\.[\w.-]+\) (?P<name>(?:NOT_FOUND|INVALID_ARGUMENT|ALREADY_EXISTS|Unable to read file|interpreting|Missing required|Could not (?:find|read)|Cannot find|[^\n]*(?:reserved env names|does not exist)|Invalid |(?:spec|metadata)\.(?![^\n]*(?:[Pp]ermission|denied|[Qq]uota|Max instances|maxScale))|ResponseError: status=\[400\](?![^\n]*[Pp]ermission))[^\n]{0,160})",
+        "gcloud refuses what it was called with: {name}", "correct what the message names, and run it again",
     ),
 )

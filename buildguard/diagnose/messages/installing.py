@@ -144,7 +144,7 @@ MESSAGES: tuple[KnownMessage, ...] = (
         "if the new file is expected, write the hashes again: uv lock, poetry lock, or pip-compile --generate-hashes",
     ),
     KnownMessage(
-        "hash-is-missing", CauseId.DEPENDENCY_INSTALL, "ashes", r"Hashes are required in --require-hashes",
+        "hash-is-missing", CauseId.DEPENDENCY_INSTALL, "-hashes", r"Hashes are required in --require-hashes|In --require-hashes mode, all requirements must have",
         "a requirement has no hash, and the others do", "write all of them: pip-compile --generate-hashes or uv pip compile --generate-hashes",
     ),
     KnownMessage(
@@ -156,6 +156,10 @@ MESSAGES: tuple[KnownMessage, ...] = (
         "lock-is-outdated", CauseId.DEPENDENCY_INSTALL, "ock",
         r"Lock file hash doesn't match|can only install packages when your package\.json and package-lock\.json|Please run `pdm lock`|(?P<name>pyproject\.toml|poetry\.lock|uv\.lock|Pipfile\.lock|lockfile|lock file)[^\n]*(?:out of date|outdated|changed significantly|needs to be updated|not up to date|out-of-date)",
         "the lock file does not belong to the requirements beside it", "lock again (poetry lock, uv lock, pipenv lock or npm install), and commit the file",
+    ),
+    KnownMessage(
+        "npm-refused", CauseId.DEPENDENCY_INSTALL, "npm", r"npm (?:ERR!|error) code (?P<name>ERESOLVE|ETARGET|E404|EBADENGINE|EBADPLATFORM|EINTEGRITY|ENOTFOUND|ETIMEDOUT|ECONNRESET|EUNSUPPORTEDPROTOCOL)",
+        "npm cannot install the packages: {name}", "run npm install with the image's version of Node, and commit package-lock.json",
     ),
     KnownMessage(
         "managed-by-the-system", CauseId.DEPENDENCY_INSTALL, "managed", r"externally-managed-environment|This environment is externally managed",
@@ -180,8 +184,12 @@ MESSAGES: tuple[KnownMessage, ...] = (
     ),
     KnownMessage(
         "no-system-repository", CauseId.DEPENDENCY_INSTALL, "",
-        r"E: The repository '(?P<name>[^']*)' does not have a Release file|E: Failed to fetch|E: Unable to fetch some archives",
+        r"E: The repository '(?P<name>[^']*)' does not have a Release file|E: Failed to fetch|E: Unable to fetch some archives|E: Release file for (?P<other>\S+) is expired",
         "the distribution's packages cannot be fetched: {name}", "build from a newer base image: repositories of old releases are taken down; else try again",
+    ),
+    KnownMessage(
+        "clock-is-behind", CauseId.DEPENDENCY_INSTALL, "not valid yet", r"E: Release file for \S+ is not valid yet \(invalid for another (?P<name>[^)]+)\)",
+        "the clock of the machine that builds is {name} behind", "set it (Docker Desktop: restart it), and build again",
     ),
     KnownMessage(
         "unsigned-repository", CauseId.DEPENDENCY_INSTALL, "", r"E: The repository '(?P<name>[^']*)' is not signed|NO_PUBKEY (?P<other>\w+)",

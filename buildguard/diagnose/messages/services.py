@@ -39,7 +39,7 @@ MESSAGES: tuple[KnownMessage, ...] = (
         "a service agent of Google lacks a role: {name}", _GRANT,
     ),
     KnownMessage(
-        "cloud-sql-denied", CauseId.PERMISSION, "", r"failed to get instance: [^\n]*\(connection name = \"(?P<instance>[^\"]+)\"\): [^\n]*Error 403|ClientResponseError: 403[^\n]*sqladmin\.googleapis\.com|createEphemeral for (?P<other>\S+): [^\n]*Error 403: The client is not authorized",
+        "cloud-sql-denied", CauseId.PERMISSION, "", r"failed to get instance: [^\n]*\(connection name = \"(?P<instance>[^\"]+)\"\): [^\n]*Error 403|ClientResponseError: 403[^\n]*sqladmin\.googleapis\.com|(?:createEphemeral for|during get instance) (?P<other>\S+): [^\n]*Error 403: The client is not authorized",
         "the service's account may not connect to Cloud SQL", "gcloud projects add-iam-policy-binding PROJECT --member=serviceAccount:ACCOUNT --role=roles/cloudsql.client",
     ),
     KnownMessage(
@@ -70,8 +70,8 @@ MESSAGES: tuple[KnownMessage, ...] = (
         "the permission {name} is missing on {resource}", _GRANT,
     ),
     KnownMessage(
-        "forbidden-bucket", CauseId.PERMISSION, "orbidden",
-        r"forbidden from accessing the bucket \[(?P<name>[^\]]+)\]", "the bucket {name} may not be read with these credentials",
+        "forbidden-bucket", CauseId.PERMISSION, "the bucket",
+        r"forbidden from accessing the bucket \[(?P<name>[^\]]+)\]|bucket \"(?P<other>[^\"]+)\"; [^\n]*does not have access to the bucket", "the bucket {name} may not be read with these credentials",
         "gcloud storage buckets add-iam-policy-binding gs://{name} --member=MEMBER --role=roles/storage.objectViewer",
     ),
     KnownMessage(
@@ -114,13 +114,22 @@ MESSAGES: tuple[KnownMessage, ...] = (
     ),
     KnownMessage(
         "no-database", CauseId.DEPENDENCY_SERVICE, "",
-        r"could not connect to (?:server|database)|(?:psycopg2?|asyncpg|pymysql(?:\.err)?|MySQLdb|django\.db\.utils|sqlalchemy\.exc|peewee|aiomysql|mysql\.connector(?:\.errors)?|pyodbc|oracledb)\.(?:errors\.|exceptions\.)?(?:OperationalError|InterfaceError|ConnectionTimeout|CannotConnectNowError|InvalidPasswordError|InvalidCatalogNameError|TooManyConnectionsError|InvalidAuthorizationSpecificationError)(?!: no such (?:table|column))(?!: \(sqlite3)|connection to server (?:at|on) [^\n]*failed|[Cc]an't connect to (?:local )?(?:MySQL|server)|could not translate host name \"(?P<name>[^\"]+)\"|server closed the connection unexpectedly|SSL connection has been closed unexpectedly|remaining connection slots are reserved|too many (?:clients|connections)"
+        r"could not connect to (?:server|database)|couldn't connect to \"[\w.-]+:[\w-]+:[\w-]+\"|failed to dial \(connection name|(?:psycopg2?|asyncpg|pymysql(?:\.err)?|MySQLdb|django\.db\.utils|sqlalchemy\.exc|peewee|aiomysql|mysql\.connector(?:\.errors)?|pyodbc|oracledb)\.(?:errors\.|exceptions\.)?(?:OperationalError|InterfaceError|ConnectionTimeout|CannotConnectNowError|InvalidPasswordError|InvalidCatalogNameError|TooManyConnectionsError|InvalidAuthorizationSpecificationError)(?!: no such (?:table|column))(?!: \(sqlite3)|connection to server (?:at|on) [^\n]*failed|[Cc]an't connect to (?:local )?(?:MySQL|server)|could not translate host name \"(?P<name>[^\"]+)\"|server closed the connection unexpectedly|SSL connection has been closed unexpectedly|remaining connection slots are reserved|too many (?:clients|connections)"
         r"|FATAL: +(?P<other>(?:password|role|database|sorry|remaining|the database system|no pg_hba|terminating|too many|Peer|Ident|unsupported)[^\n]*)|password authentication failed for user|Access denied for user|OperationalError: \((?:1045|2002|2003|2005|2006|2013|1040)|Lost connection to MySQL|Is the server running (?:locally|on)|connections on Unix domain socket|ServerSelectionTimeoutError|pymongo\.errors\.\w+|InvalidPasswordError|CannotConnectNowError|database \"(?P<third>[^\"]+)\" does not exist|ORA-\d{5}|DPY-\d{4}|cx_Oracle\.\w*Error",
         "the database cannot be reached or refuses the login", "gcloud run services update SERVICE --add-cloudsql-instances INSTANCE, and check its host, user and password",
     ),
     KnownMessage(
+        "no-table", CauseId.DEPENDENCY_SERVICE, "",
+        r"(?:UndefinedTable|UndefinedColumn|ProgrammingError|OperationalError)\W[^\n]{0,200}(?:relation \"(?P<name>[^\"]+)\" does not exist|column (?P<fourth>\S+) does not exist|no such (?:table|column): (?P<other>\S+)|Table '(?P<third>[^']+)' doesn't exist)",
+        "the database has no {name}: its migrations were not applied, or it is another database", "run the migrations against that database before the deploy: python manage.py migrate, or alembic upgrade head", 1,
+    ),
+    KnownMessage(
+        "no-connection-of-a-pool", CauseId.DEPENDENCY_SERVICE, "", r"PoolTimeout: |pool initialization incomplete after|couldn't get a connection after",
+        "the database gave the pool no connection in time", "gcloud run services update SERVICE --add-cloudsql-instances INSTANCE, and check its host, user and password",
+    ),
+    KnownMessage(
         "no-other-service", CauseId.DEPENDENCY_SERVICE, "",
-        r"Error (?:111|-2|-3|61|110) connecting to (?P<name>\S+?)\.? |We couldn't connect to '(?P<fourth>[^']+)' to load|redis\.exceptions\.\w*(?:ConnectionError|TimeoutError)|NoBrokersAvailable|kombu\.exceptions\.OperationalError|AMQPConnectionError|consumer: Cannot connect to (?P<other>\S+)|elasticsearch\S*ConnectionError|elastic_transport\.\w+|botocore\.exceptions\.EndpointConnectionError|aio_pika\S*|MISCONF Redis|(?:kafka|aiokafka)\.errors\.\w+|pika\.exceptions\.\w+|amqp\.exceptions\.\w+|opensearchpy\.exceptions\.\w*Connection\w*|cassandra\.cluster\.NoHostAvailable|nats\.errors\.\w+|hvac\.exceptions\.\w+|ldap\.SERVER_DOWN|failed to connect to all addresses|StatusCode\.UNAVAILABLE|redis\.exceptions\.(?:AuthenticationError|ResponseError: NOAUTH|BusyLoadingError)|Cannot connect to (?P<third>(?:amqp|redis)s?://\S+)",
+        r"Error (?:111|-2|-3|61|110) connecting to (?P<name>\S+?)\.? |We couldn't connect to '(?P<fourth>[^']+)' to load|redis\.exceptions\.\w*(?:ConnectionError|TimeoutError)(?:: [^\n]{0,300}?connecting to (?P<fifth>[\w./:-]*\w))?|NoBrokersAvailable|kombu\.exceptions\.OperationalError|AMQPConnectionError|consumer: Cannot connect to (?P<other>\S+?):?(?=\s|$)|elasticsearch\S*ConnectionError|elastic_transport\.\w+|botocore\.exceptions\.EndpointConnectionError|aio_pika\S*|MISCONF Redis|(?:kafka|aiokafka)\.errors\.\w+|pika\.exceptions\.\w+|amqp\.exceptions\.\w+|opensearchpy\.exceptions\.\w*Connection\w*|cassandra\.cluster\.NoHostAvailable|nats\.errors\.\w+|hvac\.exceptions\.\w+|ldap\.SERVER_DOWN|failed to connect to all addresses|StatusCode\.UNAVAILABLE|redis\.exceptions\.(?:AuthenticationError|ResponseError: NOAUTH|BusyLoadingError)|Cannot connect to (?P<third>(?:amqp|redis)s?://\S+)",
         "another service cannot be reached: {name}", "check its address, that it runs, and the VPC connector: gcloud run services describe SERVICE",
     ),
     KnownMessage(
@@ -133,6 +142,10 @@ MESSAGES: tuple[KnownMessage, ...] = (
     KnownMessage("internal-error-of-an-api", CauseId.SERVICE_TROUBLE, "", r"generic::internal\b|InternalServerError: 500|An internal error (?:has )?occurred|Internal error encountered", "Google's service failed by itself", _AGAIN),
     KnownMessage(
         "unavailable", CauseId.SERVICE_TROUBLE, "", r"[Tt]he service is currently unavailable|UNAVAILABLE: |ServiceUnavailable: 503|502 Bad Gateway|503 Service Unavailable|toomanyrequests: |TLS handshake timeout|registry-1\.docker\.io[^\n]*(?:timeout|EOF)", "a service was not available", _AGAIN,
+    ),
+    KnownMessage(
+        "two-deploys-at-once", CauseId.SERVICE_TROUBLE, "Conflict for resource", r"Conflict for resource '(?P<name>[^']+)': version",
+        "something else changed {name} at the same time", "run it again, one deploy at a time",
     ),
     KnownMessage("source-not-fetched", CauseId.SERVICE_TROUBLE, "source", r"(?:[Cc]ould not|failed to) (?:fetch|unpack) (?:the )?source", "Cloud Build could not fetch the source", "submit it again"),
     KnownMessage("source-not-fetched-by-its-code", CauseId.SERVICE_TROUBLE, "FETCH_SOURCE_FAILED", r"FETCH_SOURCE_FAILED", "Cloud Build could not fetch the source", "submit it again"),

@@ -37,6 +37,22 @@ MESSAGES: tuple[KnownMessage, ...] = (
         "{name} cannot be executed in the image: not found, not executable, or its interpreter is missing", _COMPARE,
     ),
     KnownMessage(
+        "not-in-the-path", CauseId.START_COMMAND, "inding executable", r"error finding executable \"(?P<name>[^\"]+)\" in PATH",
+        "the command {name} is nowhere in the image's PATH", _INSTALL,
+    ),
+    KnownMessage(
+        "invalid-entrypoint", CauseId.START_COMMAND, "nvalid ", r"Invalid ENTRYPOINT|\"Command \\?\"(?P<name>[^\"\\\n]+)\\?\": invalid mode",
+        "the image's ENTRYPOINT cannot be executed: {name} is not found, or not executable", "RUN chmod +x {name} in the Dockerfile, or git update-index --chmod=+x for that file",
+    ),
+    KnownMessage(
+        "no-function-source", CauseId.WRONG_FILES_SENT, "GOOGLE_FUNCTION_SOURCE", r"missing (?P<name>\S+) and GOOGLE_FUNCTION_SOURCE not specified",
+        "{name}, in which the function is looked for, was not sent", "gcloud meta list-files-for-upload shows what is sent; deploy from the folder that has it, or set GOOGLE_FUNCTION_SOURCE",
+    ),
+    KnownMessage(
+        "no-folder-to-start-in", CauseId.START_COMMAND, "", r"\bcd: (?:can't cd to (?P<other>[^\s:]+)|(?P<third>/[^\s:]+): No such file)|chdir to cwd \(\\?\"(?P<name>[^\"\\]+)\\?\"\) set in config\.json failed",
+        "the folder {name}, in which the container starts, is missing or closed to its user", _COMPARE,
+    ),
+    KnownMessage(
         "command-not-found", CauseId.START_COMMAND, "",
         r"(?:^|[\s\"/'])(?:ba|da|a|z)?sh: (?:line )?(?:\d+: )?(?:exec: )?(?P<name>[^:\s][^:\n]{0,200}): (?:command )?(?:not found|[Pp]ermission denied|No such file or directory|Is a directory|cannot execute[^\n]*)"
         r"|\.sh: (?:exec: )?(?:line )?\d+: (?:exec: )?(?P<other>[^:\n]{1,200}): (?:command )?(?:not found|[Pp]ermission denied|No such file or directory|cannot execute[^\n]*)"
@@ -46,10 +62,6 @@ MESSAGES: tuple[KnownMessage, ...] = (
     KnownMessage(
         "no-user", CauseId.START_COMMAND, "no matching entries in", r"unable to find (?:user|group) (?P<name>[^:\s]+): no matching entries",
         "the image has no user {name}, which USER names", "RUN useradd {name} in the final stage of the Dockerfile, before USER",
-    ),
-    KnownMessage(
-        "no-folder-to-start-in", CauseId.START_COMMAND, "chdir to cwd", r"chdir to cwd \(\\?\"(?P<name>[^\"\\]+)\\?\"\) set in config\.json failed",
-        "the folder {name}, in which the container starts, is missing or closed to its user", _COMPARE,
     ),
     KnownMessage(
         "asgi-under-wsgi", CauseId.START_COMMAND, "", r"__call__\(\) missing 1 required positional argument: '(?P<name>send)'",
@@ -131,17 +143,26 @@ MESSAGES: tuple[KnownMessage, ...] = (
     ),
     # ---- the port
     KnownMessage(
-        "port-in-use", CauseId.PORT, "", r"\[Errno (?:98|48)\]|Error R10 \(Boot timeout\)|failed to bind to \$PORT|bind\(\) to \S+ failed|error while attempting to bind|[Aa]ddress already in use|Connection in use: |port is already allocated|EADDRINUSE", "the port is already in use", "start one server only, on the port in $PORT",
+        "port-in-use", CauseId.PORT, "", r"\[Errno (?:98|48)\]|Error R10 \(Boot timeout\)|failed to bind to \$PORT|bind\(\) to \S+ failed|error while attempting to bind(?![^\n]*(?i:permission denied))|[Aa]ddress already in use|Connection in use: |port is already allocated|EADDRINUSE", "the port is already in use", "start one server only, on the port in $PORT",
     ),
     KnownMessage(
-        "port-not-opened", CauseId.PORT, "an't connect to (", r"Can't connect to \('[^']*', (?P<name>\d+)\)", "the server cannot listen on port {name}: it is in use, or below 1024 and the user is not root", "listen on the port in $PORT, above 1023", 1,
+        "port-not-opened", CauseId.PORT, "", r"Can't connect to \('[^']*', (?P<name>\d+)\)|error while attempting to bind on address \('[^']*', (?P<other>\d+)[^)]*\): (?i:permission denied)", "the server cannot listen on port {name}: it is in use, or below 1024 and the user is not root", "listen on the port in $PORT, above 1023", 1,
     ),
     KnownMessage(
         "no-valid-port", CauseId.PORT, "", r"(?:'?\$\{?PORT\}?'?|'') is not a valid (?:port|integer|int)|Invalid value for '--port'", "the command has no valid port: a CMD without a shell does not expand $PORT", "CMD exec gunicorn --bind :$PORT main:app",
     ),
+    # ---- tests and linters of a build
+    KnownMessage(
+        "test-failed", CauseId.APPLICATION_ERROR, "", r"^FAILED (?P<name>[\w./-]+\.py(?:::\S+)?)|^FAIL: (?P<other>\w+ \([\w.]+\))",
+        "a test failed, and with it the step that ran it: {name}", "run that test at the commit that was built, and correct the code or the test", 1,
+    ),
+    KnownMessage(
+        "checked-sources-refused", CauseId.APPLICATION_ERROR, "", r"^FAIL (?P<name>Required test coverage of \S+ not reached)|Coverage failure: (?P<other>total of \S+ is less than fail-under=\S+)|^Found \d+ errors?(?: in \d+ files? \(checked|\.$)",
+        "a check of the sources failed, and with it the step that ran it: {name}", "correct what it names above", 1,
+    ),
     # ---- reports that something failed, and not why
     KnownMessage("not-listening", "", "listen on the port", r"[Ff]ailed to start and (?:then )?listen on the port", "the container did not start"),
-    KnownMessage("probe-failed", "", "", r"(?:Readiness|Liveness|Startup) probe failed|STARTUP (?:TCP|HTTP) probe failed|CrashLoopBackOff|Back-off restarting failed container", "the container did not become ready"),
+    KnownMessage("probe-failed", "", "", r"(?:Readiness|Liveness|Startup) probe failed|(?:STARTUP|LIVENESS|READINESS) (?:TCP|HTTP|GRPC) probe failed|failed the configured startup probe checks|CrashLoopBackOff|Back-off restarting failed container", "the container did not become ready"),
     KnownMessage("worker-failed", "", "Worker failed to boot", r"Worker failed to boot", "a worker did not start"),
     KnownMessage("not-executable-exit", CauseId.START_COMMAND, "", r"(?i:exit(?:ed)?(?: status| code| with code| with status)?|code)[:= (]*(?P<name>126|127)\b", "the command was not found or not executable (exit {name})", _COMPARE, 1),
     KnownMessage("called-exit", "", "Container called exit", r"Container called exit\((?P<name>\d+)\)", "the container ended"),
