@@ -247,10 +247,8 @@ class _CopyInstruction:
         several = len(sources) > 1 or any(char in source for source in sources for char in WILD)
         for source in sources:
             self._copy(source, destination, several=several)
-        followed = [self._is_followed(source, destination) for source in sources] if self._origin else []
-        if not all(followed):
-            self._state.takes_more = True
-            self._state.python = None if dockerfile.brings_python(self._step) else self._state.python
+        if self._origin:
+            self._note_programs(sources, destination)
         if self._other is not None:
             self._hand_on(self._other)
 
@@ -339,24 +337,30 @@ class _CopyInstruction:
         place = posixpath.join(where, posixpath.basename(source)) if into and _IS_FILE.search(source) else where
         state.add_unknown(UnknownArea(place, reason, self._step.line))
 
+    def _note_programs(self, sources: Sequence[str], destination: str) -> None:
+        """Note the environments that come with some sources, or that it is not known what does."""
+        if False in [self._is_followed(source, destination) for source in sources]:
+            self._state.takes_more = True
+            self._state.python = None if dockerfile.brings_python(self._step) else self._state.python
+
     def _is_followed(self, source: str, destination: str) -> bool:
         """Whether it is known which programs come with a source of another stage: those of its environments, or none."""
         return self._takes_environment(source, destination) or bool(_UV.search(source)) or self._is_of_project(source)
 
     def _takes_environment(self, source: str, destination: str) -> bool:
         """Take over the environments of the stage that is copied from; whether there are any."""
-        state, other = self._state, self._other
-        if other is None or self._unclear(source, destination):
+        if self._other is None or self._unclear(source, destination):
             return False
-        return state.take_environments(other, _absolute(source), state.at(destination), self._step.line)
+        where = self._state.at(destination)
+        return self._state.take_environments(self._other, _absolute(source), where, self._step.line)
 
     def _is_of_project(self, source: str) -> bool:
         """Whether a source is a folder of the project in another stage, or a file in one, and nothing else may be there."""
         path, other = _absolute(source), self._other
         if other is None or "$" in source or any(char in source for char in WILD) or path == "/":
             return False
-        is_inside = any(is_below(path, root) for root in other.roots if root != "/")
-        return is_inside and not path.startswith(_SYSTEM) and other.covers_unknown(path) is None
+        is_inside = any(is_below(path, root) for root in other.roots if root != "/") and not path.startswith(_SYSTEM)
+        return is_inside and other.covers_unknown(path) is None
 
     def _write(self, heredocs: list[str], destination: str) -> None:
         """Files that the Dockerfile itself holds."""

@@ -9,13 +9,14 @@ from __future__ import annotations
 import itertools
 import posixpath
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from buildguard.definitions import lazy_pattern
 from buildguard.project.image_model import FileOrigin, PlacedFile, UnknownArea, is_below
 from buildguard.project.image_stage_state import WILD, StageState
 from buildguard.project.run_commands import RunCommand, split
 from buildguard.project.run_environments import (
+    FilledFolder,
     activated_folder,
     brings_programs,
     filled_folders,
@@ -148,17 +149,22 @@ class _CommandRunner:
     def _fill_environments(self, words: Sequence[str], whole: Sequence[str]) -> None:
         """The folders that the image's Python fills with packages; what stands before the program sets variables for it."""
         state = self._state
-        own = dict(word.split("=", 1) for word in whole[: -len(words)] if "=" in word)
-        folders = [
-            folder._replace(is_certain=folder.is_certain and not (folder.is_steered and self._may_steer()))
-            for folder in filled_folders(words, {**poetry_settings(state.run_text), **state.env, **own}, state.user)
-        ]
+        folders = self._filled(words, dict(word.split("=", 1) for word in whole[: -len(words)] if "=" in word))
         if not any(folder.is_certain for folder in folders) and not self._fills_own(words) and brings_programs(words):
             state.takes_more = True
         for folder in folders:
             is_known = folder.path.startswith("/") or (self._folder is not None and state.knows_workdir)
             if is_known and not _DYNAMIC.search(folder.path):
                 state.fill_environment(self._at(folder.path), self._line, folder)
+
+    def _filled(self, words: Sequence[str], own: Mapping[str, str]) -> list[FilledFolder]:
+        """The folders of a command's environments; it sets its `own` variables."""
+        settings = {**poetry_settings(self._state.run_text), **self._state.env, **own}
+        folders = filled_folders(words, settings, self._state.user)
+        return [
+            folder._replace(is_certain=folder.is_certain and not (folder.is_steered and self._may_steer()))
+            for folder in folders
+        ]
 
     def _may_steer(self) -> bool:
         """Whether an active environment, a `.venv` or a file of the project may have packages installed elsewhere."""

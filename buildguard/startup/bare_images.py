@@ -32,9 +32,13 @@ def is_bare(image: ImageStart, start: StartCommand) -> bool:
     reference = image_reference.parse(model.base)
     if reference.last not in WITHOUT_SERVERS or _ONBUILD in model.base:
         return False
-    if any(map(image.tree.may_create, _PLACES)) or any(path.startswith(_SYSTEM) for path in model.files):
-        return False
-    return not any(map(_MAY_INSTALL.search, start_texts(image, start)))
+    return not _has_files_of_system(image) and not any(map(_MAY_INSTALL.search, start_texts(image, start)))
+
+
+def _has_files_of_system(image: ImageStart) -> bool:
+    """Whether a COPY may put files where packages and programs are."""
+    is_open = any(map(image.tree.may_create, _PLACES))
+    return is_open or any(path.startswith(_SYSTEM) for path in image.tree.model.files)
 
 
 def install_hint(image: ImageStart) -> str:

@@ -139,7 +139,9 @@ def may_be_installed(image: ImageStart, module: str) -> str:
 def who_names(image: ImageStart, top: str) -> str:
     """The RUN or the file of requirements that names a top-level module; empty where none does."""
     pattern = re.compile(rf"(?i)(?<![a-z0-9]){re.sub('[-_.]+', '[-_.]', re.escape(top))}(?![a-z0-9])")
-    if pattern.search(image.tree.run_text):
+    # of every stage, for its packages may be copied
+    runs = (step.text for stage in image.stages for step in stage.instructions if step.name == "RUN")
+    if any(map(pattern.search, (image.tree.run_text, *runs))):
         return f"a RUN names {top}"
     paths = [path for path in requirement_files(image) if (data := image.files.read(path)) and _names(pattern, data)]
     return f"{paths[0]} names {top}" if paths else ""

@@ -58,12 +58,17 @@ def homeless(image: ImageStart) -> str:
     user, runs = starting_user(image), image.tree.run_text
     if not user:
         return ""
-    made = [found for found in _MAKES_USER.finditer(runs) if user in _words(found["arguments"])]
+    made = _makers_of(user, runs)
     if len(made) > 1 or _OTHER_USERS.search(runs) or _may_bring(image, "/etc/passwd"):
         return ""
     others = _MAKES_USER.sub("", runs)
     home = _lacking_home(user, made[0]) if made else _unnamed_home(user, runs)
     return "" if _OPENS.search(others) or (home != "/" and _may_exist(image, home, others)) else home
+
+
+def _makers_of(user: str, runs: str) -> list[re.Match[str]]:
+    """The commands that make a user, or add it to something."""
+    return [found for found in _MAKES_USER.finditer(runs) if user in _words(found["arguments"])]
 
 
 def _may_exist(image: ImageStart, home: str, runs: str) -> bool:

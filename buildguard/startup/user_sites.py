@@ -46,14 +46,19 @@ def find_unread_site(image: ImageStart, start: StartCommand) -> UnreadSite | Non
     model, user = image.tree.model, starting_user(image)
     if not user or not model.environments or model.takes_more:
         return None
-    texts, found = start_texts(image, start), model.environments[0]
-    reader = next((name for name, folder in _READERS.items() if found.path.endswith(f"/{folder}")), "")
-    runs = re.compile(rb"\b%s\s+run\b" % reader.encode())
-    if not reader or any(map(_CHANGES.search, texts)) or not (reader == "Python" or any(map(runs.search, texts))):
-        return None
+    found = model.environments[0]
+    reader = _reader_of(found.path, start_texts(image, start))
     settings = {**model.env, **start.env}
-    is_unread = all(_is_unread(item, user, settings, image.tree.run_text) for item in model.environments)
+    is_unread = reader and all(_is_unread(item, user, settings, image.tree.run_text) for item in model.environments)
     return UnreadSite(found.path, user, reader) if is_unread else None
+
+
+def _reader_of(path: str, texts: list[bytes]) -> str:
+    """Who reads the packages of a folder, where a start asks for it and changes nothing about it; else empty."""
+    reader = next((name for name, folder in _READERS.items() if path.endswith(f"/{folder}")), "")
+    runs = re.compile(rb"\b%s\s+run\b" % reader.encode())
+    is_asked = reader == "Python" or any(map(runs.search, texts))
+    return reader if is_asked and not any(map(_CHANGES.search, texts)) else ""
 
 
 def _is_unread(found: PythonEnvironment, user: str, settings: dict[str, str], runs: str) -> bool:

@@ -127,6 +127,20 @@ def test_environments_of_tools_that_a_start_may_reach(tmp_path: Path, steps: str
     assert [row for row in rows_of(report_of(tmp_path, files)) if row[0] == "BG701"] == []
 
 
+def test_a_module_that_another_stage_installs(tmp_path: Path) -> None:
+    """`python -m debugpy`: what comes with the environment is named in the stage that fills it."""
+    text = (
+        f"{_BASE} AS build\nWORKDIR /app\nCOPY --from=ghcr.io/astral-sh/uv:latest /uv /bin/uv\nRUN uv venv && uv pip install debugpy\n"
+        f'{_FINAL}COPY --from=build /app/.venv /app/.venv\nCOPY own.py .\nENV PATH=/app/.venv/bin:$PATH\nCMD ["python", "-m", "{{}}"]\n'
+    )
+
+    def rows(module: str) -> list[tuple[str, str | None, int | None]]:
+        return rows_of(report_of(tmp_path / module, {"own.py": "", "Dockerfile": text.format(module)}))
+
+    assert rows("debugpy") == []
+    assert [row[0] for row in rows("absent")] == ["BG701"]
+
+
 def test_a_bare_image_and_its_hint() -> None:
     for steps, expected in ((_FINAL, True), (f"{_FINAL}RUN pip install flask\n", False)):
         image = image_of(f"{steps}COPY main.py .\nCMD {_SCRIPT}\n", {"main.py": ""})
