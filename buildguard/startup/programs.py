@@ -6,7 +6,8 @@ import posixpath
 import re
 
 from buildguard.codes import Code
-from buildguard.project import dockerfile, image_reference
+from buildguard.definitions import words
+from buildguard.project import dockerfile, image_reference, run_effects
 from buildguard.project.image_model import DEFAULT_PATH, PlacedFile
 from buildguard.project.server_options import SERVERS
 from buildguard.project.start_command import StartCommand, StartProgram, in_folder, is_python, is_shell, is_unknown
@@ -19,12 +20,16 @@ from buildguard.startup.image_start import ImageStart
 from buildguard.startup.locked_programs import find_reason
 from buildguard.startup.losses import report_lost
 from buildguard.startup.replaced_path import lacking_path
-from buildguard.startup.unreached import find_unreached, path_folders
+from buildguard.startup.unreached import enters_environment, find_unreached, path_folders
 
 _ALWAYS = frozenset({"/bin/sh", "/bin/bash", "/usr/bin/env"})  # part of the images that have a system at all
 _SYSTEM = frozenset(DEFAULT_PATH.split(":"))
 _BOM = b"\xef\xbb\xbf"
 _WITHOUT_BASH = frozenset({"alpine", "golang", "nginx", "node", "python"})  # what is built on Alpine may bring it
+_ONLY_FILES = words("mkdir chmod chown chgrp rm touch true echo useradd adduser usermod groupadd addgroup")
+_TOOLS = frozenset(
+    {"uv", "uvx", "poetry", "pdm", "pipenv", "hatch", "conda"}
+)  # what starts a program in an environment
 _PYTHONS = frozenset({"/usr/bin/python", "/usr/bin/python3"})
 
 
@@ -36,9 +41,14 @@ def note_executed(image: ImageStart, start: StartCommand, findings: StartupFindi
         placed = image.tree.find(path)
         if placed is None or not placed.source:
             continue
-        is_code = path == start.script or path in start.configs
+        is_code = path == start.script or (path in start.configs and _is_code(path, start))
         if is_code or has_shebang((image.content(placed) or b"")[:HEAD]):
             findings.execute(placed.source)
+
+
+def _is_code(config: str, start: StartCommand) -> bool:
+    """Whether a configuration is Python, whatever its name: gunicorn's is; what uvicorn and hypercorn read is mostly not."""
+    return config.endswith(".py") or start.server == "gunicorn"
 
 
 def check_programs(image: ImageStart, start: StartCommand, findings: StartupFindings) -> bool:
@@ -231,7 +241,7 @@ class _ProgramCheck:
 
     def _report_lack(self, name: str, place: FindingPlace) -> None:
         """Report a name that no folder of PATH has, where it is known why."""
-        reason, hint = self._lack_of_server(name) if name in SERVERS else ("", "")
+        reason, hint = self._lack_of_installed(name) if name in SERVERS or name in _TOOLS else ("", "")
         lack = reason or find_lack(self._image, name)
         if lack:
             self._report(lack, name, place, hint)
@@ -240,11 +250,37 @@ class _ProgramCheck:
         hint = hint or "install it in the Dockerfile, or correct the command"
         self._findings.add(Code.BG701, place, f"the start command runs {name}, and {lack}", hint)
 
-    def _lack_of_server(self, name: str) -> tuple[str, str]:
+    def _lack_of_installed(self, name: str) -> tuple[str, str]:
+        """Why no folder of PATH has a program that only an installation brings."""
         if _installs_nothing(self._image):
             return "the image installs no package", f"RUN pip install {name}"
         copied = find_unreached(self._image, self._start)
-        return ("no folder of PATH has it", add_programs(copied)) if copied else ("", "")
+        if copied:
+            return "no folder of PATH has it", add_programs(copied)
+        if (name in _TOOLS or not enters_environment(self._image, self._start)) and self._is_never_brought():
+            hint = "install it in the final stage, or copy its environment there, and name that in PATH"
+            return "no instruction puts it into a folder of PATH", hint
+        return "", ""
+
+    def _is_never_brought(self) -> bool:
+        """Whether the folders of PATH hold what Python's own image has alone: nothing is installed there, nor an environment."""
+        if _may_bring_programs(self._image):
+            return False
+        folders, model = path_folders(self._image, self._start), self._image.tree.model
+        is_plain = model.knows_base and image_reference.parse(self._image.tree.base).last == "python"
+        if not is_plain or any("$" in folder for folder in folders):
+            return False
+        return not any(f"{environment.path}/bin" in folders for environment in model.environments)
+
+
+def _may_bring_programs(image: ImageStart) -> bool:
+    """Whether a RUN of the last stage does more than arrange files and users, or a COPY takes a whole system."""
+    try:
+        names = {name for command in run_effects.split(image.tree.run_text) for name in command.words[:1]}
+    except ValueError:
+        return True
+    copies = (step for stage in image.stages for step in stage.instructions if step.name in {"COPY", "ADD"})
+    return not names <= _ONLY_FILES or any(step.text.split()[-1:] == ["/"] and step.flags for step in copies)
 
 
 def _add_hint(reason: str, name: str) -> str:

@@ -39,11 +39,14 @@ def start_texts(image: ImageStart, start: StartCommand) -> list[bytes]:
 
 def find_unreached(image: ImageStart, start: StartCommand) -> str:
     """The environment that has all packages and that PATH does not reach; empty where a command may activate one."""
+    return "" if enters_environment(image, start) else unreached_environment(image, path_folders(image, start))
+
+
+def enters_environment(image: ImageStart, start: StartCommand) -> bool:
+    """Whether a command may activate an environment."""
     run_text = _SOURCED.sub(b"", image.tree.run_text.encode())  # that ends with its RUN
     texts = [*start_texts(image, start), run_text]
-    if "BASH_ENV" in start.env or any(_ACTIVATES.search(text) for text in texts):
-        return ""
-    return unreached_environment(image, path_folders(image, start))
+    return "BASH_ENV" in start.env or any(_ACTIVATES.search(text) for text in texts)
 
 
 def check_unseen(image: ImageStart, start: StartCommand, entry: EntryFile | None, findings: StartupFindings) -> None:
