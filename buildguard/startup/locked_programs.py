@@ -150,6 +150,12 @@ _OTHER_TOOLS = lazy_pattern(
 _OWN_TOOL = lazy_pattern(r"(?:poetry|pdm)(?:[=<>~!\[]\S*)? is installed beside")  # neither needs a server
 _HARMLESS = lazy_pattern(r"python[\d.]*")  # collectstatic and the like
 _REQUIREMENT = lazy_pattern(r"([A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)\s*(?P<rest>[^#]*)")
+_OPTIONS = (
+    *("#", "--hash", "--index-url", "--extra-index-url", "-i ", "--trusted-host"),
+    *("-r ", "--requirement", "-c ", "--constraint"),  # what these name is read as well, or brings nothing
+)
+_INCLUDE = lazy_pattern(rb"(?m)^[ \t]*(?:-r|--requirement)[ \t=]*(?P<name>[^\s#]+)")
+_MOST_INCLUDED = 50
 _TOOLS = frozenset({"pip", "setuptools", "wheel", "uv"})
 
 
@@ -215,13 +221,63 @@ def _by_requirements(image: ImageStart, distribution: str, runs: str) -> str:
         return ""
     names: set[str] = set()
     for file in files:
-        path = posixpath.normpath(posixpath.join(image.service.context, file))
-        data = image.files.read(path) if image.files.is_file(path) else None
-        found = _names(data) if data is not None else None
-        if found is None:
+        texts = read_included(image, _project_path(image, file))
+        found = [_names(data) for data in texts or ()]
+        if not found or None in found:
             return ""
-        names |= found
+        names.update(*filter(None, found))
     return "" if distribution in names or not names else f"{files[0]} does not bring {distribution}"
+
+
+def _project_path(image: ImageStart, file: str) -> str:
+    """Where a file comes from that a RUN names: an absolute path is one of the image."""
+    placed = image.tree.find(file) if file.startswith("/") else None
+    return placed.source if placed is not None and not placed.doubt else posixpath.join(image.service.context, file)
+
+
+def read_included(image: ImageStart, path: str) -> list[bytes] | None:
+    """The content of a requirement file and of those that it includes (`-r`); None where one is missing."""
+    pending, seen = [posixpath.normpath(path)], dict[str, bytes]()
+    while pending:
+        file = pending.pop()
+        data = image.files.read(file) if image.files.is_file(file) else None
+        if data is None or len(seen) >= _MOST_INCLUDED:
+            return None
+        if file not in seen:
+            seen[file] = data
+            names = (match["name"].decode("utf-8", "replace") for match in _INCLUDE.finditer(data))
+            pending += [posixpath.normpath(posixpath.join(posixpath.dirname(file), name)) for name in names]
+    return [*seen.values()]
+
+
+def installed_requirements(image: ImageStart) -> frozenset[str] | None:
+    """The distributions that requirement files name, where these are all that an image installs; None where it may be more."""
+    runs = _commands(image)
+    files = [*_installed_files(runs)]
+    if _OTHER_TOOLS.search(runs) or not files or "" in files or not shows_all(image):
+        return None
+    names: set[str] = set()
+    for file in files:
+        texts = read_included(image, _project_path(image, file))
+        rows = [row for data in texts or () for row in _rows(data)]
+        matches = [_REQUIREMENT.fullmatch(row) for row in rows]
+        if not rows or not all(match is not None and _is_plain(match[0]) for match in matches):
+            return None
+        names |= {normalize(match[1]) for match in matches if match is not None}
+    return frozenset(names)
+
+
+def _is_plain(row: str) -> bool:
+    """Whether a requirement is of a release alone: extras and addresses bring more."""
+    return "[" not in row and "://" not in row and " @ " not in row
+
+
+def _rows(data: bytes) -> Iterator[str]:
+    """The requirements of a file, without options."""
+    for line in data.decode("utf-8", "replace").replace("\\\n", " ").splitlines():
+        text = line.partition(" #")[0].strip()
+        if text and not text.startswith(_OPTIONS):
+            yield text
 
 
 def _installed_files(runs: str) -> Iterator[str]:
@@ -246,10 +302,7 @@ def _names(data: bytes) -> set[str] | None:
     """The distributions of a requirement file, where neither they nor what they need brings another server; else None."""
     names: set[str] = set()
     is_whole = _COMPILED.search(data) is not None
-    for line in data.decode("utf-8", "replace").replace("\\\n", " ").splitlines():
-        text = line.partition(" #")[0].strip()
-        if not text or text.startswith(("#", "--hash", "--index-url", "--extra-index-url", "-i ", "--trusted-host")):
-            continue
+    for text in _rows(data):
         match = _REQUIREMENT.fullmatch(text)
         if match is None or "://" in text or " @ " in text or _BRINGS_MORE.search(text):
             return None
