@@ -28,6 +28,7 @@ from buildguard.startup.project_files import BuildSender, ProjectFileTree
 from buildguard.startup.raw_words import check_raw_words
 from buildguard.startup.secrets import check_secrets
 from buildguard.startup.unreached import check_unseen
+from buildguard.startup.users import check_user
 from buildguard.startup.variables.check import EnvironmentSources, check_variables
 from buildguard.startup.variables.templates import read_templates
 from buildguard.system import git
@@ -99,6 +100,7 @@ def _check_image(
     check_stages(image, findings)
     check_environments(image, findings)
     check_secrets(image, findings)
+    check_user(image, findings)
     if image.start is not None and check_form(image, findings):
         _check_start(image, image.start, deployed, sources, findings)
     check_placeholders(image, findings)

@@ -1,0 +1,71 @@
+"""BG701: the user that a container starts as exists in its image; the engine refuses to start it otherwise."""
+
+from __future__ import annotations
+
+import re
+
+from buildguard.codes import Code
+from buildguard.definitions import lazy_pattern, words
+from buildguard.project import dockerfile, image_reference, run_effects
+from buildguard.startup.findings import FindingPlace, StartupFindings
+from buildguard.startup.image_start import ImageStart
+
+# The accounts of Debian and Alpine, which also are groups or share their name with one.
+_ACCOUNTS = words(
+    "root daemon bin sys sync games man lp mail news uucp proxy www-data backup list irc gnats _apt nobody nogroup adm "
+    "shutdown halt operator postmaster cron ftp sshd at squid xfs postgres cyrus vpopmail ntp smmsp guest users wheel "
+    "tty disk kmem dialout fax voice cdrom floppy tape sudo audio dip src shadow utmp video sasl plugdev staff input"
+)
+_KEEP_ACCOUNTS = words("pip pip3 uv python python3 mkdir chmod rm touch true echo find sed ln cp mv cd set test [ ls")
+_CREATES_COMPUTED = lazy_pattern(r"(?:(?:user|group)add|add(?:user|group))\b[^\n;&|]*\$")
+
+
+def check_user(image: ImageStart, findings: StartupFindings) -> None:
+    """Report the user or the group of the last USER, where the base image does not have it and nothing creates it."""
+    step = _last_user(image)
+    if step is None or not _is_plain(image):
+        return
+    named = [name for name in image.tree.model.user.strip().split(":") if not name.isdigit()]
+    missing = next((name for name in named if name not in _ACCOUNTS and not _is_mentioned(image, name)), "")
+    if not missing or not re.fullmatch(r"[\w.-]+", missing):
+        return
+    place = FindingPlace(image.dockerfile, step.line)
+    if not _keeps_accounts(image):
+        findings.leave_open(place, f"whether a command creates the account {missing} is not known")
+        return
+    message = f"the container starts as {missing}, and no instruction of its stage creates that account"
+    hint = f"add RUN useradd {missing} to the last stage: accounts of an earlier one stay there"
+    findings.add(Code.BG701, place, message, hint)
+
+
+def _chain(image: ImageStart) -> list[dockerfile.Instruction]:
+    """The instructions that the image is made of, those of lower stages first."""
+    service = image.service
+    final = dockerfile.resolve_final_stage(image.recipe.dockerfile, dict(service.build_args), service.stage)
+    return [step for stage in reversed(final.chain) for step in stage.instructions] if final is not None else []
+
+
+def _last_user(image: ImageStart) -> dockerfile.Instruction | None:
+    return next((step for step in reversed(_chain(image)) if step.name == "USER"), None)
+
+
+def _is_plain(image: ImageStart) -> bool:
+    return image.tree.model.knows_base and image_reference.parse(image.tree.base).last == "python"
+
+
+def _is_mentioned(image: ImageStart, name: str) -> bool:
+    """Whether a command names an account, or a COPY may bring the list of accounts."""
+    runs = image.tree.run_text
+    if _CREATES_COMPUTED.search(runs) or re.search(rf"(?<![\w.-]){re.escape(name)}(?![\w.-])", runs):
+        return True
+    copies = [step.text for step in _chain(image) if step.name in {"COPY", "ADD"}]
+    return any("/etc" in text or text.split()[-1:] == ["/"] for text in copies)
+
+
+def _keeps_accounts(image: ImageStart) -> bool:
+    """Whether no command of the last stage can create an account."""
+    try:
+        names = {name for command in run_effects.split(image.tree.run_text) for name in command.words[:1]}
+    except ValueError:
+        return False
+    return names <= _KEEP_ACCOUNTS
