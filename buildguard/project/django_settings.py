@@ -58,7 +58,7 @@ def listed_names(trees: Iterable[tuple[str, ast.Module]]) -> Iterator[ListedName
     """The apps and the middleware as settings list them.
 
     `trees` are the settings, and then those that they take everything from. A list that is changed in another way than by adding
-    literal texts is left out, and so is one that is bound anew above.
+    literal texts is left out, and so is one that a module above binds without it.
     """
     sources = [*trees]
     for name in sorted(_LISTS):
@@ -69,7 +69,7 @@ def listed_names(trees: Iterable[tuple[str, ast.Module]]) -> Iterator[ListedName
             for node in bound:
                 texts = _texts(getattr(node, "value", None))
                 yield from (ListedName(file, text, line, name == "MIDDLEWARE") for text, line in texts)
-            if any(_binds_anew(node, name) for node in bound):
+            if any(_replaces(node, name) for node in bound):
                 break
 
 
@@ -86,7 +86,7 @@ def _mentions(value: ast.expr | None, name: str) -> int:
     return int(isinstance(value, ast.Name) and value.id == name)
 
 
-def _binds_anew(node: ast.stmt, name: str) -> bool:
+def _replaces(node: ast.stmt, name: str) -> bool:
     return not isinstance(node, ast.AugAssign) and not _mentions(getattr(node, "value", None), name)
 
 

@@ -135,9 +135,16 @@ def _similar(image: ImageStart, start: StartCommand) -> str:
 def _check_attribute(
     image: ImageStart, start: StartCommand, findings: StartupFindings, place: FindingPlace, image_file: PlacedFile
 ) -> None:
-    name = start.attribute.partition(".")[0]
-    if start.server == "flask" and not name:
+    if start.server == "flask" and not start.attribute:
         _check_flask(image, start, findings, image_file)
+    else:
+        _check_name(image, start, findings, place, image_file)
+
+
+def _check_name(
+    image: ImageStart, start: StartCommand, findings: StartupFindings, place: FindingPlace, image_file: PlacedFile
+) -> None:
+    name = start.attribute.partition(".")[0]
     if not name or start.is_main:
         return
     shown = image_file.source or posixpath.basename(start.script) or start.module

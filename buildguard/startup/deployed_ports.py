@@ -59,7 +59,7 @@ def find_port(declared: Sequence[DeployedPort], dockerfile: str, *, is_only: boo
 
 
 def only_builder(recipe: ImageRecipe, recipes: Sequence[ImageRecipe]) -> str:
-    """The file that declares the build of an image, and of no other; empty where there is none."""
+    """The file that declares the build of an image, and of no other; else empty."""
     files = [other.service.basis.by.rpartition(":")[0] for other in recipes]
     own = recipe.service.basis.by.rpartition(":")[0]
     return own if files.count(own) == 1 else ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from types import MappingProxyType
 
 from buildguard.definitions import lazy_pattern
@@ -256,15 +256,15 @@ def installed_requirements(image: ImageStart) -> frozenset[str] | None:
     files = [*_installed_files(runs)]
     if _OTHER_TOOLS.search(runs) or not files or "" in files or not shows_all(image):
         return None
-    names: set[str] = set()
-    for file in files:
-        texts = read_included(image, _project_path(image, file))
-        rows = [row for data in texts or () for row in _rows(data)]
-        matches = [_REQUIREMENT.fullmatch(row) for row in rows]
-        if not rows or not all(match is not None and _is_plain(match[0]) for match in matches):
-            return None
-        names |= {normalize(match[1]) for match in matches if match is not None}
-    return frozenset(names)
+    named = [_required(read_included(image, _project_path(image, file)) or ()) for file in files]
+    return frozenset().union(*filter(None, named)) if all(named) else None
+
+
+def _required(texts: Iterable[bytes]) -> frozenset[str]:
+    """The distributions of some requirement files; none where one of them may bring more than its name says."""
+    matches = [_REQUIREMENT.fullmatch(row) for data in texts for row in _rows(data)]
+    names = [normalize(match[1]) for match in matches if match is not None and _is_plain(match[0])]
+    return frozenset(names) if len(names) == len(matches) else frozenset()
 
 
 def _is_plain(row: str) -> bool:

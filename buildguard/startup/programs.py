@@ -20,7 +20,7 @@ from buildguard.startup.findings import FindingPlace, StartupFindings
 from buildguard.startup.image_start import ImageStart
 from buildguard.startup.locked_programs import find_reason
 from buildguard.startup.losses import report_lost
-from buildguard.startup.replaced_path import lacking_path
+from buildguard.startup.replaced_path import is_own_python, lacking_path
 from buildguard.startup.unreached import enters_environment, find_unreached, path_folders
 
 _ALWAYS = frozenset({"/bin/sh", "/bin/bash", "/usr/bin/env"})  # part of the images that have a system at all
@@ -268,8 +268,7 @@ class _ProgramCheck:
         folders, model = path_folders(self._image, self._start), self._image.tree.model
         if _may_bring_programs(self._image, folders):
             return False
-        is_plain = model.knows_base and image_reference.parse(self._image.tree.base).last == "python"
-        if not is_plain or any("$" in folder for folder in folders):
+        if not is_own_python(self._image) or any("$" in folder for folder in folders):
             return False
         return not any(f"{environment.path}/bin" in folders for environment in model.environments)
 

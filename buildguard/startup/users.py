@@ -6,15 +6,16 @@ import re
 
 from buildguard.codes import Code
 from buildguard.definitions import lazy_pattern, words
-from buildguard.project import dockerfile, image_reference, run_effects
+from buildguard.project import dockerfile, run_effects
 from buildguard.startup.findings import FindingPlace, StartupFindings
 from buildguard.startup.image_start import ImageStart
+from buildguard.startup.replaced_path import is_own_python
 
 # The accounts of Debian and Alpine, which also are groups or share their name with one.
-_ACCOUNTS = words(
-    "root daemon bin sys sync games man lp mail news uucp proxy www-data backup list irc gnats _apt nobody nogroup adm "
-    "shutdown halt operator postmaster cron ftp sshd at squid xfs postgres cyrus vpopmail ntp smmsp guest users wheel "
-    "tty disk kmem dialout fax voice cdrom floppy tape sudo audio dip src shadow utmp video sasl plugdev staff input"
+_ACCOUNT = lazy_pattern(
+    r"root|daemon|bin|sys|sync|games|man|lp|mail|news|uucp|proxy|www-data|backup|list|irc|gnats|_apt|no(?:body|group)|adm"
+    r"|shutdown|halt|operator|postmaster|cron|ftp|sshd|at|squid|xfs|postgres|cyrus|vpopmail|ntp|smmsp|guest|users|wheel"
+    r"|tty|disk|kmem|dialout|fax|voice|cdrom|floppy|tape|sudo|audio|dip|src|shadow|utmp|video|sasl|plugdev|staff|input"
 )
 _KEEP_ACCOUNTS = words("pip pip3 uv python python3 mkdir chmod rm touch true echo find sed ln cp mv cd set test [ ls")
 _CREATES_COMPUTED = lazy_pattern(r"(?:(?:user|group)add|add(?:user|group))\b[^\n;&|]*\$")
@@ -23,10 +24,10 @@ _CREATES_COMPUTED = lazy_pattern(r"(?:(?:user|group)add|add(?:user|group))\b[^\n
 def check_user(image: ImageStart, findings: StartupFindings) -> None:
     """Report the user or the group of the last USER, where the base image does not have it and nothing creates it."""
     step = _last_user(image)
-    if step is None or not _is_plain(image):
+    if step is None or not is_own_python(image):
         return
     named = [name for name in image.tree.model.user.strip().split(":") if not name.isdigit()]
-    missing = next((name for name in named if name not in _ACCOUNTS and not _is_mentioned(image, name)), "")
+    missing = next((name for name in named if not _ACCOUNT.fullmatch(name) and not _is_mentioned(image, name)), "")
     if not missing or not re.fullmatch(r"[\w.-]+", missing):
         return
     place = FindingPlace(image.dockerfile, step.line)
@@ -47,10 +48,6 @@ def _chain(image: ImageStart) -> list[dockerfile.Instruction]:
 
 def _last_user(image: ImageStart) -> dockerfile.Instruction | None:
     return next((step for step in reversed(_chain(image)) if step.name == "USER"), None)
-
-
-def _is_plain(image: ImageStart) -> bool:
-    return image.tree.model.knows_base and image_reference.parse(image.tree.base).last == "python"
 
 
 def _is_mentioned(image: ImageStart, name: str) -> bool:

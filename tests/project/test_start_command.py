@@ -9,6 +9,7 @@ import pytest
 from buildguard.project import shell, start_wrappers
 from buildguard.project.dockerfile import exec_words
 from buildguard.project.gunicorn_config import read_settings
+from buildguard.project.hypercorn_config import read_bind
 from buildguard.project.listen_addresses import split_address
 from buildguard.project.server_options import SERVERS, OptionRole, parse_options
 from buildguard.project.start_command import CommandPlace, CommandText, StartCommand, StartContext, combine
@@ -185,6 +186,8 @@ def test_a_configuration_of_hypercorn_is_read_as_data(option: str, content: str,
     name = option.removeprefix("file:")
     files = {f"/srv/{name}": content} if content else {}
 
+    setting = read_bind(content.encode(), is_python=option.startswith("file:")) if content else None
+    assert (setting is not None) is ("bind" in content)
     assert _address(_start(f"hypercorn --config {option} main:app", files)) == address
     assert _address(_start(f"hypercorn -c {option} -b :80 main:app", files)) == "0.0.0.0:80"
 
