@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from buildguard.definitions import NamedTuple, lazy_pattern
 
@@ -64,13 +64,20 @@ def listed_names(trees: Iterable[tuple[str, ast.Module]]) -> Iterator[ListedName
     for name in sorted(_LISTS):
         for file, tree in sources:
             bound = [node for node in tree.body if name in _targets(node)]
-            if _uses(tree, name) > len(bound) + sum(_mentions(getattr(node, "value", None), name) for node in bound):
-                break  # something takes an entry out, or a condition decides
-            for node in bound:
-                texts = _texts(getattr(node, "value", None))
-                yield from (ListedName(file, text, line, name == "MIDDLEWARE") for text, line in texts)
+            if _is_changed(tree, bound, name):
+                break
+            yield from (ListedName(file, text, line, name == "MIDDLEWARE") for text, line in _listed_texts(bound))
             if any(_replaces(node, name) for node in bound):
                 break
+
+
+def _listed_texts(bound: Iterable[ast.stmt]) -> Iterator[tuple[str, int]]:
+    return (pair for node in bound for pair in _texts(getattr(node, "value", None)))
+
+
+def _is_changed(tree: ast.Module, bound: Sequence[ast.stmt], name: str) -> bool:
+    """Whether something else than a binding uses a list: it may take an entry out, or a condition decides."""
+    return _uses(tree, name) > len(bound) + sum(_mentions(getattr(node, "value", None), name) for node in bound)
 
 
 def _uses(tree: ast.Module, name: str) -> int:

@@ -181,25 +181,28 @@ def _named(start: StartCommand, parsed: ParsedOptions, context: StartContext) ->
 
 def _with_hypercorn_config(start: StartCommand, parsed: ParsedOptions, context: StartContext) -> StartCommand:
     """With the address that hypercorn's configuration binds, where no option does."""
-    from buildguard.project.hypercorn_config import read_bind  # it needs `ast`
-
     option = parsed.last(OptionRole.CONFIG)
     if option is None:
         return start
-    if option.value.startswith("python:"):
-        module = option.value.removeprefix("python:")
-        listener = None if parsed.has(OptionRole.BIND) else unknown_listener(start, module)
-        return start._replace(
-            undecided=f"hypercorn reads its configuration from the module {module}", listener=listener
-        )
-    path = in_folder(start.folder, option.value.removeprefix("file:"))
-    content = context.read(path)
-    start = start._replace(configs=(path,))
-    setting = read_bind(content, is_python=option.value.startswith("file:")) if content is not None else None
-    if (content is not None and setting is None) or parsed.has(OptionRole.BIND):
-        return start
-    listener = None if setting is None else configured_listener(start, path, setting)
-    return start._replace(listener=listener or unknown_listener(start, path))
+    kind, _, module = option.value.partition(":")
+    if kind == "python":
+        start = start._replace(undecided=f"hypercorn reads its configuration from the module {module}")
+        listener: ListenAddress | None = unknown_listener(start, module)
+    else:
+        start = start._replace(configs=(in_folder(start.folder, option.value.removeprefix("file:")),))
+        listener = _hypercorn_listener(start, context.read(start.configs[0]), is_python=kind == "file")
+    return start if parsed.has(OptionRole.BIND) else start._replace(listener=listener)
+
+
+def _hypercorn_listener(start: StartCommand, content: bytes | None, *, is_python: bool) -> ListenAddress | None:
+    """The address that a configuration binds; None where hypercorn's default holds."""
+    from buildguard.project.hypercorn_config import read_bind  # it needs `ast`
+
+    path = start.configs[0]
+    if content is None:
+        return unknown_listener(start, path)
+    setting = read_bind(content, is_python=is_python)
+    return setting and (configured_listener(start, path, setting) or unknown_listener(start, path))
 
 
 def _application_of_path(start: StartCommand, text: str) -> tuple[StartCommand, str]:

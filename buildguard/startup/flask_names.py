@@ -6,6 +6,7 @@ import ast
 from collections.abc import Iterator
 
 from buildguard.codes import Code
+from buildguard.definitions import NamedTuple
 from buildguard.project.start_command import StartCommand
 from buildguard.startup.findings import FindingPlace, StartupFindings
 from buildguard.startup.source_facts import SourceFacts
@@ -30,19 +31,34 @@ def check_names(facts: SourceFacts | None, shown: str, place: FindingPlace, find
     """Report a module in which flask certainly finds neither an application nor a factory that it can call."""
     if facts is None or facts.is_dynamic or facts.tree is None:
         findings.leave_open(place, f"{shown} may bind its application in ways that are not read")
-        return
-    if not facts.names.isdisjoint(_NAMES):
-        return
-    factory = next((name for name in _FACTORIES if name in facts.names), "")
-    if any(_may_be_application(node) for node in facts.tree.body):
-        if not factory:
+    elif facts.names.isdisjoint(_NAMES):
+        factory = next((name for name in _FACTORIES if name in facts.names), "")
+        is_open = any(map(_may_be_application, facts.tree.body))
+        if is_open and not factory:
             findings.leave_open(place, f"which name of {shown} is the application of flask is not known")
-    elif not factory:
+        elif not is_open:
+            _check_factory(facts.tree, factory, shown, FoundPlace(place, findings))
+
+
+class FoundPlace(NamedTuple):
+    """Where something is reported, and what keeps it."""
+
+    place: FindingPlace
+    findings: StartupFindings
+
+    def add(self, message: str, hint: str) -> None:
+        """Report it."""
+        self.findings.add(Code.BG701, self.place, message, hint)
+
+
+def _check_factory(tree: ast.Module, factory: str, shown: str, found: FoundPlace) -> None:
+    needed = next(_required(tree, factory), "")
+    if not factory:
         message = f"flask finds no application in {shown}: neither {', '.join(_NAMES)}, {' nor '.join(_FACTORIES)}"
-        findings.add(Code.BG701, place, message, "name it: flask --app MODULE:NAME run")
-    elif needed := next(_required(facts.tree, factory), ""):
+        found.add(message, "name it: flask --app MODULE:NAME run")
+    elif needed:
         message = f"flask calls {factory} of {shown} without arguments, and it requires {needed}"
-        findings.add(Code.BG701, place, message, f"give {needed} a default, or write --app 'MODULE:{factory}(…)'")
+        found.add(message, f"give {needed} a default, or write --app 'MODULE:{factory}(…)'")
 
 
 def _may_be_application(node: ast.stmt) -> bool:
@@ -70,10 +86,12 @@ def _is_foreign(node: ast.ImportFrom) -> bool:
 def _required(tree: ast.Module, name: str) -> Iterator[str]:
     """The parameters without a default of a function that is defined once, and that nothing decorates."""
     found = [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == name]
-    if len(found) != 1 or found[0].decorator_list:
-        return
-    arguments = found[0].args
+    if len(found) == 1 and not found[0].decorator_list:
+        yield from (item.arg for item in _without_default(found[0].args) if item.arg != _ONCE_ALLOWED)
+
+
+def _without_default(arguments: ast.arguments) -> Iterator[ast.arg]:
     plain = [*arguments.posonlyargs, *arguments.args]
-    needed = plain[: len(plain) - len(arguments.defaults)]
-    keyword = [item for item, value in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True) if value is None]
-    yield from (item.arg for item in [*needed, *keyword] if item.arg != _ONCE_ALLOWED)
+    yield from plain[: len(plain) - len(arguments.defaults)]
+    keyword = zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)
+    yield from (item for item, value in keyword if value is None)

@@ -7,9 +7,10 @@ import re
 
 from buildguard.codes import Code
 from buildguard.definitions import words
-from buildguard.project import dockerfile, image_reference, run_effects
+from buildguard.project import dockerfile, image_reference
 from buildguard.project.dockerfile_python import number_of
 from buildguard.project.image_model import DEFAULT_PATH, PlacedFile, is_below
+from buildguard.project.run_needs import program_names
 from buildguard.project.server_options import SERVERS
 from buildguard.project.start_command import StartCommand, StartProgram, in_folder, is_python, is_shell, is_unknown
 from buildguard.project.start_wrappers import unwrap
@@ -275,25 +276,17 @@ class _ProgramCheck:
 
 def _may_bring_programs(image: ImageStart, folders: list[str]) -> bool:
     """Whether a RUN of the last stage does more than arrange files and users, or a COPY may fill one of some folders."""
-    try:
-        names = {name for command in run_effects.split(image.tree.run_text) for name in command.words[:1]}
-    except ValueError:
+    if not program_names(image.tree.run_text) <= _ONLY_FILES:
         return True
-    service = image.service
-    final = dockerfile.resolve_final_stage(image.recipe.dockerfile, dict(service.build_args), service.stage)
-    chain = final.chain if final is not None else image.stages
-    steps = [step for stage in chain for step in stage.instructions if step.name in {"COPY", "ADD"}]
-    return not names <= _ONLY_FILES or any(_may_fill(image, step, folders) for step in steps)
+    return any(_may_fill(image, step, folders) for step in image.tree.steps if step.name in {"COPY", "ADD"})
 
 
 def _may_fill(image: ImageStart, step: dockerfile.Instruction, folders: list[str]) -> bool:
     """Whether a COPY brings something of another image, or of a stage to where one of some folders is."""
-    origins = [flag.removeprefix("--from=") for flag in step.flags if flag.startswith("--from=")]
-    if not origins:
-        return False
+    origin = next((flag.removeprefix("--from=") for flag in step.flags if flag.startswith("--from=")), "")
     target = in_folder(image.tree.model.workdir, dockerfile.source_words(step.text)[-1])
-    is_there = any(is_below(folder, target) for folder in folders)
-    return number_of(origins[0], image.stages) is None or is_unknown(target) or "$" in target or is_there
+    is_open = number_of(origin, image.stages) is None or "$" in target
+    return bool(origin) and (is_open or any(is_below(folder, target) for folder in folders))
 
 
 def _add_hint(reason: str, name: str) -> str:
