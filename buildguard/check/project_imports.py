@@ -225,7 +225,7 @@ class ProjectImportCheck:
         if locked is None:
             return None
         from buildguard.imports.locked_source import LockedSource
-        from buildguard.imports.open_lock import explain_open_lock, installs_groups, installs_lock
+        from buildguard.imports.open_lock import asks_for_extras, explain_open_lock, installs_groups, installs_lock
         from buildguard.imports.tool_installs import with_tools
 
         if recipes and not any(map(installs_lock, recipes)):
@@ -234,6 +234,9 @@ class ProjectImportCheck:
         if recipes and all(map(installs_groups, recipes)):
             locked = locked._replace(production=locked.production | locked.development, development=frozenset())
         locked, undecided = with_tools(locked, recipes)
+        if recipes and not any(map(asks_for_extras, recipes)):
+            reason = f"only an extra of {locked.file} brings it, and no instruction is seen to ask for one"
+            undecided = {**dict.fromkeys(locked.optional, reason), **undecided}
         return LockedSource(locked, self._index, undecided, why_open)
 
     def _locked(self, folder: str) -> LockedPackages | None:
