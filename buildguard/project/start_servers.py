@@ -43,6 +43,9 @@ _WORKERS = MappingProxyType(
         "tornado": "tornado",
     }
 )
+_LIBRARIES = frozenset(
+    {"uvloop", "httptools"}
+)  # what uvicorn takes by itself where it is there, and requires where it is named
 
 
 def apply_server(start: StartCommand, words: Sequence[str], context: StartContext) -> StartCommand:
@@ -168,6 +171,8 @@ def _named(start: StartCommand, parsed: ParsedOptions, context: StartContext) ->
     if not parsed.operands:
         return start._replace(undecided=f"{start.server} gets no application")
     application = parsed.operands[0]
+    libraries = _LIBRARIES.intersection(parsed.all(OptionRole.LIBRARY))
+    start = start._replace(worker=min(libraries, default=""))
     if start.server == "hypercorn":
         start = _with_hypercorn_config(start, parsed, context)
     if start.server == "hypercorn" and "/" in application.partition(":")[0]:

@@ -32,6 +32,8 @@ _PROVIDERS: Mapping[str, str] = MappingProxyType(
                 "streamlit",
                 "uvicorn",
                 "honcho",
+                "httptools",  # this and uvloop are what uvicorn runs on
+                "uvloop",
                 "eventlet",  # these two and tornado are what workers of gunicorn need
                 "gevent",
                 "tornado",

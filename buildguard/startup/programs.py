@@ -32,6 +32,7 @@ _ONLY_FILES = words("mkdir chmod chown chgrp rm touch true echo useradd adduser 
 _TOOLS = frozenset(
     {"uv", "uvx", "poetry", "pdm", "pipenv", "hatch", "conda"}
 )  # what starts a program in an environment
+_WORKS = {"uvicorn": "is asked to run on"}
 _PYTHONS = frozenset({"/usr/bin/python", "/usr/bin/python3"})
 
 
@@ -63,7 +64,7 @@ def check_programs(image: ImageStart, start: StartCommand, findings: StartupFind
         message = f"the start command runs {name}, and {reason}"
         findings.add(Code.BG701, image.place_of(start.place), message, _add_hint(reason, name))
     elif start.worker and (lack := find_reason(image, start.worker)):
-        message = f"{name} runs workers of {start.worker}, and {lack}"
+        message = f"{name} {_WORKS.get(name, 'runs workers of')} {start.worker}, and {lack}"
         findings.add(Code.BG701, image.place_of(start.place), message, _add_hint(lack, start.worker))
     return not reason
 

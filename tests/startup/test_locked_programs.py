@@ -172,3 +172,24 @@ def test_a_server_that_no_included_file_brings(tmp_path: Path) -> None:
 
     assert rows_of(report_of(tmp_path / "a", {**_PROD, "Dockerfile": text})) == []
     assert rows_of(report_of(tmp_path / "b", {**lacking, "Dockerfile": text})) == [("BG701", "Dockerfile", 5)]
+
+
+@pytest.mark.parametrize(
+    ("options", "required", "lacks"),
+    [
+        ("--loop uvloop", "uvicorn==0.34.0\n", "uvloop"),
+        ("--http httptools", "uvicorn==0.34.0\nfastapi\n", "httptools"),
+        ("--loop uvloop --http httptools", "uvicorn\nhttptools\nuvloop\n", ""),
+        ("--loop uvloop", "uvicorn[standard]\n", ""),
+        ("--loop auto --http auto", "uvicorn\n", ""),
+        ("--loop asyncio --http h11", "uvicorn\n", ""),
+        ("--loop uvloop", "uvicorn\nrare-package\n", ""),  # that may bring it
+    ],
+)
+def test_what_uvicorn_is_asked_to_run_on(tmp_path: Path, options: str, required: str, lacks: str) -> None:
+    start = f"CMD uvicorn --host 0.0.0.0 --port 8080 {options} main:app\n"
+    report = report_of(tmp_path, {"Dockerfile": _PIP + start, "requirements.txt": required})
+
+    assert [item.message for item in report.diagnostics] == (
+        [f"uvicorn is asked to run on {lacks}, and requirements.txt does not bring {lacks}"] if lacks else []
+    )
