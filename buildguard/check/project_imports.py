@@ -48,6 +48,7 @@ class ProjectImportCheck:
         self._files = ProjectFileTree(self._stage, job.place.repository, BuildSender.UNKNOWN)
         self._images: dict[ImageService, ImageStart | None] = {}
         self._foreign: dict[str, bool] = {}  # whether packages may bring a module, by its top-level name
+        self._installed: dict[ImageService, frozenset[str] | None] = {}
         self._locks: dict[str, LockedPackages | None] = {}  # by their folder
         self._listing = listing_of(self._stage)
 
@@ -175,7 +176,8 @@ class ProjectImportCheck:
             origin = tree.origins.get(file)
             return facts.of(origin) if origin else None
 
-        return ImportContext(facts_of, read, LibraryModules(facts.minor), self._may_be_foreign)
+        unbrought = functools.partial(self._is_unbrought, program.image)
+        return ImportContext(facts_of, read, LibraryModules(facts.minor), self._may_be_foreign, unbrought)
 
     @functools.cached_property
     def _requirements(self) -> Requirements:
@@ -190,6 +192,21 @@ class ProjectImportCheck:
             requirements = self._requirements
             known = self._foreign[top] = requirements.has_unnamed or requirements.may_bring(top, self._index)
         return known
+
+    def _is_unbrought(self, recipe: ImageRecipe | None, top: str) -> bool:
+        """Whether all that an image installs is known, and none of it brings a module."""
+        from buildguard.imports.closures import is_unbrought
+
+        names = self._installed_by(recipe) if recipe is not None else None
+        return names is not None and is_unbrought(top, names, self._index)
+
+    def _installed_by(self, recipe: ImageRecipe) -> frozenset[str] | None:
+        if recipe.service not in self._installed:
+            from buildguard.startup.locked_programs import installed_requirements
+
+            image = self._image(recipe.service)
+            self._installed[recipe.service] = None if image is None else installed_requirements(image)
+        return self._installed[recipe.service]
 
     @functools.cached_property
     def _index(self) -> ModuleIndex:
@@ -208,7 +225,7 @@ class ProjectImportCheck:
         if locked is None:
             return None
         from buildguard.imports.locked_source import LockedSource
-        from buildguard.imports.open_lock import explain_open_lock, installs_groups, installs_lock
+        from buildguard.imports.open_lock import asks_for_extras, explain_open_lock, installs_groups, installs_lock
         from buildguard.imports.tool_installs import with_tools
 
         if recipes and not any(map(installs_lock, recipes)):
@@ -217,6 +234,9 @@ class ProjectImportCheck:
         if recipes and all(map(installs_groups, recipes)):
             locked = locked._replace(production=locked.production | locked.development, development=frozenset())
         locked, undecided = with_tools(locked, recipes)
+        if recipes and not any(map(asks_for_extras, recipes)):
+            reason = f"only an extra of {locked.file} brings it, and no instruction is seen to ask for one"
+            undecided = {**dict.fromkeys(locked.optional, reason), **undecided}
         return LockedSource(locked, self._index, undecided, why_open)
 
     def _locked(self, folder: str) -> LockedPackages | None:

@@ -5,14 +5,18 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Iterator, Sequence
 
+from buildguard.definitions import lazy_pattern
 from buildguard.imports.finder import FileTree, ModuleKind
 from buildguard.imports.names import LoadedModule
 from buildguard.imports.program import started_modules
+from buildguard.imports.records import ImportForm, ImportStatement
 from buildguard.project import django_settings
+from buildguard.project.django_settings import ListedName
 from buildguard.project.start_command import StartCommand
 
 _SOURCES = frozenset({ModuleKind.PACKAGE, ModuleKind.MODULE})
 _MOST_SETTINGS = 20
+_APPLICATION = lazy_pattern(rb"\bget_[aw]sgi_application\(")
 
 
 class DjangoReader:
@@ -35,14 +39,37 @@ class DjangoReader:
         names = [name for part in (*command.before, command) for name in self._names(part)]
         return tuple(dict.fromkeys(module for name in dict.fromkeys(names) for module in self._loaded(name)))
 
-    def _names(self, command: StartCommand) -> Iterator[str]:
+    def imports(self, command: StartCommand) -> tuple[tuple[LoadedModule, ImportStatement], ...]:
+        """What Django imports because settings list it: the module of the settings with each import, at the line of its text."""
+        found = []
+        for part in (*command.before, command):
+            settings = self._settings_module(part)
+            trees = [*self._settings(settings)] if settings else []
+            modules = {module.location.file: module for module, _tree in trees}
+            rows = django_settings.listed_names((module.location.file, tree) for module, tree in trees)
+            serves = self._serves(part)
+            wanted = (row for row in rows if not _is_own(row.text) and (serves or not row.is_middleware))
+            found += [(modules[row.file], _import_of(row)) for row in wanted]
+        return tuple(dict.fromkeys(found))
+
+    def _serves(self, command: StartCommand) -> bool:
+        """Whether a start makes the application of a server, which loads the middleware: a command such as `migrate` does not."""
+        return "runserver" in command.arguments or _APPLICATION.search(self._started(command)) is not None
+
+    def _started(self, command: StartCommand) -> bytes:
         files = [module.location.file for module in started_modules(command._replace(before=()), self._tree)]
-        default = django_settings.default_settings(self._read(files[-1]) or b"") if files else ""
-        settings = self._settings_of(command, default) if default else ""
+        return (self._read(files[-1]) or b"") if files else b""
+
+    def _settings_module(self, command: StartCommand) -> str:
+        default = django_settings.default_settings(self._started(command))
+        return self._settings_of(command, default) if default else ""
+
+    def _names(self, command: StartCommand) -> Iterator[str]:
+        settings = self._settings_module(command)
         if not settings:
             return
         yield settings
-        trees = list(self._settings(settings))
+        trees = [tree for _module, tree in self._settings(settings)]
         listed = [name for tree in trees for name, _line in django_settings.listed_modules(tree)]
         yield from listed
         packages = (name.removesuffix(".apps") for name in listed)
@@ -50,8 +77,8 @@ class DjangoReader:
         if "runserver" in command.arguments:  # it checks what it will serve; other servers wait for a request
             yield from (name for tree in trees for name in django_settings.served_modules(tree))
 
-    def _settings(self, name: str) -> Iterator[ast.Module]:
-        """The source of a settings module, and of those that it takes everything from."""
+    def _settings(self, name: str) -> Iterator[tuple[LoadedModule, ast.Module]]:
+        """A settings module with its source, and those that it takes everything from."""
         pending, seen = [name], set[str]()
         while pending and len(seen) < _MOST_SETTINGS:
             module = pending.pop(0)
@@ -65,7 +92,7 @@ class DjangoReader:
                 continue
             package = module if location.kind is ModuleKind.PACKAGE else module.rpartition(".")[0]
             pending += _starred(tree, package)
-            yield tree
+            yield LoadedModule(module, location), tree
 
     def _loaded(self, name: str) -> Iterator[LoadedModule]:
         """A module by its name with the packages above it, as far as the project has them as sources."""
@@ -76,6 +103,19 @@ class DjangoReader:
         for number, location in enumerate(lookup.modules):
             if location.kind in _SOURCES:
                 yield LoadedModule(".".join(parts[: number + 1]), location)
+
+
+def _import_of(row: ListedName) -> ImportStatement:
+    """The import that a text stands for: a middleware is a name of a module, and so is `shop.apps.ShopConfig`."""
+    module, _dot, last = row.text.rpartition(".")
+    if module and (row.is_middleware or last[:1].isupper()):
+        return ImportStatement(row.line, 1, ImportForm.FROM, module, (last,))
+    return ImportStatement(row.line, 1, ImportForm.IMPORT, row.text)
+
+
+def _is_own(text: str) -> bool:
+    """Whether a text names a part of Django, or no module at all."""
+    return text.startswith("django.") or not all(map(str.isidentifier, text.split(".")))
 
 
 def _starred(tree: ast.Module, package: str) -> Iterator[str]:

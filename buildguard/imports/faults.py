@@ -49,13 +49,15 @@ class ImportContext(NamedTuple):
     """What reading imports needs to know beside the files.
 
     `facts` and `read` give those of a file of the tree, and its content. `standard` are the modules of the target's standard
-    library. `may_be_foreign` says whether an installed package may bring a module of that name.
+    library. `may_be_foreign` says whether an installed package may bring a module of that name,
+    and `is_unbrought` that nothing of what is installed is known to.
     """
 
     facts: FactsReader
     read: Callable[[str], bytes | None]
     standard: Container[str]
     may_be_foreign: Callable[[str], bool]
+    is_unbrought: Callable[[str], bool] = lambda _top: False
 
 
 class FaultText(NamedTuple):

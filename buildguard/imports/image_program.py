@@ -8,7 +8,7 @@ import posixpath
 from bisect import bisect_left
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
-from buildguard.definitions import NamedTuple, lazy_pattern
+from buildguard.definitions import TYPE_CHECKING, NamedTuple, lazy_pattern
 from buildguard.errors import UnprovenError
 from buildguard.imports.finder import FileTree, ModuleKind
 from buildguard.imports.names import LoadedModule
@@ -31,6 +31,9 @@ from buildguard.project.start_declarations import (
 )
 from buildguard.project.target import PythonVersion
 from buildguard.stages.stage import Entry, Listing
+
+if TYPE_CHECKING:
+    from buildguard.imports.django_modules import DjangoReader
 
 _WORKSPACE = "/workspace"
 _RUNTIME = lazy_pattern(rb"(?m)^runtime:[ \t]*[\"']?python3(\d{1,2})\b")
@@ -133,8 +136,13 @@ class _ImageFolders:
         else:
             starts = list(self._named(entry or tuple(scripts.values()), roots))
         open_path = self._why_open(command)
-        by_name = functools.partial(self._by_name, command, path.folders)
-        return StartedProgram(self._tree, path, tuple(starts), roots, open_path=open_path, by_name=by_name)
+        django = functools.partial(self._django, command, path.folders)
+        return StartedProgram(
+            *(self._tree, path, tuple(starts), roots),
+            open_path=open_path,
+            by_name=lambda: reader.modules(command) if command is not None and (reader := django()) else (),
+            listed=lambda: reader.imports(command) if command is not None and (reader := django()) else (),
+        )
 
     def _why_open(self, command: StartCommand | None) -> str:
         """Why other folders may be on the path."""
@@ -142,15 +150,15 @@ class _ImageFolders:
             return "the project is installed as a package"
         return "" if command is None else command.undecided
 
-    def _by_name(self, command: StartCommand | None, folders: Sequence[str]) -> tuple[LoadedModule, ...]:
-        """The modules that Django loads for a start command."""
+    def _django(self, command: StartCommand | None, folders: Sequence[str]) -> DjangoReader | None:
+        """What reads the settings of a start command that sets Django up; None for any other."""
         read = _reader(self._tree, self._sources)
         files = [] if command is None else [module.location.file for module in started_modules(command, self._tree)]
         if command is None or not any(_DJANGO in (read(file) or b"") for file in files):
-            return ()
+            return None
         from buildguard.imports.django_modules import DjangoReader  # a hook has no time for it in other projects
 
-        return DjangoReader(self._tree, folders, read, self._settings_of).modules(command)
+        return DjangoReader(self._tree, folders, read, self._settings_of)
 
     def _settings_of(self, command: StartCommand, default: str) -> str:
         from buildguard.project import django_settings

@@ -22,7 +22,7 @@ class LockedPackages(NamedTuple):
     """The distributions of a lock file by their normalized names.
 
     `development` are those that only a development group brings; extras count as production, for an install may ask for
-    them. `local` are the project's own and other folders, archives and repositories: what they contain is unknown.
+    them, and `optional` are those of them that only extras of the project bring, as far as the file shows it. `local` are the project's own and other folders, archives and repositories: what they contain is unknown.
     `versions` are those that the file has of each: more than one where markers decide.
     """
 
@@ -31,6 +31,7 @@ class LockedPackages(NamedTuple):
     development: frozenset[str]
     local: frozenset[str]
     versions: Mapping[str, frozenset[str]] = MappingProxyType({})
+    optional: frozenset[str] = frozenset()
 
 
 def read_lock(file: str, data: bytes, pyproject: bytes | None) -> LockedPackages | None:
@@ -76,18 +77,21 @@ def _read_uv(file: str, content: Mapping[str, Any], _project: Mapping[str, Any])
     members = {normalize(package["name"]) for package in packages if _is_member(package)}
     if not members:
         return None
-    graph = _Graph()
+    graph, plain = _Graph(), _Graph()
     groups: set[str] = set()
     for package in packages:
         name = normalize(package["name"])
         extras = _values(package.get("optional-dependencies"))
         graph.needs.setdefault(name, set()).update(_names([*package.get("dependencies", ()), *extras]))
+        own_extras = [] if name in members else extras
+        plain.needs.setdefault(name, set()).update(_names([*package.get("dependencies", ()), *own_extras]))
         if name in members:
             groups |= _names(_values(package.get("dev-dependencies")))
     own = {normalize(package["name"]) for package in packages if _is_root(package)}
     local = {normalize(package["name"]) for package in packages if not _is_from_index(package)} - own
     production = graph.closure(members) - own
-    return LockedPackages(file, production, graph.closure(groups) - production, frozenset(local))
+    development = graph.closure(groups) - production
+    return LockedPackages(file, production, development, frozenset(local), optional=production - plain.closure(members))
 
 
 def _is_member(package: Mapping[str, Any]) -> bool:
@@ -137,7 +141,9 @@ def _read_poetry(file: str, content: Mapping[str, Any], project: Mapping[str, An
     if not roots:
         return None
     production = graph.closure(roots) & graph.needs.keys()
-    return LockedPackages(file, frozenset(production), frozenset(graph.needs) - production, frozenset(local))
+    development = frozenset(graph.needs) - production
+    plain = graph.closure(roots - {normalize(name) for name in _poetry_optional(project)})
+    return LockedPackages(file, frozenset(production), development, frozenset(local), optional=production - plain)
 
 
 def _poetry_roots(project: Mapping[str, Any]) -> Iterator[str]:
@@ -148,6 +154,12 @@ def _poetry_roots(project: Mapping[str, Any]) -> Iterator[str]:
         match = _NAME.match(requirement.strip())
         if match:
             yield match[0]
+
+
+def _poetry_optional(project: Mapping[str, Any]) -> Iterator[str]:
+    """What poetry installs for an extra alone."""
+    table = toml.table(project, "tool", "poetry", "dependencies")
+    yield from (name for name, value in table.items() if isinstance(value, dict) and value.get("optional") is True)
 
 
 _READERS = {"uv.lock": _read_uv, "pylock.toml": _read_pylock, "poetry.lock": _read_poetry}

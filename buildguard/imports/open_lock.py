@@ -22,6 +22,7 @@ _WITH_GROUPS = lazy_pattern(r"--group\b|--all-groups|--with[= ]|--dev\b")
 _WITHOUT_GROUPS = lazy_pattern(
     r"--no-dev|--no-default-groups|--only[= ]main|--without[= ]\S*dev|--no-group|UV_NO_DEV|--prod\b"
 )
+_EXTRAS = lazy_pattern(r"(?i)extra|\s-E\b|\.\[|\]==")
 _COMMANDS = lazy_pattern(r"&&|\|\||[;|&\n]")
 _PIP = lazy_pattern(r"\bpip[\d.]*\s+(?:-\S+\s+)*install\b(?P<words>.*)|\b(?:poetry|uv|pdm)\s+add\b(?P<added>.*)")
 _SYSTEM = lazy_pattern(r"\b(?:conda|mamba|apt|apt-get|apk|dnf|microdnf|yum)\b.*?\b(?:install|add)\b(?P<words>.*)")
@@ -77,6 +78,11 @@ def installs_groups(recipe: ImageRecipe) -> bool:
     """Whether an image may get development groups of a lock file: tools install them by default, or are asked for some."""
     text = recipe.dockerfile.decode("utf-8", "replace")
     return _WITHOUT_GROUPS.search(text) is None or _WITH_GROUPS.search(text) is not None
+
+
+def asks_for_extras(recipe: ImageRecipe) -> bool:
+    """Whether an image may get extras of the project: a command or a variable asks for some."""
+    return _EXTRAS.search(recipe.dockerfile.decode("utf-8", "replace")) is not None
 
 
 class _LockedImage:

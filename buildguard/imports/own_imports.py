@@ -93,6 +93,9 @@ class ProgramReader:
         judge = OwnImportJudge(graph, self._context, knows_path=self._knows_path(reached))
         for item in reached.values():
             judge.judge(item)
+        for module, row in self._program.listed():
+            if module.name in reached:
+                judge.judge_listed(reached[module.name], row)
         for circle in find_circles(graph, judge.names, self._program.starts):
             judge.add_circle(circle, reached)
         judge.add_faults(find_shadows(graph, judge.names, reached, self._context.read))
@@ -123,10 +126,17 @@ class OwnImportJudge:
     def judge(self, item: ReachedModule) -> None:
         """Judge every import of one module."""
         for edge in self._graph.edges(item.module):
-            if edge.resolution.kind is ImportKind.OUTSIDE:
-                self._judge_outside(item, edge)
-            elif not is_guarded(edge.row):
-                self._judge_own(item, edge)
+            self._judge_edge(item, edge)
+
+    def judge_listed(self, item: ReachedModule, row: ImportStatement) -> None:
+        """Judge an import that a text of a module stands for, and that runs once all modules are there."""
+        self._judge_edge(item, ImportEdge(row, self._graph.resolver.resolve(item.module, row), (), certain=True))
+
+    def _judge_edge(self, item: ReachedModule, edge: ImportEdge) -> None:
+        if edge.resolution.kind is ImportKind.OUTSIDE:
+            self._judge_outside(item, edge)
+        elif not is_guarded(edge.row):
+            self._judge_own(item, edge)
 
     def _judge_outside(self, item: ReachedModule, edge: ImportEdge) -> None:
         resolver = self._graph.resolver

@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from buildguard.definitions import NamedTuple, lazy_pattern
 from buildguard.imports.finder import FileTree, ModuleKind, ModuleLocation
 from buildguard.imports.names import LoadedModule
-from buildguard.imports.records import ModuleFacts
+from buildguard.imports.records import ImportStatement, ModuleFacts
 from buildguard.imports.resolver import SearchPath
 from buildguard.project.discovery import ImageRecipe
 from buildguard.project.start_command import StartCommand
@@ -26,7 +26,8 @@ class StartedProgram(NamedTuple):
 
     `roots` are folders that may be on the path of files that no start reaches. `why_unknown` says why the image may hold a
     path that `tree` lacks, empty where it cannot. `open_path` says why other folders may be on the path. `by_name` are modules
-    that a framework loads after the starts. `image` is what it is built by, None for the project itself.
+    that a framework loads after the starts, and `listed` the imports that texts of a module stand for. `image` is what it is
+    built by, None for the project itself.
     """
 
     tree: FileTree
@@ -36,6 +37,7 @@ class StartedProgram(NamedTuple):
     why_unknown: Callable[[str], str] = lambda _path: ""
     open_path: str = ""
     by_name: Callable[[], tuple[LoadedModule, ...]] = tuple
+    listed: Callable[[], tuple[tuple[LoadedModule, ImportStatement], ...]] = tuple
     image: ImageRecipe | None = None
 
 

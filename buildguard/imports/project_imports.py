@@ -167,6 +167,8 @@ class _ProgramJudge:
             self._leave_open(_open_import(item), "a package may bring the rest of a folder without __init__.py")
         elif not self._context.may_be_foreign(top):
             self._leave_open(_open_import(item), f"no file and no requirement of the project is known to bring {top}")
+        elif self._context.is_unbrought(top):
+            self._leave_open(_open_import(item), f"no requirement that the image installs is known to bring {top}")
 
     def _is_beside(self, item: OutsideImport, top: str) -> bool:
         """Whether a file that no start reaches has a module of that name in a folder above: a script may start there."""

@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-from buildguard.definitions import lazy_pattern
+from buildguard.definitions import NamedTuple, lazy_pattern
 
 VARIABLE = "DJANGO_SETTINGS_MODULE"
 _LISTS = frozenset({"INSTALLED_APPS", "MIDDLEWARE"})
 _SETTERS = (".yaml", ".yml", ".tf", ".tfvars", ".sh", ".mk", "Makefile", ".toml", ".json")
 _DEFAULT = lazy_pattern(rb"""\bsetdefault\(\s*["']DJANGO_SETTINGS_MODULE["']\s*,\s*["']([\w.]+)["']\s*,?\s*\)""")
+
+
+class ListedName(NamedTuple):
+    """A text that settings list: the file and the line where it stands, and whether it names a middleware or an app."""
+
+    file: str
+    text: str
+    line: int
+    is_middleware: bool
 
 
 def settings_module(
@@ -43,6 +52,49 @@ def listed_modules(tree: ast.Module) -> Iterator[tuple[str, int]]:
         names = _targets(node)
         if _LISTS.intersection(names) and isinstance(node, ast.Assign | ast.AugAssign | ast.AnnAssign):
             yield from ((_module_of(text), line) for text, line in _texts(node.value))
+
+
+def listed_names(trees: Iterable[tuple[str, ast.Module]]) -> Iterator[ListedName]:
+    """The apps and the middleware as settings list them.
+
+    `trees` are the settings, and then those that they take everything from. A list that is changed in another way than by adding
+    literal texts is left out, and so is one that a module above binds without it.
+    """
+    sources = [*trees]
+    for name in sorted(_LISTS):
+        for file, tree in sources:
+            bound = [node for node in tree.body if name in _targets(node)]
+            if _is_changed(tree, bound, name):
+                break
+            yield from (ListedName(file, text, line, name == "MIDDLEWARE") for text, line in _listed_texts(bound))
+            if any(_replaces(node, name) for node in bound):
+                break
+
+
+def _listed_texts(bound: Iterable[ast.stmt]) -> Iterator[tuple[str, int]]:
+    return (pair for node in bound for pair in _texts(getattr(node, "value", None)))
+
+
+def _is_changed(tree: ast.Module, bound: Sequence[ast.stmt], name: str) -> bool:
+    """Whether something else than a binding uses a list: it may take an entry out, or a condition decides."""
+    return _uses(tree, name) > len(bound) + sum(_mentions(getattr(node, "value", None), name) for node in bound)
+
+
+def _uses(tree: ast.Module, name: str) -> int:
+    return sum(isinstance(node, ast.Name) and node.id == name for node in ast.walk(tree))
+
+
+def _mentions(value: ast.expr | None, name: str) -> int:
+    """How often a value adds to a list; a value that does anything else with it counts as another use."""
+    if isinstance(value, ast.BinOp) and isinstance(value.op, ast.Add):
+        return _mentions(value.left, name) + _mentions(value.right, name)
+    if isinstance(value, ast.List | ast.Tuple):
+        return sum(_mentions(item.value, name) for item in value.elts if isinstance(item, ast.Starred))
+    return int(isinstance(value, ast.Name) and value.id == name)
+
+
+def _replaces(node: ast.stmt, name: str) -> bool:
+    return not isinstance(node, ast.AugAssign) and not _mentions(getattr(node, "value", None), name)
 
 
 def served_modules(tree: ast.Module) -> Iterator[str]:

@@ -359,8 +359,8 @@ class _CopyInstruction:
         path, other = _absolute(source), self._other
         if other is None or "$" in source or any(char in source for char in WILD) or path == "/":
             return False
-        is_inside = any(is_below(path, root) for root in other.roots if root != "/") and not path.startswith(_SYSTEM)
-        return is_inside and other.covers_unknown(path) is None
+        is_of_project = any(file.source for file, _rest in other.select(path)) and not path.startswith(_SYSTEM)
+        return is_of_project and other.covers_unknown(path) is None
 
     def _write(self, heredocs: list[str], destination: str) -> None:
         """Files that the Dockerfile itself holds."""

@@ -1,4 +1,4 @@
-"""The files that a RUN reads, as far as its literal words show it: the requirements that pip installs. Pure."""
+"""The files that a RUN reads, as far as its literal words show it: the requirements that pip installs; and its programs. Pure."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 
 from buildguard.definitions import lazy_pattern
+from buildguard.project import run_commands
 
 _COMMANDS = lazy_pattern(r"&&|\|\||[;|\n]")
 _INSTALLS = lazy_pattern(r"(?:^|\s)(?:pip3?(?:\.\d+)?|uv\s+pip)\s+(?:install|sync|wheel|download)\s(?P<words>.*)")
@@ -28,3 +29,11 @@ def requirement_files(text: str, earlier: str) -> Iterator[str]:
                     yield name
         else:
             before = f"{before}\n {command}"
+
+
+def program_names(text: str) -> frozenset[str]:
+    """The first words of the commands of a text; a quote alone where its quotes do not match."""
+    try:
+        return frozenset(command.words[0] for command in run_commands.split(text) if command.words)
+    except ValueError:
+        return frozenset({'"'})

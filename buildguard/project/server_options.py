@@ -24,6 +24,7 @@ class OptionRole(StrEnum):
     WORKER = "worker"
     NEEDED = "needed"  # a file that must exist
     SOCKET = "socket"  # another listener than an address
+    LIBRARY = "library"  # what a server runs on, a package of its own
     PLAIN = "plain"
 
 
@@ -150,8 +151,8 @@ _GUNICORN = ServerSyntax(
 )
 _UVICORN = ServerSyntax(
     _values(
-        "--reload-dir --reload-include --reload-exclude --reload-delay --workers --log-level --loop "
-        "--http --ws --ws-max-size --ws-max-queue --ws-ping-interval --ws-ping-timeout --ws-per-message-deflate --lifespan "
+        "--reload-dir --reload-include --reload-exclude --reload-delay --workers --log-level "
+        "--ws --ws-max-size --ws-max-queue --ws-ping-interval --ws-ping-timeout --ws-per-message-deflate --lifespan "
         "--interface --root-path --forwarded-allow-ips --limit-concurrency --backlog --limit-max-requests "
         "--limit-max-requests-jitter --timeout-keep-alive --timeout-graceful-shutdown --timeout-worker-healthcheck "
         "--ssl-keyfile --ssl-certfile --ssl-keyfile-password --ssl-version --ssl-cert-reqs --ssl-ca-certs --ssl-ciphers "
@@ -160,6 +161,7 @@ _UVICORN = ServerSyntax(
         port="--port",
         path="--app-dir",
         needed="--env-file --log-config",
+        library="--loop --http",
         socket="--uds --fd",
     ),
     words(

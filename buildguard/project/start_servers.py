@@ -10,6 +10,7 @@ from types import MappingProxyType
 from buildguard.definitions import lazy_pattern
 from buildguard.errors import UsageError
 from buildguard.project import toml
+from buildguard.project.listen_addresses import configured_listener, split_address, unknown_listener
 from buildguard.project.server_options import SERVERS, OptionRole, ParsedOptions, parse_options
 from buildguard.project.start_command import ListenAddress, StartCommand, StartContext, in_folder, is_unknown
 
@@ -42,6 +43,9 @@ _WORKERS = MappingProxyType(
         "tornado": "tornado",
     }
 )
+_LIBRARIES = frozenset(
+    {"uvloop", "httptools"}
+)  # what uvicorn takes by itself where it is there, and requires where it is named
 
 
 def apply_server(start: StartCommand, words: Sequence[str], context: StartContext) -> StartCommand:
@@ -99,22 +103,6 @@ def _listener(start: StartCommand, parsed: ParsedOptions) -> ListenAddress | Non
     return listener and listener._replace(is_raw=is_raw)
 
 
-def split_address(text: str, source: str, start: StartCommand) -> ListenAddress | None:
-    """The address of `host:port`, `:port` or `host`; None for a socket file or a file descriptor."""
-    text = text.partition(",")[0].strip().removeprefix("tcp://")
-    if text.startswith(("unix:", "fd://", "fd@", "/")):
-        return None
-    if text.startswith("["):
-        host, _, port = text[1:].partition("]")
-        return ListenAddress(host, port.lstrip(":") or "8000", source, start.place)
-    head, colon, tail = text.rpartition(":")
-    if not colon and "$" in text:
-        return ListenAddress("", text, source, start.place)
-    if not colon:
-        return ListenAddress(text, "8000", source, start.place) if not text.isdigit() else None
-    return ListenAddress(head or "0.0.0.0", tail, source, start.place)  # noqa: S104  what the servers do
-
-
 # ------------------------------------------------------------------------------------------ applications
 
 
@@ -161,7 +149,7 @@ def _with_config(start: StartCommand, parsed: ParsedOptions, context: StartConte
         return (
             start
             if parsed.last(OptionRole.BIND) is not None
-            else start._replace(listener=_unknown_listener(start, path))
+            else start._replace(listener=unknown_listener(start, path))
         )
     from buildguard.project.gunicorn_config import read_settings  # it needs `ast`
 
@@ -174,20 +162,19 @@ def _with_config(start: StartCommand, parsed: ParsedOptions, context: StartConte
     setting = settings.get("bind")
     if setting is None or parsed.last(OptionRole.BIND) is not None:
         return start
-    place = start.place._replace(file=path, line=setting.line, in_image=True)
-    listener = split_address(setting.text, f"{posixpath.basename(path)}:{setting.line}", start._replace(place=place))
-    return start._replace(listener=listener or _unknown_listener(start, path))
+    listener = configured_listener(start, path, setting)
+    return start._replace(listener=listener or unknown_listener(start, path))
 
 
-def _unknown_listener(start: StartCommand, path: str) -> ListenAddress:
-    return ListenAddress("", "", posixpath.basename(path), start.place)
-
-
-def _named(start: StartCommand, parsed: ParsedOptions, _context: StartContext) -> StartCommand:
+def _named(start: StartCommand, parsed: ParsedOptions, context: StartContext) -> StartCommand:
     """A server that takes `module:attribute` and searches the working folder first."""
     if not parsed.operands:
         return start._replace(undecided=f"{start.server} gets no application")
     application = parsed.operands[0]
+    libraries = _LIBRARIES.intersection(parsed.all(OptionRole.LIBRARY))
+    start = start._replace(worker=min(libraries, default=""))
+    if start.server == "hypercorn":
+        start = _with_hypercorn_config(start, parsed, context)
     if start.server == "hypercorn" and "/" in application.partition(":")[0]:
         start, application = _application_of_path(start, application)
     elif not parsed.has(OptionRole.PATH):
@@ -195,6 +182,32 @@ def _named(start: StartCommand, parsed: ParsedOptions, _context: StartContext) -
     start = _application(start, application)
     is_factory = parsed.has(OptionRole.FACTORY)
     return start._replace(is_factory=start.is_factory or is_factory)
+
+
+def _with_hypercorn_config(start: StartCommand, parsed: ParsedOptions, context: StartContext) -> StartCommand:
+    """With the address that hypercorn's configuration binds, where no option does."""
+    option = parsed.last(OptionRole.CONFIG)
+    if option is None:
+        return start
+    kind, _, module = option.value.partition(":")
+    if kind == "python":
+        start = start._replace(undecided=f"hypercorn reads its configuration from the module {module}")
+        listener: ListenAddress | None = unknown_listener(start, module)
+    else:
+        start = start._replace(configs=(in_folder(start.folder, option.value.removeprefix("file:")),))
+        listener = _hypercorn_listener(start, context.read(start.configs[0]), is_python=kind == "file")
+    return start if parsed.has(OptionRole.BIND) else start._replace(listener=listener)
+
+
+def _hypercorn_listener(start: StartCommand, content: bytes | None, *, is_python: bool) -> ListenAddress | None:
+    """The address that a configuration binds; None where hypercorn's default holds."""
+    from buildguard.project.hypercorn_config import read_bind  # it needs `ast`
+
+    path = start.configs[0]
+    if content is None:
+        return unknown_listener(start, path)
+    setting = read_bind(content, is_python=is_python)
+    return setting and (configured_listener(start, path, setting) or unknown_listener(start, path))
 
 
 def _application_of_path(start: StartCommand, text: str) -> tuple[StartCommand, str]:
@@ -240,7 +253,7 @@ def _flask(start: StartCommand, parsed: ParsedOptions, context: StartContext) ->
 def _with_flask_address(start: StartCommand, context: StartContext) -> StartCommand:
     """With an unknown address where a file that flask reads sets it, or the template of such a file does."""
     setter = next((name for name in _FLASK_TEXTS if b"FLASK_RUN_" in text_of(start, name, context)), "")
-    return start._replace(listener=_unknown_listener(start, setter)) if setter else start
+    return start._replace(listener=unknown_listener(start, setter)) if setter else start
 
 
 def _discovered_flask(start: StartCommand, context: StartContext) -> StartCommand:

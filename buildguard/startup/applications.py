@@ -7,6 +7,7 @@ import posixpath
 from buildguard.codes import Code
 from buildguard.project.image_model import PlacedFile
 from buildguard.project.start_command import StartCommand
+from buildguard.startup import flask_names
 from buildguard.startup.findings import FindingPlace, StartupFindings
 from buildguard.startup.image_start import ImageStart
 from buildguard.startup.losses import report_lost
@@ -134,6 +135,15 @@ def _similar(image: ImageStart, start: StartCommand) -> str:
 def _check_attribute(
     image: ImageStart, start: StartCommand, findings: StartupFindings, place: FindingPlace, image_file: PlacedFile
 ) -> None:
+    if start.server == "flask" and not start.attribute:
+        _check_flask(image, start, findings, image_file)
+    else:
+        _check_name(image, start, findings, place, image_file)
+
+
+def _check_name(
+    image: ImageStart, start: StartCommand, findings: StartupFindings, place: FindingPlace, image_file: PlacedFile
+) -> None:
     name = start.attribute.partition(".")[0]
     if not name or start.is_main:
         return
@@ -145,6 +155,14 @@ def _check_attribute(
         findings.leave_open(place, image_file.doubt or f"{shown} may bind {name} in ways that are not read")
     elif not bound:
         _report_undefined(start, findings, place, shown, facts.names)
+
+
+def _check_flask(image: ImageStart, start: StartCommand, findings: StartupFindings, image_file: PlacedFile) -> None:
+    """The module from which flask takes an application whose name the command does not give."""
+    place = image.place_of(start.place)
+    content = None if image_file.doubt else image.content(image_file)
+    if content is not None and flask_names.check_options(start, place, findings):
+        flask_names.check_names(read_facts(content), image_file.source or start.module, place, findings)
 
 
 def _report_undefined(

@@ -7,7 +7,7 @@ from buildguard.project import image_reference
 from buildguard.project.start_command import StartCommand
 from buildguard.startup.copied_environments import WITHOUT_SERVERS
 from buildguard.startup.image_start import ImageStart
-from buildguard.startup.start_texts import start_texts
+from buildguard.startup.start_texts import path_folders, start_texts
 
 INSTALLS_NONE = "the image installs no package"
 _ONBUILD = "onbuild"  # such a base image installs the requirements itself
@@ -26,13 +26,20 @@ _SYSTEM = "/usr/"
 
 def is_bare(image: ImageStart, start: StartCommand) -> bool:
     """Whether an image surely has no package but those of its base image, and its start installs none."""
+    if image.tree.model.environments or not brings_nothing(image, path_folders(image, start)):
+        return False
+    return not any(map(_MAY_INSTALL.search, start_texts(image, start)))
+
+
+def brings_nothing(image: ImageStart, folders: list[str]) -> bool:
+    """Whether some folders of PATH surely have no program but those of the base image, which is Python's own."""
     model = image.tree.model
-    if not image.dockerfile or not model.knows_base or model.takes_more or model.environments:
+    if not image.dockerfile or not model.knows_base or model.takes_more or _ONBUILD in model.base:
         return False
-    reference = image_reference.parse(model.base)
-    if reference.last not in WITHOUT_SERVERS or _ONBUILD in model.base:
+    if image_reference.parse(model.base).last not in WITHOUT_SERVERS or any("$" in folder for folder in folders):
         return False
-    return not _has_files_of_system(image) and not any(map(_MAY_INSTALL.search, start_texts(image, start)))
+    is_filled = any(f"{environment.path}/bin" in folders for environment in model.environments)
+    return not is_filled and not _has_files_of_system(image)
 
 
 def _has_files_of_system(image: ImageStart) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import posixpath
+import re
 from collections.abc import Iterator, Sequence
 
 from buildguard.definitions import NamedTuple, lazy_pattern
@@ -11,6 +12,7 @@ from buildguard.errors import UsageError
 from buildguard.project import yaml
 from buildguard.project.config import Config
 from buildguard.project.deploy_table import DeployKind
+from buildguard.project.discovery import ImageRecipe
 from buildguard.project.ignore.rules import parents
 from buildguard.project.project_files import is_build_file_name
 from buildguard.project.start_command import CommandPlace, CommandText
@@ -39,10 +41,14 @@ class DeployedPort(NamedTuple):
     has_sidecars: bool = False
 
 
-def find_port(declared: Sequence[DeployedPort], dockerfile: str, *, is_only: bool) -> DeployedPort:
-    """The port that every deploy agrees on that may be of an image: any where it is the only one, else those in its folders."""
+def find_port(declared: Sequence[DeployedPort], dockerfile: str, *, is_only: bool, built_by: str = "") -> DeployedPort:
+    """The port that every deploy agrees on that may be of an image: any where it is the only one, else those in its folders.
+
+    `built_by` is the build file that builds it and no other image; what that deploys counts too.
+    """
     if not is_only:
-        declared = [each for each in declared if posixpath.dirname(each.by) in parents(dockerfile)]
+        folders = parents(dockerfile)
+        declared = [each for each in declared if posixpath.dirname(each.by) in folders or each.by == built_by != ""]
     if any(each.has_sidecars for each in declared):
         return DeployedPort(has_sidecars=True)
     services = [each for each in declared if not each.is_job]
@@ -50,6 +56,13 @@ def find_port(declared: Sequence[DeployedPort], dockerfile: str, *, is_only: boo
         return DeployedPort(is_job=True)
     ports = {each.port for each in services}
     return services[0] if len(ports) == 1 else DeployedPort()
+
+
+def only_builder(recipe: ImageRecipe, recipes: Sequence[ImageRecipe]) -> str:
+    """The file that declares the build of an image, and of no other; else empty."""
+    files = [other.service.basis.by.rpartition(":")[0] for other in recipes]
+    own = recipe.service.basis.by.rpartition(":")[0]
+    return own if files.count(own) == 1 else ""
 
 
 def read_ports(files: ProjectFileTree, config: Config) -> Iterator[DeployedPort]:
@@ -83,12 +96,41 @@ def _may_deploy(path: str) -> bool:
 
 def _of_command(data: bytes, path: str) -> DeployedPort:
     matches = {match.decode() for match in _PORT.findall(data)}
-    if _OVERRIDES.search(data):
-        return DeployedPort("", path, CommandText(CommandPlace(path, None), ("$command",)))
+    command, arguments = _overrides(data, path) if _OVERRIDES.search(data) else (None, None)
     if not matches:
-        return DeployedPort(DEFAULT_PORT, path, is_default=True)
+        return DeployedPort(DEFAULT_PORT, path, command, arguments, is_default=True)
     port = matches.pop()
-    return DeployedPort(port if port.isdigit() and not matches else "", path)
+    return DeployedPort(port if port.isdigit() and not matches else "", path, command, arguments)
+
+
+def _overrides(data: bytes, path: str) -> tuple[CommandText | None, CommandText | None]:
+    """What the only `gcloud run deploy` of a build file sets with `--command` and `--args`; unknown where there is another."""
+    from buildguard.project.cloudbuild import reader
+
+    unknown = CommandText(CommandPlace(path, None), ("$command",)), None
+    try:
+        deploys = [each for each in reader.read(data, path, {}).gcloud if {"run", "deploy"} <= {*each.argv}]
+    except UsageError:
+        return unknown
+    if len(deploys) != 1:
+        return unknown
+    place = CommandPlace(path, deploys[0].line)
+    values = [_flag_values(deploys[0].argv, flag) for flag in ("--command", "--args")]
+    if not any(values):
+        return unknown
+    command, arguments = (CommandText(place, words) if words else None for words in values)
+    return command, arguments
+
+
+def _flag_values(argv: Sequence[str], flag: str) -> tuple[str, ...]:
+    """The values of a list in gcloud's form: between commas, or what `^…^` in front names instead."""
+    rest = iter(argv)
+    texts = [
+        next(rest, "") if word == flag else word.removeprefix(f"{flag}=") for word in rest if word.split("=")[0] == flag
+    ]
+    text = texts[-1] if texts else ""
+    _caret, delimiter, own = text.split("^", 2) if re.match(r"\^[^^]+\^", text) else ("", ",", text)
+    return tuple(own.split(delimiter)) if own else ()
 
 
 def _of_template(data: bytes, path: str) -> Iterator[DeployedPort]:

@@ -39,7 +39,7 @@ class ImageTree:
         self._missing = next(filter(self._is_missing, model.missing), None)
         self._folders = {folder for path in model.files for folder in folders_above(path)} | model.folders
         self._origins = [*_origins(model.files), (model.workdir, sent.context)]
-        steps = [step for stage in reversed(chain) for step in stage.instructions]
+        self.steps = steps = tuple(step for stage in reversed(chain) for step in stage.instructions)
         self.run_text = "\n".join(step.text for step in steps if step.name == "RUN")
         self.last_copy = next((step.line for step in reversed(steps) if step.name in {"COPY", "ADD"}), None)
         self.installs_project = any(any(installs(stage)) for stage in chain)

@@ -12,14 +12,14 @@ from buildguard.project.server_options import SERVERS
 from buildguard.project.start_command import StartCommand, StartProgram, in_folder, is_python, is_shell, is_unknown
 from buildguard.project.start_wrappers import unwrap
 from buildguard.remote.source_names import HEAD, has_shebang
-from buildguard.startup.bare_images import INSTALLS_NONE, install_hint, is_bare
+from buildguard.startup.bare_images import INSTALLS_NONE, brings_nothing, install_hint, is_bare
 from buildguard.startup.base_programs import find_lack
 from buildguard.startup.copied_environments import add_programs, lost_python
 from buildguard.startup.findings import FindingPlace, StartupFindings
 from buildguard.startup.image_start import ImageStart
 from buildguard.startup.locked_programs import find_reason
 from buildguard.startup.losses import report_lost
-from buildguard.startup.replaced_path import lacking_path
+from buildguard.startup.replaced_path import is_own_python, lacking_path
 from buildguard.startup.start_texts import path_folders
 from buildguard.startup.unreached import find_unreached
 from buildguard.startup.user_sites import find_unread_site
@@ -28,6 +28,10 @@ _ALWAYS = frozenset({"/bin/sh", "/bin/bash", "/usr/bin/env"})  # part of the ima
 _SYSTEM = frozenset(DEFAULT_PATH.split(":"))
 _BOM = b"\xef\xbb\xbf"
 _WITHOUT_BASH = frozenset({"alpine", "golang", "nginx", "node", "python"})  # what is built on Alpine may bring it
+_TOOLS = frozenset(
+    {"uv", "uvx", "poetry", "pdm", "pipenv", "hatch", "conda"}
+)  # what starts a program in an environment
+_WORKS = {"uvicorn": "is asked to run on"}
 _PYTHONS = frozenset({"/usr/bin/python", "/usr/bin/python3"})
 
 
@@ -39,9 +43,14 @@ def note_executed(image: ImageStart, start: StartCommand, findings: StartupFindi
         placed = image.tree.find(path)
         if placed is None or not placed.source:
             continue
-        is_code = path == start.script or path in start.configs
+        is_code = path == start.script or (path in start.configs and _is_code(path, start))
         if is_code or has_shebang((image.content(placed) or b"")[:HEAD]):
             findings.execute(placed.source)
+
+
+def _is_code(config: str, start: StartCommand) -> bool:
+    """Whether a configuration is Python, whatever its name: gunicorn's is; what uvicorn and hypercorn read is mostly not."""
+    return config.endswith(".py") or start.server == "gunicorn"
 
 
 def check_programs(image: ImageStart, start: StartCommand, findings: StartupFindings) -> bool:
@@ -54,7 +63,7 @@ def check_programs(image: ImageStart, start: StartCommand, findings: StartupFind
         message = f"the start command runs {name}, and {reason}"
         findings.add(Code.BG701, image.place_of(start.place), message, _add_hint(reason, name))
     elif start.worker and (lack := find_reason(image, start.worker)):
-        message = f"{name} runs workers of {start.worker}, and {lack}"
+        message = f"{name} {_WORKS.get(name, 'runs workers of')} {start.worker}, and {lack}"
         findings.add(Code.BG701, image.place_of(start.place), message, _add_hint(lack, start.worker))
     return not reason
 
@@ -247,7 +256,7 @@ class _ProgramCheck:
 
     def _report_lack(self, name: str, place: FindingPlace) -> None:
         """Report a name that no folder of PATH has, where it is known why."""
-        reason, hint = self._lack_of_server() if name in SERVERS else ("", "")
+        reason, hint = self._lack_of_installed(name) if name in SERVERS or name in _TOOLS else ("", "")
         lack = reason or find_lack(self._image, name)
         if lack:
             self._report(lack, name, place, hint)
@@ -256,11 +265,21 @@ class _ProgramCheck:
         hint = hint or "install it in the Dockerfile, or correct the command"
         self._findings.add(Code.BG701, place, f"the start command runs {name}, and {lack}", hint)
 
-    def _lack_of_server(self) -> tuple[str, str]:
+    def _lack_of_installed(self, name: str) -> tuple[str, str]:
+        """Why no folder of PATH has a program that only an installation brings."""
+        if name in _TOOLS:
+            hint = "install it in the final stage, or copy its environment there, and name that in PATH"
+            return ("no instruction puts it into a folder of PATH", hint) if self._is_without(name) else ("", "")
         if is_bare(self._image, self._start):
             return INSTALLS_NONE, install_hint(self._image)
         copied = find_unreached(self._image, self._start)
         return ("no folder of PATH has it", add_programs(copied)) if copied else ("", "")
+
+    def _is_without(self, tool: str) -> bool:
+        """Whether an image of Python's own has no tool of that name: no command names it, and nothing else comes to PATH."""
+        image = self._image
+        is_named = tool in image.tree.run_text or not is_own_python(image)
+        return not is_named and brings_nothing(image, path_folders(image, self._start))
 
 
 def _add_hint(reason: str, name: str) -> str:

@@ -22,12 +22,12 @@ _INSTALLER = lazy_pattern(r"\b(?:apt|apt-get|apk|aptitude|dpkg|ln|cp|mv|make)\b"
 def lacking_path(image: ImageStart, start: StartCommand, name: str) -> str:
     """The PATH of a start, where no folder of it can have a program of Python's or of a package; else empty."""
     path = start.env.get("PATH", "")
-    is_known = _is_plain(image) and _is_usual(name) and not _is_reset(image, start)
+    is_known = is_own_python(image) and _is_usual(name) and not _is_reset(image, start)
     return path if is_known and not any(_may_have(image, folder, name) for folder in path.split(":")) else ""
 
 
-def _is_plain(image: ImageStart) -> bool:
-    """Whether the programs of an image's Python, and those that pip installs, are in one folder."""
+def is_own_python(image: ImageStart) -> bool:
+    """Whether an image begins as Python's own: its programs, and those that pip installs, are in one folder."""
     return image.tree.model.knows_base and image_reference.parse(image.tree.base).last == "python"
 
 

@@ -18,7 +18,7 @@ from buildguard.startup.configurations import check_configs
 from buildguard.startup.copied_environments import check_environments
 from buildguard.startup.copied_stages import check_stages
 from buildguard.startup.copies import check_copies, check_needs
-from buildguard.startup.deployed_ports import DEFAULT_PORT, DeployedPort, find_port, read_ports
+from buildguard.startup.deployed_ports import DEFAULT_PORT, DeployedPort, find_port, only_builder, read_ports
 from buildguard.startup.findings import FindingPlace, StartupFindings, StartupReport
 from buildguard.startup.image_start import ImageStart, open_image
 from buildguard.startup.placeholders import check_placeholders
@@ -29,6 +29,7 @@ from buildguard.startup.raw_words import check_raw_words
 from buildguard.startup.secrets import check_secrets
 from buildguard.startup.unreached import check_unseen
 from buildguard.startup.user_homes import check_cache
+from buildguard.startup.users import check_user
 from buildguard.startup.variables.check import EnvironmentSources, check_variables
 from buildguard.startup.variables.templates import read_templates
 from buildguard.system import git
@@ -43,7 +44,9 @@ def check_startup(stage: Stage, repository: git.Repository | None, config: Confi
     sources = _environment(files, config, is_only=len(recipes) == 1)
     for recipe in recipes:
         try:
-            deployed = find_port(ports, recipe.service.dockerfile, is_only=len(recipes) == 1)
+            builder = only_builder(recipe, recipes)
+            is_only = len(recipes) == 1
+            deployed = find_port(ports, recipe.service.dockerfile, is_only=is_only, built_by=builder)
             image = open_image(recipe, files, deployed)
             if image is not None:
                 _check_image(image, deployed, sources, findings)
@@ -98,6 +101,7 @@ def _check_image(
     check_stages(image, findings)
     check_environments(image, findings)
     check_secrets(image, findings)
+    check_user(image, findings)
     if image.start is not None and check_form(image, findings):
         _check_start(image, image.start, deployed, sources, findings)
     check_placeholders(image, findings)

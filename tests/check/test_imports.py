@@ -358,3 +358,31 @@ def test_a_result_is_found_again_whatever_order_a_set_has_in_a_run() -> None:
 
     assert "{'a', 'b', 'c'}" in _text_of(target)
     assert _text_of({"x": target}) == "{'x': " + _text_of(target) + "}"
+
+
+def test_a_package_that_only_another_file_requires(repository: Callable[..., Project]) -> None:
+    docker = "FROM python:3.11-slim\nWORKDIR /srv\nCOPY . .\nRUN pip install -r requirements.txt\nCMD python main.py\n"
+    project = repository(
+        {
+            "Dockerfile": docker,
+            "requirements.txt": "flask==3.0.3\n",
+            "requirements-dev.txt": "pyyaml==6.0.2\n",
+            "main.py": "import flask\nimport werkzeug\nimport yaml\n",
+        }
+    )
+    report = project.check().json
+
+    assert report["imports"]["undecided"] == 1
+    assert "main.py:3: no requirement that the image installs is known to bring yaml" in report["notes"][-1]
+
+
+@pytest.mark.parametrize(("options", "is_open"), [("--frozen", True), ("--frozen --extra cache", False)])
+def test_a_package_of_an_extra(repository: Callable[..., Project], options: str, *, is_open: bool) -> None:
+    extra = '[package.optional-dependencies]\ncache = [{ name = "redis" }]\n'
+    redis = '[[package]]\nname = "redis"\nsource = { registry = "https://example.invalid" }\n'
+    lock = _LOCK.replace('[[package]]\nname = "flask"', f'{extra}{redis}[[package]]\nname = "flask"')
+    docker = f"FROM python:3.11-slim\nWORKDIR /srv\nCOPY . .\nRUN pip install uv && uv sync {options}\nCMD .venv/bin/python main.py\n"
+    report = repository({"Dockerfile": docker, "uv.lock": lock, "main.py": "import redis\n"}).check().json
+
+    assert any("only an extra of uv.lock brings it" in note for note in report["notes"]) is is_open
+    assert report["imports"]["undecided"] == int(is_open)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from buildguard.diagnostic import RelativePath
@@ -13,6 +15,7 @@ from buildguard.project.discovery import ImageRecipe
 from buildguard.project.start_command import CommandPlace, StartCommand
 from buildguard.project.target import Certainty, ContextBasis, ImageService
 from buildguard.stages.stage import Entry, EntryKind
+from tests.conftest import Project
 
 _MANAGE = "import os\nos.environ.setdefault('DJANGO_SETTINGS_MODULE', 'site.settings.prod')\n"
 _FILES = {
@@ -95,3 +98,60 @@ def test_settings_that_a_deploy_sets_are_not_followed(files: dict[str, str]) -> 
 
 def test_no_start_loads_nothing() -> None:
     assert _program({"main.py": ""}, "")[0] == []
+
+
+# Settings, and what Django 5.1 imports for their lists when it sets itself up, as executing them shows; undecided lists are left out.
+_LISTS = [
+    ("INSTALLED_APPS = ['shop', 'blog.apps.BlogConfig']\n", ["shop", "blog.apps:BlogConfig"]),
+    ("MIDDLEWARE = ('site.first.First', 'site.second.limit')\n", ["site.first:First", "site.second:limit"]),
+    ("INSTALLED_APPS = ['django.contrib.auth', 'shop'] + ['blog']\nINSTALLED_APPS += ['more']\n", ["shop", "blog", "more"]),
+    ("OTHER = ['x']\nINSTALLED_APPS = ['shop', *OTHER]\n", ["shop"]),
+    ("from .base import *\n", ["shop", "blog.apps:BlogConfig", "rest_framework"]),
+    ("from .base import *\nINSTALLED_APPS += ['more']\n", ["more", "shop", "blog.apps:BlogConfig", "rest_framework"]),
+    ("from .base import *\nINSTALLED_APPS = [*INSTALLED_APPS, 'a']\n", ["a", "shop", "blog.apps:BlogConfig", "rest_framework"]),
+    ("from .base import *\nINSTALLED_APPS = ['only']\n", ["only"]),
+    ("from .base import *\nINSTALLED_APPS.remove('shop')\n", []),
+    ("from .base import *\nINSTALLED_APPS = [app for app in INSTALLED_APPS if app != 'shop']\n", []),
+    ("INSTALLED_APPS = ['shop']\nif INSTALLED_APPS:\n    INSTALLED_APPS = ['b']\n", []),
+    ("INSTALLED_APPS = ['shop']\ndel INSTALLED_APPS[0]\n", []),
+    ("if True:\n    INSTALLED_APPS = ['shop']\n", []),
+    ("INSTALLED_APPS = list(['shop'])\n", []),
+    ("INSTALLED_APPS = ['no module', '']\n", []),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("settings", "expected"), _LISTS)
+def test_what_settings_list_is_imported(settings: str, expected: list[str]) -> None:
+    files = {f"/srv/{path}": text for path, text in {**_FILES, "site/settings/prod.py": settings}.items()}
+    tree = FileTree({path: path.removeprefix("/srv/") for path in files})
+    reader = DjangoReader(tree, ("/srv",), lambda path: files[path].encode(), lambda _command, default: default)
+
+    served, other = (
+        [":".join([row.module, *row.names]) for _module, row in reader.imports(_START._replace(arguments=words))]
+        for words in (("runserver",), ("migrate",))
+    )
+    assert served == expected
+    assert other == ([] if "MIDDLEWARE" in settings else expected)  # a command makes no application
+
+
+def test_a_class_that_settings_list_and_no_module_binds(repository: Callable[..., Project]) -> None:
+    docker = "FROM python:3.11-slim\nWORKDIR /srv\nCOPY . .\nRUN pip install -r requirements.txt\nCMD gunicorn -b :$PORT site.wsgi\n"
+    files = {
+        **_FILES,
+        "site/settings/extra.py": "",
+        "site/first.py": "class Last: pass\n",
+        "blog/apps.py": "import blog.models\n",
+    }
+    files["site/wsgi.py"] += "from django.core.wsgi import get_wsgi_application\napplication = get_wsgi_application()\n"
+    files = {path.replace("site", "web"): text.replace("site", "web") for path, text in files.items()}
+    docker = docker.replace("site", "web")  # `site` is a module of Python
+    report = (
+        repository({**files, "Dockerfile": docker, "requirements.txt": "django==5.1\ngunicorn==23.0.0\n"}).check().json
+    )
+
+    found = [(row["code"], row["path"], row["line"], row["severity"]) for row in report["diagnostics"]]
+    assert [row for row in found if row[0] == "BG604"] == [
+        ("BG604", "web/settings/base.py", 1, "error"),
+        ("BG604", "web/settings/prod.py", 3, "error"),
+    ]
+    assert "base.py:1: no requirement that the image installs is known to bring rest_framework" in report["notes"][-1]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from buildguard.imports.open_lock import explain_open_lock, installs_groups, installs_lock
+from buildguard.imports.open_lock import asks_for_extras, explain_open_lock, installs_groups, installs_lock
 from buildguard.project.discovery import ImageRecipe
 from buildguard.project.target import Certainty, ContextBasis, ImageService
 
@@ -148,3 +148,20 @@ def test_what_a_mounted_stage_installs_counts() -> None:
     text = f"{stage}{_PYTHON}{_SYNC}RUN --mount=from=libs,source=/x,target=/x cp -r /x/. /usr/local\n"
 
     assert _why(text) == "requests is installed beside uv.lock"
+
+
+@pytest.mark.parametrize(
+    ("text", "asks"),
+    [
+        (_SYNC, False),
+        ("RUN uv sync --frozen --extra cache\n", True),
+        ("RUN uv sync --all-extras\n", True),
+        ("RUN poetry install -E cache\n", True),
+        ("RUN poetry install --extras 'a b'\n", True),
+        ("RUN pip install -e .[cache]\n", True),
+        ("ARG EXTRAS\nRUN ./sync $EXTRAS\n", True),
+        ("RUN poetry install --only main\n", False),
+    ],
+)
+def test_whether_an_image_asks_for_extras(text: str, *, asks: bool) -> None:
+    assert asks_for_extras(_recipe(f"{_PYTHON}{text}")) is asks

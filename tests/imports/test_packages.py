@@ -92,9 +92,20 @@ def test_extras_are_production_and_repositories_are_unknown() -> None:
     locked = _locked("uv.lock", _UV)
 
     assert "gunicorn" in locked.production
+    assert locked.optional == {"gunicorn"}
+    assert not _locked("pylock.toml", _PYLOCK).optional
     assert locked.local == {"own"}
     assert read_lock("uv.lock", b"[[package]]\nname = 3\n", None) is None
     assert read_lock("uv.lock", b"\xff", None) is None
+
+
+def test_what_an_extra_of_poetry_alone_brings() -> None:
+    project = (
+        b"[tool.poetry.dependencies]\npython = '^3.11'\nflask = '3.0'\nrequests = { version = '2', optional = true }\n"
+    )
+    locked = _locked("poetry.lock", _POETRY, project)
+
+    assert locked.optional == {"requests"} <= locked.production
 
 
 def _source(*names: str, development: tuple[str, ...] = (), local: tuple[str, ...] = ()) -> LockedSource:

@@ -19,7 +19,9 @@ from buildguard.project.run_environments import FilledFolder, brings_programs, f
         ("uv --directory api sync", ["api/.venv"]),
         ("uv sync --project=api", ["api/.venv"]),
         ("uv pip install --prefix /p flask", ["/p"]),
-        ("poetry install --no-root", [".venv"]),
+        ("poetry install --no-root", ["/root/.cache/pypoetry/virtualenvs"]),
+        ("pipenv sync", ["/root/.local/share/virtualenvs"]),
+        ("pipenv install --system", []),
         ("pdm sync", [".venv"]),
         ("python -m pip --no-cache-dir install --prefix=/p -r r.txt", ["/p"]),
         ("pip install --user flask", ["/root/.local"]),
@@ -66,7 +68,8 @@ def test_programs_that_find_their_python_from_where_they_are() -> None:
 @pytest.mark.parametrize(
     ("runs", "folders"),
     [
-        ("", [FilledFolder(".venv", is_certain=False)]),
+        ("", [FilledFolder("/root/.cache/pypoetry/virtualenvs", is_steered=True)]),
+        ("poetry config virtualenvs.path /envs", [FilledFolder(".venv", is_certain=False)]),
         ("poetry config virtualenvs.in-project true", [FilledFolder(".venv")]),
         ("poetry config --local virtualenvs.in-project true", [FilledFolder(".venv")]),
         ("pip install poetry && poetry config virtualenvs.create false", []),

@@ -9,6 +9,8 @@ import pytest
 from buildguard.project import shell, start_wrappers
 from buildguard.project.dockerfile import exec_words
 from buildguard.project.gunicorn_config import read_settings
+from buildguard.project.hypercorn_config import read_bind
+from buildguard.project.listen_addresses import split_address
 from buildguard.project.server_options import SERVERS, OptionRole, parse_options
 from buildguard.project.start_command import CommandPlace, CommandText, StartCommand, StartContext, combine
 from buildguard.project.start_declarations import (
@@ -20,7 +22,6 @@ from buildguard.project.start_declarations import (
     read_scripts,
 )
 from buildguard.project.start_parser import parse_start
-from buildguard.project.start_servers import split_address
 from buildguard.project.target import PythonVersion
 
 _PLACE = CommandPlace("Dockerfile", 9)
@@ -165,6 +166,30 @@ def test_a_configuration_of_gunicorn_is_read_as_data() -> None:
     assert _address(_start("gunicorn -c conf.py m:a", {"/srv/conf.py": 'bind = "127.0.0.1:80"\n'})) == "127.0.0.1:80"
     assert _address(_start("gunicorn -c conf.py m:a")) == ":"
     assert read_settings(b"bind = host + ':80'\n")["bind"].text == "$:80"
+
+
+@pytest.mark.parametrize(
+    ("option", "content", "address"),
+    [
+        ("hyper.toml", 'bind = "0.0.0.0:8080"\n', "0.0.0.0:8080"),
+        ("hyper.toml", 'workers = 2\nbind = ["[::]:80", "x"]\n', ":::80"),
+        ("hyper.toml", "workers = 2\n", "127.0.0.1:8000"),
+        ("hyper.toml", "bind = \n", ":$unreadable"),
+        ("hyper.toml", "bind = 3\n", ":$unreadable"),
+        ("hyper.toml", 'bind = "unix:/run/x.sock"\n', ":"),
+        ("file:hyper.py", 'bind = ["0.0.0.0:8080"]\n', "0.0.0.0:8080"),
+        ("python:hyper", "", ":"),
+        ("other.toml", "", ":"),
+    ],
+)
+def test_a_configuration_of_hypercorn_is_read_as_data(option: str, content: str, address: str) -> None:
+    name = option.removeprefix("file:")
+    files = {f"/srv/{name}": content} if content else {}
+
+    setting = read_bind(content.encode(), is_python=option.startswith("file:")) if content else None
+    assert (setting is not None) is ("bind" in content)
+    assert _address(_start(f"hypercorn --config {option} main:app", files)) == address
+    assert _address(_start(f"hypercorn -c {option} -b :80 main:app", files)) == "0.0.0.0:80"
 
 
 def test_entrypoint_scripts_are_followed() -> None:

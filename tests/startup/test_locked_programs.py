@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from buildguard.startup.base_programs import find_lack
+from buildguard.startup.locked_programs import installed_requirements
 from tests.startup.projects import Files, report_of, rows_of
 from tests.startup.test_parts import image_of
 
@@ -128,3 +129,67 @@ def test_a_server_that_another_stage_does_not_install(tmp_path: Path) -> None:
 
     assert rows_of(report_of(tmp_path / "a", files)) == [("BG701", "Dockerfile", 10)]
     assert rows_of(report_of(tmp_path / "b", {**files, "requirements.txt": "flask\ngunicorn\n"})) == []
+
+
+_PROD = {"requirements/prod.txt": "-r base.txt\nuvicorn==0.34.0\n", "requirements/base.txt": "fastapi==0.115.6\n"}
+_NESTED = "FROM python:3.12-slim\nWORKDIR /srv\nCOPY . .\nRUN pip install -r requirements/prod.txt\n"
+
+
+def _installed(files: dict[str, str | None], text: str = _NESTED) -> frozenset[str] | None:
+    return installed_requirements(image_of(text, {**_PROD, **files}))
+
+
+def test_all_that_requirement_files_install() -> None:
+    other = "FROM python:3.12-slim\nCOPY requirements/base.txt /tmp/x.txt\nRUN pip install -r /tmp/x.txt\n"
+
+    assert _installed({}) == frozenset({"fastapi", "uvicorn"})
+    assert _installed({}, other) == frozenset({"fastapi"})
+
+
+@pytest.mark.parametrize(
+    ("files", "text"),
+    [
+        ({"requirements/base.txt": "fastapi[standard]\n"}, _NESTED),
+        ({"requirements/base.txt": "git+https://example.invalid/x\n"}, _NESTED),
+        ({"requirements/base.txt": "./vendored\n"}, _NESTED),
+        ({"requirements/prod.txt": "-r gone.txt\nuvicorn\n"}, _NESTED),
+        ({"requirements/base.txt": "-r prod.txt\n-e .\n"}, _NESTED),
+        ({}, f"{_NESTED}RUN pip install yaml\n"),
+        ({}, f"{_NESTED}RUN apt-get install -y python3-yaml\n"),
+        ({}, f"{_NESTED}RUN uv sync\n"),
+        ({}, _NESTED.replace("python:3.12-slim", "acme/python")),
+        ({}, _NESTED.replace("prod.txt", "$WHICH.txt")),
+        ({}, "FROM python:3.12-slim\nCOPY . .\n"),
+    ],
+)
+def test_more_may_be_installed(files: dict[str, str | None], text: str) -> None:
+    assert _installed(files, text) is None
+
+
+def test_a_server_that_no_included_file_brings(tmp_path: Path) -> None:
+    lacking = {**_PROD, "requirements/prod.txt": "-r base.txt\n", "requirements/dev.txt": "uvicorn\n"}
+    text = f"{_NESTED}CMD uvicorn --host 0.0.0.0 --port 8080 main:app\n"
+
+    assert rows_of(report_of(tmp_path / "a", {**_PROD, "Dockerfile": text})) == []
+    assert rows_of(report_of(tmp_path / "b", {**lacking, "Dockerfile": text})) == [("BG701", "Dockerfile", 5)]
+
+
+@pytest.mark.parametrize(
+    ("options", "required", "lacks"),
+    [
+        ("--loop uvloop", "uvicorn==0.34.0\n", "uvloop"),
+        ("--http httptools", "uvicorn==0.34.0\nfastapi\n", "httptools"),
+        ("--loop uvloop --http httptools", "uvicorn\nhttptools\nuvloop\n", ""),
+        ("--loop uvloop", "uvicorn[standard]\n", ""),
+        ("--loop auto --http auto", "uvicorn\n", ""),
+        ("--loop asyncio --http h11", "uvicorn\n", ""),
+        ("--loop uvloop", "uvicorn\nrare-package\n", ""),  # that may bring it
+    ],
+)
+def test_what_uvicorn_is_asked_to_run_on(tmp_path: Path, options: str, required: str, lacks: str) -> None:
+    start = f"CMD uvicorn --host 0.0.0.0 --port 8080 {options} main:app\n"
+    report = report_of(tmp_path, {"Dockerfile": _PIP + start, "requirements.txt": required})
+
+    assert [item.message for item in report.diagnostics] == (
+        [f"uvicorn is asked to run on {lacks}, and requirements.txt does not bring {lacks}"] if lacks else []
+    )

@@ -228,3 +228,18 @@ def test_a_submodule_is_an_error_where_the_start_imports_it(
     found = project.check().json["diagnostics"]
 
     assert {(item["code"], item["severity"]) for item in found if item["code"] != "BG404"} == expected
+
+
+@pytest.mark.parametrize(
+    ("command", "name"),
+    [
+        ("hypercorn -c server.toml main:app", "server.toml"),
+        ("uvicorn --host 0.0.0.0 --port 8080 --log-config log.json main:app", "log.json"),
+    ],
+)
+def test_a_configuration_that_is_no_python_is_not_executed(tmp_path: Path, command: str, name: str) -> None:
+    docker = f"FROM python:3.11-slim\nWORKDIR /srv\nCOPY . .\nRUN pip install -r requirements.txt\nCMD {command}\n"
+    files = {"Dockerfile": docker, name: 'bind = "0.0.0.0:8080"\n', "requirements.txt": "flask\nuvicorn\nhypercorn\n"}
+    report = report_of(tmp_path, files)
+
+    assert (rows_of(report), name in report.executed) == ([], False)

@@ -760,3 +760,44 @@ def test_a_file_behind_a_link_may_be_the_application_of_flask(tmp_path: Path, na
 
     assert rows_of(report) == []
     assert report.undecided
+
+
+_BUILD_STEP = "steps:\n- name: gcr.io/cloud-builders/docker\n  args: [build, -t, img, -f, {}, .]\n"
+_DEPLOY_STEP = "- name: gcr.io/google.com/cloudsdktool/cloud-sdk\n  entrypoint: gcloud\n  args: [run, deploy, svc, --image, img, {}]\n"
+_SETS = "--command, gunicorn, '--args=-b,0.0.0.0:8080,{}'"
+_MIAN = ("BG701", "cloudbuild.yaml", 6)
+
+
+@pytest.mark.parametrize(
+    ("flags", "found"),
+    [
+        (_SETS.format("main:app"), []),
+        (_SETS.format("mian:app"), [_MIAN]),
+        (_SETS.format("main:other"), [_MIAN]),
+        ("--command=gunicorn, --args, '^;^-b;0.0.0.0:8080;mian:app'", [_MIAN]),
+        ("'--args=gunicorn,-b,127.0.0.1:8080,main:app'", [("BG705", "cloudbuild.yaml", 6)]),
+        (_SETS.format("$_APP"), []),
+        ("--region, r", [("BG701", "Dockerfile", 4)]),
+    ],
+)
+@pytest.mark.parametrize("others", [{}, {"b/Dockerfile": "FROM python:3.11-slim\nCOPY . .\nCMD python main.py\n"}])
+def test_a_deploy_sets_the_command(
+    tmp_path: Path, flags: str, found: list[tuple[str, str, int]], others: dict[str, str]
+) -> None:
+    """Cloud Run starts what the deploy names, and the image's own command is never run."""
+    docker = "FROM python:3.11-slim\nCOPY . .\nRUN pip install -r requirements.txt\nCMD gunicorn -b :$PORT gone:app\n"
+    steps = _BUILD_STEP.format("a/Dockerfile") + _DEPLOY_STEP.format(flags)
+    report = report_of(tmp_path, {"a/Dockerfile": docker, "cloudbuild.yaml": steps, **others})
+
+    expected = [(code, path.replace("Dockerfile", "a/Dockerfile"), line) for code, path, line in found]
+    assert [row for row in rows_of(report) if row[1] != "b/Dockerfile"] == expected
+
+
+def test_two_deploys_of_a_file_may_set_any_command(tmp_path: Path) -> None:
+    docker = "FROM python:3.11-slim\nCOPY . .\nRUN pip install -r requirements.txt\nCMD gunicorn -b :$PORT gone:app\n"
+    deploys = _DEPLOY_STEP.format(_SETS.format("mian:app")) + _DEPLOY_STEP.format("--region, r")
+    files = {"Dockerfile": docker, "cloudbuild.yaml": _BUILD_STEP.format("Dockerfile") + deploys}
+    report = report_of(tmp_path, files)
+
+    assert rows_of(report) == []
+    assert report.undecided

@@ -156,3 +156,61 @@ def test_a_real_python_does_not_look_into_an_environment(tmp_path: Path) -> None
     ]
 
     assert codes == [1, 0]
+
+
+_APART = f"RUN pip install -r requirements.txt\n{_VENV}FROM python:3.12-slim\nWORKDIR /srv\n"
+_UV = '["uv", "run", "--no-sync", "gunicorn", "main:app"]'
+
+
+@pytest.mark.parametrize(
+    ("steps", "start"),
+    [
+        (_APART, _NAME),
+        (_APART, "gunicorn main:app"),
+        (f"{_APART}ENV PATH=/venv/bin:$PATH\n", _NAME),
+        (f"{_APART}COPY --from=0 /srv /srv\n", _NAME),
+        (f"{_APART}RUN useradd web\nUSER web\n", _NAME),
+        ("RUN pip install uv && uv sync\nFROM python:3.12-slim\nWORKDIR /srv\nCOPY --from=0 /srv /srv\n", _UV),
+    ],
+)
+def test_a_program_that_stays_in_an_earlier_stage(tmp_path: Path, steps: str, start: str) -> None:
+    assert _codes(tmp_path, steps, start) == ["BG701"]
+
+
+@pytest.mark.parametrize(
+    ("steps", "start"),
+    [
+        (f"{_APART}COPY --from=0 /venv /venv\nENV PATH=/venv/bin:$PATH\n", _NAME),
+        (f"{_APART}COPY --from=0 /usr/local /usr/local\n", _NAME),
+        (f"{_APART}COPY --from=0 /usr/local/bin /usr/local/bin\n", _NAME),
+        (f"{_APART}COPY --from=0 /usr/local/bin/gunicorn /usr/local/bin/\n", _NAME),
+        ("RUN pip install gunicorn\nFROM python:3.12-slim\nCOPY --from=0 / /\n", _NAME),
+        (f"{_APART}RUN pip install gunicorn\n", _NAME),
+        (f"{_APART}RUN --mount=from=0,target=/old cp -r /old/usr/local /usr/\n", _NAME),
+        (
+            "RUN pip install --prefix=/in -r requirements.txt\nFROM python:3.12-slim\nCOPY --from=0 /in /usr/local\n",
+            _NAME,
+        ),
+        (
+            "RUN pip install --user gunicorn\nFROM python:3.12-slim\nCOPY --from=0 /root/.local /root/.local\nENV PATH=/root/.local/bin:$PATH\n",
+            _NAME,
+        ),
+        (
+            "FROM scratch AS uv\nFROM python:3.12-slim\nCOPY --from=ghcr.io/astral-sh/uv /uv /uvx /bin/\nRUN uv sync\n",
+            _UV,
+        ),
+        ("FROM python:3.12-slim AS base\nRUN pip install gunicorn\nFROM base\n", _NAME),
+        (
+            "FROM python:3.12-slim AS base\nFROM base AS deps\nRUN python -m venv /venv && /venv/bin/pip install gunicorn\nFROM base\nCOPY --from=deps /venv /venv\nENV PATH=/venv/bin:$PATH\n",
+            _NAME,
+        ),
+        (
+            "FROM python:3.12-slim AS deps\nRUN python -m venv /venv && /venv/bin/pip install gunicorn\nFROM python:3.12-slim\nARG V=/venv\nENV PATH=$V/bin:$PATH\nCOPY --from=deps $V $V\n",
+            _NAME,
+        ),
+        (f"{_APART}ADD tools.tar.gz /usr/local/\n", _NAME),
+        (f'{_APART}ONBUILD RUN true\nSHELL ["/bin/bash", "-c"]\nRUN ./install.sh\n', _NAME),
+    ],
+)
+def test_a_program_that_a_later_stage_has_or_may_have(tmp_path: Path, steps: str, start: str) -> None:
+    assert "BG701" not in _codes(tmp_path, steps, start)

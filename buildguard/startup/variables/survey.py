@@ -13,7 +13,7 @@ from buildguard.project.start_command import StartCommand
 from buildguard.stages.stage import Stage
 from buildguard.startup.applications import check_application
 from buildguard.startup.buildpack_start import buildpack_starts
-from buildguard.startup.deployed_ports import DEFAULT_PORT, DeployedPort, find_port, read_ports
+from buildguard.startup.deployed_ports import DEFAULT_PORT, DeployedPort, find_port, only_builder, read_ports
 from buildguard.startup.findings import StartupFindings
 from buildguard.startup.image_start import ImageStart, open_image
 from buildguard.startup.project_files import BuildSender, ProjectFileTree
@@ -91,7 +91,14 @@ def started_images(
     templates = read_templates(files, config)
     ports = list(dict.fromkeys(read_ports(files, config)))
     is_only = len(recipes) == 1
-    starts = [(recipe, deployed or find_port(ports, recipe.service.dockerfile, is_only=is_only)) for recipe in recipes]
+    starts = [
+        (
+            recipe,
+            deployed
+            or find_port(ports, recipe.service.dockerfile, is_only=is_only, built_by=only_builder(recipe, recipes)),
+        )
+        for recipe in recipes
+    ]
     if not service:
         packs = buildpack_starts(stage, config, files)
         starts += [(pack.recipe, DeployedPort(DEFAULT_PORT, pack.by, pack.start.command)) for pack in packs]

@@ -7,7 +7,7 @@ by the manifest in the archive. Nothing that it looks at is imported or run. Fin
 not be looked at with 3.
 
 version: 0.1.0
-digest: sha256:000bffaeedb88b31be0443c774aa5e8c28ca0975c55d643b74ccf73cf1bd6f89
+digest: sha256:646106d1670d067faf739f1d4c2c95aa75005546ba764fb5c53327f97315a814
     (SHA-256 of everything below the line of equals signs)
 """
 
@@ -3586,6 +3586,7 @@ class ImportContext(NamedTuple):
     read: Callable[[str], bytes | None]
     standard: Container[str]
     may_be_foreign: Callable[[str], bool]
+    is_unbrought: Callable[[str], bool] = lambda _top: False
 class FaultText(NamedTuple):
     message: str
     hint: str
@@ -3861,7 +3862,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from buildguard.definitions import NamedTuple, lazy_pattern
 from buildguard.imports.finder import FileTree, ModuleKind, ModuleLocation
 from buildguard.imports.names import LoadedModule
-from buildguard.imports.records import ModuleFacts
+from buildguard.imports.records import ImportStatement, ModuleFacts
 from buildguard.imports.resolver import SearchPath
 _TEST = lazy_pattern(
     r"(?:^|/)(?:tests?|[^/]*-tests?(?:\.py)?|[^/]*_tests|testing|e2e|fixtures|conftest\.py|test_[^/]*\.py|[^/]*_tests?\.py"
@@ -3876,6 +3877,7 @@ class StartedProgram(NamedTuple):
     why_unknown: Callable[[str], str] = lambda _path: ""
     open_path: str = ""
     by_name: Callable[[], tuple[LoadedModule, ...]] = tuple
+    listed: Callable[[], tuple[tuple[LoadedModule, ImportStatement], ...]] = tuple
     image: ImageRecipe | None = None
 def is_test(path: str) -> bool:
     folder, _slash, base = path.rpartition("/")
@@ -4075,6 +4077,9 @@ class ProgramReader:
         judge = OwnImportJudge(graph, self._context, knows_path=self._knows_path(reached))
         for item in reached.values():
             judge.judge(item)
+        for module, row in self._program.listed():
+            if module.name in reached:
+                judge.judge_listed(reached[module.name], row)
         for circle in find_circles(graph, judge.names, self._program.starts):
             judge.add_circle(circle, reached)
         judge.add_faults(find_shadows(graph, judge.names, reached, self._context.read))
@@ -4095,10 +4100,14 @@ class OwnImportJudge:
         return OwnImports(tuple(self._faults), tuple(self._outside), tuple(self._undecided), reached)
     def judge(self, item: ReachedModule) -> None:
         for edge in self._graph.edges(item.module):
-            if edge.resolution.kind is ImportKind.OUTSIDE:
-                self._judge_outside(item, edge)
-            elif not is_guarded(edge.row):
-                self._judge_own(item, edge)
+            self._judge_edge(item, edge)
+    def judge_listed(self, item: ReachedModule, row: ImportStatement) -> None:
+        self._judge_edge(item, ImportEdge(row, self._graph.resolver.resolve(item.module, row), (), certain=True))
+    def _judge_edge(self, item: ReachedModule, edge: ImportEdge) -> None:
+        if edge.resolution.kind is ImportKind.OUTSIDE:
+            self._judge_outside(item, edge)
+        elif not is_guarded(edge.row):
+            self._judge_own(item, edge)
     def _judge_outside(self, item: ReachedModule, edge: ImportEdge) -> None:
         resolver = self._graph.resolver
         top = edge.row.module.partition(".")[0]
@@ -4672,6 +4681,8 @@ class _ProgramJudge:
             self._leave_open(_open_import(item), "a package may bring the rest of a folder without __init__.py")
         elif not self._context.may_be_foreign(top):
             self._leave_open(_open_import(item), f"no file and no requirement of the project is known to bring {top}")
+        elif self._context.is_unbrought(top):
+            self._leave_open(_open_import(item), f"no requirement that the image installs is known to bring {top}")
     def _is_beside(self, item: OutsideImport, top: str) -> bool:
         folders = folders_above(posixpath.dirname(item.module.location.file), self._program.roots)
         return not self._program.starts and self._program.tree.find(top, folders) is not None
