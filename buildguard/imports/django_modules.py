@@ -41,16 +41,16 @@ class DjangoReader:
 
     def imports(self, command: StartCommand) -> tuple[tuple[LoadedModule, ImportStatement], ...]:
         """What Django imports because settings list it: the module of the settings with each import, at the line of its text."""
-        found = []
-        for part in (*command.before, command):
-            settings = self._settings_module(part)
-            trees = [*self._settings(settings)] if settings else []
-            modules = {module.location.file: module for module, _tree in trees}
-            rows = django_settings.listed_names((module.location.file, tree) for module, tree in trees)
-            serves = self._serves(part)
-            wanted = (row for row in rows if not _is_own(row.text) and (serves or not row.is_middleware))
-            found += [(modules[row.file], _import_of(row)) for row in wanted]
-        return tuple(dict.fromkeys(found))
+        return tuple(dict.fromkeys(item for part in (*command.before, command) for item in self._listed(part)))
+
+    def _listed(self, command: StartCommand) -> Iterator[tuple[LoadedModule, ImportStatement]]:
+        settings = self._settings_module(command)
+        trees = [*self._settings(settings)] if settings else []
+        modules = {module.location.file: module for module, _tree in trees}
+        rows = django_settings.listed_names((module.location.file, tree) for module, tree in trees)
+        serves = self._serves(command)
+        wanted = (row for row in rows if not _is_own(row.text) and (serves or not row.is_middleware))
+        yield from ((modules[row.file], _import_of(row)) for row in wanted)
 
     def _serves(self, command: StartCommand) -> bool:
         """Whether a start makes the application of a server, which loads the middleware: a command such as `migrate` does not."""
@@ -66,10 +66,12 @@ class DjangoReader:
 
     def _names(self, command: StartCommand) -> Iterator[str]:
         settings = self._settings_module(command)
-        if not settings:
-            return
-        yield settings
-        trees = [tree for _module, tree in self._settings(settings)]
+        if settings:
+            yield settings
+            yield from self._names_in(command, [tree for _module, tree in self._settings(settings)])
+
+    def _names_in(self, command: StartCommand, trees: Sequence[ast.Module]) -> Iterator[str]:
+        """The modules that settings list, and those that Django looks for beside them."""
         listed = [name for tree in trees for name, _line in django_settings.listed_modules(tree)]
         yield from listed
         packages = (name.removesuffix(".apps") for name in listed)
@@ -86,13 +88,17 @@ class DjangoReader:
             if location is None or location.file in {"", *seen}:
                 continue
             seen.add(location.file)
-            try:
-                tree = ast.parse(self._read(location.file) or b"")
-            except (SyntaxError, ValueError, RecursionError, MemoryError):
-                continue
-            package = module if location.kind is ModuleKind.PACKAGE else module.rpartition(".")[0]
-            pending += _starred(tree, package)
-            yield LoadedModule(module, location), tree
+            tree = self._parsed(location.file)
+            if tree is not None:
+                package = module if location.kind is ModuleKind.PACKAGE else module.rpartition(".")[0]
+                pending += _starred(tree, package)
+                yield LoadedModule(module, location), tree
+
+    def _parsed(self, file: str) -> ast.Module | None:
+        try:
+            return ast.parse(self._read(file) or b"")
+        except (SyntaxError, ValueError, RecursionError, MemoryError):
+            return None
 
     def _loaded(self, name: str) -> Iterator[LoadedModule]:
         """A module by its name with the packages above it, as far as the project has them as sources."""

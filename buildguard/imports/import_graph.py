@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 
 from buildguard.definitions import NamedTuple
 from buildguard.imports.execution import is_certain, is_guarded
@@ -92,12 +93,20 @@ def has_source(module: LoadedModule) -> bool:
 
 def find_reached(graph: ImportGraph, starts: Iterable[LoadedModule]) -> dict[str, ReachedModule]:
     """Every module that some starts run, by its name: first what they surely run, each by its shortest chain."""
+    modules = [*starts]
+    reached = _reach(graph, modules, frozenset())
+    guarded = _guarded_packages(graph, reached)
+    return _reach(graph, modules, guarded) if guarded else reached
+
+
+def _reach(graph: ImportGraph, starts: Iterable[LoadedModule], unsure: AbstractSet[str]) -> dict[str, ReachedModule]:
+    """The same, where it is not sure that some packages are executed, nor what only they import."""
     reached: dict[str, ReachedModule] = {}
-    first = [ReachedModule(module, certain=True, chain=(module.name,)) for module in starts]
-    _spread(graph, first, reached, only_certain=True)
-    _spread(graph, list(reached.values()), reached, only_certain=False)
-    for name in _guarded_packages(graph, reached):
-        reached[name] = reached[name]._replace(certain=False)
+    first = [ReachedModule(module, module.name not in unsure, (module.name,)) for module in starts]
+    _spread(graph, [item for item in first if item.certain], reached, unsure, only_certain=True)
+    _spread(
+        graph, [*reached.values(), *(item for item in first if not item.certain)], reached, unsure, only_certain=False
+    )
     return reached
 
 
@@ -114,17 +123,20 @@ def _guarded_packages(graph: ImportGraph, reached: Mapping[str, ReachedModule]) 
 
 
 def _spread(
-    graph: ImportGraph, first: Iterable[ReachedModule], reached: dict[str, ReachedModule], *, only_certain: bool
+    graph: ImportGraph,
+    first: Iterable[ReachedModule],
+    reached: dict[str, ReachedModule],
+    unsure: AbstractSet[str],
+    *,
+    only_certain: bool,
 ) -> None:
     waiting = deque(first)
     reached.update((item.module.name, item) for item in waiting)
     while waiting:
         item = waiting.popleft()
-        for edge in graph.edges(item.module):
-            if only_certain and not edge.certain:
-                continue
-            for target in edge.targets:
-                if target.name not in reached:
-                    step = ReachedModule(target, only_certain, (*item.chain, target.name))
-                    reached[target.name] = step
-                    waiting.append(step)
+        edges = (edge for edge in graph.edges(item.module) if edge.certain or not only_certain)
+        for target in (target for edge in edges for target in edge.targets):
+            if target.name not in reached and not (only_certain and target.name in unsure):
+                step = ReachedModule(target, only_certain, (*item.chain, target.name))
+                reached[target.name] = step
+                waiting.append(step)

@@ -148,7 +148,7 @@ def _check_name(
     if not name or start.is_main:
         return
     shown = image_file.source or posixpath.basename(start.script) or start.module
-    content = None if image_file.doubt else image.content(image_file)
+    content = image.certain_content(image_file)
     facts = read_facts(content) if content is not None else None
     bound = facts.binds(name) if facts is not None else None
     if facts is None or bound is None or (not bound and _has_submodule(image, image_file, name)):
@@ -160,7 +160,7 @@ def _check_name(
 def _check_flask(image: ImageStart, start: StartCommand, findings: StartupFindings, image_file: PlacedFile) -> None:
     """The module from which flask takes an application whose name the command does not give."""
     place = image.place_of(start.place)
-    content = None if image_file.doubt else image.content(image_file)
+    content = image.certain_content(image_file)
     if content is not None and flask_names.check_options(start, place, findings):
         flask_names.check_names(read_facts(content), image_file.source or start.module, place, findings)
 

@@ -51,11 +51,15 @@ def find_port(declared: Sequence[DeployedPort], dockerfile: str, *, is_only: boo
         declared = [each for each in declared if posixpath.dirname(each.by) in folders or each.by == built_by != ""]
     if any(each.has_sidecars for each in declared):
         return DeployedPort(has_sidecars=True)
+    return _agreed(declared)
+
+
+def _agreed(declared: Sequence[DeployedPort]) -> DeployedPort:
+    """The one port of some deploys; that of a job where none is a service."""
     services = [each for each in declared if not each.is_job]
     if declared and not services:
         return DeployedPort(is_job=True)
-    ports = {each.port for each in services}
-    return services[0] if len(ports) == 1 else DeployedPort()
+    return services[0] if len({each.port for each in services}) == 1 else DeployedPort()
 
 
 def only_builder(recipe: ImageRecipe, recipes: Sequence[ImageRecipe]) -> str:

@@ -79,7 +79,11 @@ class ImageStart(NamedTuple):
     def read(self, path: str) -> bytes | None:
         """The content of a file of the image, where it is known for certain."""
         image_file = self.tree.find(path)
-        return None if image_file is None or image_file.doubt else self.content(image_file)
+        return None if image_file is None else self.certain_content(image_file)
+
+    def certain_content(self, placed: PlacedFile) -> bytes | None:
+        """The bytes of a file as they are sent, where it is not in doubt which file it is."""
+        return None if placed.doubt else self.content(placed)
 
     def content(self, placed: PlacedFile) -> bytes | None:
         """The bytes of a file of the image as they are sent."""

@@ -170,7 +170,7 @@ class _ProgramCheck:
 
     def _existing(self, program: StartProgram, path: str, image_file: PlacedFile, place: FindingPlace) -> None:
         image = self._image
-        content = None if image_file.doubt else image.content(image_file)
+        content = image.certain_content(image_file)
         own = FindingPlace(image_file.source or image.dockerfile, 1 if image_file.source else image_file.line)
         if content is None:
             self._findings.leave_open(place, image_file.doubt or f"{path} cannot be read")
@@ -233,9 +233,12 @@ class _ProgramCheck:
         if self._of_other_user(name, place) or _is_on_path(image, self._start, name):
             return
         places = (posixpath.join(folder, name) for folder in path_folders(image, self._start))
-        if any(self._of_environment(path, place) for path in places):
-            return
-        here = in_folder(program.folder, name)
+        if not any(self._of_environment(path, place) for path in places):
+            self._nowhere(name, in_folder(program.folder, name), place)
+
+    def _nowhere(self, name: str, here: str, place: FindingPlace) -> None:
+        """Report a name that no folder of PATH has; `here` is where a script of that name would be."""
+        image = self._image
         if re.search(r"\.(?:sh|py|bash)$", name) and (image.tree.find(here) or not image.tree.why_unknown(here)):
             exists = image.tree.find(here) is not None
             message = f"{name} is not in a folder of PATH"

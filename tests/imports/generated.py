@@ -153,7 +153,7 @@ class _Maker:
         pick = self._random
         target = pick.choice(self._modules)
         stem = target.rpartition(".")[2]
-        wanted = pick.choice([f"{stem}_first", f"{stem}_last", "function", "nothing", "__name__"])
+        wanted = pick.choice([f"{stem}_first", f"{stem}_last", "function", "nothing", "__doc__"])
         if pick.random() < 0.1:
             target = pick.choice([f"{target}x", target.title(), f"{target}.deeper"])
         text = pick.choice([f"import {target}", f"from {target} import {wanted}", self._relative(name, target, wanted)])

@@ -7,7 +7,7 @@ by the manifest in the archive. Nothing that it looks at is imported or run. Fin
 not be looked at with 3.
 
 version: 0.1.0
-digest: sha256:646106d1670d067faf739f1d4c2c95aa75005546ba764fb5c53327f97315a814
+digest: sha256:5552bd7736e2ff87cc9282bdd42bd0e5df82ddc6224675994cbc50b2bc030cf2
     (SHA-256 of everything below the line of equals signs)
 """
 
@@ -3668,6 +3668,7 @@ _TEXTS: Mapping[FaultKind, Callable[[ImportFault, str], FaultText]] = {
     'buildguard.imports.import_graph': r'''from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from buildguard.definitions import NamedTuple
 from buildguard.imports.execution import is_certain, is_guarded
 from buildguard.imports.finder import ModuleKind
@@ -3728,12 +3729,17 @@ def has_source(module: LoadedModule) -> bool:
     kind = module.location.kind
     return kind is ModuleKind.MODULE or kind is ModuleKind.PACKAGE
 def find_reached(graph: ImportGraph, starts: Iterable[LoadedModule]) -> dict[str, ReachedModule]:
+    modules = [*starts]
+    reached = _reach(graph, modules, frozenset())
+    guarded = _guarded_packages(graph, reached)
+    return _reach(graph, modules, guarded) if guarded else reached
+def _reach(graph: ImportGraph, starts: Iterable[LoadedModule], unsure: AbstractSet[str]) -> dict[str, ReachedModule]:
     reached: dict[str, ReachedModule] = {}
-    first = [ReachedModule(module, certain=True, chain=(module.name,)) for module in starts]
-    _spread(graph, first, reached, only_certain=True)
-    _spread(graph, list(reached.values()), reached, only_certain=False)
-    for name in _guarded_packages(graph, reached):
-        reached[name] = reached[name]._replace(certain=False)
+    first = [ReachedModule(module, module.name not in unsure, (module.name,)) for module in starts]
+    _spread(graph, [item for item in first if item.certain], reached, unsure, only_certain=True)
+    _spread(
+        graph, [*reached.values(), *(item for item in first if not item.certain)], reached, unsure, only_certain=False
+    )
     return reached
 def _guarded_packages(graph: ImportGraph, reached: Mapping[str, ReachedModule]) -> set[str]:
     return {
@@ -3745,20 +3751,23 @@ def _guarded_packages(graph: ImportGraph, reached: Mapping[str, ReachedModule]) 
         if target.location.folders
     }
 def _spread(
-    graph: ImportGraph, first: Iterable[ReachedModule], reached: dict[str, ReachedModule], *, only_certain: bool
+    graph: ImportGraph,
+    first: Iterable[ReachedModule],
+    reached: dict[str, ReachedModule],
+    unsure: AbstractSet[str],
+    *,
+    only_certain: bool,
 ) -> None:
     waiting = deque(first)
     reached.update((item.module.name, item) for item in waiting)
     while waiting:
         item = waiting.popleft()
-        for edge in graph.edges(item.module):
-            if only_certain and not edge.certain:
-                continue
-            for target in edge.targets:
-                if target.name not in reached:
-                    step = ReachedModule(target, only_certain, (*item.chain, target.name))
-                    reached[target.name] = step
-                    waiting.append(step)
+        edges = (edge for edge in graph.edges(item.module) if edge.certain or not only_certain)
+        for target in (target for edge in edges for target in edge.targets):
+            if target.name not in reached and not (only_certain and target.name in unsure):
+                step = ReachedModule(target, only_certain, (*item.chain, target.name))
+                reached[target.name] = step
+                waiting.append(step)
 ''',
     'buildguard.imports.circles': r'''from __future__ import annotations
 from collections.abc import Iterable, Iterator
