@@ -99,7 +99,7 @@ class ExportReader:
 
     def names(self, module):
         """The names; None without `__all__`, where it is computed, or where more binds it than was read."""
-        return self._names if self._is_known and module.changes_of("__all__") <= self._count else None
+        return self._names if self._is_known and module.changes_of("__all__", True) <= self._count else None
 
     def assign(self, node, guard):
         """Read an assignment, which what guards it may keep from running."""

@@ -138,14 +138,18 @@ class ModuleCode:
                 count += uses_in(part, name)
         return count
 
-    def changes_of(self, name):
-        """How often a module's own code binds a name; more than any source does where something else may bind or delete it."""
+    def changes_of(self, name, is_by_line=False):
+        """How often a module's own code binds a name; more than any source does where something else may bind or delete it.
+
+        By line, what the compiler copied counts once: from 3.12 on it does so with what ends a module after a `try`.
+        """
         count = 0
         for kind, weight in CHANGES_OF_NAMES:
             for part in self.codes if kind.endswith("GLOBAL") else self.codes[:1]:
                 if name in part.co_names:
-                    changes = operands_of(part, OPERATIONS[kind])
-                    count += sum(changed == name for changed, _at in changes) * weight
+                    changes = [at for changed, at in operands_of(part, OPERATIONS[kind]) if changed == name]
+                    lines = set(map(self.line_at, changes)) if is_by_line and weight == 1 else changes
+                    count += len(lines) * weight
         return count
 
     def count_imports(self):

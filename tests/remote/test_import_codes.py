@@ -58,6 +58,15 @@ def test_unclear(case: str) -> None:
     assert _plain(UNCLEAR[case].encode()) is None
 
 
+def test_what_the_compiler_copies_is_bound_once() -> None:
+    """From 3.12 on the statements that end a module behind a `try` are compiled for each way out of it."""
+    data = b"try:\n    from a import *\nexcept ImportError:\n    from b import *\n\n__all__ = ('x', 'y')\n"
+
+    assert _by_tree(data)[1] == ["x", "y"]
+    assert _by_tree(data + b"__all__ = made()\n")[1] is None
+    assert _by_tree(data + b"def f():\n    global __all__\n    __all__ = made()\n")[1] is None
+
+
 @pytest.mark.slow
 def test_library() -> None:
     _compare(1)

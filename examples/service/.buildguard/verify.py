@@ -7,7 +7,7 @@ by the manifest in the archive. Nothing that it looks at is imported or run. Fin
 not be looked at with 3.
 
 version: 0.1.0
-digest: sha256:5552bd7736e2ff87cc9282bdd42bd0e5df82ddc6224675994cbc50b2bc030cf2
+digest: sha256:4cf759519c5333b731c91889d18c522c86e9e453c6d2849be0fc426c396ee71b
     (SHA-256 of everything below the line of equals signs)
 """
 
@@ -2257,13 +2257,14 @@ class ModuleCode:
             if name in part.co_names:
                 count += uses_in(part, name)
         return count
-    def changes_of(self, name):
+    def changes_of(self, name, is_by_line=False):
         count = 0
         for kind, weight in CHANGES_OF_NAMES:
             for part in self.codes if kind.endswith("GLOBAL") else self.codes[:1]:
                 if name in part.co_names:
-                    changes = operands_of(part, OPERATIONS[kind])
-                    count += sum(changed == name for changed, _at in changes) * weight
+                    changes = [at for changed, at in operands_of(part, OPERATIONS[kind]) if changed == name]
+                    lines = set(map(self.line_at, changes)) if is_by_line and weight == 1 else changes
+                    count += len(lines) * weight
         return count
     def count_imports(self):
         return imports_in(self.codes)
@@ -5888,7 +5889,7 @@ class ExportReader:
         self._is_known = False
         self._count = 0
     def names(self, module):
-        return self._names if self._is_known and module.changes_of("__all__") <= self._count else None
+        return self._names if self._is_known and module.changes_of("__all__", True) <= self._count else None
     def assign(self, node, guard):
         self._count += 1
         if guard == "false":
