@@ -168,17 +168,14 @@ class _CommandRunner:
 
     def _may_steer(self) -> bool:
         """Whether an active environment, a `.venv` or a file of the project may have packages installed elsewhere."""
-        places = [self._at(name) for name in _STEERING]
         is_known = self._folder is not None and self._state.knows_workdir
-        is_there = any(path in self._state.files or self._state.covers_unknown(path) for path in places)
-        is_written = any(name in self._state.run_text for name in _STEERING)
-        return (
-            bool(self._active)
-            or not is_known
-            or is_there
-            or is_written
-            or any(map(self._state.has_environment, places))
-        )
+        return bool(self._active) or not is_known or any(map(self._may_be_here, _STEERING))
+
+    def _may_be_here(self, name: str) -> bool:
+        """Whether the working folder may have a file or an environment of that name."""
+        state, path = self._state, self._at(name)
+        is_there = path in state.files or state.covers_unknown(path) or state.has_environment(path)
+        return bool(is_there) or name in state.run_text
 
     def _fills_own(self, words: Sequence[str]) -> bool:
         """Whether a command brings programs to an environment alone: its own pip, or any after its `activate`."""

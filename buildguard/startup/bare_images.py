@@ -26,8 +26,11 @@ _SYSTEM = "/usr/"
 
 def is_bare(image: ImageStart, start: StartCommand) -> bool:
     """Whether an image surely has no package but those of its base image, and its start installs none."""
-    if image.tree.model.environments or not brings_nothing(image, path_folders(image, start)):
+    model = image.tree.model
+    if model.environments or not brings_nothing(image, path_folders(image, start)):
         return False
+    if not any(file.source.endswith(".py") for file in model.files.values()):
+        return False  # whoever mounts the sources may mount the packages too
     return not any(map(_MAY_INSTALL.search, start_texts(image, start)))
 
 

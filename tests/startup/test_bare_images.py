@@ -127,6 +127,12 @@ def test_environments_of_tools_that_a_start_may_reach(tmp_path: Path, steps: str
     assert [row for row in rows_of(report_of(tmp_path, files)) if row[0] == "BG701"] == []
 
 
+def test_sources_that_are_mounted(tmp_path: Path) -> None:
+    files = {**_FILES, "Dockerfile": f"{_FINAL}CMD {_NAME}\n"}
+
+    assert [row for row in rows_of(report_of(tmp_path, files)) if row[0] == "BG701"] == []
+
+
 def test_a_module_that_another_stage_installs(tmp_path: Path) -> None:
     """`python -m debugpy`: what comes with the environment is named in the stage that fills it."""
     text = (
