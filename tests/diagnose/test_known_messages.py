@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 import re
+from collections.abc import Iterable
+from typing import Any
 
 import pytest
 
@@ -42,6 +45,35 @@ def test_patterns_take_no_long_time_over_hostile_lines() -> None:
     for known in KNOWN:
         for filler in ("a", " ", "'", "\\", ":", "environment variable ", "COPY failed: stat ", '"/'):
             re.search(known.pattern, (known.needle + filler * 1_500)[:1_500])
+
+
+def _begins_with_any_number(parts: Iterable[tuple[object, Any]]) -> bool:
+    """Whether the first thing that a pattern looks for is repeated without a bound, so that each place of a line is a start."""
+    for kind, value in parts:
+        match str(kind):
+            case "MAX_REPEAT" | "MIN_REPEAT":
+                least, most, inner = value
+                if str(most) == "MAXREPEAT" or _begins_with_any_number(inner):
+                    return True
+                if least:
+                    return False
+            case "SUBPATTERN":
+                return _begins_with_any_number(value[3])
+            case "BRANCH":
+                return any(map(_begins_with_any_number, value[1]))
+            case _:
+                return False  # a character, or what stands before the start
+    return False
+
+
+def test_no_pattern_begins_at_each_place_of_a_long_word() -> None:
+    parse = importlib.import_module("re._parser").parse
+
+    assert [known.id for known in KNOWN if _begins_with_any_number(parse(known.pattern))] == []
+    assert list(map(_begins_with_any_number, map(parse, (r"\w+ x", r"a|(?P<n>\S+) y", r"x?\w*z")))) == [True] * 3
+    assert (
+        list(map(_begins_with_any_number, map(parse, (r"a\w+", r"(?<!\w)\w+ x", r"^\s*x", r"x{1,9}y")))) == [False] * 4
+    )
 
 
 @pytest.mark.parametrize(

@@ -128,7 +128,7 @@ MESSAGES: tuple[KnownMessage, ...] = (
         "the build's configuration is not valid", "gcloud builds submit --config cloudbuild.yaml, after correcting the line that the message names",
     ),
     KnownMessage(
-        "no-such-repository", CauseId.CONFIGURATION, "", r"name unknown: Repository \"(?P<name>[^\"]+)\" not found|(?P<other>[\w.]*gcr\.io) repo does not exist\. Creating on push",
+        "no-such-repository", CauseId.CONFIGURATION, "", r"name unknown: Repository \"(?P<name>[^\"]+)\" not found|(?<![\w.])(?P<other>[\w.]*gcr\.io) repo does not exist\. Creating on push",
         "Artifact Registry has no repository {name} there", "gcloud artifacts repositories create {name} --repository-format=docker --location=REGION",
     ),
     KnownMessage(

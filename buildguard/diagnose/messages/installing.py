@@ -75,7 +75,7 @@ MESSAGES: tuple[KnownMessage, ...] = (
     ),
     KnownMessage(
         "another-python-required", CauseId.DEPENDENCY_INSTALL, "",
-        r"Package '?(?P<name>[\w.-]+)'? requires a different Python: (?P<python>[\d.]+)|[Ii]gnored the following versions that require(?:s)? a different python version|Requires-Python (?P<other>\S+)|(?P<third>[\w.-]+) requires Python '?[<>=!~^]+[^\n]*but the running Python is|current Python version \([\d.]+\) is not (?:allowed|compatible)|your Python version [^\n]* is not compatible",
+        r"Package '?(?P<name>[\w.-]+)'? requires a different Python: (?P<python>[\d.]+)|[Ii]gnored the following versions that require(?:s)? a different python version|Requires-Python (?P<other>\S+)|(?<![\w.-])(?P<third>[\w.-]+) requires Python '?[<>=!~^]+[^\n]*but the running Python is|current Python version \([\d.]+\) is not (?:allowed|compatible)|your Python version [^\n]* is not compatible",
         "{name} needs another Python than the image has", "pin a version of {name} that supports this Python, or build from another base image",
     ),
     KnownMessage(
@@ -91,7 +91,7 @@ MESSAGES: tuple[KnownMessage, ...] = (
         "uv finds no versions that the requirements allow together", "loosen one of the versions that the lines below name", 1,
     ),
     KnownMessage(
-        "wheel-of-another-platform", CauseId.DEPENDENCY_INSTALL, "is not a supported wheel", r"(?P<name>[^\s/]+\.whl) is not a supported wheel on this platform",
+        "wheel-of-another-platform", CauseId.DEPENDENCY_INSTALL, "is not a supported wheel", r"(?<![^\s/])(?P<name>[^\s/]+\.whl) is not a supported wheel on this platform",
         "{name} is for another Python, processor or C library than the image has, or this pip is too old for it",
         "RUN pip install --upgrade pip before it, and build the wheel in the image that installs it",
     ),
@@ -101,7 +101,7 @@ MESSAGES: tuple[KnownMessage, ...] = (
     ),
     KnownMessage(
         "no-matching-version", CauseId.DEPENDENCY_INSTALL, "",
-        r"Could not find a version that satisfies the requirement (?P<name>[\w.-]+)|No matching distribution found for (?P<other>[\w.-]+)|no wheels? with a matching|(?P<fourth>[\w.-]+) was not found in the package registry|has no wheels|Because [^\n]* depends on [^\n]*version"
+        r"Could not find a version that satisfies the requirement (?P<name>[\w.-]+)|No matching distribution found for (?P<other>[\w.-]+)|no wheels? with a matching|(?<![\w.-])(?P<fourth>[\w.-]+) was not found in the package registry|has no wheels|Because [^\n]* depends on [^\n]*version"
         r"|because there (?:is|are) no versions? of (?P<fifth>[\w.-]+)|(?:Distribution `(?P<sixth>[\w.-]+)[^\n]*)?doesn't have a (?:source distribution|wheel|source distribution or wheel) for the current platform|is not compatible with (?:this|the current) Python",
         "no version of {name} can be installed on this Python", "correct its name or version in the requirements: pip index versions {name}",
     ),
@@ -134,7 +134,7 @@ MESSAGES: tuple[KnownMessage, ...] = (
     ),
     KnownMessage(
         "invalid-requirement", CauseId.DEPENDENCY_INSTALL, "alid ",
-        r"Invalid requirement: '?(?P<name>[^'\n]+?)'?(?:: [^\n]*)?(?: \(from line (?P<row>\d+) of (?P<file>[^)\n]+)\)|$)|(?P<other>\S+) is not a valid editable requirement|(?P<third>\S+) is not a valid wheel filename",
+        r"Invalid requirement: '?(?P<name>[^'\n]+?)'?(?:: [^\n]*)?(?: \(from line (?P<row>\d+) of (?P<file>[^)\n]+)\)|$)|(?<!\S)(?P<other>\S+) is not a valid editable requirement|(?<!\S)(?P<third>\S+) is not a valid wheel filename",
         "'{name}' is no requirement that pip can read", "correct that line: NAME==VERSION",
     ),
     KnownMessage(
@@ -179,7 +179,7 @@ MESSAGES: tuple[KnownMessage, ...] = (
     ),
     KnownMessage(
         "no-system-package", CauseId.DEPENDENCY_INSTALL, "ackage",
-        r"E: Unable to locate package (?P<name>\S+)|Package '?(?P<other>[\w.+-]+)'? has no installation candidate|unable to select packages|(?P<third>[\w.+-]+) \(no such package\)|^E: Package ",
+        r"E: Unable to locate package (?P<name>\S+)|Package '?(?P<other>[\w.+-]+)'? has no installation candidate|unable to select packages|(?<![\w.+-])(?P<third>[\w.+-]+) \(no such package\)|^E: Package ",
         "the distribution does not have a package: {name}", "apt-get update in the same RUN, and the name that this release of the distribution has",
     ),
     KnownMessage(

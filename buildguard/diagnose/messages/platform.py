@@ -36,7 +36,7 @@ MESSAGES: tuple[KnownMessage, ...] = (
         "{name} is missing: something for glibc was put into an image with musl (Alpine)", "a -slim image in place of -alpine, or packages built for musl",
     ),
     KnownMessage(
-        "no-shared-library", CauseId.PLATFORM, "cannot open shared object file", r"(?P<name>[\w.+-]+): cannot open shared object file",
+        "no-shared-library", CauseId.PLATFORM, "cannot open shared object file", r"(?<![\w.+-])(?P<name>[\w.+-]+): cannot open shared object file",
         "the image has no {name}", "install the Debian package that has {name} in the final stage",
     ),
     # ---- memory, time, disk

@@ -75,7 +75,7 @@ MESSAGES: tuple[KnownMessage, ...] = (
     ),
     KnownMessage(
         "required-newer-python", CauseId.TARGET_OLDER, "ython",
-        r"(?i)(?:Error|Exception|error|sorry)\b[^\n]*\b(?:requires?|needs?|must be run with|must use|only supports?) (?:at least )?python ?(?:version )?(?:>=? ?)?(?P<name>3\.\d+)(?:\+| or (?:newer|higher|later|above|greater)|\b)(?![^\n]*'>=)"
+        r"(?i)(?:Error|Exception|error|sorry)\b[^\n]{0,300}\b(?:requires?|needs?|must be run with|must use|only supports?) (?:at least )?python ?(?:version )?(?:>=? ?)?(?P<name>3\.\d+)(?:\+| or (?:newer|higher|later|above|greater)|\b)(?![^\n]*'>=)"
         r"|^\s*Python (?P<other>3\.\d+) or (?:newer|higher|later|above|greater) is required",
         "Python {name} or newer is required", "build from python:{name} or newer",
     ),

@@ -35,7 +35,7 @@ MESSAGES: tuple[KnownMessage, ...] = (
     ),
     KnownMessage(
         "service-agent-denied", CauseId.PERMISSION, "",
-        r"(?P<principal>[\w.+-]+@[\w.-]+\w) must have permission to (?P<name>read the image)|[Pp]ermission denied while using the (?P<other>[\w ]{1,40}?) Service Agent|service account requires the [^\n(]{1,60}\((?P<third>roles/[\w.]+)\)|Service Agent \([^)\n]*\) needs (?P<fourth>\w+) role",
+        r"(?<![\w.+-])(?P<principal>[\w.+-]+@[\w.-]+\w) must have permission to (?P<name>read the image)|[Pp]ermission denied while using the (?P<other>[\w ]{1,40}?) Service Agent|service account requires the [^\n(]{1,60}\((?P<third>roles/[\w.]+)\)|Service Agent \([^)\n]*\) needs (?P<fourth>\w+) role",
         "a service agent of Google lacks a role: {name}", _GRANT,
     ),
     KnownMessage(
@@ -60,7 +60,7 @@ MESSAGES: tuple[KnownMessage, ...] = (
     ),
     KnownMessage(
         "permission-of-a-principal", CauseId.PERMISSION, "",
-        r"(?P<principal>[\w.+-]+@[\w.-]+\w) does not have (?:permission )?(?P<name>[a-z]\w*(?:\.\w+)+) access",
+        r"(?<![\w.+-])(?P<principal>[\w.+-]+@[\w.-]+\w) does not have (?:permission )?(?P<name>[a-z]\w*(?:\.\w+)+) access",
         "{principal} does not have {name}", _GRANT,
     ),
     KnownMessage(
