@@ -15,6 +15,7 @@ from buildguard.definitions import lazy_pattern
 from buildguard.diagnostic import Finding, Range, Severity, escape_text
 from buildguard.remote.source_encoding import SourceEncoding, coding_of, hides_code, undecodable
 
+MERGE_CONFLICT = "an unresolved merge conflict"  # the message of BG106 for it
 _TO_UTF8 = "save the file as UTF-8"
 _WIDE_BOMS = {
     codecs.BOM_UTF32_LE: "UTF-32",
@@ -169,10 +170,13 @@ def _merge_markers(data: bytes) -> list[Finding]:
     if match is None or _in_string(data, match.start()):
         return []
     where = _place(data, match.start())
-    message = "an unresolved merge conflict"
     return [
         Finding(
-            Code.BG106, where, message, "resolve the conflict and commit", excerpt_of(data, where.line, where.column)
+            Code.BG106,
+            where,
+            MERGE_CONFLICT,
+            "resolve the conflict and commit",
+            excerpt_of(data, where.line, where.column),
         )
     ]
 

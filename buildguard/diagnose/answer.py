@@ -37,9 +37,19 @@ def sentence_of(
         return shown.words
     if lead is not None:
         return _missing_sentence(led) if cause == CauseId.MISSING_VARIABLE else lead.sentence
+    misread = misread_of(cause, evidence)
+    if misread:
+        return f"{misread[0].place}: {misread[0].message}"
     if cause == HEALTHY:
         return f"{evidence.alive}; nothing looks like an error, and every source compiles ({evidence.examined})"
     return _unexplained(evidence)
+
+
+def misread_of(cause: str, evidence: IncidentEvidence) -> list[TargetRefusal]:
+    """The sources whose bytes are not what they should be, where that is the cause."""
+    if cause not in {CauseId.ENCODING, CauseId.MERGE_CONFLICT}:
+        return []
+    return [refusal for refusal in evidence.misread if refusal.is_conflict == (cause == CauseId.MERGE_CONFLICT)]
 
 
 def _missing_sentence(led: Iterable[Event]) -> str:
@@ -129,7 +139,9 @@ def remedies_of(cause: str, led: Iterable[Event], evidence: IncidentEvidence, pr
     if CauseId.TARGET_OLDER in {cause, *proven} and evidence.refused:
         remedies += _against_age(evidence, alone=not remedies)
     remedies += [verdict.remedy for verdict in shown]
-    if cause == CauseId.ENCODING and evidence.misread:
+    if cause == CauseId.MERGE_CONFLICT:
+        remedies.append("git diff --check, and resolve it")
+    elif misread_of(cause, evidence):
         remedies.append("buildguard check    names every source whose bytes are not what they should be")
     if cause == UNKNOWN:
         remedies += _for_unknown(evidence)

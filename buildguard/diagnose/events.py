@@ -292,7 +292,8 @@ def _of_syntax(placed: LocatedFailure, evidence: IncidentEvidence) -> tuple[str,
         return CauseId.START_COMMAND, sentence, "remove python from the command that starts it"
     misread = _refusal_of(path, evidence.misread)
     if misread is not None:
-        return CauseId.ENCODING, f"{misread.place}: {misread.message}", ""
+        cause = CauseId.MERGE_CONFLICT if misread.is_conflict else CauseId.ENCODING
+        return cause, f"{misread.place}: {misread.message}", ""
     refused = placed.at_commit or _refusal_of(path, evidence.refused)
     if refused is not None and _explains_line(refused, source):
         return (*_of_refused(placed, refused), "")

@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Iterable
 
 from buildguard.definitions import NamedTuple
-from buildguard.diagnose.answer import remedies_of, sentence_of
+from buildguard.diagnose.answer import misread_of, remedies_of, sentence_of
 from buildguard.diagnose.cause import HEALTHY, UNKNOWN, CauseId
 from buildguard.diagnose.events import Event, events_of
 from buildguard.diagnose.incident import ImportFinding, IncidentEvidence, SourceLocation
@@ -79,6 +79,7 @@ def _places(cause: str, led: Iterable[Event], evidence: IncidentEvidence) -> tup
         _unique(place for event in led for place in event.places)
         or _unique(v.place for v in evidence.verdicts if v.proven and v.cause == cause and v.place)
         or _unique(r.place for r in evidence.refused if r.accepted_by and cause == CauseId.TARGET_OLDER)
+        or _unique(refusal.place for refusal in misread_of(cause, evidence))
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from buildguard.check.text_rules import MERGE_CONFLICT
 from buildguard.definitions import NamedTuple
 from buildguard.diagnose.known_messages import KnownMessageMatch
 from buildguard.diagnose.log_parser import Failure
@@ -30,6 +31,16 @@ class TargetRefusal(NamedTuple):
     target: str
     accepted_by: str | None
     reported_by: str = ""
+
+    @property
+    def words(self) -> str:
+        """The place with what is wrong there."""
+        return f"{self.place}: {self.code} {self.message}"
+
+    @property
+    def is_conflict(self) -> bool:
+        """Whether a merge left its markers there."""
+        return self.message == MERGE_CONFLICT
 
 
 class LocatedFailure(NamedTuple):

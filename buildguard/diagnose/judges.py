@@ -148,7 +148,7 @@ def _stale(evidence: IncidentEvidence, events: list[Event]) -> Hypothesis:
 
 
 def _encoding(evidence: IncidentEvidence, events: list[Event]) -> Hypothesis:
-    misread = [f"{refusal.place}: {refusal.code} {refusal.message}" for refusal in evidence.misread]
+    misread = [refusal.words for refusal in evidence.misread if not refusal.is_conflict]
     if misread or _is_reported(CauseId.ENCODING, events):
         return proven(*_reported(CauseId.ENCODING, events).evidence, *misread)
     if not evidence.examined or evidence.unproven:
@@ -157,6 +157,15 @@ def _encoding(evidence: IncidentEvidence, events: list[Event]) -> Hypothesis:
     if evidence.compared and not any(cause == CauseId.ENCODING for cause, _reason in evidence.unexamined):
         return refuted(words, evidence.compared)
     return untested(f"{words}; what arrived of them was not read: --image REF reads an image")
+
+
+def _merge_conflict(evidence: IncidentEvidence, events: list[Event]) -> Hypothesis:
+    marked = [refusal.words for refusal in evidence.misread if refusal.is_conflict]
+    if marked or _is_reported(CauseId.MERGE_CONFLICT, events):
+        return proven(*_reported(CauseId.MERGE_CONFLICT, events).evidence, *marked)
+    if not evidence.examined or evidence.unproven:
+        return untested(not_examined(evidence))
+    return untested(f"{evidence.examined}: none has the marks of a conflict; what arrived of them was not read")
 
 
 def _interpreter(evidence: IncidentEvidence, events: list[Event]) -> Hypothesis:
@@ -198,6 +207,7 @@ _JUDGES: Mapping[CauseId, _Judge] = {
     CauseId.BYTES_CHANGED: _bytes,
     CauseId.STALE_IMAGE: _stale,
     CauseId.ENCODING: _encoding,
+    CauseId.MERGE_CONFLICT: _merge_conflict,
     CauseId.OTHER_INTERPRETER: _interpreter,
     CauseId.SERVICE_TROUBLE: _trouble,
 }
@@ -220,5 +230,4 @@ _BY_LOG: Mapping[CauseId, str] = {
     CauseId.CRASH: "nothing was run",
     CauseId.TOOL_FAILURE: "no tool was run",
     CauseId.APPLICATION_ERROR: "nothing was run",
-    CauseId.MERGE_CONFLICT: "no conflict marker was searched",
 }

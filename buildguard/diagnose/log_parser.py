@@ -80,7 +80,10 @@ _SUFFIXES = r"(?:Error|Exception|Warning|Exit|Interrupt|Failure|Group|Timeout|No
 _NAMED = lazy_pattern(
     rf"\s{{0,6}}(?:Sorry: )?(?P<type>(?:[A-Za-z_]\w*\.)*[A-Z]\w*{_SUFFIXES}|(?:[A-Za-z_]\w*\.)+{_SUFFIXES}|ImproperlyConfigured)(?:: ?(?P<message>.*))?$"
 )
-_ANY = lazy_pattern(r"\s{0,6}(?P<type>(?:[A-Za-z_]\w*\.)*[A-Z]\w*|(?:[a-z_]\w*\.)+[a-z_]\w*)(?:: (?P<message>.*))?$")
+# What another process logged meanwhile begins with its level, and a frame that is cut with `File`: neither is an exception.
+_ANY = lazy_pattern(
+    r"\s{0,6}(?!(?:TRACE|DEBUG|INFO|NOTICE|WARN|WARNING|ERROR|CRITICAL|ALERT|EMERGENCY|FATAL|DEFAULT)\b|Fi?l?e?$)(?P<type>(?:[A-Za-z_]\w*\.)*[A-Z]\w*|(?:[a-z_]\w*\.)+[a-z_]\w*)(?:: (?P<message>.*))?$"
+)
 _MARGIN = lazy_pattern(r" *[|+] (?=  (?:\S| ))| {2,}\| (?=\w)| *\+ (?=Exception Group)")  # of an exception group
 _EDGES = "\u2502\u2503"
 _RIGHT_EDGE = lazy_pattern(r"\s*[\u2502\u2503]\s*$")

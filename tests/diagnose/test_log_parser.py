@@ -170,3 +170,25 @@ def test_large_and_long_lines() -> None:
 
     (one,) = read(log).failures
     assert _place(one) == ("/app/x.py", 3)
+
+
+@pytest.mark.parametrize(
+    "foreign",
+    [
+        'INFO:     127.0.0.1:52114 - "GET / HTTP/1.1" 200 OK',
+        "WARNING:root:slow answer",
+        "ERROR: retrying",
+        "  Fil",
+        "  File",
+    ],
+)
+def test_what_stands_between_a_place_and_its_exception(foreign: str) -> None:
+    """Another process logs into a traceback, or a frame is cut: neither is an exception."""
+    text = (
+        'Traceback (most recent call last):\n  File "/app/app.py", line 1, in <module>\n    import work\n'
+        f'  File "/app/work.py", line 4\n    except* ValueError as group:\n          ^\n{foreign}\nSyntaxError: invalid syntax\n'
+    )
+
+    assert [(item.type, item.frames[-1].path) for item in read(text.encode()).failures] == [
+        ("SyntaxError", "/app/work.py")
+    ]
