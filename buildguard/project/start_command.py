@@ -7,7 +7,10 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 
-from buildguard.definitions import NamedTuple, lazy_pattern
+from buildguard.definitions import TYPE_CHECKING, NamedTuple, lazy_pattern
+
+if TYPE_CHECKING:
+    from buildguard.project.gunicorn_config import ConfigSetting
 
 _SHELLS = frozenset({"sh", "bash", "ash", "dash", "zsh"})
 _PYTHON = lazy_pattern(r"(?:python|pypy)(?:3(?:\.\d+)?t?)?")
@@ -144,3 +147,30 @@ def in_folder(folder: str, path: str) -> str:
     """A path as an absolute one of the image."""
     joined = posixpath.normpath(posixpath.join(folder, path))
     return "/" + joined.lstrip("/")
+
+
+def split_address(text: str, source: str, start: StartCommand) -> ListenAddress | None:
+    """The address of `host:port`, `:port` or `host`; None for a socket file or a file descriptor."""
+    text = text.partition(",")[0].strip().removeprefix("tcp://")
+    if text.startswith(("unix:", "fd://", "fd@", "/")):
+        return None
+    if text.startswith("["):
+        host, _, port = text[1:].partition("]")
+        return ListenAddress(host, port.lstrip(":") or "8000", source, start.place)
+    head, colon, tail = text.rpartition(":")
+    if not colon and "$" in text:
+        return ListenAddress("", text, source, start.place)
+    if not colon:
+        return ListenAddress(text, "8000", source, start.place) if not text.isdigit() else None
+    return ListenAddress(head or "0.0.0.0", tail, source, start.place)  # noqa: S104  what the servers do
+
+
+def configured_listener(start: StartCommand, path: str, setting: ConfigSetting) -> ListenAddress | None:
+    """The address that a configuration file of the image binds."""
+    place = start.place._replace(file=path, line=setting.line, in_image=True)
+    return split_address(setting.text, f"{posixpath.basename(path)}:{setting.line}", start._replace(place=place))
+
+
+def unknown_listener(start: StartCommand, path: str) -> ListenAddress:
+    """An address that only running the start would tell."""
+    return ListenAddress("", "", posixpath.basename(path), start.place)

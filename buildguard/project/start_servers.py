@@ -10,9 +10,17 @@ from types import MappingProxyType
 from buildguard.definitions import lazy_pattern
 from buildguard.errors import UsageError
 from buildguard.project import toml
-from buildguard.project.listen_addresses import configured_listener, split_address, unknown_listener
 from buildguard.project.server_options import SERVERS, OptionRole, ParsedOptions, parse_options
-from buildguard.project.start_command import ListenAddress, StartCommand, StartContext, in_folder, is_unknown
+from buildguard.project.start_command import (
+    ListenAddress,
+    StartCommand,
+    StartContext,
+    configured_listener,
+    in_folder,
+    is_unknown,
+    split_address,
+    unknown_listener,
+)
 
 _CALL = lazy_pattern(r"([A-Za-z_][\w.]*)\s*\(.*\)", re.DOTALL)
 # Where both look for an application that nothing names, in their order.
@@ -189,25 +197,16 @@ def _with_hypercorn_config(start: StartCommand, parsed: ParsedOptions, context: 
     option = parsed.last(OptionRole.CONFIG)
     if option is None:
         return start
+    from buildguard.project.hypercorn_config import hypercorn_listener  # it needs `ast`
+
     kind, _, module = option.value.partition(":")
     if kind == "python":
         start = start._replace(undecided=f"hypercorn reads its configuration from the module {module}")
         listener: ListenAddress | None = unknown_listener(start, module)
     else:
         start = start._replace(configs=(in_folder(start.folder, option.value.removeprefix("file:")),))
-        listener = _hypercorn_listener(start, context.read(start.configs[0]), is_python=kind == "file")
+        listener = hypercorn_listener(start, context.read(start.configs[0]), is_python=kind == "file")
     return start if parsed.has(OptionRole.BIND) else start._replace(listener=listener)
-
-
-def _hypercorn_listener(start: StartCommand, content: bytes | None, *, is_python: bool) -> ListenAddress | None:
-    """The address that a configuration binds; None where hypercorn's default holds."""
-    from buildguard.project.hypercorn_config import read_bind  # it needs `ast`
-
-    path = start.configs[0]
-    if content is None:
-        return unknown_listener(start, path)
-    setting = read_bind(content, is_python=is_python)
-    return setting and (configured_listener(start, path, setting) or unknown_listener(start, path))
 
 
 def _application_of_path(start: StartCommand, text: str) -> tuple[StartCommand, str]:

@@ -29,10 +29,8 @@ WITHOUT_HOME = frozenset({"nobody", "65534"})
 def check_cache(image: ImageStart, start: StartCommand, findings: StartupFindings) -> None:
     """Report uv as a program that a user without a home starts."""
     program = next((item for item in start.programs if item.name.rpartition("/")[2] in _CACHING), None)
-    if program is None or not program.is_executed or _may_cache(image, start):
-        return
-    home = homeless(image)
-    if home:
+    home = homeless(image) if program is not None and program.is_executed else ""
+    if program is not None and home and not _may_cache(image, start):
         name, user = program.name.rpartition("/")[2], image.tree.model.user.partition(":")[0]
         message = f"{name} cannot make its cache in {home.rstrip('/')}/.cache/uv, for USER {user} has no home there, and it ends"
         hint = "ENV UV_CACHE_DIR=/tmp/uv, or start the program of the environment itself, without uv"
@@ -46,9 +44,13 @@ def _may_cache(image: ImageStart, start: StartCommand) -> bool:
     return any(map(_CHANGES.search, start_texts(image, start))) or any(map(_CONFIGURES.search, _settings(image)))
 
 
+def _is_settings(path: str) -> bool:
+    return path.rpartition("/")[2] in {"pyproject.toml", "uv.toml"}
+
+
 def _settings(image: ImageStart) -> list[bytes]:
     """The files of the project that uv may read its settings from."""
-    paths = [*image.files.named(lambda path: path.rpartition("/")[2] in {"pyproject.toml", "uv.toml"})]
+    paths = image.files.named(_is_settings)
     image.files.load(paths)
     return [image.files.read(path) or b"" for path in paths]
 

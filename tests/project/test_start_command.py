@@ -10,9 +10,15 @@ from buildguard.project import shell, start_wrappers
 from buildguard.project.dockerfile import exec_words
 from buildguard.project.gunicorn_config import read_settings
 from buildguard.project.hypercorn_config import read_bind
-from buildguard.project.listen_addresses import split_address
 from buildguard.project.server_options import SERVERS, OptionRole, parse_options
-from buildguard.project.start_command import CommandPlace, CommandText, StartCommand, StartContext, combine
+from buildguard.project.start_command import (
+    CommandPlace,
+    CommandText,
+    StartCommand,
+    StartContext,
+    combine,
+    split_address,
+)
 from buildguard.project.start_declarations import (
     buildpack_default,
     override,
