@@ -23,6 +23,7 @@ _OPENS = lazy_pattern(r"/home/?(?:\s|$)|\bch(?:own|mod)\b[^;&|]*\s/(?:\s|$)")
 _CREATES = lazy_pattern(r"(?:^|\s)(?:-\w*m\w*|--create-home)(?=\s|$)")  # of useradd, which makes no home by itself
 _CREATES_NOT = lazy_pattern(r"(?:^|\s)(?:-\w*H\w*|--no-create-home)(?=\s|$)")  # of adduser, which makes one
 _NAMES_HOME = lazy_pattern(r"(?:^|\s)(?:-d|-h|--home|--home-dir)[\s=]+[\"']?(?P<home>/[^\s\"']*)")
+_BRINGS_USERADD = "alpine"  # has it from a package
 WITHOUT_HOME = frozenset({"nobody", "65534"})
 
 
@@ -64,7 +65,7 @@ def homeless(image: ImageStart) -> str:
     if len(made) > 1 or _OTHER_USERS.search(runs) or _may_bring(image, "/etc/passwd"):
         return ""
     others = _MAKES_USER.sub("", runs)
-    home = _lacking_home(user, made[0]) if made else _unnamed_home(user, runs)
+    home = _lacking_home(user, made[0], image.tree.base) if made else _unnamed_home(user, runs)
     return "" if _OPENS.search(others) or (home != "/" and _may_exist(image, home, others)) else home
 
 
@@ -84,11 +85,14 @@ def _unnamed_home(user: str, runs: str) -> str:
     return "/" if is_known else ""
 
 
-def _lacking_home(user: str, made: re.Match[str]) -> str:
+def _lacking_home(user: str, made: re.Match[str], base: str) -> str:
     """The home that the command which makes a user surely does not make; empty where it may."""
     program, arguments = made["program"], made["arguments"]
-    makes_none = not _CREATES.search(arguments) if program == "useradd" else bool(_CREATES_NOT.search(arguments))
-    if not makes_none:
+    if program == "useradd":
+        may_make = _CREATES.search(arguments) or _BRINGS_USERADD in base  # by settings of its own
+    else:
+        may_make = _CREATES_NOT.search(arguments) is None
+    if may_make:
         return ""
     named = _NAMES_HOME.search(arguments)
     if named is not None:

@@ -92,6 +92,13 @@ def test_a_user_who_may_have_a_cache(tmp_path: Path, steps: str, start: str) -> 
     assert [row for row in _rows(tmp_path, steps, start) if row[0] == "BG702"] == []
 
 
+def test_useradd_of_alpine_has_settings_of_its_own(tmp_path: Path) -> None:
+    alpine = _HEAD.replace("python:3.12-slim", "python:3.12-alpine")
+    text = f"{alpine}RUN apk add shadow && useradd app\nUSER app\nCMD {_RUN}\n"
+
+    assert rows_of(report_of(tmp_path, {**_FILES, "Dockerfile": text})) == []
+
+
 def test_a_setting_of_the_project_turns_the_cache_off(tmp_path: Path) -> None:
     assert _rows(tmp_path, "USER 1000\n", _RUN, **{"pyproject.toml": f"{_PROJECT}[tool.uv]\nno-cache = true\n"}) == []
 
