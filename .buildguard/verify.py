@@ -7,7 +7,7 @@ by the manifest in the archive. Nothing that it looks at is imported or run. Fin
 not be looked at with 3.
 
 version: 0.1.0
-digest: sha256:4cf759519c5333b731c91889d18c522c86e9e453c6d2849be0fc426c396ee71b
+digest: sha256:240e3a610334d19a711303facceb6d72eb768e19e7e4c3121588df96245c3554
     (SHA-256 of everything below the line of equals signs)
 """
 
@@ -3735,8 +3735,12 @@ def has_source(module: LoadedModule) -> bool:
 def find_reached(graph: ImportGraph, starts: Iterable[LoadedModule]) -> dict[str, ReachedModule]:
     modules = [*starts]
     reached = _reach(graph, modules, frozenset())
-    guarded = _guarded_packages(graph, reached)
-    return _reach(graph, modules, guarded) if guarded else reached
+    guarded = _guarded_packages(graph, reached.values())
+    first = {name for name, is_late in guarded if not is_late}
+    reached = _reach(graph, modules, first) if first else reached
+    for name in {name for name, _is_late in guarded}:
+        reached[name] = reached[name]._replace(certain=False)
+    return reached
 def _reach(graph: ImportGraph, starts: Iterable[LoadedModule], unsure: AbstractSet[str]) -> dict[str, ReachedModule]:
     reached: dict[str, ReachedModule] = {}
     first = [ReachedModule(module, module.name not in unsure, (module.name,)) for module in starts]
@@ -3745,15 +3749,9 @@ def _reach(graph: ImportGraph, starts: Iterable[LoadedModule], unsure: AbstractS
         graph, [*reached.values(), *(item for item in first if not item.certain)], reached, unsure, only_certain=False
     )
     return reached
-def _guarded_packages(graph: ImportGraph, reached: Mapping[str, ReachedModule]) -> set[str]:
-    return {
-        target.name
-        for item in reached.values()
-        for edge in graph.edges(item.module)
-        if is_guarded(edge.row)
-        for target in edge.targets
-        if target.location.folders
-    }
+def _guarded_packages(graph: ImportGraph, reached: Iterable[ReachedModule]) -> set[tuple[str, bool]]:
+    edges = (edge for item in reached for edge in graph.edges(item.module) if is_guarded(edge.row))
+    return {(target.name, edge.row.late) for edge in edges for target in edge.targets if target.location.folders}
 def _spread(
     graph: ImportGraph,
     first: Iterable[ReachedModule],

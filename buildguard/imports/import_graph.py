@@ -95,8 +95,13 @@ def find_reached(graph: ImportGraph, starts: Iterable[LoadedModule]) -> dict[str
     """Every module that some starts run, by its name: first what they surely run, each by its shortest chain."""
     modules = [*starts]
     reached = _reach(graph, modules, frozenset())
-    guarded = _guarded_packages(graph, reached)
-    return _reach(graph, modules, guarded) if guarded else reached
+    guarded = _guarded_packages(graph, reached.values())
+    # what a function tries is tried later, and leaves nothing behind for the imports before it
+    first = {name for name, is_late in guarded if not is_late}
+    reached = _reach(graph, modules, first) if first else reached
+    for name in {name for name, _is_late in guarded}:
+        reached[name] = reached[name]._replace(certain=False)
+    return reached
 
 
 def _reach(graph: ImportGraph, starts: Iterable[LoadedModule], unsure: AbstractSet[str]) -> dict[str, ReachedModule]:
@@ -110,16 +115,10 @@ def _reach(graph: ImportGraph, starts: Iterable[LoadedModule], unsure: AbstractS
     return reached
 
 
-def _guarded_packages(graph: ImportGraph, reached: Mapping[str, ReachedModule]) -> set[str]:
-    """Packages that are also imported where a failure is handled: their modules stay imported, and stand in for them later."""
-    return {
-        target.name
-        for item in reached.values()
-        for edge in graph.edges(item.module)
-        if is_guarded(edge.row)
-        for target in edge.targets
-        if target.location.folders
-    }
+def _guarded_packages(graph: ImportGraph, reached: Iterable[ReachedModule]) -> set[tuple[str, bool]]:
+    """Packages that are also imported where a failure is handled, and whether late: their modules stay imported, and stand in for them."""
+    edges = (edge for item in reached for edge in graph.edges(item.module) if is_guarded(edge.row))
+    return {(target.name, edge.row.late) for edge in edges for target in edge.targets if target.location.folders}
 
 
 def _spread(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from buildguard.imports.circles import find_circles
 from buildguard.imports.execution import is_certain, is_guarded, runs_at_import
 from buildguard.imports.faults import ImportContext
@@ -40,6 +42,33 @@ def test_each_module_has_its_shortest_chain_and_how_surely_it_runs() -> None:
     assert reached["app.db"].chain == ("main", "app.web", "app.db")
     assert {name for name, item in reached.items() if item.certain} == {"main", "app", "app.web", "app.db"}
     assert {name for name, item in reached.items() if not item.certain} == {"app.late", "extra"}
+
+
+@pytest.mark.parametrize(
+    ("first", "is_sure"),
+    [
+        ("import other\n", True),
+        ("try:\n    import app.core\nexcept ImportError:\n    pass\n", False),
+        ("def later():\n    try:\n        import app.core\n    except ImportError:\n        pass\n", True),
+    ],
+)
+def test_what_a_package_imports_that_was_tried_before(first: str, *, is_sure: bool) -> None:
+    """A package that failed under a handler left modules behind; what a function tries comes later."""
+    project = TextProject(
+        {
+            "main.py": f"{first}import app.core.part\n",
+            "other.py": "",
+            "app/__init__.py": "",
+            "app/core/__init__.py": "import app.alpha\n",
+            "app/core/part.py": "",
+            "app/alpha.py": "",
+        },
+        "main",
+    )
+    reached = find_reached(_graph(project)[0], project.program.starts)
+
+    assert reached["app.alpha"].certain is is_sure
+    assert reached["app.core.part"].certain
 
 
 def test_a_file_that_no_start_reaches_is_read_from_its_home() -> None:
