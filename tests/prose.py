@@ -13,8 +13,7 @@ PHRASES = {
     r"cannot be told|could not be told": "unknown",
     r"is none of": "does not come from; is not one of",
     r"there is none\b": "missing, not found, none",
-    # a quoted word of its own is the user that Unix calls so
-    r"(?<!\")nobody(?!\")|somebody": "name who, or use the passive",
+    r"nobody|somebody": "name who, or use the passive",
     r"tells? (?:nothing|which|why|no)|told (?:nothing|no|by)": "reports, returns, prints; contains no",
     r"says which|say which": "sets, names",
     r"speaks? of": "is about, mentions",

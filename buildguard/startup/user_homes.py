@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 
 from buildguard.codes import Code
@@ -24,16 +25,20 @@ _CREATES = lazy_pattern(r"(?:^|\s)(?:-\w*m\w*|--create-home)(?=\s|$)")  # of use
 _CREATES_NOT = lazy_pattern(r"(?:^|\s)(?:-\w*H\w*|--no-create-home)(?=\s|$)")  # of adduser, which makes one
 _NAMES_HOME = lazy_pattern(r"(?:^|\s)(?:-d|-h|--home|--home-dir)[\s=]+[\"']?(?P<home>/[^\s\"']*)")
 _BRINGS_USERADD = "alpine"  # has it from a package
-WITHOUT_HOME = frozenset({"nobody", "65534"})
+_WITHOUT_HOME = lazy_pattern(r"_apt|no(?:body)|65534")  # accounts of the base images
 
 
 def check_cache(image: ImageStart, start: StartCommand, findings: StartupFindings) -> None:
     """Report uv as a program that a user without a home starts."""
-    program = next((item for item in start.programs if item.name.rpartition("/")[2] in _CACHING), None)
-    home = homeless(image) if program is not None and program.is_executed else ""
-    if program is not None and home and not _may_cache(image, start):
-        name, user = program.name.rpartition("/")[2], image.tree.model.user.partition(":")[0]
-        message = f"{name} cannot make its cache in {home.rstrip('/')}/.cache/uv, for USER {user} has no home there, and it ends"
+    program = next((item for item in start.programs if posixpath.basename(item.name) in _CACHING), None)
+    if program is None or not program.is_executed:
+        return
+    home = homeless(image)
+    if home and not _may_cache(image, start):
+        message = (
+            f"{posixpath.basename(program.name)} fails as USER {starting_user(image)}, who has no home:"
+            f" it cannot create its cache {posixpath.join(home, '.cache/uv')}"
+        )
         hint = "ENV UV_CACHE_DIR=/tmp/uv, or start the program of the environment itself, without uv"
         findings.add(Code.BG702, image.place_of(start.place), message, hint)
 
@@ -81,7 +86,7 @@ def _may_exist(image: ImageStart, home: str, runs: str) -> bool:
 
 def _unnamed_home(user: str, runs: str) -> str:
     """The home of a user that no command makes: of a number alone it is the root folder."""
-    is_known = user in WITHOUT_HOME or (user.isdigit() and not _MAKES_USER.search(runs))
+    is_known = _WITHOUT_HOME.fullmatch(user) is not None or (user.isdigit() and not _MAKES_USER.search(runs))
     return "/" if is_known else ""
 
 

@@ -65,7 +65,7 @@ _DAMAGES: Mapping[str, Callable[[random.Random, _Lines], _Lines]] = {
 }
 
 
-# What is left of these is the log of something else: a start before it failed, or a failure without the line that says which.
+# What is left of these is the log of something else: a start before it failed, or a failure without the line that names it.
 _LEFT = {
     ("gc-started-then-crash-loop", "without its end"): "healthy",
     ("gc-db-refused-server-8080", "without its end"): "healthy",

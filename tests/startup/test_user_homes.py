@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from buildguard.startup.user_homes import WITHOUT_HOME, homeless
+from buildguard.startup.user_homes import homeless
 from tests.startup.projects import report_of, rows_of
 from tests.startup.test_parts import image_of
 
@@ -45,7 +45,8 @@ def _rows(tmp_path: Path, steps: str, start: str, **others: str) -> list[tuple[s
         ("RUN adduser -SDH app\nUSER app\n", _RUN),
         (_TEMPLATE, _RUN),
         ("USER 1000\n", _RUN),
-        (f"USER {next(name for name in WITHOUT_HOME if not name.isdigit())}\n", _RUN),
+        ("USER _apt\n", _RUN),
+        ("USER nobody\n", _RUN),
         ("USER 65534:65534\n", _RUN),
         ("USER 1000\n", "uv run --frozen main.py"),
         ("USER 1000\n", '["sh", "-c", "exec uv run --no-sync python main.py"]'),
@@ -90,6 +91,13 @@ def test_a_user_without_a_home(tmp_path: Path, steps: str, start: str) -> None:
 )
 def test_a_user_who_may_have_a_cache(tmp_path: Path, steps: str, start: str) -> None:
     assert [row for row in _rows(tmp_path, steps, start) if row[0] == "BG702"] == []
+
+
+def test_the_message_names_the_user_and_the_cache(tmp_path: Path) -> None:
+    files = {**_FILES, "Dockerfile": f"{_HEAD}RUN useradd app\nUSER app\nCMD {_RUN}\n"}
+    (finding,) = report_of(tmp_path, files).diagnostics
+
+    assert finding.message == "uv fails as USER app, who has no home: it cannot create its cache /home/app/.cache/uv"
 
 
 def test_useradd_of_alpine_has_settings_of_its_own(tmp_path: Path) -> None:

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from buildguard.startup.findings import StartupReport
+from buildguard.startup.findings import StartupFindings, StartupReport
 from buildguard.startup.users import check_user
 from tests.startup.projects import report_of, rows_of
+from tests.startup.test_parts import image_of
 
 _HEAD = "FROM python:3.12-slim\nWORKDIR /srv\nRUN pip install -r requirements.txt\n"
 _END = "COPY . .\nCMD gunicorn -b :$PORT main:app\n"
@@ -35,19 +36,19 @@ def _report(
 def test_an_account_that_nothing_creates(tmp_path: Path, steps: str, head: str | None, line: int) -> None:
     report = _report(tmp_path, steps, head) if head else _report(tmp_path, steps)
 
-    assert check_user.__doc__
     assert rows_of(report) == [("BG701", "Dockerfile", line)]
 
 
 @pytest.mark.parametrize(
     "steps",
     [
+        "USER daemon\n",
         "USER nobody\n",
         "USER www-data:www-data\n",
         "USER 1000\n",
         "USER 1000:1000\n",
         "USER root\n",
-        "USER app\nUSER nobody\n",
+        "USER app\nUSER www-data\n",
         "RUN useradd --create-home app\nUSER app\n",
         "RUN adduser --system --group app\nUSER app:app\n",
         "RUN echo 'app:x:1000:1000::/:/bin/sh' >> /etc/passwd\nUSER app\n",
@@ -77,3 +78,12 @@ def test_the_accounts_of_another_base_are_unknown(tmp_path: Path) -> None:
     report = report_of(tmp_path, {"Dockerfile": "FROM acme/python:3.12\nUSER app\nCOPY . .\nCMD python main.py\n"})
 
     assert rows_of(report) == []
+
+
+def test_the_message_names_the_account_and_what_creates_it() -> None:
+    findings = StartupFindings()
+    check_user(image_of(f"{_HEAD}USER app\n{_END}", {"main.py": "", "requirements.txt": ""}), findings)
+    (found,) = findings.report().diagnostics
+
+    assert found.message == "the container starts as app, and no instruction of its stage creates that account"
+    assert (found.hint or "").startswith("add RUN useradd app to the last stage")
