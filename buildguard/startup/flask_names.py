@@ -33,7 +33,7 @@ def check_names(facts: SourceFacts | None, shown: str, place: FindingPlace, find
         findings.leave_open(place, f"{shown} may bind its application in ways that are not read")
     elif facts.names.isdisjoint(_NAMES):
         factory = next((name for name in _FACTORIES if name in facts.names), "")
-        is_open = any(map(_may_be_application, facts.tree.body))
+        is_open = any(map(_may_be_application, facts.tree.body)) or any(map(_binds_within, ast.walk(facts.tree)))
         if is_open and not factory:
             findings.leave_open(place, f"which name of {shown} is the application of flask is not known")
         elif not is_open:
@@ -69,13 +69,23 @@ def _may_be_application(node: ast.stmt) -> bool:
         case ast.ClassDef() | ast.Import():
             return False
         case ast.ImportFrom():
-            return any(not alias.name[:1].isupper() and not _is_foreign(node) for alias in node.names)
+            return not _is_foreign(node) and any(node.level or not _is_class(alias.name) for alias in node.names)
         case ast.Expr():
             return False
         case ast.Assign() | ast.AnnAssign():
             return not isinstance(node.value, ast.Constant)
         case _:
             return True
+
+
+def _binds_within(node: ast.AST) -> bool:
+    """Whether a node binds a name of the module from within a function or an expression."""
+    return isinstance(node, ast.Global | ast.NamedExpr)
+
+
+def _is_class(name: str) -> bool:
+    """Whether a name is written as those of classes are; one in capitals is a constant."""
+    return name[:1].isupper() and not name.isupper()
 
 
 def _is_foreign(node: ast.ImportFrom) -> bool:

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from buildguard.startup.flask_names import check_names, check_options
 from tests.startup.projects import report_of, rows_of
 
 _IMPORT = "from flask import Flask, current_app\n"
@@ -28,6 +27,15 @@ _MISSING = [
     "def make_app(a, b=1):\n    return Flask('x')\n",
     "",
 ]
+_OPEN = [
+    "from shop import site\n",
+    "from core import APP\n",
+    "from .core import Shop\n",
+    "from shop import *\n",
+    "SETTINGS = read()\n",
+    "(shop := Flask('x'))\n",
+    "def init():\n    global shop\n    shop = Flask('x')\n\ninit()\n",
+]
 _HEAD = "FROM python:3.12-slim\nWORKDIR /srv\nCOPY . .\nRUN pip install -r requirements.txt\n"
 
 
@@ -44,11 +52,10 @@ def test_an_application_that_flask_finds(tmp_path: Path, source: str) -> None:
 
 @pytest.mark.parametrize("source", _MISSING)
 def test_an_application_that_flask_does_not_find(tmp_path: Path, source: str) -> None:
-    assert check_names.__doc__
     assert _rows(tmp_path, source)[0] == ["BG701"]
 
 
-@pytest.mark.parametrize("source", ["from shop import site\n", "SETTINGS = read()\n", "from shop import *\n"])
+@pytest.mark.parametrize("source", _OPEN)
 def test_what_may_be_an_application(tmp_path: Path, source: str) -> None:
     codes, undecided = _rows(tmp_path, f"{source}def build():\n    return 1\n")
 
@@ -58,5 +65,4 @@ def test_what_may_be_an_application(tmp_path: Path, source: str) -> None:
 
 @pytest.mark.parametrize("words", ["run --app main", "run -A main", "run --app=main"])
 def test_an_option_of_flask_behind_its_command(tmp_path: Path, words: str) -> None:
-    assert check_options.__doc__
     assert _rows(tmp_path, "app = Flask('x')\n", words)[0] == ["BG701"]
