@@ -36,7 +36,6 @@ _PLAIN_ELSEWHERE = ("ghcr.io/astral-sh/uv:", "cgr.dev/chainguard/python:")
 # What is surely a file, and arrives under its own name; a folder hands on what is in it.
 _IS_FILE = lazy_pattern(r"^https?://(?!.*\.git\b)|[^/]\.(?!git$)[A-Za-z]\w*$|\bs?bin/[^/]+$|^/uvx?$")
 _UV = lazy_pattern(r"/uvx?$")  # neither a Python nor a server
-_SYSTEM = ("/usr/", "/bin", "/sbin", "/lib", "/opt/", "/root/.local")  # where programs are installed
 _COPYING = lazy_pattern(r"\b(?:cp|rsync|tar|mv)\b")
 
 
@@ -356,11 +355,10 @@ class _CopyInstruction:
 
     def _is_of_project(self, source: str) -> bool:
         """Whether a source is a folder of the project in another stage, or a file in one, and nothing else may be there."""
-        path, other = _absolute(source), self._other
-        if other is None or "$" in source or any(char in source for char in WILD) or path == "/":
+        other, path = self._other, _absolute(source)
+        if other is None or not knows_base(other.base) or path == "/" or any(char in source for char in (*WILD, "$")):
             return False
-        is_of_project = any(file.source for file, _rest in other.select(path)) and not path.startswith(_SYSTEM)
-        return is_of_project and other.covers_unknown(path) is None
+        return other.has_only_sources(path)
 
     def _write(self, heredocs: list[str], destination: str) -> None:
         """Files that the Dockerfile itself holds."""

@@ -107,7 +107,8 @@ class PythonEnvironment(NamedTuple):
 
     `python` is None where it is not known; `base_line` is the FROM that it comes with. `line` is the instruction that the folder
     is here by, and `taken` what of another stage that one copied, empty where a RUN fills it.
-    `home` is the folder whose `bin/python` its programs name in their first line, empty where that is the image's own.
+    `home` is the folder whose `bin/python` its programs name in their first line, empty where that is the image's own. Where it is
+    not certain, the packages may be in another folder.
     """
 
     path: str
@@ -116,6 +117,7 @@ class PythonEnvironment(NamedTuple):
     line: int
     taken: str = ""
     home: str = ""
+    is_certain: bool = True
 
 
 class ImageModel(NamedTuple):

@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 WILD = "*?["
 # A folder that is copied here does not become the project's as a whole: what it adds does.
 _NO_ROOTS = SYSTEM_FOLDERS - {"/home", "/opt", "/root", "/srv", "/tmp", "/mnt", "/media"}  # noqa: S108
+_SYSTEM = ("/usr/", "/bin", "/sbin", "/lib", "/opt/", "/root/.local")  # where programs are installed
+# Tools that keep packages in a folder that their words or a variable name.
+_KEEPS_PACKAGES = lazy_pattern(r"\b(?:conda|mamba|micromamba|pipx|pyenv)\b|\buv\s+(?:tool|python)\b|\s--root[\s=]")
 _PACKAGES = lazy_pattern(r"/lib/python3\.(?P<minor>\d{1,2})(?:/(?:site|dist)-packages)?$")
 _EDITS = lazy_pattern(r"\b(?:sed|perl|awk|ed|venv-pack|virtualenv-clone|shebangs?)\b")
 _PYTHON_HOMES = frozenset({"/", "/usr", "/usr/local"})  # what is installed there is the image's own Python's
@@ -180,7 +183,9 @@ class StageState:
         if path in _PYTHON_HOMES:
             self.takes_more = True
         else:
-            self.environments[path] = PythonEnvironment(path, python, self.base_line, line, home=home)
+            self.environments[path] = PythonEnvironment(
+                path, python, self.base_line, line, home=home, is_certain=folder.is_certain
+            )
 
     def note_edits(self, text: str) -> None:
         """An editor in a RUN may write another Python into the first lines of the programs of an environment that it names."""
@@ -195,7 +200,7 @@ class StageState:
         return any(is_below(path, place) or is_below(place, path) for place in self.environments)
 
     def take_environments(self, other: StageState, source: str, target: str, line: int) -> bool:
-        """Those in a folder of another stage come here with a COPY of it; whether there are any."""
+        """Those in a folder of another stage come here with a COPY of it; whether there are any, and each is certain."""
         taken = [
             (found, rest) for path, found in other.environments.items() if (rest := _rest(path, source)) is not None
         ]
@@ -205,7 +210,13 @@ class StageState:
         for found, rest in taken:
             path = posixpath.normpath(posixpath.join(target, rest))
             self.environments[path] = found._replace(path=path, line=line, taken=source)
-        return bool(taken)
+        return bool(taken) and all(found.is_certain for found, _rest in taken)
+
+    def has_only_sources(self, path: str) -> bool:
+        """Whether a path has files of the project, and surely no packages beside them."""
+        has_sources = any(file.source for file, _rest in self.select(path)) and not path.startswith(_SYSTEM)
+        is_certain = all(found.is_certain for found in self.environments.values())
+        return has_sources and is_certain and not (self.covers_unknown(path) or _KEEPS_PACKAGES.search(self.run_text))
 
     def _move_environments(self, pattern: str, target: str, *, into: bool) -> bool:
         moved: dict[str, PythonEnvironment] = {}

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from buildguard.definitions import lazy_pattern
-from buildguard.project import image_reference
 from buildguard.project.start_command import StartCommand
-from buildguard.startup.copied_environments import WITHOUT_SERVERS
 from buildguard.startup.image_start import ImageStart
-from buildguard.startup.start_texts import path_folders, start_texts
+from buildguard.startup.start_texts import path_folders, rests_on_python, start_texts
 
 INSTALLS_NONE = "the image installs no package"
 _ONBUILD = "onbuild"  # such a base image installs the requirements itself
@@ -15,13 +13,8 @@ _INSTALLING = lazy_pattern(r"\b(?:pip3?|uv|poetry|pdm|pipenv)\s(?:[^;&|]*\s)?(?:
 _MAY_INSTALL = lazy_pattern(
     rb"\b(?:pip3?|pipx|uvx?|poetry|pdm|pipenv|hatch|conda|mamba|apt|apt-get|apk|activate)\b|\.pth\b"
 )
-_PLACES = (
-    "/usr/local/lib/python3/site-packages/x",
-    "/usr/local/bin/x",
-    "/usr/lib/python3/dist-packages/x",
-    "/usr/bin/x",
-)
-_SYSTEM = "/usr/"
+_SYSTEM = ("/usr/", "/lib/")
+_UV = lazy_pattern(r"/uvx?$")
 
 
 def is_bare(image: ImageStart, start: StartCommand) -> bool:
@@ -36,19 +29,24 @@ def is_bare(image: ImageStart, start: StartCommand) -> bool:
 
 def brings_nothing(image: ImageStart, folders: list[str]) -> bool:
     """Whether some folders of PATH surely have no program but those of the base image, which is Python's own."""
+    environments = image.tree.model.environments
+    if not _shows_all(image) or any("$" in folder for folder in folders):
+        return False
+    is_filled = any(f"{environment.path}/bin" in folders for environment in environments)
+    return not is_filled and not any(image.tree.may_create(f"{folder}/x") for folder in folders)
+
+
+def _shows_all(image: ImageStart) -> bool:
+    """Whether the Dockerfile shows all that comes to Python's own image, and none of it is where packages are."""
     model = image.tree.model
-    if not image.dockerfile or not model.knows_base or model.takes_more or _ONBUILD in model.base:
-        return False
-    if image_reference.parse(model.base).last not in WITHOUT_SERVERS or any("$" in folder for folder in folders):
-        return False
-    is_filled = any(f"{environment.path}/bin" in folders for environment in model.environments)
-    return not is_filled and not _has_files_of_system(image)
+    is_own = bool(image.dockerfile) and rests_on_python(image) and _ONBUILD not in model.base
+    return is_own and not model.takes_more and not _has_files_of_system(image)
 
 
 def _has_files_of_system(image: ImageStart) -> bool:
-    """Whether a COPY may put files where packages and programs are."""
-    is_open = any(map(image.tree.may_create, _PLACES))
-    return is_open or any(path.startswith(_SYSTEM) for path in image.tree.model.files)
+    """Whether an instruction may put files where packages and programs are, uv aside."""
+    paths = [*image.tree.model.files, *(area.path for area in image.tree.model.unknown if not _UV.search(area.path))]
+    return any(path == "/" or f"{path}/".startswith(_SYSTEM) for path in paths)
 
 
 def install_hint(image: ImageStart) -> str:

@@ -48,14 +48,13 @@ def unreached_environment(image: ImageStart, folders: Iterable[str]) -> str:
         return ""
     places = [found.path for found in model.environments]
     searched = {*folders}
-    is_reached = any(_has_programs(place, folder) for place in places for folder in searched)
-    is_reached = is_reached or any("$" in folder for folder in searched)
+    is_reached = any(_may_have_programs(place, folder) for place in places for folder in searched)
     return "" if is_reached else next(iter(places), "")
 
 
-def _has_programs(place: str, folder: str) -> bool:
-    """Whether a folder is that of an environment's programs; a cache holds environments whose names are not known."""
-    return folder == f"{place}/bin" or (place.endswith(_CACHES) and is_below(folder, place))
+def _may_have_programs(place: str, folder: str) -> bool:
+    """Whether a folder may be that of an environment's programs; a cache holds environments whose names are not known."""
+    return "$" in folder or folder == f"{place}/bin" or (place.endswith(_CACHES) and is_below(folder, place))
 
 
 def lost_python(image: ImageStart, program: str) -> str:

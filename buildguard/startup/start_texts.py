@@ -24,9 +24,12 @@ def start_texts(image: ImageStart, start: StartCommand) -> list[bytes]:
     return [*commands, *filter(None, map(image.read, sorted(scripts)))]
 
 
+def rests_on_python(image: ImageStart) -> bool:
+    """Whether an image rests on one of Python's own or of uv's, which has neither servers nor users of its own."""
+    return image.tree.model.knows_base and image_reference.parse(image.tree.base).last in WITHOUT_SERVERS
+
+
 def starting_user(image: ImageStart) -> str:
-    """Who starts an image of Python's own, as USER names them; empty for root, and where the users of the base image are not known."""
-    model = image.tree.model
-    user = model.user.partition(":")[0]
-    is_known = model.knows_base and image_reference.parse(model.base).last in WITHOUT_SERVERS
-    return user if is_known and user not in ROOT and "$" not in user else ""
+    """Who starts such an image, as USER names them; empty for root, and where the users of the base image are not known."""
+    user = image.tree.model.user.partition(":")[0]
+    return user if rests_on_python(image) and user not in ROOT and "$" not in user else ""

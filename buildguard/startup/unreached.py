@@ -78,7 +78,7 @@ def _is_extended(image: ImageStart, start: StartCommand) -> bool:
 def _needed_package(image: ImageStart, start: StartCommand, entry: EntryFile | None) -> str:
     """The server, or the first package that the first file imports in any case; empty where the project may have it."""
     if start.server:
-        return "" if search(image, start.server, start.search_path).path else start.server
+        return start.server if search(image, start.server, start.search_path).is_missing else ""
     content = image.read(entry.path) if entry is not None else None
     names = _imports(content) if content is not None else ()
     return next((name for name in names if _is_installed(image, start, name)), "")

@@ -136,7 +136,7 @@ def test_sources_that_are_mounted(tmp_path: Path) -> None:
 def test_a_module_that_another_stage_installs(tmp_path: Path) -> None:
     """`python -m debugpy`: what comes with the environment is named in the stage that fills it."""
     text = (
-        f"{_BASE} AS build\nWORKDIR /app\nCOPY --from=ghcr.io/astral-sh/uv:latest /uv /bin/uv\nRUN uv venv && uv pip install debugpy\n"
+        f"{_BASE} AS build\nWORKDIR /app\nCOPY --from=ghcr.io/astral-sh/uv:latest /uv /bin/uv\nRUN mkdir -p /app && uv venv && uv pip install debugpy\n"
         f'{_FINAL}COPY --from=build /app/.venv /app/.venv\nCOPY own.py .\nENV PATH=/app/.venv/bin:$PATH\nCMD ["python", "-m", "{{}}"]\n'
     )
 
@@ -145,6 +145,7 @@ def test_a_module_that_another_stage_installs(tmp_path: Path) -> None:
 
     assert rows("debugpy") == []
     assert [row[0] for row in rows("absent")] == ["BG701"]
+    assert [row[0] for row in rows("app")] == ["BG701"]  # a folder that a RUN of the builder names is no package
 
 
 def test_a_bare_image_and_its_hint() -> None:
