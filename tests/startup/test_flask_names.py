@@ -6,6 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from buildguard.project.start_command import CommandPlace, StartCommand
+from buildguard.startup.findings import FindingPlace, StartupFindings
+from buildguard.startup.flask_names import check_names, check_options
 from tests.startup.projects import report_of, rows_of
 
 _IMPORT = "from flask import Flask, current_app\n"
@@ -66,3 +69,23 @@ def test_what_may_be_an_application(tmp_path: Path, source: str) -> None:
 @pytest.mark.parametrize("words", ["run --app main", "run -A main", "run --app=main"])
 def test_an_option_of_flask_behind_its_command(tmp_path: Path, words: str) -> None:
     assert _rows(tmp_path, "app = Flask('x')\n", words)[0] == ["BG701"]
+
+
+def test_options_of_run_are_not_those_of_flask() -> None:
+    place, findings = FindingPlace("Dockerfile", 3), StartupFindings()
+
+    def check(*words: str) -> bool:
+        return check_options(StartCommand(CommandPlace("Dockerfile", 3), arguments=words), place, findings)
+
+    assert check("--app", "main", "run", "--port", "8080")
+    assert not findings.report().diagnostics
+    assert not check("run", "-A", "main")
+    assert [row.range.line for row in findings.report().diagnostics] == [3]
+
+
+def test_a_module_that_was_not_read_is_undecided() -> None:
+    findings = StartupFindings()
+    check_names(None, "main.py", FindingPlace("Dockerfile", 3), findings)
+
+    assert not findings.report().diagnostics
+    assert findings.report().undecided == ("Dockerfile:3: main.py may bind its application in ways that are not read",)
