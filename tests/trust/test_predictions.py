@@ -25,7 +25,9 @@ def test_a_sample_of_predictions(version: str, tmp_path: Path) -> None:
 
     assert counted.rejected > 10 * len(counted.missed)
     assert len(counted.missed) <= counted.rejected // 500
-    assert len(counted.false_alarms) <= 1
+    wrong, accepted = _pairs_of_page()[version][3]
+    # a rate of rare events in another draw: twice what the page says of changed programs, and one
+    assert len(counted.false_alarms) <= 1 + 2 * counted.accepted * wrong / accepted
 
 
 @pytest.mark.interpreters
@@ -37,14 +39,18 @@ def test_predictions_for_newer_pythons(version: str, tmp_path: Path) -> None:
     assert counted.false_alarms == ()
 
 
-def test_the_page_has_the_rates_that_are_stated() -> None:
+def _pairs_of_page() -> dict[str, list[list[int]]]:
+    """How many of how many, by version: misses and false alarms of snippets, then of changed programs."""
     page = (REPOSITORY / "docs/trust.md").read_text("utf-8").partition(BEGIN)[2].partition(END)[0]
     rows = [line.strip("| ").split(" | ") for line in page.splitlines() if line.startswith("| 3.")]
+    return {row[0]: [[int(part.replace(",", "")) for part in cell.split(" of ")] for cell in row[1:]] for row in rows}
 
-    stated = {}
-    for version, *cells in rows:
-        pairs = [[int(part.replace(",", "")) for part in cell.split(" of ")] for cell in (cells[0], cells[2])]
-        stated[version] = (sum(pair[0] for pair in pairs), sum(pair[1] for pair in pairs))
+
+def test_the_page_has_the_rates_that_are_stated() -> None:
+    stated = {
+        version: (missed[0] + more[0], missed[1] + more[1])
+        for version, (missed, _alarms, more, _others) in _pairs_of_page().items()
+    }
     assert stated == {f"3.{minor}": tuple(rate) for minor, rate in MISS_RATES.items()}
     assert [miss_rate(text) for text in ("unknown", "3.6", "3")] == [None, None, None]
     assert miss_rate("3.14.2") == MISS_RATES[14]
