@@ -109,6 +109,20 @@ class EvaluatedType(NamedTuple):
     guard: Guard = Guard.NONE
 
 
+class NameUse(NamedTuple):
+    """What a module takes by a dot, while it is executed, from what an import calls `name`.
+
+    That import is of `module` with the dots of `level`, or of what is `imported` from it. `taken` has each dotted name with the
+    first line in which it is.
+    """
+
+    name: str
+    level: int
+    module: str
+    imported: str
+    taken: Mapping[str, int]
+
+
 class ModuleFacts(NamedTuple):
     """What is known of one module.
 
@@ -118,6 +132,7 @@ class ModuleFacts(NamedTuple):
     bind names that no reader can see (`__getattr__`, `globals()`, `exec`, `sys.modules`): no name is missing from it.
     `unsure` are the bound names that may be missing in the end, because they are bound under a condition or deleted; "*" stands
     for all of them. `version` is the target's, as far as it was known. `handlers` say when the imports in handlers run.
+    `uses` are what it takes by a dot from anything but the standard library, whatever guards that.
     """
 
     imports: tuple[ImportStatement, ...]
@@ -131,6 +146,7 @@ class ModuleFacts(NamedTuple):
     unsure: frozenset[str] = frozenset()
     version: tuple[int, ...] = ()
     handlers: tuple[HandlerImport, ...] = ()
+    uses: tuple[NameUse, ...] = ()
 
     def may_lack(self, name: str) -> bool:
         """Whether a name that the module binds at some place may not be there in the end."""
@@ -206,6 +222,7 @@ def facts_from(data: bytes) -> ModuleFacts | None:
                 HandlerImport(line, column, _GUARDS[guard], tuple((TryEnd(end), tuple(lines)) for end, lines in tries))
                 for line, column, guard, tries in rows["handlers"]
             ),
+            tuple(NameUse(*row) for row in rows["uses"]),
         )
     except (TypeError, KeyError) as error:
         raise ValueError(f"these are no facts: {error}") from error

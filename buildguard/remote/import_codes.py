@@ -1,23 +1,33 @@
 """Imports read from compiled code alone, where nothing can guard them: that spares most sources a second parse; and `__all__`.
 
+So are the names that a module takes by a dot from what it imports, whatever guards them.
+
 A part of the probe: the standard library alone, and no syntax that CPython 3.6 lacks.
 """
 
 import ast
 import re
+import sys
+from bisect import bisect_right
 
+from buildguard.remote.evaluated_types import runs_at_once
 from buildguard.remote.import_outline import BLOCK_START, CONTINUATION, has_other_caller
 from buildguard.remote.module_code import (
     CODE,
+    EXTENDED,
     FUNCTION,
     IMPORT,
+    IMPORT_FROM,
+    OPERATIONS,
     RAISE,
     RETURNS,
     UnclearImportError,
     codes_and_names,
     constants_before,
+    extended_argument,
     line_table,
     lines_at,
+    operands,
     operands_of,
 )
 
@@ -38,6 +48,17 @@ CALLERS = frozenset(("import_module", "__import__"))  # what imports without a s
 ENDING = frozenset(("exit", "quit", "_exit"))  # the calls that end a module or function
 ENDING_WORD = re.compile(rb"(?:exit|quit)\b([\s\\]+as\b)?")
 CHANGES = frozenset(("insert", "append"))
+LOAD, ATTRIBUTE = OPERATIONS["LOAD_NAME"], OPERATIONS["LOAD_ATTR"]
+# From 3.12 on one operation loads attributes and methods, and a bit of its argument tells them apart; numbers above 255 are no bytecode.
+SHIFT = int(OPERATIONS.get("LOAD_METHOD", 256) > 255)
+METHOD = ATTRIBUTE if SHIFT else OPERATIONS["LOAD_METHOD"]
+TAKES = [bytes([LOAD, operation]) for operation in {ATTRIBUTE, METHOD, EXTENDED}]
+TAKING = frozenset((0, EXTENDED, ATTRIBUTE, METHOD))
+# What stands between an import and the name that it gives a module of a package: `import a.b as c`.
+BETWEEN = frozenset(
+    [EXTENDED, IMPORT_FROM] + [OPERATIONS[name] for name in ("SWAP", "ROT_TWO", "POP_TOP") if name in OPERATIONS]
+)
+STANDARD = frozenset(getattr(sys, "stdlib_module_names", ()))
 
 
 def plain_reader(module):
@@ -299,3 +320,95 @@ def first_of(pair):
 def header_before(width):
     """What finds the header of a block that may hold statements of some width: nothing else makes a margin wider."""
     return re.compile(rb"\n[ \t\f]{0,%d}%s" % (width - 1, HEADERS))  # `re` keeps it
+
+
+# --- names that are taken by a dot
+
+
+def module_uses(module):
+    """Rows of name, level, module, imported name and uses: what is taken from an import by a dot, each with the line of the first one.
+
+    The imported name is empty for a module as a whole. Only what is executed with the module counts. Modules of the standard library
+    are left out, and nothing is known of a Python whose code says more of an import than a name.
+    """
+    uses = uses_by_name(module) if module.imports else {}
+    rows = []
+    places = [place for _module, place in module.imports] if uses else ()
+    for name, offset in module.stores if uses else ():
+        origin = import_of(module, places, name, offset) if name in uses else None
+        if origin is not None:
+            rows.append([name] + origin + [uses.pop(name)])
+    return rows
+
+
+def uses_by_name(module):
+    """What the code of a module and of its classes takes by a dot from each name."""
+    uses = {}
+    add_uses(module.code, (module.starts, module.numbers), uses)
+    bound = {name for name, _offset in module.stores}
+    for item in module.code.co_consts:
+        if type(item) is CODE and runs_at_once(item) and not bound.isdisjoint(item.co_names):
+            add_uses(item, None, uses)
+    return uses
+
+
+def add_uses(code, lines, uses):
+    """Add what a code object takes by a dot from each name; `lines` are the lines of its offsets, if they are known."""
+    text, names = code.co_code, code.co_names
+    operations = text[::2]
+    starts = places_of_takes(operations)
+    if starts:
+        offsets, numbers = lines or line_table(code)
+        for start in starts:
+            dotted = ".".join([names[part] for part in taken_parts(text, operations, start + 1)])
+            line = numbers[bisect_right(offsets, 2 * start) - 1]
+            if dotted:
+                uses.setdefault(names[argument_at(text, start)], {}).setdefault(dotted, line)
+
+
+def places_of_takes(operations):
+    """Where a name may be loaded and something taken from it, in their order."""
+    places = []
+    for pair in TAKES:
+        at = operations.find(pair)
+        while at >= 0:
+            places.append(at)
+            at = operations.find(pair, at + 1)
+    return sorted(places) if len(places) > 1 else places
+
+
+def taken_parts(text, operations, at):
+    """The numbers of the names that operations take one after the other; zeros are places that the interpreter keeps for itself."""
+    parts = []
+    while operations[at] in TAKING:
+        if operations[at] in (ATTRIBUTE, METHOD):
+            parts.append(argument_at(text, at) >> SHIFT)
+        at += 1
+    return parts
+
+
+def argument_at(text, number):
+    """The argument of an operation, by its number."""
+    argument = text[2 * number + 1]
+    return argument | extended_argument(text, 2 * number) if number and text[2 * number - 2] == EXTENDED else argument
+
+
+def import_of(module, places, name, offset):
+    """The level, module and imported name of the import that binds a name at an offset; None for another binding, or a standard module.
+
+    `places` are the offsets of the module's imports.
+    """
+    at = module.filled_at(offset)
+    number = bisect_right(places, at) - 1
+    if number < 0:
+        return None
+    dotted, place = module.imports[number]
+    names, level = constants_before(module.code, place)
+    if not level and dotted.partition(".")[0] in STANDARD:
+        return None
+    if names is not None:
+        parts = operands(module.code, module.operations, IMPORT_FROM)
+        return next(([level, dotted, part] for part, of_part in parts if of_part == at), None)
+    if at == place and name == dotted.partition(".")[0]:
+        return [0, name, ""]
+    return [0, dotted, ""] if BETWEEN.issuperset(module.operations[place // 2 + 1 : offset // 2]) else None

@@ -13,6 +13,7 @@ evaluated rows of line, column, kind, text and guard: type expressions that run 
 attributes rows of line, column, module, name, guard and late: names taken from the standard library by a dot that not every Python has
 patched  names that the module sets in others ("collections.Mapping"), in sources that have such attributes
 unsure   names that the module binds but may lack in the end: under a condition, in a function, deleted; "*" for all of them
+uses     rows of name, level, module, imported name and uses: what the module takes by a dot from imports, each with its first line
 version  the target's, as far as it is known
 """
 
@@ -21,7 +22,7 @@ import re
 import sys
 
 from buildguard.remote.evaluated_types import TypeReader, may_evaluate, typed_bytes
-from buildguard.remote.import_codes import CALLERS, may_change_paths, plain_exports, plain_reader
+from buildguard.remote.import_codes import CALLERS, may_change_paths, module_uses, plain_exports, plain_reader
 from buildguard.remote.import_outline import (
     CallLines,
     all_nodes,
@@ -107,6 +108,7 @@ def read_facts(data, code, version, platform):
     facts = {"imports": [], "bound": bound, "exports": None, "dynamic": dynamic, "paths": [], "evaluated": []}
     facts["attributes"], facts["patched"], facts["handlers"] = [], [], []
     facts["unsure"] = unsure_names(module, bound, offsets, dynamic)
+    facts["uses"] = module_uses(module)
     facts["version"] = list(version[:3])
     facts.update(facts_of_text(module, bound, (version, platform)))
     return facts

@@ -286,11 +286,13 @@ def is_of_local(text, offset, others):
 class AttributeReader:
     """Finds what a module takes from modules of the standard library by a dot, where their names mean nothing else.
 
-    `modules` are the names that stand for one, and `has_late_annotations` says that annotations do not run at import.
+    `modules` are the names that stand for one, and `has_late_annotations` says that annotations do not run at import. `wanted` are
+    the names of each module that are looked for.
     """
 
-    def __init__(self, modules, has_late_annotations):
+    def __init__(self, modules, has_late_annotations, wanted=CHANGED):
         self.rows = []
+        self._wanted = wanted
         self._modules = modules
         self._has_late_annotations = has_late_annotations
         self._seen = set()
@@ -347,7 +349,7 @@ class AttributeReader:
         if not isinstance(node.ctx, ast.Load):
             return
         module = self._module_of(node.value)
-        if node.attr in CHANGED.get(module, ()):
+        if node.attr in self._wanted.get(module, ()):
             line, column = place(node)
             key = (module, node.attr, block.late, block.guard)
             if key not in self._seen:
