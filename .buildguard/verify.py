@@ -7,7 +7,7 @@ by the manifest in the archive. Nothing that it looks at is imported or run. Fin
 not be looked at with 3.
 
 version: 0.1.0
-digest: sha256:240e3a610334d19a711303facceb6d72eb768e19e7e4c3121588df96245c3554
+digest: sha256:fb120e5ac5a15b03fd6488e778f38b6188b98c8d874503ecc9d69e0da09bc30d
     (SHA-256 of everything below the line of equals signs)
 """
 
@@ -1671,6 +1671,12 @@ class EvaluatedType(NamedTuple):
     kind: str
     text: str
     guard: Guard = Guard.NONE
+class NameUse(NamedTuple):
+    name: str
+    level: int
+    module: str
+    imported: str
+    taken: Mapping[str, int]
 class ModuleFacts(NamedTuple):
     imports: tuple[ImportStatement, ...]
     bound: Mapping[str, int]
@@ -1683,6 +1689,7 @@ class ModuleFacts(NamedTuple):
     unsure: frozenset[str] = frozenset()
     version: tuple[int, ...] = ()
     handlers: tuple[HandlerImport, ...] = ()
+    uses: tuple[NameUse, ...] = ()
     def may_lack(self, name: str) -> bool:
         return name in self.unsure or "*" in self.unsure
     def may_make(self, name: str) -> bool:
@@ -1733,6 +1740,7 @@ def facts_from(data: bytes) -> ModuleFacts | None:
                 HandlerImport(line, column, _GUARDS[guard], tuple((TryEnd(end), tuple(lines)) for end, lines in tries))
                 for line, column, guard, tries in rows["handlers"]
             ),
+            tuple(NameUse(*row) for row in rows["uses"]),
         )
     except (TypeError, KeyError) as error:
         raise ValueError(f"these are no facts: {error}") from error
@@ -2763,6 +2771,1169 @@ COMPARISONS = {
     ast.IsNot: lambda left, right: left is not right and left != right,
 }
 ''',
+    'buildguard.remote.evaluated_types': r'''import ast
+import builtins
+import re
+from buildguard.remote.import_tests import UnknownValue
+UNION, GENERIC = "union", "generic"
+UNDECIDED = "undecided-union"
+UNIONS_FROM, GENERICS_FROM = 10, 9
+BUILTIN_GENERICS = ("list", "dict", "set", "frozenset", "tuple", "type")
+BUILTIN_TYPES = frozenset(
+    ("int", "str", "bytes", "bool", "float", "complex", "object", "bytearray", "memoryview", "range", "slice")
+    + ("BaseException", "Exception", "ValueError", "TypeError", "OSError", "KeyError", "RuntimeError")
+    + BUILTIN_GENERICS
+)
+LIBRARY_GENERICS = {
+    "collections": ("deque", "defaultdict", "OrderedDict", "Counter", "ChainMap"),
+    "collections.abc": (),
+    "contextlib": ("AbstractContextManager", "AbstractAsyncContextManager"),
+    "re": ("Pattern", "Match"),
+    "queue": ("Queue", "LifoQueue", "PriorityQueue", "SimpleQueue"),
+    "os": ("PathLike",),
+    "subprocess": ("Popen", "CompletedProcess"),
+    "asyncio": ("Future", "Task", "Queue"),
+    "concurrent.futures": ("Future",),
+    "functools": ("partial", "partialmethod", "cached_property"),
+    "weakref": ("WeakSet", "WeakKeyDictionary", "WeakValueDictionary", "ReferenceType"),
+}
+LIBRARY_TYPES = {
+    "datetime": ("datetime", "date", "time", "timedelta", "tzinfo", "timezone"),
+    "decimal": ("Decimal",),
+    "fractions": ("Fraction",),
+    "io": ("StringIO", "BytesIO", "TextIOWrapper"),
+    "ipaddress": ("IPv4Address", "IPv6Address", "IPv4Network", "IPv6Network", "IPv4Interface", "IPv6Interface"),
+    "pathlib": ("Path", "PurePath", "PosixPath", "PurePosixPath"),
+    "uuid": ("UUID",),
+}
+CLASS_NAME = re.compile(r"_{0,2}[A-Z]+[a-z0-9]\w*")
+GENERIC_WORDS = (
+    b"list|dict|set|frozenset|tuple|type|deque|defaultdict|OrderedDict|Counter|ChainMap|AbstractContextManager"
+    b"|AbstractAsyncContextManager|Pattern|Match|Queue|PathLike|Popen|CompletedProcess|Future|Task|partial"
+    b"|cached_property|Weak\\w+|abc\\.\\w+|Iterable|Iterator|Sequence|Mapping|MutableMapping|Callable|Generator|Awaitable"
+    b"|Coroutine|AsyncIterator|AsyncIterable|AsyncGenerator|Collection|Set|MutableSet|MutableSequence"
+)
+UNION_BYTES = re.compile(rb"\|")
+TYPED_BYTES = re.compile(rb"\||\b(?:" + GENERIC_WORDS + rb")\[")
+MODELS = (
+    "pydantic.BaseModel",
+    "pydantic.BaseSettings",
+    "pydantic_settings.BaseSettings",
+    "pydantic.generics.GenericModel",
+)
+BASES = MODELS + (
+    "django.db.models.Model",
+    "sqlalchemy.orm.DeclarativeBase",
+    "enum.Enum",
+    "enum.IntEnum",
+    "enum.Flag",
+    "abc.ABC",
+)
+LIBRARY_BASES = frozenset(
+    ("argparse", "ast", "asyncio", "cmd", "code", "collections", "concurrent", "configparser", "contextlib", "datetime")
+    + ("decimal", "email", "html", "http", "io", "json", "logging", "multiprocessing", "pathlib", "queue", "random")
+    + ("smtplib", "socket", "socketserver", "string", "subprocess", "tempfile", "threading", "types", "unittest")
+    + ("urllib", "uuid", "weakref", "xml", "zipfile")
+)
+METACLASSES = ("abc.ABCMeta", "enum.EnumMeta", "enum.EnumType")
+OPERATORS = frozenset(("__or__", "__ror__"))
+READS_TEXT = frozenset(("pydantic", "pydantic_settings", "fastapi"))
+OPTIMIZED = 1
+ROUTES = frozenset(("get", "post", "put", "delete", "patch", "options", "head", "trace", "websocket", "api_route"))
+def typed_bytes(minor):
+    if minor >= UNIONS_FROM:
+        return None
+    return UNION_BYTES if minor >= GENERICS_FROM else TYPED_BYTES
+def may_evaluate(code, names, minor):
+    import opcode
+    if names.issuperset(("__future__", "annotations")) and not READS_TEXT.isdisjoint(
+        name.partition(".")[0] for name in names
+    ):
+        return True
+    wanted = ["BINARY_OR"] + (["BINARY_SUBSCR"] if minor < GENERICS_FROM else [])
+    if not opcode.opmap.keys() >= set(wanted):
+        return True
+    operations = [opcode.opmap[name] for name in wanted]
+    running = [code]
+    for part in running:
+        used = part.co_code[::2]
+        if any(operation in used for operation in operations):
+            return True
+        running += [item for item in part.co_consts if type(item) is type(code) and runs_at_once(item)]
+    return False
+def runs_at_once(code):
+    return not code.co_flags & OPTIMIZED or (code.co_name[:1] == "<" and code.co_name != "<lambda>")
+def is_none(node):
+    return isinstance(node, ast.Constant) and node.value is None
+def is_class(node):
+    name = node.id if isinstance(node, ast.Name) else node.attr if isinstance(node, ast.Attribute) else ""
+    return CLASS_NAME.fullmatch(name) is not None
+def parts_of(node, test):
+    if isinstance(node, ast.IfExp):
+        yield node.test, ""
+        value = test(node.test)
+        if isinstance(value, UnknownValue):
+            yield node.body, guard_by(value)
+            yield node.orelse, guard_by(value)
+        else:
+            yield (node.body if value else node.orelse), ""
+    elif isinstance(node, ast.BoolOp):
+        guard = ""
+        for part in node.values:
+            yield part, guard
+            value = test(part)
+            if isinstance(value, UnknownValue):
+                guard = "tested" if guard == "tested" else guard_by(value)
+            elif bool(value) is isinstance(node.op, ast.Or):
+                return
+    elif not isinstance(node, ast.Lambda):
+        for part in ast.iter_child_nodes(node):
+            yield part, ""
+def guard_by(value):
+    return "tested" if value.tested else "conditional"
+class TypeReader:
+    def __init__(self, minor, bound, values):
+        self.rows = []
+        self._minor = minor
+        self._bound = bound
+        self._values = values
+        self._later = False
+        self._uses_fastapi = False
+        self._models = set()
+        self._classes = {}
+        self._metaclasses = {}
+    def see_import_from(self, node):
+        if node.module == "__future__":
+            self._later = self._later or any(alias.name == "annotations" for alias in node.names)
+        self._uses_fastapi = self._uses_fastapi or (node.module or "").partition(".")[0] == "fastapi"
+    def read(self, node, place, guard, in_model):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            self._read_function(node, place, guard)
+        elif isinstance(node, ast.AnnAssign):
+            self._annotation(node.annotation, place, guard, in_model)
+            self._expression(node.value, place, guard)
+        else:
+            for child in ast.iter_child_nodes(node):
+                if isinstance(child, (ast.expr, ast.keyword, ast.withitem)):
+                    self._expression(child, place, guard)
+            self._forget(getattr(node, "targets", ()))
+    def _forget(self, targets):
+        for target in targets:
+            if isinstance(target, ast.Name) and target.id in self._classes:
+                self._classes[target.id] = False
+    def is_model(self, node):
+        self._classes[node.name] = all(map(self._is_plain_base, node.bases)) and all(
+            keyword.arg is not None and (keyword.arg != "metaclass" or self._is_plain_metaclass(keyword.value))
+            for keyword in node.keywords
+        )
+        self._metaclasses[node.name] = all(map(self._is_plain_metaclass, node.bases)) and not any(
+            getattr(item, "name", getattr(item, "id", "")) in OPERATORS for item in ast.walk(node)
+        )
+        is_model = any(self._values.dotted(base) in MODELS or self._is_known_model(base) for base in node.bases)
+        if is_model:
+            self._models.add(node.name)
+        return is_model
+    def _is_plain_base(self, base):
+        if isinstance(base, ast.Subscript):
+            base = base.value
+        if isinstance(base, ast.Name) and base.id in self._classes:
+            return self._classes[base.id]
+        if isinstance(base, ast.Name) and base.id not in self._bound:
+            return isinstance(getattr(builtins, base.id, None), type)
+        dotted = self._values.dotted(base)
+        is_of_library = "." in dotted and dotted.partition(".")[0] in LIBRARY_BASES
+        return self._is_type(base) or self._is_generic(base) or is_of_library or dotted in BASES + METACLASSES
+    def _is_plain_metaclass(self, node):
+        if isinstance(node, ast.Name) and node.id in self._metaclasses:
+            return self._metaclasses[node.id]
+        if isinstance(node, ast.Name) and node.id in ("type", "object"):
+            return node.id not in self._bound
+        return self._values.dotted(node) in METACLASSES
+    def _is_known_model(self, base):
+        return isinstance(base, ast.Name) and base.id in self._models
+    def _read_function(self, node, place, guard):
+        arguments = node.args
+        for default in arguments.defaults + arguments.kw_defaults + node.decorator_list:
+            self._expression(default, place, guard)
+        named = getattr(arguments, "posonlyargs", []) + arguments.args + arguments.kwonlyargs
+        named += [argument for argument in (arguments.vararg, arguments.kwarg) if argument is not None]
+        is_route = self._uses_fastapi and any(map(self._is_route, node.decorator_list))
+        for annotation in [argument.annotation for argument in named] + [node.returns]:
+            self._annotation(annotation, place, guard, is_route)
+    def _is_route(self, decorator):
+        function = decorator.func if isinstance(decorator, ast.Call) else None
+        return isinstance(function, ast.Attribute) and function.attr in ROUTES
+    def _annotation(self, node, place, guard, is_read):
+        if node is not None and (is_read or not self._later):
+            self._note(self._first(node, True), place, guard, "-read" if self._later else "")
+    def _expression(self, node, place, guard):
+        if node is not None:
+            self._note(self._first(node, False), place, guard, "")
+    def _note(self, item, place, guard, how):
+        if item is not None:
+            kind, node, within = item
+            line, column = place(node)
+            self.rows.append([line, column, kind + how, self._written(node), guard or within])
+    def _first(self, node, is_type):
+        inside = (is_type and not isinstance(node, ast.Call)) or self._takes_types(node)
+        doubtful = None
+        for part, guard in parts_of(node, self._values.test):
+            item = self._first(part, inside) if guard != "tested" else None
+            if item is not None and item[0] != UNDECIDED and not (guard or item[2]):
+                return item
+            if item is not None and doubtful is None:
+                doubtful = item[0], item[1], guard or item[2]
+        failing = self._failing(node, is_type)
+        return failing if failing is not None and (doubtful is None or failing[0] != UNDECIDED) else doubtful
+    def _failing(self, node, is_type):
+        if isinstance(node, ast.Subscript) and self._minor < GENERICS_FROM and self._is_generic(node.value):
+            return GENERIC, node, ""
+        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr) and self._is_union(node, is_type):
+            return (UNION if self._is_plain_union(node) else UNDECIDED), node, ""
+        return None
+    def _is_plain_union(self, node):
+        names = [side.id for side in (node.left, node.right) if isinstance(side, ast.Name)]
+        return all(self._classes.get(name, True) for name in names)
+    def _takes_types(self, node):
+        return isinstance(node, ast.Subscript) and (self._is_type(node.value) or self._is_generic(node.value))
+    def _is_generic(self, node):
+        if isinstance(node, ast.Name) and node.id in BUILTIN_GENERICS:
+            return node.id not in self._bound
+        module, _dot, name = self._values.dotted(node).rpartition(".")
+        return module in LIBRARY_GENERICS and (not LIBRARY_GENERICS[module] or name in LIBRARY_GENERICS[module])
+    def _is_union(self, node, is_type):
+        known = [self._is_type(side) for side in (node.left, node.right)]
+        nothing = [is_none(side) for side in (node.left, node.right)]
+        if all(known) or (any(known) and any(nothing)):
+            return True
+        named = [isinstance(side, (ast.Name, ast.Attribute, ast.Subscript)) for side in (node.left, node.right)]
+        if any(nothing) and (is_class(node.left) or is_class(node.right)):
+            return True
+        if not is_type:
+            return self._are_own(node)
+        return ((any(known) or any(nothing)) and any(named)) or (is_class(node.left) and is_class(node.right))
+    def _are_own(self, node):
+        return all(isinstance(side, ast.Name) and side.id in self._classes for side in (node.left, node.right))
+    def _is_type(self, node):
+        if isinstance(node, ast.Subscript):
+            return self._is_type(node.value) or self._is_generic(node.value)
+        if isinstance(node, ast.Name) and node.id in BUILTIN_TYPES:
+            return node.id not in self._bound
+        module, _dot, name = self._values.dotted(node).rpartition(".")
+        return module in ("typing", "typing_extensions") or name in LIBRARY_TYPES.get(module, ())
+    def _written(self, node):
+        if isinstance(node, ast.BinOp):
+            return self._written(node.left) + " | " + self._written(node.right)
+        if isinstance(node, ast.Subscript):
+            index = node.slice.value if type(node.slice).__name__ == "Index" else node.slice
+            return self._written(node.value) + "[" + self._written(index) + "]"
+        if isinstance(node, ast.Tuple):
+            return ", ".join(map(self._written, node.elts))
+        if isinstance(node, ast.Attribute):
+            return self._written(node.value) + "." + node.attr
+        if isinstance(node, ast.Name):
+            return node.id
+        return repr(node.value) if isinstance(node, ast.Constant) else "…"
+''',
+    'buildguard.remote.library_attributes': r'''import ast
+import re
+from buildguard.remote.evaluated_types import parts_of
+from buildguard.remote.module_code import EXTENDED, IMPORT, OPERATIONS, operands_of
+SETS = OPERATIONS["STORE_ATTR"]
+CACHE = OPERATIONS.get("CACHE", EXTENDED)
+LOADS_TWO = {
+    OPERATIONS[name] for name in ("LOAD_FAST_LOAD_FAST", "LOAD_FAST_BORROW_LOAD_FAST_BORROW") if name in OPERATIONS
+}
+LOADS_LOCAL = LOADS_TWO | {OPERATIONS[name] for name in ("LOAD_FAST", "LOAD_FAST_BORROW") if name in OPERATIONS}
+ANNOTATIONS_LATE_FROM = 14
+CHANGED_WORDS = """
+abc: update_abstractmethods
+aifc: openfp
+argparse: BooleanOptionalAction
+ast: Bytes Ellipsis Interpolation Match MatchAs MatchClass MatchMapping MatchOr MatchSequence MatchSingleton MatchStar
+    MatchValue NameConstant Num ParamSpec Str TemplateStr TryStar TypeAlias TypeVar TypeVarTuple compare match_case pattern
+    type_param unparse
+asyncio: AbstractChildWatcher Barrier BrokenBarrierError EventLoop FastChildWatcher FrameCallGraphEntry FutureCallGraph
+    MultiLoopChildWatcher PidfdChildWatcher QueueShutDown Runner SafeChildWatcher Server TaskGroup ThreadedChildWatcher
+    Timeout capture_call_graph coroutine create_eager_task_factory eager_task_factory format_call_graph
+    future_add_to_awaited_by future_discard_from_awaited_by get_child_watcher iscoroutinefunction print_call_graph
+    set_child_watcher timeout timeout_at to_thread
+base64: b32hexdecode b32hexencode decodestring encodestring z85decode z85encode
+binascii: a2b_ascii85 a2b_base32 a2b_base85 a2b_hqx b2a_ascii85 b2a_base32 b2a_base85 b2a_hqx rlecode_hqx rledecode_hqx
+builtins: BaseExceptionGroup EncodingWarning ExceptionGroup ImportCycleError PythonFinalizationError aiter anext frozendict
+    sentinel
+calendar: APRIL AUGUST DECEMBER Day FEBRUARY JANUARY JULY JUNE MARCH MAY Month NOVEMBER OCTOBER SEPTEMBER
+    standalone_month_abbr standalone_month_name
+cgi: escape parse_qs parse_qsl
+codecs: unregister
+collections: AsyncGenerator AsyncIterable AsyncIterator Awaitable ByteString Callable Collection Container Coroutine
+    Generator Hashable ItemsView Iterable Iterator KeysView Mapping MappingView MutableMapping MutableSequence MutableSet
+    Reversible Sequence Set Sized ValuesView
+collections.abc: Buffer ByteString
+concurrent.futures: InvalidStateError
+configparser: InvalidWriteError LegacyInterpolation MultilineContinuationError SafeConfigParser UNNAMED_SECTION
+    UnnamedSectionDisabledError
+contextlib: AsyncContextDecorator aclosing chdir
+copy: replace
+csv: QUOTE_NOTNULL QUOTE_STRINGS
+ctypes: CField LittleEndianUnion SetPointerType c_time_t memoryview_at
+dataclasses: KW_ONLY
+datetime: UTC
+decimal: IEEEContext
+dis: hasarg hasexc hasjump hasnargs
+enum: CONFORM CONTINUOUS EJECT EnumCheck EnumDict EnumType FlagBoundary KEEP NAMED_FLAGS ReprEnum STRICT StrEnum UNIQUE
+    global_enum global_enum_repr global_flag_repr global_str member nonmember pickle_by_enum_name pickle_by_global_name
+    property show_flag_values verify
+faulthandler: dump_c_stack
+fractions: gcd
+functools: Placeholder cache
+gc: is_finalized
+gettext: bind_textdomain_codeset ldgettext ldngettext lgettext lngettext
+glob: translate
+hashlib: file_digest
+heapq: heapify_max heappop_max heappush_max heappushpop_max heapreplace_max
+http: HTTPMethod
+http.server: CGIHTTPRequestHandler HTTPSServer ThreadingHTTPSServer
+importlib: find_loader
+importlib.abc: Finder ResourceReader Traversable TraversableResources
+importlib.machinery: AppleFrameworkLoader NamespaceLoader NamespacePath
+importlib.metadata: MetadataNotFound PackageMetadata SimplePath packages_distributions
+importlib.resources: Anchor Resource ResourceReader as_file contents files is_resource open_binary open_text path
+    read_binary read_text
+importlib.util: module_for_loader set_loader set_package
+inspect: AGEN_CLOSED AGEN_CREATED AGEN_RUNNING AGEN_SUSPENDED ArgSpec BufferFlags CO_HAS_DOCSTRING CO_METHOD
+    ClassFoundException formatargspec get_annotations getargspec getasyncgenlocals getasyncgenstate getmembers_static
+    ismethodwrapper ispackage markcoroutinefunction
+io: Reader Writer text_encoding
+itertools: batched ifilter ifilterfalse imap izip izip_longest pairwise
+keyword: issoftkeyword softkwlist
+locale: format getdefaultlocale getencoding localize resetlocale
+logging: getHandlerByName getHandlerNames getLevelNamesMapping
+math: cbrt exp2 fma fmax fmin integer isnormal issubnormal lcm nextafter signbit sumprod ulp
+mimetypes: guess_file_type
+operator: call is_none is_not_none
+os: eventfd getcwdu pidfd_open process_cpu_count reload_environ splice unshare waitstatus_to_exitcode
+os.path: ALLOW_MISSING ALL_BUT_LAST isdevdrive isjunction splitroot
+pathlib: UnsupportedOperation
+pdb: get_default_backend set_default_backend
+pkgutil: ImpImporter ImpLoader find_loader get_loader resolve_name
+platform: AndroidVer IOSVersionInfo android_ver dist freedesktop_os_release invalidate_caches ios_ver java_ver
+    linux_distribution popen
+plistlib: Data readPlist readPlistFromBytes writePlist writePlistToBytes
+pstats: FunctionProfile StatsProfile
+pty: master_open slave_open
+queue: ShutDown
+random: binomialvariate randbytes
+re: NOFLAG PatternError TEMPLATE prefixmatch template
+shelve: ShelveError
+shutil: ExecError
+site: gethistoryfile register_readline
+socket: recv_fds send_fds
+sqlite3: Blob OptimizedUnicode enable_shared_cache
+ssl: RAND_pseudo_bytes get_sigalgs match_hostname wrap_socket
+statistics: LinearRegression correlation covariance fmean kde kde_random linear_regression
+string: letters lowercase maketrans uppercase
+sunau: openfp
+symtable: SymbolTableType
+sys: abi_info activate_stack_trampoline callstats deactivate_stack_trampoline exception get_lazy_imports
+    get_lazy_imports_filter getcheckinterval is_remote_debug_enabled is_stack_trampoline_active maxint orig_argv remote_exec
+    set_coroutine_wrapper set_lazy_imports set_lazy_imports_filter setcheckinterval stdlib_module_names unraisablehook
+tarfile: LinkFallbackError
+termios: tcgetwinsize tcsetwinsize
+threading: concurrent_tee getprofile gettrace serialize_iterator setprofile_all_threads settrace_all_threads
+    synchronized_iterator
+time: clock
+token: ASYNC AWAIT EXCLAMATION FSTRING_END FSTRING_MIDDLE FSTRING_START SOFT_KEYWORD TSTRING_END TSTRING_MIDDLE
+    TSTRING_START
+tokenize: ASYNC AWAIT EXCLAMATION FSTRING_END FSTRING_MIDDLE FSTRING_START SOFT_KEYWORD TSTRING_END TSTRING_MIDDLE
+    TSTRING_START
+tracemalloc: reset_peak
+tty: cfmakecbreak cfmakeraw
+types: CapsuleType EllipsisType FrameLocalsProxyType GenericAlias LazyImportType NoneType NotImplementedType UnionType
+    get_original_bases
+typing: Annotated ByteString Concatenate Final Literal LiteralString Never NoDefault NoExtraItems NotRequired ParamSpec
+    ParamSpecArgs ParamSpecKwargs Protocol ReadOnly Required Self SupportsIndex TypeAlias TypeAliasType TypeForm TypeGuard
+    TypeIs TypeVarTuple TypedDict Unpack assert_never assert_type clear_overloads dataclass_transform disjoint_base
+    evaluate_forward_ref final get_args get_origin get_overloads get_protocol_members is_protocol is_typeddict
+    no_type_check_decorator override reveal_type runtime_checkable
+unicodedata: block extended_pictographic grapheme_cluster_break indic_conjunct_break isxidcontinue isxidstart iter_graphemes
+unittest: IsolatedAsyncioTestCase doModuleCleanups enterModuleContext findTestCases getTestCaseNames makeSuite
+unittest.mock: ThreadingMock
+urllib.request: FancyURLopener URLopener
+uuid: uuid6 uuid7 uuid8
+warnings: deprecated
+wave: WAVE_FORMAT_EXTENSIBLE WAVE_FORMAT_IEEE_FLOAT openfp
+xml: is_valid_name is_valid_text
+xml.etree.ElementTree: VERSION canonicalize indent
+zipfile: ZIP_ZSTANDARD
+zlib: adler32_combine crc32_combine
+zoneinfo: available_timezones
+"""
+def changed_names(words):
+    names = {}
+    for line in words.replace("\n    ", " ").strip().splitlines():
+        module, _colon, rest = line.partition(":")
+        names[module] = frozenset(rest.split())
+    modules = {}
+    for module, of_module in names.items():
+        for name in of_module:
+            modules.setdefault(name, []).append(module)
+    return names, modules
+CHANGED, MODULES_WITH = changed_names(CHANGED_WORDS)
+NAMES = frozenset(MODULES_WITH)
+WAYS = {}
+PARTS = frozenset(part.encode("ascii") for module in CHANGED for part in module.split("."))
+WORDS = rb"[\w\x80-\xff]+"
+SETS_BY_NAME = re.compile(rb"setattr\(\s*(%s)[\w.\x80-\xff]*\s*,\s*[\"']" % WORDS)
+ALIAS = re.compile(rb"as[\s\\]+(%s)" % WORDS)
+WORD_BEFORE = re.compile(rb"(\w+)[\s\\]+\Z")
+REST = rb"((?:[\s\\)]*\.[\s\\]*%s)+)(\s*[(\[]|[ \t]+(?:as|import)\b)?" % WORDS
+SPACED = re.compile(rb"(?<!from)[\s\\]\.[\s\\]*[\w\x80-\xff]")
+FAR = 80
+INSIDE = re.compile(rb"[\w.\x80-\xff]")
+WORD = re.compile(WORDS)
+def may_use(data: bytes, names: "frozenset[str]") -> bool:
+    if "setattr" in names and SETS_BY_NAME.search(data) is not None and not names.isdisjoint(CHANGED):
+        return True
+    for name in NAMES & names:
+        for module, parts, dotted, renamed in ways_to_use(name):
+            if (module in names or (parts and names.issuperset(parts))) and (dotted in data or renamed in data):
+                return True
+    return False
+def ways_to_use(name):
+    ways = WAYS.get(name)
+    if ways is None:
+        ways = WAYS[name] = []
+        for module in MODULES_WITH[name]:
+            parts = module.split(".")
+            last = parts[-1].encode("ascii")
+            dotted = last + b"." + name.encode("ascii")
+            ways.append((module, parts if len(parts) > 1 else (), dotted, last + b" as "))
+    return ways
+def uses_of(module):
+    data, names = module.data, module.names
+    aliases = dict(module_aliases(data))
+    words = {name.encode("utf-8") for name in names}
+    modules = PARTS & words.union(name.partition(b".")[0] for name in words) | set(aliases)
+    if "setattr" in names and any(match.group(1) in modules for match in SETS_BY_NAME.finditer(data)):
+        return None
+    are_set = stored_names(module.codes, modules)
+    wanted = wanted_owners(NAMES & names)
+    if not are_set:
+        owners = parts_of_modules(NAMES & names)
+        modules = {word for word in modules if aliases.get(word, word) in owners}
+    uses = []
+    for start, word, parts, is_taken in dotted_names(data, modules):
+        if parts[-1] in are_set and not is_taken:
+            return None
+        if any(owner in wanted.get(part, ()) for owner, part in zip([aliases.get(word, word)] + parts, parts)):
+            uses.append((start, word.decode("utf-8")))
+    return uses
+def parts_of_modules(names):
+    modules = {module for name in names for module in MODULES_WITH[name]}
+    return {part.encode("ascii") for module in modules for part in module.split(".")}
+def wanted_owners(names):
+    return {
+        name.encode("ascii"): {module.rpartition(".")[2].encode("ascii") for module in MODULES_WITH[name]}
+        for name in names
+    }
+def module_aliases(data):
+    for match in ALIAS.finditer(data):
+        start = match.start()
+        before = WORD_BEFORE.search(data[max(0, start - FAR) : start])
+        if before is not None and before.group(1) in PARTS:
+            yield match.group(1), before.group(1)
+def dotted_names(data, modules):
+    is_spaced = SPACED.search(data) is not None
+    for module in modules:
+        if is_spaced or module + b"." in data or module + b")" in data:
+            for match in re.finditer(re.escape(module) + REST, data):
+                start = match.start()
+                if not start or not INSIDE.match(data, start - 1):
+                    yield start, module, WORD.findall(match.group(1)), match.group(2)
+def stored_names(codes, words):
+    names = set()
+    for code in codes:
+        stores = operands_of(code, SETS)
+        if stores:
+            imports = IMPORT in code.co_code[::2]
+            others = [not imports or name.encode("utf-8") not in words for name in code.co_varnames]
+            names.update(name for name, at in stores if not is_of_local(code.co_code, at, others))
+    return {name.encode("utf-8") for name in names}
+def is_of_local(text, offset, others):
+    at = offset - 2
+    while at > 0 and text[at] in (CACHE, EXTENDED):
+        at -= 2
+    if at < 0 or text[at] not in LOADS_LOCAL:
+        return False
+    number = text[at + 1] & (15 if text[at] in LOADS_TWO else 255)
+    return (at < 2 or text[at - 2] != EXTENDED) and number < len(others) and others[number]
+class AttributeReader:
+    def __init__(self, modules, has_late_annotations, wanted=CHANGED):
+        self.rows = []
+        self._wanted = wanted
+        self._modules = modules
+        self._has_late_annotations = has_late_annotations
+        self._seen = set()
+    def are_taken(self, attributes):
+        return any(node.attr in CHANGED.get(self._module_of(node.value), ()) for node in attributes)
+    def patched(self, nodes, attributes):
+        return sorted(set(self._assigned(attributes)).union(self._set(nodes)))
+    def _assigned(self, attributes):
+        for node in attributes:
+            module = self._module_of(node.value) if isinstance(node.ctx, ast.Store) else ""
+            if module in CHANGED:
+                yield module + "." + node.attr
+    def _set(self, nodes):
+        for node in nodes:
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "setattr":
+                names = [item.value for item in node.args[1:2] if isinstance(item, ast.Constant)]
+                module = self._module_of(node.args[0]) if names else ""
+                if module in CHANGED:
+                    yield module + "." + str(names[0])
+    def read(self, statement, place, block, test):
+        pending = [(node, block) for node in self._expressions(statement, block)]
+        while pending:
+            node, around = pending.pop()
+            if isinstance(node, ast.Attribute):
+                self._attribute(node, place, around)
+            pending += ((part, around.inside(guard) if guard else around) for part, guard in parts_of(node, test))
+    def _expressions(self, statement, block):
+        if type(statement).__name__ == "TypeAlias":
+            return
+        late = self._has_late_annotations
+        waiting = [getattr(statement, "returns", None)] if late else []
+        if isinstance(statement, ast.AnnAssign) and (block.late or late):
+            waiting.append(statement.annotation)
+        for node in ast.iter_child_nodes(statement):
+            if isinstance(node, ast.arguments):
+                for value in node.defaults + node.kw_defaults + ([] if late else annotations_of(node)):
+                    if value is not None:
+                        yield value
+            elif isinstance(node, (ast.expr, ast.keyword, ast.withitem)) and node not in waiting:
+                yield node
+    def _attribute(self, node, place, block):
+        if not isinstance(node.ctx, ast.Load):
+            return
+        module = self._module_of(node.value)
+        if node.attr in self._wanted.get(module, ()):
+            line, column = place(node)
+            key = (module, node.attr, block.late, block.guard)
+            if key not in self._seen:
+                self._seen.add(key)
+                self.rows.append([line, column, module, node.attr, block.guard, block.late])
+    def _module_of(self, node):
+        if isinstance(node, ast.Name):
+            return self._modules.get(node.id, "")
+        if isinstance(node, ast.Attribute):
+            parent = self._module_of(node.value)
+            return parent + "." + node.attr if parent else ""
+        return ""
+def annotations_of(arguments):
+    listed = getattr(arguments, "posonlyargs", []) + arguments.args + arguments.kwonlyargs
+    return [item.annotation for item in listed + [arguments.vararg, arguments.kwarg] if item is not None]
+def has_future(tree):
+    return any(
+        isinstance(node, ast.ImportFrom)
+        and node.module == "__future__"
+        and any(alias.name == "annotations" for alias in node.names)
+        for node in tree.body
+    )
+def module_names(nodes):
+    imported = {}
+    other = set()
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                top = alias.name.partition(".")[0]
+                note(imported, other, alias.asname or top, alias.name if alias.asname else top)
+        elif isinstance(node, ast.ImportFrom):
+            note_names(imported, other, node)
+        else:
+            other.update(names_bound(node))
+    return {name: module for name, module in imported.items() if name not in other and "*" not in other}
+def note_names(imported, other, node):
+    base = "" if node.level or not node.module else node.module + "."
+    for alias in node.names:
+        if base and base + alias.name in CHANGED:
+            note(imported, other, alias.asname or alias.name, base + alias.name)
+        else:
+            other.add(alias.asname or alias.name)
+def note(imported, other, name, module):
+    if imported.setdefault(name, module) != module:
+        other.add(name)
+def names_bound(node):
+    if isinstance(node, ast.Name):
+        return () if isinstance(node.ctx, ast.Load) else (node.id,)
+    if isinstance(node, ast.arg):
+        return (node.arg,)
+    fields = [field for field in ("name", "rest") if field in node._fields]
+    if not fields or isinstance(node, ast.alias):
+        return ()
+    names = [getattr(node, field, None) for field in fields]
+    return [name for name in names if isinstance(name, str)]
+''',
+    'buildguard.remote.import_codes': r'''import ast
+import re
+import sys
+from bisect import bisect_right
+from buildguard.remote.evaluated_types import runs_at_once
+from buildguard.remote.import_outline import BLOCK_START, CONTINUATION, has_other_caller
+from buildguard.remote.module_code import (
+    CODE,
+    EXTENDED,
+    FUNCTION,
+    IMPORT,
+    IMPORT_FROM,
+    OPERATIONS,
+    RAISE,
+    RETURNS,
+    UnclearImportError,
+    codes_and_names,
+    constants_before,
+    extended_argument,
+    line_table,
+    lines_at,
+    operands,
+    operands_of,
+)
+IMPORT_LINE = re.compile(
+    rb"[ \t]*(?:import[ \t]+|(from)[ \t]+(\.*)[ \t]*)([A-Za-z0-9_.]*)[^;#\n]*(?:#[^\n]*)?(?:\n|\Z)"
+)
+HEADERS = rb"(?:if|elif|else|for|while|with|try|except|finally|match|case|async|class|def)\b"
+HEADER = re.compile(rb"^[ \t]*(?:async[ \t]+)?(?:def|class)[ \t]+([A-Za-z0-9_]+)[^\n]*\n", re.MULTILINE)
+EXPORTS = re.compile(rb"__all__[ \t]*=[ \t]*([\[(])([^\])#]*)[\])][ \t]*(?:\n|\Z)")
+SYS_USE = re.compile(rb"sys(?!\w)(?!\.(?!path\b)\w|[ \t]*[\n,#])")
+PATH_BELOW = re.compile(rb"\n[ \t\f]*\.[ \t]*path\b")
+IN_WORD = re.compile(rb"\w")
+QUOTED = re.compile(rb"([\"'])([A-Za-z0-9_.]+)\1\Z")
+CALLERS = frozenset(("import_module", "__import__"))
+ENDING = frozenset(("exit", "quit", "_exit"))
+ENDING_WORD = re.compile(rb"(?:exit|quit)\b([\s\\]+as\b)?")
+CHANGES = frozenset(("insert", "append"))
+LOAD, ATTRIBUTE = OPERATIONS["LOAD_NAME"], OPERATIONS["LOAD_ATTR"]
+SHIFT = int(OPERATIONS.get("LOAD_METHOD", 256) > 255)
+METHOD = ATTRIBUTE if SHIFT else OPERATIONS["LOAD_METHOD"]
+TAKES = [bytes([LOAD, operation]) for operation in {ATTRIBUTE, METHOD, EXTENDED}]
+TAKING = frozenset((0, EXTENDED, ATTRIBUTE, METHOD))
+BETWEEN = frozenset(
+    [EXTENDED, IMPORT_FROM] + [OPERATIONS[name] for name in ("SWAP", "ROT_TWO", "POP_TOP") if name in OPERATIONS]
+)
+STANDARD = frozenset(getattr(sys, "stdlib_module_names", ()))
+def plain_reader(module):
+    data, names = module.data, module.names
+    if b"\r" in data or module.imports is None or may_change_paths(data, names):
+        return None
+    if not CALLERS.isdisjoint(names) and has_other_caller(data):
+        return None
+    if not ENDING.isdisjoint(names) and any(match.group(1) for match in ENDING_WORD.finditer(data)):
+        return None
+    return PlainReader(module)
+def may_change_paths(data, names):
+    if "addsitedir" in names:
+        return True
+    is_named = "path" in names and "sys" in names and not CHANGES.isdisjoint(names)
+    return is_named and (
+        PATH_BELOW.search(data) is not None
+        or any(not at or not IN_WORD.match(data, at - 1) for at in map(start_of_match, SYS_USE.finditer(data)))
+    )
+def start_of_match(match):
+    return match.start()
+def plain_exports(data, bound):
+    at = data.find(b"__all__")
+    match = EXPORTS.match(data, at) if at == 0 or data[at - 1 : at] == b"\n" else None
+    if match is None or data.count(b"__all__") > 1 or data.count(b"\n", 0, at) + 1 != bound.get("__all__"):
+        return None
+    texts = [item.strip() for item in match.group(2).split(b",")]
+    if match.group(1) == b"(" and len(texts) == 1:
+        return None
+    names = [QUOTED.match(text) for text in texts[: None if texts[-1] else -1]]
+    return None if None in names else [name.group(2).decode("ascii") for name in names]
+def literal_names(node):
+    if not isinstance(node, (ast.List, ast.Tuple)):
+        return None
+    names = [item.value for item in node.elts if isinstance(item, ast.Constant) and isinstance(item.value, str)]
+    return names if len(names) == len(node.elts) else None
+class ExportReader:
+    def __init__(self):
+        self._names = []
+        self._is_known = False
+        self._count = 0
+    def names(self, module):
+        return self._names if self._is_known and module.changes_of("__all__", True) <= self._count else None
+    def assign(self, node, guard):
+        self._count += 1
+        if guard == "false":
+            return
+        names = literal_names(node.value)
+        adds = isinstance(node, ast.AugAssign)
+        self._set(None if guard or (adds and not self._is_known) else names, adds)
+    def call(self, name, call, guard):
+        if guard == "false":
+            return
+        argument = call.args[0] if len(call.args) == 1 else None
+        names = literal_names(argument) if name == "__all__.extend" else None
+        if name == "__all__.append" and isinstance(argument, ast.Constant) and isinstance(argument.value, str):
+            names = [argument.value]
+        self._set(None if guard or not self._is_known else names, True)
+    def _set(self, names, adds):
+        self._is_known = names is not None
+        self._names = self._names + names if adds and names is not None else names or []
+class PlainReader:
+    def __init__(self, module):
+        self.module = module
+        self._data = module.data
+        self.start_of = module.lines.start_of
+        self._holding = module.holding_imports() if may_nest_imports(module.data) else ()
+    def read_blocks(self):
+        blocks = {}
+        if RAISE in self.module.operations:
+            return blocks
+        for line, item in self.blocks(self.module.code):
+            if not CALLERS.isdisjoint(self.module.names) and not CALLERS.isdisjoint(codes_and_names(item)[1]):
+                continue
+            begin = self.start_of(line)
+            try:
+                self.margin_of(begin, 0, None)
+                blocks[line] = self.read(item, bool(item.co_flags & FUNCTION), self.body_of(item, begin))
+            except UnclearImportError:
+                continue
+        return blocks
+    def items(self):
+        code, line_at = self.module.code, self.module.line_at
+        items = [(line_at(at), (name,) + constants_before(code, at)) for name, at in self.module.imports]
+        if self._holding:
+            items += self.blocks(code)
+            items.sort(key=first_of)
+        return items
+    def read(self, code, late, body):
+        imports, last = statements_of(code)
+        items = sorted(imports + list(self.blocks(code)), key=first_of)
+        check_order(code, items, last)
+        rows = []
+        margin = None
+        for line, item in items:
+            begin = self.start_of(line)
+            margin = self.margin_of(begin, margin, body)
+            rows += self.rows_of(line, item, begin, margin, late)
+            body = begin
+        return rows
+    def rows_of(self, line, item, begin, margin, late):
+        if type(item) is CODE:
+            return self.read(item, late or bool(item.co_flags & FUNCTION), self.body_of(item, begin))
+        if not self._data.startswith(plain_line(*item), begin + margin):
+            self._check_written(item, begin)
+        return [import_row(line, margin + 1, item, late)]
+    def margin_of(self, begin, margin, body=None):
+        width = self._end_of_margin(begin) - begin
+        if margin is not None and width != margin:
+            raise UnclearImportError
+        if body and width and self._has_header(body - 1, begin, width):
+            raise UnclearImportError
+        if self._data[begin - 2 : begin] == CONTINUATION:
+            raise UnclearImportError
+        return width
+    def _has_header(self, start, stop, width):
+        data = self._data
+        starts = (b"\n" + b" " * width, b"\n" + b" " * (width - 4) + b")", b"\n\n")
+        if data.count(b"\n", start, stop) == 1 + sum([data.count(text, start, stop) for text in starts]):
+            return False
+        return header_before(width).search(data, start, stop) is not None
+    def _end_of_margin(self, begin):
+        stop = self._data.find(b"\n", begin)
+        line = self._data[begin : stop if stop >= 0 else None]
+        return begin + len(line) - len(line.lstrip(b" \t"))
+    def _check_written(self, item, begin):
+        module, names, _level = item
+        match = IMPORT_LINE.match(self._data, begin)
+        if match is None or bool(match.group(1)) != isinstance(names, tuple):
+            raise UnclearImportError
+        if names is not None and match.group(3).decode("ascii") != (module or "import"):
+            raise UnclearImportError
+    def blocks(self, code):
+        if not self._holding:
+            return
+        for item in code.co_consts:
+            if type(item) is CODE and id(item) in self._holding:
+                yield item.co_firstlineno, item
+    def body_of(self, code, begin):
+        header = HEADER.search(self._data, begin)
+        is_block = BLOCK_START.match(self._data, self._end_of_margin(begin))
+        if header is None or not is_block or header.group(1) != code.co_name.encode():
+            raise UnclearImportError
+        return header.end()
+def plain_line(module, names, level):
+    if names is None:
+        return ("import %s\n" % module).encode("utf-8")
+    return ("from %s%s import %s\n" % ("." * level, module, ", ".join(names))).encode("utf-8")
+def import_row(line, column, item, late):
+    module, names, level = item
+    if names is None:
+        return [line, column, "import", module, [], 0, "", late, False]
+    return [line, column, "from", module, list(names), level, "", late, False]
+def statements_of(code):
+    imports = operands_of(code, IMPORT)
+    lines = lines_at(code, [at for _name, at in imports])
+    items = [(line, (name,) + constants_before(code, at)) for line, (name, at) in zip(lines, imports)]
+    return items, imports[-1][1] if imports else 0
+def check_order(code, items, last):
+    if not items:
+        return
+    if not ENDING.isdisjoint(code.co_names):
+        raise UnclearImportError
+    operations = code.co_code[::2]
+    ends = [RAISE]
+    if code.co_flags & FUNCTION:
+        line, item = items[-1]
+        if type(item) is CODE:
+            starts, numbers = line_table(code)
+            last = starts[numbers.index(line)] if line in numbers else len(code.co_code)
+        operations = operations[: last // 2]
+        ends += RETURNS
+    if any(end in operations for end in ends):
+        raise UnclearImportError
+def may_nest_imports(data):
+    at = data.find(b"import")
+    while at >= 0:
+        start = data.rfind(b"\n", 0, at) + 1
+        before = data[start:at]
+        if before and not before.startswith((b"from", b"#")):
+            return True
+        if b";" in before or b":" in before:
+            return True
+        at = data.find(b"import", at + 6)
+    return False
+def first_of(pair):
+    return pair[0]
+def header_before(width):
+    return re.compile(rb"\n[ \t\f]{0,%d}%s" % (width - 1, HEADERS))
+def module_uses(module):
+    uses = uses_by_name(module) if module.imports else {}
+    rows = []
+    places = [place for _module, place in module.imports] if uses else ()
+    for name, offset in module.stores if uses else ():
+        origin = import_of(module, places, name, offset) if name in uses else None
+        if origin is not None:
+            rows.append([name] + origin + [uses.pop(name)])
+    return rows
+def uses_by_name(module):
+    uses = {}
+    add_uses(module.code, (module.starts, module.numbers), uses)
+    bound = {name for name, _offset in module.stores}
+    for item in module.code.co_consts:
+        if type(item) is CODE and runs_at_once(item) and not bound.isdisjoint(item.co_names):
+            add_uses(item, None, uses)
+    return uses
+def add_uses(code, lines, uses):
+    text, names = code.co_code, code.co_names
+    operations = text[::2]
+    starts = places_of_takes(operations)
+    if starts:
+        offsets, numbers = lines or line_table(code)
+        for start in starts:
+            dotted = ".".join([names[part] for part in taken_parts(text, operations, start + 1)])
+            line = numbers[bisect_right(offsets, 2 * start) - 1]
+            if dotted:
+                uses.setdefault(names[argument_at(text, start)], {}).setdefault(dotted, line)
+def places_of_takes(operations):
+    places = []
+    for pair in TAKES:
+        at = operations.find(pair)
+        while at >= 0:
+            places.append(at)
+            at = operations.find(pair, at + 1)
+    return sorted(places) if len(places) > 1 else places
+def taken_parts(text, operations, at):
+    parts = []
+    while operations[at] in TAKING:
+        if operations[at] in (ATTRIBUTE, METHOD):
+            parts.append(argument_at(text, at) >> SHIFT)
+        at += 1
+    return parts
+def argument_at(text, number):
+    argument = text[2 * number + 1]
+    return argument | extended_argument(text, 2 * number) if number and text[2 * number - 2] == EXTENDED else argument
+def import_of(module, places, name, offset):
+    at = module.filled_at(offset)
+    number = bisect_right(places, at) - 1
+    if number < 0:
+        return None
+    dotted, place = module.imports[number]
+    names, level = constants_before(module.code, place)
+    if not level and dotted.partition(".")[0] in STANDARD:
+        return None
+    if names is not None:
+        parts = operands(module.code, module.operations, IMPORT_FROM)
+        return next(([level, dotted, part] for part, of_part in parts if of_part == at), None)
+    if at == place and name == dotted.partition(".")[0]:
+        return [0, name, ""]
+    return [0, dotted, ""] if BETWEEN.issuperset(module.operations[place // 2 + 1 : offset // 2]) else None
+''',
+    'buildguard.remote.import_reader': r'''import ast
+import itertools
+import re
+from buildguard.remote.import_codes import ExportReader
+from buildguard.remote.import_outline import CallLines, all_nodes, is_main_test
+from buildguard.remote.import_tests import (
+    ENDS,
+    GUARDS,
+    PATH_CALLS,
+    UnknownValue,
+)
+CALLS = ("importlib.import_module", "importlib.__import__", "__import__", "builtins.__import__")
+EXPRESSIONS = (ast.expr, ast.withitem, ast.keyword)
+EXPORT_CALLS = tuple("__all__." + word for word in ("extend", "append", "remove", "insert", "pop", "clear"))
+IMPORTING = (ast.Import, ast.ImportFrom)
+MOST_LINES = 20
+CATCHES_TYPES = frozenset({"TypeError", "Exception", "BaseException"})
+CATCHES_ATTRIBUTES = frozenset({"AttributeError", "Exception", "BaseException"})
+def is_own_package(call):
+    values = call.args[1:] + [keyword.value for keyword in call.keywords if keyword.arg == "package"]
+    return len(values) == 1 and isinstance(values[0], ast.Name) and values[0].id in ("__package__", "__name__")
+class ImportBlock:
+    tries = ()
+    outside = ""
+    def __init__(self, guard="", late=False, model=False, caught=False, local=False, absent=False):
+        self.absent = absent
+        self.guard = guard
+        self.late = late
+        self.model = model
+        self.caught = caught
+        self.local = local or late
+    def inside(self, guard):
+        strongest = max(self.guard, guard, key=GUARDS.index)
+        block = ImportBlock(strongest, self.late, self.model, self.caught, self.local, self.absent)
+        return block.after_tries(self.tries, max(self.outside, guard, key=GUARDS.index)) if self.tries else block
+    def after(self, end, lines):
+        block = self.inside("handler")
+        return block.after_tries(self.tries + ((end, lines),), self.outside if self.tries else self.guard)
+    def after_tries(self, tries, outside):
+        self.tries, self.outside = tries, outside
+        return self
+    @property
+    def runs(self):
+        return not self.late and not self.caught and self.guard in ("", "conditional", "main")
+class FactReader:
+    def __init__(self, data, names, values):
+        self.imports = []
+        self.handlers = []
+        self.paths = []
+        self.exports = ExportReader()
+        self.types = None
+        self.attributes = None
+        self.values = values
+        self._data = data
+        self._lines = None
+        self._before = 0
+        self.count = 0
+        self.modules = set()
+        has_calls = "import_module" in names or "__import__" in names
+        self._calls = CallLines(data) if has_calls else None
+        self._has_paths = "path" in names or "addsitedir" in names
+    def read(self, tree):
+        self._body(tree.body, ImportBlock())
+    def read_piece(self, line, text, is_inner, trees):
+        self._data, self._lines = text, None
+        self._before = line - 1
+        tree = trees.get(text)
+        if tree is None:
+            tree = trees[text] = ast.parse(text)
+        if is_inner:
+            self._before -= 1
+            return self._body(tree.body[0].body, ImportBlock(local=True))
+        return self._body(tree.body, ImportBlock())
+    def _body(self, body, block):
+        ended = False
+        for node in body:
+            if ended:
+                block = block.inside("false")
+            ended = self._statement(node, block) or ended
+        return ended
+    def _statement(self, node, block):
+        read = READERS.get(type(node))
+        if read is not None:
+            return getattr(self, read)(node, block)
+        self._expressions(node, block)
+        return False
+    def _expressions(self, node, block):
+        if self.types is not None and block.runs:
+            self.types.read(node, self._place, block.guard, block.model)
+        if self.attributes is not None and not block.absent:
+            self.attributes.read(node, self._place, block, self.values.test)
+        if self._calls is not None and self._calls.are_in(node, self._before):
+            children = [item for item in ast.iter_child_nodes(node) if isinstance(item, EXPRESSIONS)]
+            for call in (item for child in children for item in all_nodes(child) if isinstance(item, ast.Call)):
+                self._call(call, block)
+    def _import(self, node, block):
+        self.values.see_import(node)
+        self.count += len(node.names)
+        self.modules.update(alias.name for alias in node.names)
+        for alias in node.names:
+            self._add(node, "import", alias.name, [], 0, block)
+    def _import_from(self, node, block):
+        self.values.see_import_from(node)
+        if self.types is not None:
+            self.types.see_import_from(node)
+        self.count += 1
+        self.modules.add(node.module or "")
+        self._add(node, "from", node.module or "", [alias.name for alias in node.names], node.level or 0, block)
+    def _call(self, node, block):
+        name = self.values.dotted(node.func)
+        if name not in CALLS or not node.args or not isinstance(node.args[0], ast.Constant):
+            return
+        text = node.args[0].value
+        if not isinstance(text, str) or not text:
+            return
+        module = text.lstrip(".")
+        level = len(text) - len(module)
+        if level and not (name == CALLS[0] and len(node.args) + len(node.keywords) > 1 and is_own_package(node)):
+            return
+        self._add(node, "call", module, [], level, block)
+    def _add(self, node, form, module, names, level, block):
+        line, column = self._place(node)
+        lazy = bool(getattr(node, "is_lazy", False))
+        self.imports.append([line, column, form, module, names, level, block.guard, block.late, lazy])
+        if block.tries and block.guard == "handler":
+            self.handlers.append([line, column, block.outside, list(map(list, block.tries))])
+    def _place(self, node):
+        column = node.col_offset
+        if column and self._lines is None:
+            self._lines = [] if self._data.isascii() else re.split(rb"\r\n|\r|\n", self._data)
+        if column and node.lineno <= len(self._lines):
+            column = len(self._lines[node.lineno - 1][:column].decode("utf-8", "replace"))
+        return node.lineno + self._before, column + 1
+    def _function(self, node, block):
+        self._expressions(node, block)
+        scope = self.values.scope()
+        inner = ImportBlock("" if block.guard in ("except", "module-only") else block.guard, late=True)
+        self._body(node.body, inner.after_tries(block.tries, block.outside))
+        self.values.leave(scope)
+        return False
+    def _class(self, node, block):
+        self._expressions(node, block)
+        is_model = self.types is not None and self.types.is_model(node)
+        inner = ImportBlock(block.guard, block.late, is_model, block.caught, True, block.absent)
+        self._body(node.body, inner.after_tries(block.tries, block.outside))
+        return False
+    def _if(self, node, block):
+        self._expressions(node, block)
+        if is_main_test(node.test):
+            self._body(node.body, block.inside("main"))
+            self._body(node.orelse, block.inside("conditional"))
+            return False
+        value = self.values.test(node.test)
+        if isinstance(value, UnknownValue):
+            guard = "tested" if value.tested else "conditional"
+            first = self._body(node.body, block.inside(guard))
+            second = self._body(node.orelse, block.inside(guard))
+            return first and second
+        first = self._body(node.body, block if value else block.inside("false"))
+        second = self._body(node.orelse, block.inside("false") if value else block)
+        return first if value else second
+    def _loop(self, node, block):
+        self._expressions(node, block)
+        self._body(node.body, block.inside("conditional"))
+        self._body(node.orelse, block.inside("conditional"))
+        return False
+    def _with(self, node, block):
+        self._expressions(node, block)
+        for item in node.items:
+            call = item.context_expr
+            if isinstance(call, ast.Call) and self.values.dotted(call.func) in ("contextlib.suppress", "suppress"):
+                block = block.inside(self.values.caught(call.args))
+                block.absent = block.absent or any(self.values.dotted(node) in CATCHES_ATTRIBUTES for node in call.args)
+        self._body(node.body, block)
+        return False
+    def _match(self, node, block):
+        self._expressions(node, block)
+        for case in node.cases:
+            self._body(case.body, block.inside("conditional"))
+        return False
+    def _try(self, node, block):
+        caught = self.values.caught_by(node.handlers)
+        if caught:
+            self.values.see_names(node)
+        body = block.inside(caught)
+        body.caught = block.caught or self.values.catches(node.handlers, CATCHES_TYPES)
+        body.absent = block.absent or self.values.catches(node.handlers, CATCHES_ATTRIBUTES)
+        count = len(self.imports)
+        ended = self._guarded(node, body)
+        has_imports = len(self.imports) > count
+        lines = self._first_lines(node) if caught else []
+        other = "handler" if caught else "conditional"
+        for handler, end in zip(node.handlers, self._ends_of(node.handlers, lines)):
+            instead = block.after(end, lines) if end else block.inside(other)
+            instead.absent = body.absent
+            self._body(handler.body, instead)
+        guard = "" if not caught else "handler" if has_imports else "conditional"
+        works = lines and len(lines) == len(node.body)
+        self._body(node.orelse, block.after("works", lines) if works else block.inside(guard))
+        return self._body(node.finalbody, block) or (ended and not node.handlers)
+    def _first_lines(self, node):
+        first = itertools.takewhile(lambda item: isinstance(item, IMPORTING), node.body[:MOST_LINES])
+        return [item.lineno + self._before for item in first]
+    def _ends_of(self, handlers, lines):
+        is_taken = not lines
+        for handler in handlers:
+            types = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]
+            caught = "" if is_taken else self.values.caught(types)
+            is_taken = is_taken or bool(caught)
+            yield {"except": "fails", "module-only": "lacks"}.get(caught, "")
+    def _guarded(self, node, body):
+        first = 1 + next((at for at, item in enumerate(node.body) if not isinstance(item, IMPORTING)), len(node.body))
+        ended = self._body(node.body[:first], body)
+        return self._body(node.body[first:], body.inside("conditional" if node.handlers else "")) or ended
+    def _assign(self, node, block):
+        self._expressions(node, block)
+        targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+        for target in targets:
+            if isinstance(target, ast.Name) and target.id == "__all__" and not block.local:
+                self.exports.assign(node, block.guard)
+        if not block.local and node.value is not None and not isinstance(node, ast.AugAssign):
+            self.values.see_assignment(targets, node.value)
+        return False
+    def _expression(self, node, block):
+        self._expressions(node, block)
+        if not isinstance(node.value, ast.Call):
+            return False
+        call = node.value
+        name = self.values.dotted(call.func)
+        if self._has_paths and name in PATH_CALLS:
+            argument = call.args[-1] if call.args else None
+            self.paths.append([node.lineno, None if argument is None else self.values.folder(argument)])
+        if name in EXPORT_CALLS:
+            self.exports.call(name, call, block.guard)
+        return name in ENDS
+    def _end(self, node, block):
+        self._expressions(node, block)
+        return True
+READERS = {
+    getattr(ast, kind): read
+    for kind, read in (
+        ("Import", "_import"),
+        ("ImportFrom", "_import_from"),
+        ("FunctionDef", "_function"),
+        ("AsyncFunctionDef", "_function"),
+        ("ClassDef", "_class"),
+        ("If", "_if"),
+        ("For", "_loop"),
+        ("AsyncFor", "_loop"),
+        ("While", "_loop"),
+        ("With", "_with"),
+        ("AsyncWith", "_with"),
+        ("Try", "_try"),
+        ("TryStar", "_try"),
+        ("Match", "_match"),
+        ("Assign", "_assign"),
+        ("AnnAssign", "_assign"),
+        ("AugAssign", "_assign"),
+        ("Expr", "_expression"),
+        ("Raise", "_end"),
+        ("Return", "_end"),
+    )
+    if hasattr(ast, kind)
+}
+''',
     'buildguard.imports.binding_nodes': r'''from __future__ import annotations
 import ast
 from collections import Counter
@@ -3562,7 +4733,7 @@ from collections.abc import Callable, Container, Mapping
 from buildguard.definitions import TYPE_CHECKING, NamedTuple, StrEnum
 from buildguard.imports import standard_names
 from buildguard.imports.names import LoadedModule
-from buildguard.imports.records import ImportStatement, ModuleFacts
+from buildguard.imports.records import ImportForm, ImportStatement, ModuleFacts
 if TYPE_CHECKING:
     from typing import TypeAlias
 FactsReader = "Callable[[str], ModuleFacts | None]"
@@ -3613,7 +4784,10 @@ def _other_case(fault: ImportFault, _source: str) -> FaultText:
         f"import {right}",
     )
 def _unbound(fault: ImportFault, source: str) -> FaultText:
-    message = f"cannot import name '{fault.name}': {source} {_why_unbound(fault)}"
+    refused = f"cannot import name '{fault.name}'"
+    if fault.row.form is ImportForm.ATTRIBUTE and fault.source is not None:
+        refused = f"module '{fault.source.name}' has no attribute '{fault.name}'"
+    message = f"{refused}: {source} {_why_unbound(fault)}"
     shadowed = _shadowed(fault)
     if shadowed:
         return FaultText(f"{message}, and shadows the standard library's '{shadowed}'", f"rename {source}")
@@ -4021,18 +5195,187 @@ def _aliases(nodes: Iterable[ast.AST], module: str) -> Iterator[str]:
         if isinstance(node, ast.Import):
             yield from (alias.asname or alias.name for alias in node.names if alias.name == module)
 ''',
+    'buildguard.imports.executed_uses': r'''from __future__ import annotations
+import ast
+from collections.abc import Iterator
+from functools import singledispatch
+from buildguard.imports.binding_nodes import ParsedSource, names_bound_by, parse_source
+from buildguard.imports.records import Guard, ImportForm, ImportStatement, NameUse
+from buildguard.remote.import_reader import FactReader
+from buildguard.remote.import_tests import Evaluator
+from buildguard.remote.library_attributes import ANNOTATIONS_LATE_FROM, AttributeReader, has_future, names_bound
+def rows_of(data: bytes, use: NameUse, dotted: str, version: tuple[int, ...]) -> list[ImportStatement] | None:
+    source = _parsed(data)
+    if source is None or not version or not _is_only(use, source):
+        return None
+    owner, _dot, name = f"{use.name}.{dotted}".rpartition(".")
+    reader = FactReader(data, frozenset(), Evaluator(version, "linux", frozenset()))
+    reader.values.forget(source.changing)
+    is_late = version[1] >= ANNOTATIONS_LATE_FROM or has_future(source.tree)
+    attributes = reader.attributes = AttributeReader({use.name: use.name}, is_late, {owner: frozenset({name})})
+    try:
+        reader.read(source.tree)
+    except RecursionError:
+        return None
+    return [_use_row(use, row) for row in attributes.rows if not row[-1]]
+def _use_row(use: NameUse, row: tuple[int, int, str, str, str, bool]) -> ImportStatement:
+    line, column, _owner, name, guard, _late = row
+    return ImportStatement(line, column, ImportForm.ATTRIBUTE, use.module, (name,), use.level, Guard(guard))
+def is_only_import(data: bytes, use: NameUse) -> bool:
+    source = _parsed(data)
+    return source is not None and _is_only(use, source)
+def _parsed(data: bytes) -> ParsedSource | None:
+    try:
+        return parse_source(data)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return None
+def _is_only(use: NameUse, source: ParsedSource) -> bool:
+    if any(isinstance(node, ast.Global) and use.name in node.names for node in source.nodes):
+        return False
+    return all(origin == use[1:4] for node in _of_module(source.tree) for origin in _origins(node, use.name))
+def _of_module(tree: ast.Module) -> Iterator[ast.AST]:
+    waiting: list[ast.AST] = [tree]
+    while waiting:
+        node = waiting.pop()
+        yield node
+        waiting += _parts(node)
+@singledispatch
+def _parts(node: ast.AST) -> Iterator[ast.AST]:
+    return ast.iter_child_nodes(node)
+@_parts.register(ast.FunctionDef)
+@_parts.register(ast.AsyncFunctionDef)
+def _around(node: ast.FunctionDef | ast.AsyncFunctionDef) -> Iterator[ast.AST]:
+    arguments = node.args
+    return filter(None, [*node.decorator_list, *arguments.defaults, *arguments.kw_defaults])
+@singledispatch
+def _origins(node: ast.AST, name: str) -> Iterator[tuple[int, str, str]]:
+    if name in names_bound_by(node) or name in names_bound(node):
+        yield -1, "", ""
+@_origins.register(ast.Import)
+def _imported_modules(node: ast.Import, name: str) -> Iterator[tuple[int, str, str]]:
+    for alias in node.names:
+        top = alias.name.partition(".")[0]
+        if name == (alias.asname or top):
+            yield 0, alias.name if alias.asname else top, ""
+@_origins.register(ast.ImportFrom)
+def _imported_names(node: ast.ImportFrom, name: str) -> Iterator[tuple[int, str, str]]:
+    for alias in node.names:
+        if name == (alias.asname or alias.name) or alias.name == "*":
+            yield node.level, node.module or "", alias.name
+''',
+    'buildguard.imports.taken_names': r'''from __future__ import annotations
+from collections.abc import Iterator
+from buildguard.definitions import NamedTuple
+from buildguard.imports.execution import is_guarded, runs_at_import
+from buildguard.imports.faults import ImportContext
+from buildguard.imports.import_graph import ImportGraph, find_reached, has_source
+from buildguard.imports.names import LoadedModule, NameReader
+from buildguard.imports.records import Bound, Guard, ImportForm, ImportStatement, NameUse
+class TakenName(NamedTuple):
+    row: ImportStatement
+    source: LoadedModule
+    name: str
+    is_open: bool
+class _Part(NamedTuple):
+    module: LoadedModule
+    package: LoadedModule | None = None
+    use: NameUse | None = None
+class _MissingName(NamedTuple):
+    source: LoadedModule
+    name: str
+    is_open: bool
+    dotted: str
+    parts: tuple[_Part, ...]
+class TakenNameReader:
+    def __init__(self, graph: ImportGraph, names: NameReader, context: ImportContext) -> None:
+        self._graph = graph
+        self._names = names
+        self._context = context
+    def read(self, module: LoadedModule, uses: tuple[NameUse, ...]) -> Iterator[TakenName]:
+        for use in uses:
+            first = self._part_of(module, use)
+            for dotted, line in use.taken.items() if first is not None else ():
+                found = self._missing(module, first, dotted)
+                taken = None if found is None else self._executed(module, use, found, line)
+                if taken is not None:
+                    yield taken
+    def _part_of(self, module: LoadedModule, use: NameUse) -> _Part | None:
+        if not use.level and use.module.partition(".")[0] in self._context.standard:
+            return None
+        row = ImportStatement(1, 1, ImportForm.IMPORT, use.module, (), use.level)
+        last = self._graph.resolver.resolve(module, row).last
+        if last is None:
+            return None
+        return self._below(last, use.imported) if use.imported else _Part(last)
+    def _below(self, package: LoadedModule, name: str) -> _Part | None:
+        source = self._graph.resolver.submodule(package, name)
+        facts = self._graph.facts(package.location.file) if has_source(package) else None
+        if source is None or facts is None or name not in facts.bound:
+            return None if source is None else _Part(source)
+        uses = self._own_submodules(package, facts.imports)
+        return next((_Part(source, package, use) for use in uses if use.name == name), None)
+    def _own_submodules(self, package: LoadedModule, rows: tuple[ImportStatement, ...]) -> Iterator[NameUse]:
+        for row in rows:
+            if row.names and self._graph.resolver.resolve(package, row).last == package:
+                yield from (NameUse(name, row.level, row.module, name, {}) for name in row.names)
+    def _missing(self, module: LoadedModule, part: _Part | None, dotted: str) -> _MissingName | None:
+        names = dotted.split(".")
+        passed: list[_Part] = []
+        for number, name in enumerate(names):
+            if part is None:
+                break
+            passed.append(part)
+            bound = self._bound(part.module, name)
+            if bound is not Bound.YES:
+                is_open = bound is Bound.UNKNOWN or self._was_there(part.module, name, module)
+                return _MissingName(part.module, name, is_open, ".".join(names[: number + 1]), tuple(passed))
+            part = self._below(part.module, name)
+        return None
+    def _bound(self, module: LoadedModule, name: str) -> Bound:
+        if not has_source(module) or self._graph.facts(module.location.file) is None:
+            return Bound.YES
+        return self._names.is_bound(module, name)
+    def _was_there(self, source: LoadedModule, name: str, module: LoadedModule) -> bool:
+        facts = self._graph.facts(source.location.file)
+        is_deleted = facts is not None and name in facts.bound
+        return is_deleted and module.name in find_reached(self._graph, [source])
+    def _executed(self, module: LoadedModule, use: NameUse, found: _MissingName, line: int) -> TakenName | None:
+        rows = self._rows(module, use, found)
+        if rows is None:
+            row = ImportStatement(line, 1, ImportForm.ATTRIBUTE, use.module, (found.name,), use.level)
+            return TakenName(row, found.source, found.name, is_open=True)
+        taken = [row for row in rows if runs_at_import(row, is_main=module.is_main) and not is_guarded(row)]
+        first = min(taken, key=_is_conditional, default=None)
+        if first is None:
+            return None
+        return TakenName(first, found.source, found.name, found.is_open or _is_conditional(first))
+    def _rows(self, module: LoadedModule, use: NameUse, found: _MissingName) -> list[ImportStatement] | None:
+        from buildguard.imports.executed_uses import rows_of
+        facts, data = self._graph.facts(module.location.file), self._context.read(module.location.file)
+        if facts is None or data is None or not all(map(self._holds, found.parts)):
+            return None
+        return rows_of(data, use, found.dotted, facts.version)
+    def _holds(self, part: _Part) -> bool:
+        from buildguard.imports.executed_uses import is_only_import
+        if part.package is None or part.use is None:
+            return True
+        data = self._context.read(part.package.location.file)
+        return data is not None and is_only_import(data, part.use)
+def _is_conditional(row: ImportStatement) -> bool:
+    return row.guard is Guard.CONDITIONAL
+''',
     'buildguard.imports.own_imports': r'''from __future__ import annotations
 import posixpath
 from collections.abc import Iterable, Iterator, Mapping
 from buildguard.definitions import NamedTuple
 from buildguard.imports.circles import CircularImport, find_circles
-from buildguard.imports.execution import is_guarded
+from buildguard.imports.execution import is_certain, is_guarded
 from buildguard.imports.faults import FaultKind, ImportContext, ImportFault
 from buildguard.imports.import_graph import ImportEdge, ImportGraph, ReachedModule, find_reached, has_source
 from buildguard.imports.names import LoadedModule, NameReader
 from buildguard.imports.program import StartedProgram, extended_path, folders_above
-from buildguard.imports.records import Bound, Guard, ImportForm, ImportStatement
-from buildguard.imports.resolver import ImportKind, ModuleResolver, SearchPath
+from buildguard.imports.records import Bound, Guard, ImportForm, ImportStatement, NameUse
+from buildguard.imports.resolver import ImportKind, ModuleResolver, Resolution, SearchPath
 from buildguard.imports.shadows import find_shadows
 _WRONG_LEVEL = {ImportKind.NO_PACKAGE: FaultKind.NO_PACKAGE, ImportKind.BEYOND: FaultKind.BEYOND}
 _MOST_ROUNDS = 4
@@ -4045,6 +5388,7 @@ class OpenImport(NamedTuple):
     file: str
     line: int
     certain: bool
+    reason: str = "its names are not known"
 class OwnImports(NamedTuple):
     faults: tuple[ImportFault, ...]
     outside: tuple[OutsideImport, ...]
@@ -4099,6 +5443,7 @@ class OwnImportJudge:
     def __init__(self, graph: ImportGraph, context: ImportContext, *, knows_path: bool = False) -> None:
         self.names = NameReader(graph.resolver.tree, context.facts, self._follow, context.may_be_foreign, context.read)
         self._graph = graph
+        self._context = context
         self._facts = context.facts
         self._knows_path = knows_path
         self._other_cases: dict[str, str] = {}
@@ -4112,6 +5457,22 @@ class OwnImportJudge:
     def judge(self, item: ReachedModule) -> None:
         for edge in self._graph.edges(item.module):
             self._judge_edge(item, edge)
+        facts = self._facts(item.module.location.file)
+        if facts is not None and facts.uses:
+            self._judge_uses(item, facts.uses)
+    def _judge_uses(self, item: ReachedModule, uses: tuple[NameUse, ...]) -> None:
+        from buildguard.imports.taken_names import TakenNameReader
+        for row, source, name, is_open in TakenNameReader(self._graph, self.names, self._context).read(
+            item.module, uses
+        ):
+            certain = is_certain(row, is_main=item.module.is_main)
+            if is_open:
+                reason = f"whether {source.name} has {name} when it is asked for is not known"
+                file = item.module.location.file
+                self._undecided.append(OpenImport(file, row.line, item.certain and certain, reason))
+            else:
+                edge = ImportEdge(row, Resolution(ImportKind.RESOLVED, (source,)), (), certain)
+                self._add(FaultKind.UNBOUND, item, edge, name, self._where(source, name))
     def judge_listed(self, item: ReachedModule, row: ImportStatement) -> None:
         self._judge_edge(item, ImportEdge(row, self._graph.resolver.resolve(item.module, row), (), certain=True))
     def _judge_edge(self, item: ReachedModule, edge: ImportEdge) -> None:
@@ -4656,7 +6017,7 @@ class _ProgramJudge:
             else:
                 self._take_unlisted(item)
         for left in result.undecided:
-            self._leave_open(left, "its names are not known")
+            self._leave_open(left, left.reason)
     def _leave_open(self, item: OpenImport, reason: str) -> None:
         self.undecided.append(UndecidedImport(self._origin(item.file), item.line, reason, item.certain))
     def _take_fault(self, fault: ImportFault, doubt: str) -> None:
@@ -5219,825 +6580,6 @@ def loaded(module):
 def words_of(error):
     return "%s: %s" % (getattr(error, "name", None) or "", error)
 ''',
-    'buildguard.remote.evaluated_types': r'''import ast
-import builtins
-import re
-from buildguard.remote.import_tests import UnknownValue
-UNION, GENERIC = "union", "generic"
-UNDECIDED = "undecided-union"
-UNIONS_FROM, GENERICS_FROM = 10, 9
-BUILTIN_GENERICS = ("list", "dict", "set", "frozenset", "tuple", "type")
-BUILTIN_TYPES = frozenset(
-    ("int", "str", "bytes", "bool", "float", "complex", "object", "bytearray", "memoryview", "range", "slice")
-    + ("BaseException", "Exception", "ValueError", "TypeError", "OSError", "KeyError", "RuntimeError")
-    + BUILTIN_GENERICS
-)
-LIBRARY_GENERICS = {
-    "collections": ("deque", "defaultdict", "OrderedDict", "Counter", "ChainMap"),
-    "collections.abc": (),
-    "contextlib": ("AbstractContextManager", "AbstractAsyncContextManager"),
-    "re": ("Pattern", "Match"),
-    "queue": ("Queue", "LifoQueue", "PriorityQueue", "SimpleQueue"),
-    "os": ("PathLike",),
-    "subprocess": ("Popen", "CompletedProcess"),
-    "asyncio": ("Future", "Task", "Queue"),
-    "concurrent.futures": ("Future",),
-    "functools": ("partial", "partialmethod", "cached_property"),
-    "weakref": ("WeakSet", "WeakKeyDictionary", "WeakValueDictionary", "ReferenceType"),
-}
-LIBRARY_TYPES = {
-    "datetime": ("datetime", "date", "time", "timedelta", "tzinfo", "timezone"),
-    "decimal": ("Decimal",),
-    "fractions": ("Fraction",),
-    "io": ("StringIO", "BytesIO", "TextIOWrapper"),
-    "ipaddress": ("IPv4Address", "IPv6Address", "IPv4Network", "IPv6Network", "IPv4Interface", "IPv6Interface"),
-    "pathlib": ("Path", "PurePath", "PosixPath", "PurePosixPath"),
-    "uuid": ("UUID",),
-}
-CLASS_NAME = re.compile(r"_{0,2}[A-Z]+[a-z0-9]\w*")
-GENERIC_WORDS = (
-    b"list|dict|set|frozenset|tuple|type|deque|defaultdict|OrderedDict|Counter|ChainMap|AbstractContextManager"
-    b"|AbstractAsyncContextManager|Pattern|Match|Queue|PathLike|Popen|CompletedProcess|Future|Task|partial"
-    b"|cached_property|Weak\\w+|abc\\.\\w+|Iterable|Iterator|Sequence|Mapping|MutableMapping|Callable|Generator|Awaitable"
-    b"|Coroutine|AsyncIterator|AsyncIterable|AsyncGenerator|Collection|Set|MutableSet|MutableSequence"
-)
-UNION_BYTES = re.compile(rb"\|")
-TYPED_BYTES = re.compile(rb"\||\b(?:" + GENERIC_WORDS + rb")\[")
-MODELS = (
-    "pydantic.BaseModel",
-    "pydantic.BaseSettings",
-    "pydantic_settings.BaseSettings",
-    "pydantic.generics.GenericModel",
-)
-BASES = MODELS + (
-    "django.db.models.Model",
-    "sqlalchemy.orm.DeclarativeBase",
-    "enum.Enum",
-    "enum.IntEnum",
-    "enum.Flag",
-    "abc.ABC",
-)
-LIBRARY_BASES = frozenset(
-    ("argparse", "ast", "asyncio", "cmd", "code", "collections", "concurrent", "configparser", "contextlib", "datetime")
-    + ("decimal", "email", "html", "http", "io", "json", "logging", "multiprocessing", "pathlib", "queue", "random")
-    + ("smtplib", "socket", "socketserver", "string", "subprocess", "tempfile", "threading", "types", "unittest")
-    + ("urllib", "uuid", "weakref", "xml", "zipfile")
-)
-METACLASSES = ("abc.ABCMeta", "enum.EnumMeta", "enum.EnumType")
-OPERATORS = frozenset(("__or__", "__ror__"))
-READS_TEXT = frozenset(("pydantic", "pydantic_settings", "fastapi"))
-OPTIMIZED = 1
-ROUTES = frozenset(("get", "post", "put", "delete", "patch", "options", "head", "trace", "websocket", "api_route"))
-def typed_bytes(minor):
-    if minor >= UNIONS_FROM:
-        return None
-    return UNION_BYTES if minor >= GENERICS_FROM else TYPED_BYTES
-def may_evaluate(code, names, minor):
-    import opcode
-    if names.issuperset(("__future__", "annotations")) and not READS_TEXT.isdisjoint(
-        name.partition(".")[0] for name in names
-    ):
-        return True
-    wanted = ["BINARY_OR"] + (["BINARY_SUBSCR"] if minor < GENERICS_FROM else [])
-    if not opcode.opmap.keys() >= set(wanted):
-        return True
-    operations = [opcode.opmap[name] for name in wanted]
-    running = [code]
-    for part in running:
-        used = part.co_code[::2]
-        if any(operation in used for operation in operations):
-            return True
-        running += [item for item in part.co_consts if type(item) is type(code) and runs_at_once(item)]
-    return False
-def runs_at_once(code):
-    return not code.co_flags & OPTIMIZED or (code.co_name[:1] == "<" and code.co_name != "<lambda>")
-def is_none(node):
-    return isinstance(node, ast.Constant) and node.value is None
-def is_class(node):
-    name = node.id if isinstance(node, ast.Name) else node.attr if isinstance(node, ast.Attribute) else ""
-    return CLASS_NAME.fullmatch(name) is not None
-def parts_of(node, test):
-    if isinstance(node, ast.IfExp):
-        yield node.test, ""
-        value = test(node.test)
-        if isinstance(value, UnknownValue):
-            yield node.body, guard_by(value)
-            yield node.orelse, guard_by(value)
-        else:
-            yield (node.body if value else node.orelse), ""
-    elif isinstance(node, ast.BoolOp):
-        guard = ""
-        for part in node.values:
-            yield part, guard
-            value = test(part)
-            if isinstance(value, UnknownValue):
-                guard = "tested" if guard == "tested" else guard_by(value)
-            elif bool(value) is isinstance(node.op, ast.Or):
-                return
-    elif not isinstance(node, ast.Lambda):
-        for part in ast.iter_child_nodes(node):
-            yield part, ""
-def guard_by(value):
-    return "tested" if value.tested else "conditional"
-class TypeReader:
-    def __init__(self, minor, bound, values):
-        self.rows = []
-        self._minor = minor
-        self._bound = bound
-        self._values = values
-        self._later = False
-        self._uses_fastapi = False
-        self._models = set()
-        self._classes = {}
-        self._metaclasses = {}
-    def see_import_from(self, node):
-        if node.module == "__future__":
-            self._later = self._later or any(alias.name == "annotations" for alias in node.names)
-        self._uses_fastapi = self._uses_fastapi or (node.module or "").partition(".")[0] == "fastapi"
-    def read(self, node, place, guard, in_model):
-        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
-            self._read_function(node, place, guard)
-        elif isinstance(node, ast.AnnAssign):
-            self._annotation(node.annotation, place, guard, in_model)
-            self._expression(node.value, place, guard)
-        else:
-            for child in ast.iter_child_nodes(node):
-                if isinstance(child, (ast.expr, ast.keyword, ast.withitem)):
-                    self._expression(child, place, guard)
-            self._forget(getattr(node, "targets", ()))
-    def _forget(self, targets):
-        for target in targets:
-            if isinstance(target, ast.Name) and target.id in self._classes:
-                self._classes[target.id] = False
-    def is_model(self, node):
-        self._classes[node.name] = all(map(self._is_plain_base, node.bases)) and all(
-            keyword.arg is not None and (keyword.arg != "metaclass" or self._is_plain_metaclass(keyword.value))
-            for keyword in node.keywords
-        )
-        self._metaclasses[node.name] = all(map(self._is_plain_metaclass, node.bases)) and not any(
-            getattr(item, "name", getattr(item, "id", "")) in OPERATORS for item in ast.walk(node)
-        )
-        is_model = any(self._values.dotted(base) in MODELS or self._is_known_model(base) for base in node.bases)
-        if is_model:
-            self._models.add(node.name)
-        return is_model
-    def _is_plain_base(self, base):
-        if isinstance(base, ast.Subscript):
-            base = base.value
-        if isinstance(base, ast.Name) and base.id in self._classes:
-            return self._classes[base.id]
-        if isinstance(base, ast.Name) and base.id not in self._bound:
-            return isinstance(getattr(builtins, base.id, None), type)
-        dotted = self._values.dotted(base)
-        is_of_library = "." in dotted and dotted.partition(".")[0] in LIBRARY_BASES
-        return self._is_type(base) or self._is_generic(base) or is_of_library or dotted in BASES + METACLASSES
-    def _is_plain_metaclass(self, node):
-        if isinstance(node, ast.Name) and node.id in self._metaclasses:
-            return self._metaclasses[node.id]
-        if isinstance(node, ast.Name) and node.id in ("type", "object"):
-            return node.id not in self._bound
-        return self._values.dotted(node) in METACLASSES
-    def _is_known_model(self, base):
-        return isinstance(base, ast.Name) and base.id in self._models
-    def _read_function(self, node, place, guard):
-        arguments = node.args
-        for default in arguments.defaults + arguments.kw_defaults + node.decorator_list:
-            self._expression(default, place, guard)
-        named = getattr(arguments, "posonlyargs", []) + arguments.args + arguments.kwonlyargs
-        named += [argument for argument in (arguments.vararg, arguments.kwarg) if argument is not None]
-        is_route = self._uses_fastapi and any(map(self._is_route, node.decorator_list))
-        for annotation in [argument.annotation for argument in named] + [node.returns]:
-            self._annotation(annotation, place, guard, is_route)
-    def _is_route(self, decorator):
-        function = decorator.func if isinstance(decorator, ast.Call) else None
-        return isinstance(function, ast.Attribute) and function.attr in ROUTES
-    def _annotation(self, node, place, guard, is_read):
-        if node is not None and (is_read or not self._later):
-            self._note(self._first(node, True), place, guard, "-read" if self._later else "")
-    def _expression(self, node, place, guard):
-        if node is not None:
-            self._note(self._first(node, False), place, guard, "")
-    def _note(self, item, place, guard, how):
-        if item is not None:
-            kind, node, within = item
-            line, column = place(node)
-            self.rows.append([line, column, kind + how, self._written(node), guard or within])
-    def _first(self, node, is_type):
-        inside = (is_type and not isinstance(node, ast.Call)) or self._takes_types(node)
-        doubtful = None
-        for part, guard in parts_of(node, self._values.test):
-            item = self._first(part, inside) if guard != "tested" else None
-            if item is not None and item[0] != UNDECIDED and not (guard or item[2]):
-                return item
-            if item is not None and doubtful is None:
-                doubtful = item[0], item[1], guard or item[2]
-        failing = self._failing(node, is_type)
-        return failing if failing is not None and (doubtful is None or failing[0] != UNDECIDED) else doubtful
-    def _failing(self, node, is_type):
-        if isinstance(node, ast.Subscript) and self._minor < GENERICS_FROM and self._is_generic(node.value):
-            return GENERIC, node, ""
-        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr) and self._is_union(node, is_type):
-            return (UNION if self._is_plain_union(node) else UNDECIDED), node, ""
-        return None
-    def _is_plain_union(self, node):
-        names = [side.id for side in (node.left, node.right) if isinstance(side, ast.Name)]
-        return all(self._classes.get(name, True) for name in names)
-    def _takes_types(self, node):
-        return isinstance(node, ast.Subscript) and (self._is_type(node.value) or self._is_generic(node.value))
-    def _is_generic(self, node):
-        if isinstance(node, ast.Name) and node.id in BUILTIN_GENERICS:
-            return node.id not in self._bound
-        module, _dot, name = self._values.dotted(node).rpartition(".")
-        return module in LIBRARY_GENERICS and (not LIBRARY_GENERICS[module] or name in LIBRARY_GENERICS[module])
-    def _is_union(self, node, is_type):
-        known = [self._is_type(side) for side in (node.left, node.right)]
-        nothing = [is_none(side) for side in (node.left, node.right)]
-        if all(known) or (any(known) and any(nothing)):
-            return True
-        named = [isinstance(side, (ast.Name, ast.Attribute, ast.Subscript)) for side in (node.left, node.right)]
-        if any(nothing) and (is_class(node.left) or is_class(node.right)):
-            return True
-        if not is_type:
-            return self._are_own(node)
-        return ((any(known) or any(nothing)) and any(named)) or (is_class(node.left) and is_class(node.right))
-    def _are_own(self, node):
-        return all(isinstance(side, ast.Name) and side.id in self._classes for side in (node.left, node.right))
-    def _is_type(self, node):
-        if isinstance(node, ast.Subscript):
-            return self._is_type(node.value) or self._is_generic(node.value)
-        if isinstance(node, ast.Name) and node.id in BUILTIN_TYPES:
-            return node.id not in self._bound
-        module, _dot, name = self._values.dotted(node).rpartition(".")
-        return module in ("typing", "typing_extensions") or name in LIBRARY_TYPES.get(module, ())
-    def _written(self, node):
-        if isinstance(node, ast.BinOp):
-            return self._written(node.left) + " | " + self._written(node.right)
-        if isinstance(node, ast.Subscript):
-            index = node.slice.value if type(node.slice).__name__ == "Index" else node.slice
-            return self._written(node.value) + "[" + self._written(index) + "]"
-        if isinstance(node, ast.Tuple):
-            return ", ".join(map(self._written, node.elts))
-        if isinstance(node, ast.Attribute):
-            return self._written(node.value) + "." + node.attr
-        if isinstance(node, ast.Name):
-            return node.id
-        return repr(node.value) if isinstance(node, ast.Constant) else "…"
-''',
-    'buildguard.remote.library_attributes': r'''import ast
-import re
-from buildguard.remote.evaluated_types import parts_of
-from buildguard.remote.module_code import EXTENDED, IMPORT, OPERATIONS, operands_of
-SETS = OPERATIONS["STORE_ATTR"]
-CACHE = OPERATIONS.get("CACHE", EXTENDED)
-LOADS_TWO = {
-    OPERATIONS[name] for name in ("LOAD_FAST_LOAD_FAST", "LOAD_FAST_BORROW_LOAD_FAST_BORROW") if name in OPERATIONS
-}
-LOADS_LOCAL = LOADS_TWO | {OPERATIONS[name] for name in ("LOAD_FAST", "LOAD_FAST_BORROW") if name in OPERATIONS}
-ANNOTATIONS_LATE_FROM = 14
-CHANGED_WORDS = """
-abc: update_abstractmethods
-aifc: openfp
-argparse: BooleanOptionalAction
-ast: Bytes Ellipsis Interpolation Match MatchAs MatchClass MatchMapping MatchOr MatchSequence MatchSingleton MatchStar
-    MatchValue NameConstant Num ParamSpec Str TemplateStr TryStar TypeAlias TypeVar TypeVarTuple compare match_case pattern
-    type_param unparse
-asyncio: AbstractChildWatcher Barrier BrokenBarrierError EventLoop FastChildWatcher FrameCallGraphEntry FutureCallGraph
-    MultiLoopChildWatcher PidfdChildWatcher QueueShutDown Runner SafeChildWatcher Server TaskGroup ThreadedChildWatcher
-    Timeout capture_call_graph coroutine create_eager_task_factory eager_task_factory format_call_graph
-    future_add_to_awaited_by future_discard_from_awaited_by get_child_watcher iscoroutinefunction print_call_graph
-    set_child_watcher timeout timeout_at to_thread
-base64: b32hexdecode b32hexencode decodestring encodestring z85decode z85encode
-binascii: a2b_ascii85 a2b_base32 a2b_base85 a2b_hqx b2a_ascii85 b2a_base32 b2a_base85 b2a_hqx rlecode_hqx rledecode_hqx
-builtins: BaseExceptionGroup EncodingWarning ExceptionGroup ImportCycleError PythonFinalizationError aiter anext frozendict
-    sentinel
-calendar: APRIL AUGUST DECEMBER Day FEBRUARY JANUARY JULY JUNE MARCH MAY Month NOVEMBER OCTOBER SEPTEMBER
-    standalone_month_abbr standalone_month_name
-cgi: escape parse_qs parse_qsl
-codecs: unregister
-collections: AsyncGenerator AsyncIterable AsyncIterator Awaitable ByteString Callable Collection Container Coroutine
-    Generator Hashable ItemsView Iterable Iterator KeysView Mapping MappingView MutableMapping MutableSequence MutableSet
-    Reversible Sequence Set Sized ValuesView
-collections.abc: Buffer ByteString
-concurrent.futures: InvalidStateError
-configparser: InvalidWriteError LegacyInterpolation MultilineContinuationError SafeConfigParser UNNAMED_SECTION
-    UnnamedSectionDisabledError
-contextlib: AsyncContextDecorator aclosing chdir
-copy: replace
-csv: QUOTE_NOTNULL QUOTE_STRINGS
-ctypes: CField LittleEndianUnion SetPointerType c_time_t memoryview_at
-dataclasses: KW_ONLY
-datetime: UTC
-decimal: IEEEContext
-dis: hasarg hasexc hasjump hasnargs
-enum: CONFORM CONTINUOUS EJECT EnumCheck EnumDict EnumType FlagBoundary KEEP NAMED_FLAGS ReprEnum STRICT StrEnum UNIQUE
-    global_enum global_enum_repr global_flag_repr global_str member nonmember pickle_by_enum_name pickle_by_global_name
-    property show_flag_values verify
-faulthandler: dump_c_stack
-fractions: gcd
-functools: Placeholder cache
-gc: is_finalized
-gettext: bind_textdomain_codeset ldgettext ldngettext lgettext lngettext
-glob: translate
-hashlib: file_digest
-heapq: heapify_max heappop_max heappush_max heappushpop_max heapreplace_max
-http: HTTPMethod
-http.server: CGIHTTPRequestHandler HTTPSServer ThreadingHTTPSServer
-importlib: find_loader
-importlib.abc: Finder ResourceReader Traversable TraversableResources
-importlib.machinery: AppleFrameworkLoader NamespaceLoader NamespacePath
-importlib.metadata: MetadataNotFound PackageMetadata SimplePath packages_distributions
-importlib.resources: Anchor Resource ResourceReader as_file contents files is_resource open_binary open_text path
-    read_binary read_text
-importlib.util: module_for_loader set_loader set_package
-inspect: AGEN_CLOSED AGEN_CREATED AGEN_RUNNING AGEN_SUSPENDED ArgSpec BufferFlags CO_HAS_DOCSTRING CO_METHOD
-    ClassFoundException formatargspec get_annotations getargspec getasyncgenlocals getasyncgenstate getmembers_static
-    ismethodwrapper ispackage markcoroutinefunction
-io: Reader Writer text_encoding
-itertools: batched ifilter ifilterfalse imap izip izip_longest pairwise
-keyword: issoftkeyword softkwlist
-locale: format getdefaultlocale getencoding localize resetlocale
-logging: getHandlerByName getHandlerNames getLevelNamesMapping
-math: cbrt exp2 fma fmax fmin integer isnormal issubnormal lcm nextafter signbit sumprod ulp
-mimetypes: guess_file_type
-operator: call is_none is_not_none
-os: eventfd getcwdu pidfd_open process_cpu_count reload_environ splice unshare waitstatus_to_exitcode
-os.path: ALLOW_MISSING ALL_BUT_LAST isdevdrive isjunction splitroot
-pathlib: UnsupportedOperation
-pdb: get_default_backend set_default_backend
-pkgutil: ImpImporter ImpLoader find_loader get_loader resolve_name
-platform: AndroidVer IOSVersionInfo android_ver dist freedesktop_os_release invalidate_caches ios_ver java_ver
-    linux_distribution popen
-plistlib: Data readPlist readPlistFromBytes writePlist writePlistToBytes
-pstats: FunctionProfile StatsProfile
-pty: master_open slave_open
-queue: ShutDown
-random: binomialvariate randbytes
-re: NOFLAG PatternError TEMPLATE prefixmatch template
-shelve: ShelveError
-shutil: ExecError
-site: gethistoryfile register_readline
-socket: recv_fds send_fds
-sqlite3: Blob OptimizedUnicode enable_shared_cache
-ssl: RAND_pseudo_bytes get_sigalgs match_hostname wrap_socket
-statistics: LinearRegression correlation covariance fmean kde kde_random linear_regression
-string: letters lowercase maketrans uppercase
-sunau: openfp
-symtable: SymbolTableType
-sys: abi_info activate_stack_trampoline callstats deactivate_stack_trampoline exception get_lazy_imports
-    get_lazy_imports_filter getcheckinterval is_remote_debug_enabled is_stack_trampoline_active maxint orig_argv remote_exec
-    set_coroutine_wrapper set_lazy_imports set_lazy_imports_filter setcheckinterval stdlib_module_names unraisablehook
-tarfile: LinkFallbackError
-termios: tcgetwinsize tcsetwinsize
-threading: concurrent_tee getprofile gettrace serialize_iterator setprofile_all_threads settrace_all_threads
-    synchronized_iterator
-time: clock
-token: ASYNC AWAIT EXCLAMATION FSTRING_END FSTRING_MIDDLE FSTRING_START SOFT_KEYWORD TSTRING_END TSTRING_MIDDLE
-    TSTRING_START
-tokenize: ASYNC AWAIT EXCLAMATION FSTRING_END FSTRING_MIDDLE FSTRING_START SOFT_KEYWORD TSTRING_END TSTRING_MIDDLE
-    TSTRING_START
-tracemalloc: reset_peak
-tty: cfmakecbreak cfmakeraw
-types: CapsuleType EllipsisType FrameLocalsProxyType GenericAlias LazyImportType NoneType NotImplementedType UnionType
-    get_original_bases
-typing: Annotated ByteString Concatenate Final Literal LiteralString Never NoDefault NoExtraItems NotRequired ParamSpec
-    ParamSpecArgs ParamSpecKwargs Protocol ReadOnly Required Self SupportsIndex TypeAlias TypeAliasType TypeForm TypeGuard
-    TypeIs TypeVarTuple TypedDict Unpack assert_never assert_type clear_overloads dataclass_transform disjoint_base
-    evaluate_forward_ref final get_args get_origin get_overloads get_protocol_members is_protocol is_typeddict
-    no_type_check_decorator override reveal_type runtime_checkable
-unicodedata: block extended_pictographic grapheme_cluster_break indic_conjunct_break isxidcontinue isxidstart iter_graphemes
-unittest: IsolatedAsyncioTestCase doModuleCleanups enterModuleContext findTestCases getTestCaseNames makeSuite
-unittest.mock: ThreadingMock
-urllib.request: FancyURLopener URLopener
-uuid: uuid6 uuid7 uuid8
-warnings: deprecated
-wave: WAVE_FORMAT_EXTENSIBLE WAVE_FORMAT_IEEE_FLOAT openfp
-xml: is_valid_name is_valid_text
-xml.etree.ElementTree: VERSION canonicalize indent
-zipfile: ZIP_ZSTANDARD
-zlib: adler32_combine crc32_combine
-zoneinfo: available_timezones
-"""
-def changed_names(words):
-    names = {}
-    for line in words.replace("\n    ", " ").strip().splitlines():
-        module, _colon, rest = line.partition(":")
-        names[module] = frozenset(rest.split())
-    modules = {}
-    for module, of_module in names.items():
-        for name in of_module:
-            modules.setdefault(name, []).append(module)
-    return names, modules
-CHANGED, MODULES_WITH = changed_names(CHANGED_WORDS)
-NAMES = frozenset(MODULES_WITH)
-WAYS = {}
-PARTS = frozenset(part.encode("ascii") for module in CHANGED for part in module.split("."))
-WORDS = rb"[\w\x80-\xff]+"
-SETS_BY_NAME = re.compile(rb"setattr\(\s*(%s)[\w.\x80-\xff]*\s*,\s*[\"']" % WORDS)
-ALIAS = re.compile(rb"as[\s\\]+(%s)" % WORDS)
-WORD_BEFORE = re.compile(rb"(\w+)[\s\\]+\Z")
-REST = rb"((?:[\s\\)]*\.[\s\\]*%s)+)(\s*[(\[]|[ \t]+(?:as|import)\b)?" % WORDS
-SPACED = re.compile(rb"(?<!from)[\s\\]\.[\s\\]*[\w\x80-\xff]")
-FAR = 80
-INSIDE = re.compile(rb"[\w.\x80-\xff]")
-WORD = re.compile(WORDS)
-def may_use(data: bytes, names: "frozenset[str]") -> bool:
-    if "setattr" in names and SETS_BY_NAME.search(data) is not None and not names.isdisjoint(CHANGED):
-        return True
-    for name in NAMES & names:
-        for module, parts, dotted, renamed in ways_to_use(name):
-            if (module in names or (parts and names.issuperset(parts))) and (dotted in data or renamed in data):
-                return True
-    return False
-def ways_to_use(name):
-    ways = WAYS.get(name)
-    if ways is None:
-        ways = WAYS[name] = []
-        for module in MODULES_WITH[name]:
-            parts = module.split(".")
-            last = parts[-1].encode("ascii")
-            dotted = last + b"." + name.encode("ascii")
-            ways.append((module, parts if len(parts) > 1 else (), dotted, last + b" as "))
-    return ways
-def uses_of(module):
-    data, names = module.data, module.names
-    aliases = dict(module_aliases(data))
-    words = {name.encode("utf-8") for name in names}
-    modules = PARTS & words.union(name.partition(b".")[0] for name in words) | set(aliases)
-    if "setattr" in names and any(match.group(1) in modules for match in SETS_BY_NAME.finditer(data)):
-        return None
-    are_set = stored_names(module.codes, modules)
-    wanted = wanted_owners(NAMES & names)
-    if not are_set:
-        owners = parts_of_modules(NAMES & names)
-        modules = {word for word in modules if aliases.get(word, word) in owners}
-    uses = []
-    for start, word, parts, is_taken in dotted_names(data, modules):
-        if parts[-1] in are_set and not is_taken:
-            return None
-        if any(owner in wanted.get(part, ()) for owner, part in zip([aliases.get(word, word)] + parts, parts)):
-            uses.append((start, word.decode("utf-8")))
-    return uses
-def parts_of_modules(names):
-    modules = {module for name in names for module in MODULES_WITH[name]}
-    return {part.encode("ascii") for module in modules for part in module.split(".")}
-def wanted_owners(names):
-    return {
-        name.encode("ascii"): {module.rpartition(".")[2].encode("ascii") for module in MODULES_WITH[name]}
-        for name in names
-    }
-def module_aliases(data):
-    for match in ALIAS.finditer(data):
-        start = match.start()
-        before = WORD_BEFORE.search(data[max(0, start - FAR) : start])
-        if before is not None and before.group(1) in PARTS:
-            yield match.group(1), before.group(1)
-def dotted_names(data, modules):
-    is_spaced = SPACED.search(data) is not None
-    for module in modules:
-        if is_spaced or module + b"." in data or module + b")" in data:
-            for match in re.finditer(re.escape(module) + REST, data):
-                start = match.start()
-                if not start or not INSIDE.match(data, start - 1):
-                    yield start, module, WORD.findall(match.group(1)), match.group(2)
-def stored_names(codes, words):
-    names = set()
-    for code in codes:
-        stores = operands_of(code, SETS)
-        if stores:
-            imports = IMPORT in code.co_code[::2]
-            others = [not imports or name.encode("utf-8") not in words for name in code.co_varnames]
-            names.update(name for name, at in stores if not is_of_local(code.co_code, at, others))
-    return {name.encode("utf-8") for name in names}
-def is_of_local(text, offset, others):
-    at = offset - 2
-    while at > 0 and text[at] in (CACHE, EXTENDED):
-        at -= 2
-    if at < 0 or text[at] not in LOADS_LOCAL:
-        return False
-    number = text[at + 1] & (15 if text[at] in LOADS_TWO else 255)
-    return (at < 2 or text[at - 2] != EXTENDED) and number < len(others) and others[number]
-class AttributeReader:
-    def __init__(self, modules, has_late_annotations):
-        self.rows = []
-        self._modules = modules
-        self._has_late_annotations = has_late_annotations
-        self._seen = set()
-    def are_taken(self, attributes):
-        return any(node.attr in CHANGED.get(self._module_of(node.value), ()) for node in attributes)
-    def patched(self, nodes, attributes):
-        return sorted(set(self._assigned(attributes)).union(self._set(nodes)))
-    def _assigned(self, attributes):
-        for node in attributes:
-            module = self._module_of(node.value) if isinstance(node.ctx, ast.Store) else ""
-            if module in CHANGED:
-                yield module + "." + node.attr
-    def _set(self, nodes):
-        for node in nodes:
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "setattr":
-                names = [item.value for item in node.args[1:2] if isinstance(item, ast.Constant)]
-                module = self._module_of(node.args[0]) if names else ""
-                if module in CHANGED:
-                    yield module + "." + str(names[0])
-    def read(self, statement, place, block, test):
-        pending = [(node, block) for node in self._expressions(statement, block)]
-        while pending:
-            node, around = pending.pop()
-            if isinstance(node, ast.Attribute):
-                self._attribute(node, place, around)
-            pending += ((part, around.inside(guard) if guard else around) for part, guard in parts_of(node, test))
-    def _expressions(self, statement, block):
-        if type(statement).__name__ == "TypeAlias":
-            return
-        late = self._has_late_annotations
-        waiting = [getattr(statement, "returns", None)] if late else []
-        if isinstance(statement, ast.AnnAssign) and (block.late or late):
-            waiting.append(statement.annotation)
-        for node in ast.iter_child_nodes(statement):
-            if isinstance(node, ast.arguments):
-                for value in node.defaults + node.kw_defaults + ([] if late else annotations_of(node)):
-                    if value is not None:
-                        yield value
-            elif isinstance(node, (ast.expr, ast.keyword, ast.withitem)) and node not in waiting:
-                yield node
-    def _attribute(self, node, place, block):
-        if not isinstance(node.ctx, ast.Load):
-            return
-        module = self._module_of(node.value)
-        if node.attr in CHANGED.get(module, ()):
-            line, column = place(node)
-            key = (module, node.attr, block.late, block.guard)
-            if key not in self._seen:
-                self._seen.add(key)
-                self.rows.append([line, column, module, node.attr, block.guard, block.late])
-    def _module_of(self, node):
-        if isinstance(node, ast.Name):
-            return self._modules.get(node.id, "")
-        if isinstance(node, ast.Attribute):
-            parent = self._module_of(node.value)
-            return parent + "." + node.attr if parent else ""
-        return ""
-def annotations_of(arguments):
-    listed = getattr(arguments, "posonlyargs", []) + arguments.args + arguments.kwonlyargs
-    return [item.annotation for item in listed + [arguments.vararg, arguments.kwarg] if item is not None]
-def has_future(tree):
-    return any(
-        isinstance(node, ast.ImportFrom)
-        and node.module == "__future__"
-        and any(alias.name == "annotations" for alias in node.names)
-        for node in tree.body
-    )
-def module_names(nodes):
-    imported = {}
-    other = set()
-    for node in nodes:
-        if isinstance(node, ast.Import):
-            for alias in node.names:
-                top = alias.name.partition(".")[0]
-                note(imported, other, alias.asname or top, alias.name if alias.asname else top)
-        elif isinstance(node, ast.ImportFrom):
-            note_names(imported, other, node)
-        else:
-            other.update(names_bound(node))
-    return {name: module for name, module in imported.items() if name not in other and "*" not in other}
-def note_names(imported, other, node):
-    base = "" if node.level or not node.module else node.module + "."
-    for alias in node.names:
-        if base and base + alias.name in CHANGED:
-            note(imported, other, alias.asname or alias.name, base + alias.name)
-        else:
-            other.add(alias.asname or alias.name)
-def note(imported, other, name, module):
-    if imported.setdefault(name, module) != module:
-        other.add(name)
-def names_bound(node):
-    if isinstance(node, ast.Name):
-        return () if isinstance(node.ctx, ast.Load) else (node.id,)
-    if isinstance(node, ast.arg):
-        return (node.arg,)
-    fields = [field for field in ("name", "rest") if field in node._fields]
-    if not fields or isinstance(node, ast.alias):
-        return ()
-    names = [getattr(node, field, None) for field in fields]
-    return [name for name in names if isinstance(name, str)]
-''',
-    'buildguard.remote.import_codes': r'''import ast
-import re
-from buildguard.remote.import_outline import BLOCK_START, CONTINUATION, has_other_caller
-from buildguard.remote.module_code import (
-    CODE,
-    FUNCTION,
-    IMPORT,
-    RAISE,
-    RETURNS,
-    UnclearImportError,
-    codes_and_names,
-    constants_before,
-    line_table,
-    lines_at,
-    operands_of,
-)
-IMPORT_LINE = re.compile(
-    rb"[ \t]*(?:import[ \t]+|(from)[ \t]+(\.*)[ \t]*)([A-Za-z0-9_.]*)[^;#\n]*(?:#[^\n]*)?(?:\n|\Z)"
-)
-HEADERS = rb"(?:if|elif|else|for|while|with|try|except|finally|match|case|async|class|def)\b"
-HEADER = re.compile(rb"^[ \t]*(?:async[ \t]+)?(?:def|class)[ \t]+([A-Za-z0-9_]+)[^\n]*\n", re.MULTILINE)
-EXPORTS = re.compile(rb"__all__[ \t]*=[ \t]*([\[(])([^\])#]*)[\])][ \t]*(?:\n|\Z)")
-SYS_USE = re.compile(rb"sys(?!\w)(?!\.(?!path\b)\w|[ \t]*[\n,#])")
-PATH_BELOW = re.compile(rb"\n[ \t\f]*\.[ \t]*path\b")
-IN_WORD = re.compile(rb"\w")
-QUOTED = re.compile(rb"([\"'])([A-Za-z0-9_.]+)\1\Z")
-CALLERS = frozenset(("import_module", "__import__"))
-ENDING = frozenset(("exit", "quit", "_exit"))
-ENDING_WORD = re.compile(rb"(?:exit|quit)\b([\s\\]+as\b)?")
-CHANGES = frozenset(("insert", "append"))
-def plain_reader(module):
-    data, names = module.data, module.names
-    if b"\r" in data or module.imports is None or may_change_paths(data, names):
-        return None
-    if not CALLERS.isdisjoint(names) and has_other_caller(data):
-        return None
-    if not ENDING.isdisjoint(names) and any(match.group(1) for match in ENDING_WORD.finditer(data)):
-        return None
-    return PlainReader(module)
-def may_change_paths(data, names):
-    if "addsitedir" in names:
-        return True
-    is_named = "path" in names and "sys" in names and not CHANGES.isdisjoint(names)
-    return is_named and (
-        PATH_BELOW.search(data) is not None
-        or any(not at or not IN_WORD.match(data, at - 1) for at in map(start_of_match, SYS_USE.finditer(data)))
-    )
-def start_of_match(match):
-    return match.start()
-def plain_exports(data, bound):
-    at = data.find(b"__all__")
-    match = EXPORTS.match(data, at) if at == 0 or data[at - 1 : at] == b"\n" else None
-    if match is None or data.count(b"__all__") > 1 or data.count(b"\n", 0, at) + 1 != bound.get("__all__"):
-        return None
-    texts = [item.strip() for item in match.group(2).split(b",")]
-    if match.group(1) == b"(" and len(texts) == 1:
-        return None
-    names = [QUOTED.match(text) for text in texts[: None if texts[-1] else -1]]
-    return None if None in names else [name.group(2).decode("ascii") for name in names]
-def literal_names(node):
-    if not isinstance(node, (ast.List, ast.Tuple)):
-        return None
-    names = [item.value for item in node.elts if isinstance(item, ast.Constant) and isinstance(item.value, str)]
-    return names if len(names) == len(node.elts) else None
-class ExportReader:
-    def __init__(self):
-        self._names = []
-        self._is_known = False
-        self._count = 0
-    def names(self, module):
-        return self._names if self._is_known and module.changes_of("__all__", True) <= self._count else None
-    def assign(self, node, guard):
-        self._count += 1
-        if guard == "false":
-            return
-        names = literal_names(node.value)
-        adds = isinstance(node, ast.AugAssign)
-        self._set(None if guard or (adds and not self._is_known) else names, adds)
-    def call(self, name, call, guard):
-        if guard == "false":
-            return
-        argument = call.args[0] if len(call.args) == 1 else None
-        names = literal_names(argument) if name == "__all__.extend" else None
-        if name == "__all__.append" and isinstance(argument, ast.Constant) and isinstance(argument.value, str):
-            names = [argument.value]
-        self._set(None if guard or not self._is_known else names, True)
-    def _set(self, names, adds):
-        self._is_known = names is not None
-        self._names = self._names + names if adds and names is not None else names or []
-class PlainReader:
-    def __init__(self, module):
-        self.module = module
-        self._data = module.data
-        self.start_of = module.lines.start_of
-        self._holding = module.holding_imports() if may_nest_imports(module.data) else ()
-    def read_blocks(self):
-        blocks = {}
-        if RAISE in self.module.operations:
-            return blocks
-        for line, item in self.blocks(self.module.code):
-            if not CALLERS.isdisjoint(self.module.names) and not CALLERS.isdisjoint(codes_and_names(item)[1]):
-                continue
-            begin = self.start_of(line)
-            try:
-                self.margin_of(begin, 0, None)
-                blocks[line] = self.read(item, bool(item.co_flags & FUNCTION), self.body_of(item, begin))
-            except UnclearImportError:
-                continue
-        return blocks
-    def items(self):
-        code, line_at = self.module.code, self.module.line_at
-        items = [(line_at(at), (name,) + constants_before(code, at)) for name, at in self.module.imports]
-        if self._holding:
-            items += self.blocks(code)
-            items.sort(key=first_of)
-        return items
-    def read(self, code, late, body):
-        imports, last = statements_of(code)
-        items = sorted(imports + list(self.blocks(code)), key=first_of)
-        check_order(code, items, last)
-        rows = []
-        margin = None
-        for line, item in items:
-            begin = self.start_of(line)
-            margin = self.margin_of(begin, margin, body)
-            rows += self.rows_of(line, item, begin, margin, late)
-            body = begin
-        return rows
-    def rows_of(self, line, item, begin, margin, late):
-        if type(item) is CODE:
-            return self.read(item, late or bool(item.co_flags & FUNCTION), self.body_of(item, begin))
-        if not self._data.startswith(plain_line(*item), begin + margin):
-            self._check_written(item, begin)
-        return [import_row(line, margin + 1, item, late)]
-    def margin_of(self, begin, margin, body=None):
-        width = self._end_of_margin(begin) - begin
-        if margin is not None and width != margin:
-            raise UnclearImportError
-        if body and width and self._has_header(body - 1, begin, width):
-            raise UnclearImportError
-        if self._data[begin - 2 : begin] == CONTINUATION:
-            raise UnclearImportError
-        return width
-    def _has_header(self, start, stop, width):
-        data = self._data
-        starts = (b"\n" + b" " * width, b"\n" + b" " * (width - 4) + b")", b"\n\n")
-        if data.count(b"\n", start, stop) == 1 + sum([data.count(text, start, stop) for text in starts]):
-            return False
-        return header_before(width).search(data, start, stop) is not None
-    def _end_of_margin(self, begin):
-        stop = self._data.find(b"\n", begin)
-        line = self._data[begin : stop if stop >= 0 else None]
-        return begin + len(line) - len(line.lstrip(b" \t"))
-    def _check_written(self, item, begin):
-        module, names, _level = item
-        match = IMPORT_LINE.match(self._data, begin)
-        if match is None or bool(match.group(1)) != isinstance(names, tuple):
-            raise UnclearImportError
-        if names is not None and match.group(3).decode("ascii") != (module or "import"):
-            raise UnclearImportError
-    def blocks(self, code):
-        if not self._holding:
-            return
-        for item in code.co_consts:
-            if type(item) is CODE and id(item) in self._holding:
-                yield item.co_firstlineno, item
-    def body_of(self, code, begin):
-        header = HEADER.search(self._data, begin)
-        is_block = BLOCK_START.match(self._data, self._end_of_margin(begin))
-        if header is None or not is_block or header.group(1) != code.co_name.encode():
-            raise UnclearImportError
-        return header.end()
-def plain_line(module, names, level):
-    if names is None:
-        return ("import %s\n" % module).encode("utf-8")
-    return ("from %s%s import %s\n" % ("." * level, module, ", ".join(names))).encode("utf-8")
-def import_row(line, column, item, late):
-    module, names, level = item
-    if names is None:
-        return [line, column, "import", module, [], 0, "", late, False]
-    return [line, column, "from", module, list(names), level, "", late, False]
-def statements_of(code):
-    imports = operands_of(code, IMPORT)
-    lines = lines_at(code, [at for _name, at in imports])
-    items = [(line, (name,) + constants_before(code, at)) for line, (name, at) in zip(lines, imports)]
-    return items, imports[-1][1] if imports else 0
-def check_order(code, items, last):
-    if not items:
-        return
-    if not ENDING.isdisjoint(code.co_names):
-        raise UnclearImportError
-    operations = code.co_code[::2]
-    ends = [RAISE]
-    if code.co_flags & FUNCTION:
-        line, item = items[-1]
-        if type(item) is CODE:
-            starts, numbers = line_table(code)
-            last = starts[numbers.index(line)] if line in numbers else len(code.co_code)
-        operations = operations[: last // 2]
-        ends += RETURNS
-    if any(end in operations for end in ends):
-        raise UnclearImportError
-def may_nest_imports(data):
-    at = data.find(b"import")
-    while at >= 0:
-        start = data.rfind(b"\n", 0, at) + 1
-        before = data[start:at]
-        if before and not before.startswith((b"from", b"#")):
-            return True
-        if b";" in before or b":" in before:
-            return True
-        at = data.find(b"import", at + 6)
-    return False
-def first_of(pair):
-    return pair[0]
-def header_before(width):
-    return re.compile(rb"\n[ \t\f]{0,%d}%s" % (width - 1, HEADERS))
-''',
     'buildguard.remote.import_pieces': r'''import ast
 from bisect import bisect_right
 from buildguard.remote.import_codes import ENDING, ENDING_WORD, first_of, import_row, plain_line
@@ -6327,276 +6869,11 @@ def binds(code, name):
     stores = operands_of(code, STORE) if name in code.co_names else ()
     return any(bound == name for bound, _at in stores)
 ''',
-    'buildguard.remote.import_reader': r'''import ast
-import itertools
-import re
-from buildguard.remote.import_codes import ExportReader
-from buildguard.remote.import_outline import CallLines, all_nodes, is_main_test
-from buildguard.remote.import_tests import (
-    ENDS,
-    GUARDS,
-    PATH_CALLS,
-    UnknownValue,
-)
-CALLS = ("importlib.import_module", "importlib.__import__", "__import__", "builtins.__import__")
-EXPRESSIONS = (ast.expr, ast.withitem, ast.keyword)
-EXPORT_CALLS = tuple("__all__." + word for word in ("extend", "append", "remove", "insert", "pop", "clear"))
-IMPORTING = (ast.Import, ast.ImportFrom)
-MOST_LINES = 20
-CATCHES_TYPES = frozenset({"TypeError", "Exception", "BaseException"})
-CATCHES_ATTRIBUTES = frozenset({"AttributeError", "Exception", "BaseException"})
-def is_own_package(call):
-    values = call.args[1:] + [keyword.value for keyword in call.keywords if keyword.arg == "package"]
-    return len(values) == 1 and isinstance(values[0], ast.Name) and values[0].id in ("__package__", "__name__")
-class ImportBlock:
-    tries = ()
-    outside = ""
-    def __init__(self, guard="", late=False, model=False, caught=False, local=False, absent=False):
-        self.absent = absent
-        self.guard = guard
-        self.late = late
-        self.model = model
-        self.caught = caught
-        self.local = local or late
-    def inside(self, guard):
-        strongest = max(self.guard, guard, key=GUARDS.index)
-        block = ImportBlock(strongest, self.late, self.model, self.caught, self.local, self.absent)
-        return block.after_tries(self.tries, max(self.outside, guard, key=GUARDS.index)) if self.tries else block
-    def after(self, end, lines):
-        block = self.inside("handler")
-        return block.after_tries(self.tries + ((end, lines),), self.outside if self.tries else self.guard)
-    def after_tries(self, tries, outside):
-        self.tries, self.outside = tries, outside
-        return self
-    @property
-    def runs(self):
-        return not self.late and not self.caught and self.guard in ("", "conditional", "main")
-class FactReader:
-    def __init__(self, data, names, values):
-        self.imports = []
-        self.handlers = []
-        self.paths = []
-        self.exports = ExportReader()
-        self.types = None
-        self.attributes = None
-        self.values = values
-        self._data = data
-        self._lines = None
-        self._before = 0
-        self.count = 0
-        self.modules = set()
-        has_calls = "import_module" in names or "__import__" in names
-        self._calls = CallLines(data) if has_calls else None
-        self._has_paths = "path" in names or "addsitedir" in names
-    def read(self, tree):
-        self._body(tree.body, ImportBlock())
-    def read_piece(self, line, text, is_inner, trees):
-        self._data, self._lines = text, None
-        self._before = line - 1
-        tree = trees.get(text)
-        if tree is None:
-            tree = trees[text] = ast.parse(text)
-        if is_inner:
-            self._before -= 1
-            return self._body(tree.body[0].body, ImportBlock(local=True))
-        return self._body(tree.body, ImportBlock())
-    def _body(self, body, block):
-        ended = False
-        for node in body:
-            if ended:
-                block = block.inside("false")
-            ended = self._statement(node, block) or ended
-        return ended
-    def _statement(self, node, block):
-        read = READERS.get(type(node))
-        if read is not None:
-            return getattr(self, read)(node, block)
-        self._expressions(node, block)
-        return False
-    def _expressions(self, node, block):
-        if self.types is not None and block.runs:
-            self.types.read(node, self._place, block.guard, block.model)
-        if self.attributes is not None and not block.absent:
-            self.attributes.read(node, self._place, block, self.values.test)
-        if self._calls is not None and self._calls.are_in(node, self._before):
-            children = [item for item in ast.iter_child_nodes(node) if isinstance(item, EXPRESSIONS)]
-            for call in (item for child in children for item in all_nodes(child) if isinstance(item, ast.Call)):
-                self._call(call, block)
-    def _import(self, node, block):
-        self.values.see_import(node)
-        self.count += len(node.names)
-        self.modules.update(alias.name for alias in node.names)
-        for alias in node.names:
-            self._add(node, "import", alias.name, [], 0, block)
-    def _import_from(self, node, block):
-        self.values.see_import_from(node)
-        if self.types is not None:
-            self.types.see_import_from(node)
-        self.count += 1
-        self.modules.add(node.module or "")
-        self._add(node, "from", node.module or "", [alias.name for alias in node.names], node.level or 0, block)
-    def _call(self, node, block):
-        name = self.values.dotted(node.func)
-        if name not in CALLS or not node.args or not isinstance(node.args[0], ast.Constant):
-            return
-        text = node.args[0].value
-        if not isinstance(text, str) or not text:
-            return
-        module = text.lstrip(".")
-        level = len(text) - len(module)
-        if level and not (name == CALLS[0] and len(node.args) + len(node.keywords) > 1 and is_own_package(node)):
-            return
-        self._add(node, "call", module, [], level, block)
-    def _add(self, node, form, module, names, level, block):
-        line, column = self._place(node)
-        lazy = bool(getattr(node, "is_lazy", False))
-        self.imports.append([line, column, form, module, names, level, block.guard, block.late, lazy])
-        if block.tries and block.guard == "handler":
-            self.handlers.append([line, column, block.outside, list(map(list, block.tries))])
-    def _place(self, node):
-        column = node.col_offset
-        if column and self._lines is None:
-            self._lines = [] if self._data.isascii() else re.split(rb"\r\n|\r|\n", self._data)
-        if column and node.lineno <= len(self._lines):
-            column = len(self._lines[node.lineno - 1][:column].decode("utf-8", "replace"))
-        return node.lineno + self._before, column + 1
-    def _function(self, node, block):
-        self._expressions(node, block)
-        scope = self.values.scope()
-        inner = ImportBlock("" if block.guard in ("except", "module-only") else block.guard, late=True)
-        self._body(node.body, inner.after_tries(block.tries, block.outside))
-        self.values.leave(scope)
-        return False
-    def _class(self, node, block):
-        self._expressions(node, block)
-        is_model = self.types is not None and self.types.is_model(node)
-        inner = ImportBlock(block.guard, block.late, is_model, block.caught, True, block.absent)
-        self._body(node.body, inner.after_tries(block.tries, block.outside))
-        return False
-    def _if(self, node, block):
-        self._expressions(node, block)
-        if is_main_test(node.test):
-            self._body(node.body, block.inside("main"))
-            self._body(node.orelse, block.inside("conditional"))
-            return False
-        value = self.values.test(node.test)
-        if isinstance(value, UnknownValue):
-            guard = "tested" if value.tested else "conditional"
-            first = self._body(node.body, block.inside(guard))
-            second = self._body(node.orelse, block.inside(guard))
-            return first and second
-        first = self._body(node.body, block if value else block.inside("false"))
-        second = self._body(node.orelse, block.inside("false") if value else block)
-        return first if value else second
-    def _loop(self, node, block):
-        self._expressions(node, block)
-        self._body(node.body, block.inside("conditional"))
-        self._body(node.orelse, block.inside("conditional"))
-        return False
-    def _with(self, node, block):
-        self._expressions(node, block)
-        for item in node.items:
-            call = item.context_expr
-            if isinstance(call, ast.Call) and self.values.dotted(call.func) in ("contextlib.suppress", "suppress"):
-                block = block.inside(self.values.caught(call.args))
-                block.absent = block.absent or any(self.values.dotted(node) in CATCHES_ATTRIBUTES for node in call.args)
-        self._body(node.body, block)
-        return False
-    def _match(self, node, block):
-        self._expressions(node, block)
-        for case in node.cases:
-            self._body(case.body, block.inside("conditional"))
-        return False
-    def _try(self, node, block):
-        caught = self.values.caught_by(node.handlers)
-        if caught:
-            self.values.see_names(node)
-        body = block.inside(caught)
-        body.caught = block.caught or self.values.catches(node.handlers, CATCHES_TYPES)
-        body.absent = block.absent or self.values.catches(node.handlers, CATCHES_ATTRIBUTES)
-        count = len(self.imports)
-        ended = self._guarded(node, body)
-        has_imports = len(self.imports) > count
-        lines = self._first_lines(node) if caught else []
-        other = "handler" if caught else "conditional"
-        for handler, end in zip(node.handlers, self._ends_of(node.handlers, lines)):
-            instead = block.after(end, lines) if end else block.inside(other)
-            instead.absent = body.absent
-            self._body(handler.body, instead)
-        guard = "" if not caught else "handler" if has_imports else "conditional"
-        works = lines and len(lines) == len(node.body)
-        self._body(node.orelse, block.after("works", lines) if works else block.inside(guard))
-        return self._body(node.finalbody, block) or (ended and not node.handlers)
-    def _first_lines(self, node):
-        first = itertools.takewhile(lambda item: isinstance(item, IMPORTING), node.body[:MOST_LINES])
-        return [item.lineno + self._before for item in first]
-    def _ends_of(self, handlers, lines):
-        is_taken = not lines
-        for handler in handlers:
-            types = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]
-            caught = "" if is_taken else self.values.caught(types)
-            is_taken = is_taken or bool(caught)
-            yield {"except": "fails", "module-only": "lacks"}.get(caught, "")
-    def _guarded(self, node, body):
-        first = 1 + next((at for at, item in enumerate(node.body) if not isinstance(item, IMPORTING)), len(node.body))
-        ended = self._body(node.body[:first], body)
-        return self._body(node.body[first:], body.inside("conditional" if node.handlers else "")) or ended
-    def _assign(self, node, block):
-        self._expressions(node, block)
-        targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-        for target in targets:
-            if isinstance(target, ast.Name) and target.id == "__all__" and not block.local:
-                self.exports.assign(node, block.guard)
-        if not block.local and node.value is not None and not isinstance(node, ast.AugAssign):
-            self.values.see_assignment(targets, node.value)
-        return False
-    def _expression(self, node, block):
-        self._expressions(node, block)
-        if not isinstance(node.value, ast.Call):
-            return False
-        call = node.value
-        name = self.values.dotted(call.func)
-        if self._has_paths and name in PATH_CALLS:
-            argument = call.args[-1] if call.args else None
-            self.paths.append([node.lineno, None if argument is None else self.values.folder(argument)])
-        if name in EXPORT_CALLS:
-            self.exports.call(name, call, block.guard)
-        return name in ENDS
-    def _end(self, node, block):
-        self._expressions(node, block)
-        return True
-READERS = {
-    getattr(ast, kind): read
-    for kind, read in (
-        ("Import", "_import"),
-        ("ImportFrom", "_import_from"),
-        ("FunctionDef", "_function"),
-        ("AsyncFunctionDef", "_function"),
-        ("ClassDef", "_class"),
-        ("If", "_if"),
-        ("For", "_loop"),
-        ("AsyncFor", "_loop"),
-        ("While", "_loop"),
-        ("With", "_with"),
-        ("AsyncWith", "_with"),
-        ("Try", "_try"),
-        ("TryStar", "_try"),
-        ("Match", "_match"),
-        ("Assign", "_assign"),
-        ("AnnAssign", "_assign"),
-        ("AugAssign", "_assign"),
-        ("Expr", "_expression"),
-        ("Raise", "_end"),
-        ("Return", "_end"),
-    )
-    if hasattr(ast, kind)
-}
-''',
     'buildguard.remote.import_facts': r'''import ast
 import re
 import sys
 from buildguard.remote.evaluated_types import TypeReader, may_evaluate, typed_bytes
-from buildguard.remote.import_codes import CALLERS, may_change_paths, plain_exports, plain_reader
+from buildguard.remote.import_codes import CALLERS, may_change_paths, module_uses, plain_exports, plain_reader
 from buildguard.remote.import_outline import (
     CallLines,
     all_nodes,
@@ -6659,6 +6936,7 @@ def read_facts(data, code, version, platform):
     facts = {"imports": [], "bound": bound, "exports": None, "dynamic": dynamic, "paths": [], "evaluated": []}
     facts["attributes"], facts["patched"], facts["handlers"] = [], [], []
     facts["unsure"] = unsure_names(module, bound, offsets, dynamic)
+    facts["uses"] = module_uses(module)
     facts["version"] = list(version[:3])
     facts.update(facts_of_text(module, bound, (version, platform)))
     return facts

@@ -7,7 +7,7 @@ from collections.abc import Callable, Container, Mapping
 from buildguard.definitions import TYPE_CHECKING, NamedTuple, StrEnum
 from buildguard.imports import standard_names
 from buildguard.imports.names import LoadedModule
-from buildguard.imports.records import ImportStatement, ModuleFacts
+from buildguard.imports.records import ImportForm, ImportStatement, ModuleFacts
 
 if TYPE_CHECKING:
     from typing import TypeAlias
@@ -93,7 +93,10 @@ def _other_case(fault: ImportFault, _source: str) -> FaultText:
 
 
 def _unbound(fault: ImportFault, source: str) -> FaultText:
-    message = f"cannot import name '{fault.name}': {source} {_why_unbound(fault)}"
+    refused = f"cannot import name '{fault.name}'"
+    if fault.row.form is ImportForm.ATTRIBUTE and fault.source is not None:
+        refused = f"module '{fault.source.name}' has no attribute '{fault.name}'"
+    message = f"{refused}: {source} {_why_unbound(fault)}"
     shadowed = _shadowed(fault)
     if shadowed:
         return FaultText(f"{message}, and shadows the standard library's '{shadowed}'", f"rename {source}")

@@ -7,13 +7,13 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from buildguard.definitions import NamedTuple
 from buildguard.imports.circles import CircularImport, find_circles
-from buildguard.imports.execution import is_guarded
+from buildguard.imports.execution import is_certain, is_guarded
 from buildguard.imports.faults import FaultKind, ImportContext, ImportFault
 from buildguard.imports.import_graph import ImportEdge, ImportGraph, ReachedModule, find_reached, has_source
 from buildguard.imports.names import LoadedModule, NameReader
 from buildguard.imports.program import StartedProgram, extended_path, folders_above
-from buildguard.imports.records import Bound, Guard, ImportForm, ImportStatement
-from buildguard.imports.resolver import ImportKind, ModuleResolver, SearchPath
+from buildguard.imports.records import Bound, Guard, ImportForm, ImportStatement, NameUse
+from buildguard.imports.resolver import ImportKind, ModuleResolver, Resolution, SearchPath
 from buildguard.imports.shadows import find_shadows
 
 _WRONG_LEVEL = {ImportKind.NO_PACKAGE: FaultKind.NO_PACKAGE, ImportKind.BEYOND: FaultKind.BEYOND}
@@ -30,11 +30,12 @@ class OutsideImport(NamedTuple):
 
 
 class OpenImport(NamedTuple):
-    """An import that reading cannot decide: its file and line, and whether a start surely executes it."""
+    """An import that reading cannot decide: its file and line, whether a start surely executes it, and why it is open."""
 
     file: str
     line: int
     certain: bool
+    reason: str = "its names are not known"
 
 
 class OwnImports(NamedTuple):
@@ -109,6 +110,7 @@ class OwnImportJudge:
         """`knows_path` says that the folders of the graph's path are all that the program searches."""
         self.names = NameReader(graph.resolver.tree, context.facts, self._follow, context.may_be_foreign, context.read)
         self._graph = graph
+        self._context = context
         self._facts = context.facts
         self._knows_path = knows_path
         self._other_cases: dict[str, str] = {}
@@ -124,9 +126,27 @@ class OwnImportJudge:
         return OwnImports(tuple(self._faults), tuple(self._outside), tuple(self._undecided), reached)
 
     def judge(self, item: ReachedModule) -> None:
-        """Judge every import of one module."""
+        """Judge every import of one module, and what it takes by a dot from other modules of the project."""
         for edge in self._graph.edges(item.module):
             self._judge_edge(item, edge)
+        facts = self._facts(item.module.location.file)
+        if facts is not None and facts.uses:
+            self._judge_uses(item, facts.uses)
+
+    def _judge_uses(self, item: ReachedModule, uses: tuple[NameUse, ...]) -> None:
+        from buildguard.imports.taken_names import TakenNameReader  # few sources of a hook have any
+
+        for row, source, name, is_open in TakenNameReader(self._graph, self.names, self._context).read(
+            item.module, uses
+        ):
+            certain = is_certain(row, is_main=item.module.is_main)
+            if is_open:
+                reason = f"whether {source.name} has {name} when it is asked for is not known"
+                file = item.module.location.file
+                self._undecided.append(OpenImport(file, row.line, item.certain and certain, reason))
+            else:
+                edge = ImportEdge(row, Resolution(ImportKind.RESOLVED, (source,)), (), certain)
+                self._add(FaultKind.UNBOUND, item, edge, name, self._where(source, name))
 
     def judge_listed(self, item: ReachedModule, row: ImportStatement) -> None:
         """Judge an import that a text of a module stands for, and that runs once all modules are there."""

@@ -125,7 +125,7 @@ class _ProgramJudge:
             else:
                 self._take_unlisted(item)
         for left in result.undecided:
-            self._leave_open(left, "its names are not known")
+            self._leave_open(left, left.reason)
 
     def _leave_open(self, item: OpenImport, reason: str) -> None:
         self.undecided.append(UndecidedImport(self._origin(item.file), item.line, reason, item.certain))

@@ -102,6 +102,7 @@ class _Maker:
 
     def __init__(self, seed: int) -> None:
         self._random = random.Random(seed)
+        self._of_uses = random.Random(-seed - 1)  # what is drawn beside leaves the projects of each seed as they are
         self._modules: list[str] = []  # dotted
         self._packages: set[str] = set()
 
@@ -139,7 +140,8 @@ class _Maker:
         pick = self._random
         lines = [f"{name.rpartition('.')[2]}_first = 1"] if pick.random() < 0.7 else []
         for _ in range(pick.randint(0, 2)):
-            lines += self._import(name)
+            imported = self._import(name)
+            lines += imported + (self._use(imported[0]) if len(imported) == 1 else [])
         lines += [f"{name.rpartition('.')[2]}_last = 2", "def function(): pass"]
         if pick.random() < 0.1:
             lines += [
@@ -167,6 +169,31 @@ class _Maker:
                 ["import sys", "if sys.version_info < (3, 6):", f"    {text}"],
                 ["if len(__name__) > 1:", f"    {text}"],
                 ["if __name__ == '__main__':", f"    {text}"],
+            ]
+        )
+
+    def _use(self, text: str) -> list[str]:
+        """A name that is taken by a dot from the module that an import brings, if it is one."""
+        pick = self._of_uses
+        words = text.split()
+        stems = {name.rpartition(".")[2] for name in self._modules}
+        if words[-1].rpartition(".")[2] not in stems or pick.random() < 0.1:
+            return []
+        stem = words[-1].rpartition(".")[2]
+        wanted = pick.choice([f"{stem}_first", f"{stem}_last", "function", "nothing", "nothing", "nothing"])
+        taken = f"{words[-1]}.{wanted}"
+        return pick.choice(
+            [
+                [f"VALUE = {taken}"],
+                [taken],
+                [f"def call(a={taken}): pass"],
+                ["class Held:", f"    value = {taken}"],
+                ["def used():", f"    return {taken}"],
+                [f"MADE = lambda: {taken}"],
+                ["try:", f"    {taken}", "except AttributeError:", "    pass"],
+                ["if len(__name__) > 1:", f"    {taken}"],
+                [f"EITHER = 1 if len(__name__) else {taken}"],
+                ["import sys", f"OLDER = sys.version_info < (3, 6) and {taken}"],
             ]
         )
 

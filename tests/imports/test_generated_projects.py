@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,10 +17,12 @@ from buildguard.imports.records import ModuleFacts, extract
 from buildguard.imports.resolver import SearchPath
 from buildguard.project.start_command import CommandPlace, StartCommand
 from tests.conftest import interpreter
-from tests.imports.generated import Project, RealPython, make_projects
+from tests.imports.generated import Outcome, Project, RealPython, make_projects
 
 _MOST_FAULTS = 12
 _IMPORT_ERRORS = ("ImportError", "ModuleNotFoundError", "ValueError: attempted relative import")
+# Names that a module lacks whenever it is asked; others are not there yet, in a circle.
+_NEVER_THERE = re.compile(r"AttributeError: module '(?:.*\.)?(\w+)' has no attribute 'nothing'")
 _SEEDS = range(4000 if os.environ.get("BUILDGUARD_ALL") else 150)
 
 
@@ -66,7 +69,7 @@ def real(version: str, tmp_path: Path) -> Iterator[RealPython]:
 def test_each_failing_import_is_found_and_no_other(real: RealPython, version: str) -> None:
     minor = int(version.partition(".")[2])
     share = [seed for seed in _SEEDS if os.environ.get("BUILDGUARD_ALL") or seed % 6 == minor - 8]
-    faults = 0
+    faults = taken = 0
     missed = []
     for project in make_projects(share):
         current = project
@@ -82,15 +85,35 @@ def test_each_failing_import_is_found_and_no_other(real: RealPython, version: st
             if outcome is None:
                 assert True not in places.values(), describe(current, places)
                 break
-            assert outcome.message.startswith(_IMPORT_ERRORS), describe(current, outcome)
+            if outcome.message.startswith("NameError"):  # of an import that was taken out below
+                current = _without(current, outcome.file, outcome.line)
+                continue
+            is_taken = outcome.message.startswith("AttributeError")
+            assert is_taken or outcome.message.startswith(_IMPORT_ERRORS), describe(current, outcome)
             faults += 1
+            taken += is_taken
             place = (f"/srv/{outcome.file}", outcome.line)
             is_open = place in {(item.file, item.line) for item in result.undecided}
-            if place not in places and not is_open and not outcome.message.startswith("ValueError"):
+            is_late = is_taken and not _is_of_import(current, outcome)
+            is_known = outcome.message.startswith("ValueError") or is_late
+            if place not in places and not is_open and not is_known:
                 missed.append((current, outcome))
             current = _without(current, outcome.file, outcome.line)
     assert faults > len(share) // 3
+    assert taken > len(share) // 50
     assert not missed, describe(*missed[0])
+
+
+def _is_of_import(project: Project, outcome: Outcome) -> bool:
+    """Whether a name is missing from a module that an import gave its name: a package has submodules that others import as well.
+
+    Nor does a package that binds something else under the name of its submodule count.
+    """
+    found = _NEVER_THERE.match(outcome.message)
+    if found is None or re.search(rf"import .*\b{found[1]}\n", project.files[outcome.file]) is None:
+        return False
+    packages = (text for path, text in project.files.items() if path.endswith("__init__.py"))
+    return not any(f"from .{dots} import {found[1]}\n" in text for text in packages for dots in (".", ".."))
 
 
 def _without(project: Project, file: str, line: int) -> Project:

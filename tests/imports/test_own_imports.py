@@ -213,7 +213,7 @@ def test_every_source_is_read_once_for_all_names_that_something_may_set() -> Non
     files = {
         "main.py": "".join(f"from a import {name}\n" for name in names),
         "a.py": "",
-        "b.py": "import a\na.x1 = 1\nsetattr(a, 'x2', 1)\na.x3: int = 1\nassert a.x4 == 1\n",
+        "b.py": "import a\na.x1 = 1\nsetattr(a, 'x2', 1)\na.x3: int = 1\ndef f():\n    assert a.x4 == 1\n",
     }
     project = TextProject(files)
 

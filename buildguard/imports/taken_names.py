@@ -1,0 +1,150 @@
+"""BG604: names that a module takes by a dot from another one of the project, which does not bind them. Pure.
+
+Compiled code is enough to see that a name is missing. Whether its use is executed, `executed_uses` asks a syntax tree.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from buildguard.definitions import NamedTuple
+from buildguard.imports.execution import is_guarded, runs_at_import
+from buildguard.imports.faults import ImportContext
+from buildguard.imports.import_graph import ImportGraph, find_reached, has_source
+from buildguard.imports.names import LoadedModule, NameReader
+from buildguard.imports.records import Bound, Guard, ImportForm, ImportStatement, NameUse
+
+
+class TakenName(NamedTuple):
+    """A name that a module of the project lacks, and where another one takes it; `row` has the line and what guards it.
+
+    With `is_open` it is not known whether the use is executed, or whether the name is there.
+    """
+
+    row: ImportStatement
+    source: LoadedModule
+    name: str
+    is_open: bool
+
+
+class _Part(NamedTuple):
+    """A module that a part of a dotted name stands for, if a package binds a name only by the import of a `use`."""
+
+    module: LoadedModule
+    package: LoadedModule | None = None
+    use: NameUse | None = None
+
+
+class _MissingName(NamedTuple):
+    """A name that a module lacks, with `is_open` perhaps; the dotted name up to it, and the parts before it."""
+
+    source: LoadedModule
+    name: str
+    is_open: bool
+    dotted: str
+    parts: tuple[_Part, ...]
+
+
+class TakenNameReader:
+    """Finds such names in one module after the other."""
+
+    def __init__(self, graph: ImportGraph, names: NameReader, context: ImportContext) -> None:
+        self._graph = graph
+        self._names = names
+        self._context = context
+
+    def read(self, module: LoadedModule, uses: tuple[NameUse, ...]) -> Iterator[TakenName]:
+        """Those among some uses of a module that it executes, or may execute."""
+        for use in uses:
+            first = self._part_of(module, use)
+            for dotted, line in use.taken.items() if first is not None else ():
+                found = self._missing(module, first, dotted)
+                taken = None if found is None else self._executed(module, use, found, line)
+                if taken is not None:
+                    yield taken
+
+    def _part_of(self, module: LoadedModule, use: NameUse) -> _Part | None:
+        """The module of the project that a name stands for; None where it is something else."""
+        if not use.level and use.module.partition(".")[0] in self._context.standard:
+            return None
+        row = ImportStatement(1, 1, ImportForm.IMPORT, use.module, (), use.level)
+        last = self._graph.resolver.resolve(module, row).last
+        if last is None:
+            return None
+        return self._below(last, use.imported) if use.imported else _Part(last)
+
+    def _below(self, package: LoadedModule, name: str) -> _Part | None:
+        """The submodule that a name of a package is: nothing else is called so there, or only an import of just that."""
+        source = self._graph.resolver.submodule(package, name)
+        facts = self._graph.facts(package.location.file) if has_source(package) else None
+        if source is None or facts is None or name not in facts.bound:
+            return None if source is None else _Part(source)
+        uses = self._own_submodules(package, facts.imports)
+        return next((_Part(source, package, use) for use in uses if use.name == name), None)
+
+    def _own_submodules(self, package: LoadedModule, rows: tuple[ImportStatement, ...]) -> Iterator[NameUse]:
+        """What a package imports from itself."""
+        for row in rows:
+            if row.names and self._graph.resolver.resolve(package, row).last == package:
+                yield from (NameUse(name, row.level, row.module, name, {}) for name in row.names)
+
+    def _missing(self, module: LoadedModule, part: _Part | None, dotted: str) -> _MissingName | None:
+        """The first name in a dotted one that its module lacks, or is not known to bind."""
+        names = dotted.split(".")
+        passed: list[_Part] = []
+        for number, name in enumerate(names):
+            if part is None:
+                break
+            passed.append(part)
+            bound = self._bound(part.module, name)
+            if bound is not Bound.YES:
+                is_open = bound is Bound.UNKNOWN or self._was_there(part.module, name, module)
+                return _MissingName(part.module, name, is_open, ".".join(names[: number + 1]), tuple(passed))
+            part = self._below(part.module, name)
+        return None
+
+    def _bound(self, module: LoadedModule, name: str) -> Bound:
+        """Whether a module has a name; what does not compile is a finding of its own."""
+        if not has_source(module) or self._graph.facts(module.location.file) is None:
+            return Bound.YES
+        return self._names.is_bound(module, name)
+
+    def _was_there(self, source: LoadedModule, name: str, module: LoadedModule) -> bool:
+        """Whether a name that a module deletes in the end may still be there, because it is what imports the one that takes it."""
+        facts = self._graph.facts(source.location.file)
+        is_deleted = facts is not None and name in facts.bound
+        return is_deleted and module.name in find_reached(self._graph, [source])
+
+    def _executed(self, module: LoadedModule, use: NameUse, found: _MissingName, line: int) -> TakenName | None:
+        """The use that is surely executed with its module, else one that may be; None where none is, or what it lacks is handled."""
+        rows = self._rows(module, use, found)
+        if rows is None:
+            row = ImportStatement(line, 1, ImportForm.ATTRIBUTE, use.module, (found.name,), use.level)
+            return TakenName(row, found.source, found.name, is_open=True)
+        taken = [row for row in rows if runs_at_import(row, is_main=module.is_main) and not is_guarded(row)]
+        first = min(taken, key=_is_conditional, default=None)
+        if first is None:
+            return None
+        return TakenName(first, found.source, found.name, found.is_open or _is_conditional(first))
+
+    def _rows(self, module: LoadedModule, use: NameUse, found: _MissingName) -> list[ImportStatement] | None:
+        """Each use of a missing name that no function holds; None where only running it tells what it is taken from."""
+        from buildguard.imports.executed_uses import rows_of  # few names need a tree
+
+        facts, data = self._graph.facts(module.location.file), self._context.read(module.location.file)
+        if facts is None or data is None or not all(map(self._holds, found.parts)):
+            return None
+        return rows_of(data, use, found.dotted, facts.version)
+
+    def _holds(self, part: _Part) -> bool:
+        """Whether a part of a dotted name stands for its module whatever the package before it does."""
+        from buildguard.imports.executed_uses import is_only_import
+
+        if part.package is None or part.use is None:
+            return True
+        data = self._context.read(part.package.location.file)
+        return data is not None and is_only_import(data, part.use)
+
+
+def _is_conditional(row: ImportStatement) -> bool:
+    return row.guard is Guard.CONDITIONAL

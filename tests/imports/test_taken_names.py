@@ -1,0 +1,163 @@
+"""BG604: names that are taken by a dot from a module of the project: `config.DEBUG`, where config never binds DEBUG."""
+
+from __future__ import annotations
+
+import pytest
+
+from buildguard.imports import executed_uses
+from buildguard.imports.faults import ImportContext
+from buildguard.imports.import_graph import ImportGraph
+from buildguard.imports.names import NameReader
+from buildguard.imports.records import NameUse
+from buildguard.imports.resolver import ModuleResolver, SearchPath
+from buildguard.imports.taken_names import TakenNameReader
+from tests.imports.projects import TextProject, findings, lines_of
+
+_CONFIG = {"config.py": "PORT = 8080\n", "app/__init__.py": "", "app/users.py": "ROUTES = []\n"}
+_LACKS = "error main.py:2 module 'config' has no attribute 'DEBUG': config.py never binds it"
+_USERS = "error main.py:2 module 'app.users' has no attribute 'router': app/users.py never binds it"
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("import config\nx = config.DEBUG\n", _LACKS),
+        ("import config\nconfig.DEBUG.lower()\n", _LACKS),
+        ("import config as c\nx = [c.DEBUG]\n", _LACKS),
+        ("import config\ndef f(x=config.DEBUG): pass\n", _LACKS),
+        ("import config\ndef f(x: config.DEBUG): pass\n", _LACKS),
+        ("import config\n@config.DEBUG\ndef f(config): pass\n", _LACKS),
+        ("import config\nclass A(config.DEBUG): pass\n", _LACKS),
+        ("import config\nif config.DEBUG: pass\n", _LACKS),
+        ("import config\nwith config.DEBUG: pass\n", _LACKS),
+        ("import config\ntry: config.DEBUG\nexcept KeyError: pass\n", _LACKS),
+        ("from app import users\nusers.router\n", _USERS),
+        ("from app import users as u\nprint(u.router)\n", _USERS),
+        ("import app.users\napp.users.router\n", _USERS),
+        ("import app.users as users\nusers.router\n", _USERS),
+    ],
+)
+def test_a_name_that_its_module_never_binds(source: str, expected: str) -> None:
+    assert findings({**_CONFIG, "main.py": source}) == [expected]
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "import config\nx = config.PORT\nconfig.__name__\n",
+        "import config\ndef f():\n    return config.DEBUG\n",
+        "import config\nf = lambda: config.DEBUG\n",
+        "import config\ntry: config.DEBUG\nexcept AttributeError: pass\n",
+        "import config\nif hasattr(config, 'DEBUG'): config.DEBUG\n",
+        "import config\nif False: config.DEBUG\n",
+        "import sys, config\nif sys.version_info < (3, 6): config.DEBUG\n",
+        "from typing import TYPE_CHECKING\nimport config\nif TYPE_CHECKING: config.DEBUG\n",
+        "from __future__ import annotations\nimport config\ndef f(x: config.DEBUG): pass\n",
+        "import config\nconfig.DEBUG = 1\nconfig.DEBUG\n",
+        "import config\nsetattr(config, 'DEBUG', 1)\nconfig.DEBUG\n",
+        "import config\ndef f():\n    global config\n    config = 1\nf()\nconfig.DEBUG\n",
+        "import app\napp.users\n",  # what else is imported decides
+        "import os\nos.nothing\n",  # no module of the project
+        "import flask\nflask.nothing\n",
+        "from app.users import ROUTES\nROUTES.nothing\n",
+    ],
+)
+def test_what_is_there_or_may_be_is_no_finding(source: str) -> None:
+    assert findings({**_CONFIG, "main.py": source}, requires=("flask",)) == []
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "import config\nif len(__name__) > 3:\n    config.DEBUG\n",
+        "import config\nx = len(__name__) or config.DEBUG\n",
+        "import config\nconfig.DEBUG\nconfig = 1\n",
+        "import config\nfor config in ['a']:\n    config.DEBUG\n",
+        "import config\nx = [config.DEBUG for config in 'a']\nconfig.DEBUG\n",
+        "from app import *\nimport config\nconfig.DEBUG\n",
+        "import sometimes\nsometimes.DEBUG\n",
+    ],
+)
+def test_what_only_running_it_decides_is_undecided(source: str) -> None:
+    files = {**_CONFIG, "main.py": source, "sometimes.py": "if len(__name__) > 3:\n    DEBUG = 1\n"}
+    result = TextProject(files).judge()
+
+    assert lines_of(result) == []
+    assert [item.path for item in result.undecided] == ["main.py"]
+    assert "has DEBUG when it is asked for is not known" in result.undecided[0].reason
+
+
+@pytest.mark.parametrize(
+    ("package", "fails"),
+    [
+        ("from . import users\n", True),
+        ("from app import users\n", True),
+        ("from . import users\nusers = users.ROUTES\n", False),
+        ("users = object()\n", False),
+        ("from .users import ROUTES as users\n", False),
+        ("def __getattr__(name): return 1\n", True),
+    ],
+)
+@pytest.mark.parametrize("source", ["import app.users\napp.users.router\n", "from app import users\nusers.router\n"])
+def test_a_submodule_is_one_where_its_package_calls_nothing_else_so(source: str, package: str, *, fails: bool) -> None:
+    files = {**_CONFIG, "main.py": source, "app/__init__.py": package}
+
+    assert findings(files) == ([_USERS] if fails else [])
+
+
+def test_the_chain_leads_to_a_use_and_one_that_no_start_reaches_is_a_warning() -> None:
+    files = {**_CONFIG, "main.py": "import app.web\n", "app/web.py": "from . import users\nusers.router\n"}
+
+    assert findings(files) == [_USERS.replace("main.py", "app/web.py") + " (main → app.web)"]
+    assert findings({**files, "main.py": ""}) == [_USERS.replace("error main.py", "warning app/web.py")]
+    assert findings(files, start="") == [_USERS.replace("main.py", "app/web.py")]
+
+
+def test_a_name_that_is_deleted_again_says_so() -> None:
+    files = {"main.py": "import config\nconfig.DEBUG\n", "config.py": "DEBUG = 1\ndel DEBUG\n"}
+
+    (found,) = findings(files)
+
+    assert found.startswith(_LACKS.replace("never binds it", "binds it in line 1, and deletes it again"))
+
+
+def test_a_name_that_is_deleted_behind_the_import_of_what_takes_it_may_be_there() -> None:
+    files = {"main.py": "import app\n", "app/__init__.py": "x = 1\nfrom . import web\ndel x\n"}
+    result = TextProject({**files, "app/web.py": "import app\napp.x\n"}).judge()
+
+    assert lines_of(result) == []
+    assert [(item.path, item.line) for item in result.undecided] == [("app/web.py", 2)]
+    (found,) = findings({**files, "main.py": "import app\napp.x\n", "app/web.py": ""})
+    assert found.startswith("error main.py:2 module 'app' has no attribute 'x': app/__init__.py binds it in line 1")
+
+
+def test_a_use_in_a_program_that_is_started_counts_under_its_main_test() -> None:
+    files = {**_CONFIG, "main.py": "import config\nif __name__ == '__main__':\n    config.DEBUG\n"}
+
+    assert findings(files, "main.py") == [_LACKS.replace(":2", ":3")]
+    assert findings(files, "main") == []
+
+
+def test_a_source_that_is_too_new_to_be_parsed_here_is_undecided(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_data: bytes) -> None:
+        raise SyntaxError
+
+    monkeypatch.setattr(executed_uses, "parse_source", refuse)
+    result = TextProject({**_CONFIG, "main.py": "import config\nconfig.DEBUG\n"}).judge()
+
+    assert lines_of(result) == []
+    assert [(item.path, item.line) for item in result.undecided] == [("main.py", 2)]
+
+
+def test_what_is_read_of_a_module() -> None:
+    project = TextProject({**_CONFIG, "main.py": "import config\nconfig.DEBUG\n"})
+    context = ImportContext(project.facts, project.read, frozenset(), project.may_be_foreign)
+    resolver = ModuleResolver(project.tree, SearchPath(("/srv",)), frozenset(), project.may_be_foreign)
+    graph = ImportGraph(resolver, project.facts)
+    names = NameReader(project.tree, project.facts, lambda *_: None, project.may_be_foreign, project.read)
+    main = resolver.find("main").last
+    assert main is not None
+
+    (taken,) = TakenNameReader(graph, names, context).read(main, (NameUse("config", 0, "config", "", {"DEBUG": 2}),))
+
+    assert (taken.source.name, taken.name, taken.row.line, taken.is_open) == ("config", "DEBUG", 2, False)
