@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
-from buildguard.definitions import NamedTuple
+from buildguard.definitions import TYPE_CHECKING, NamedTuple
 from buildguard.imports.execution import is_guarded, runs_at_import
 from buildguard.imports.import_graph import ImportEdge, ImportGraph, has_source
 from buildguard.imports.names import LoadedModule, NameReader
-from buildguard.imports.records import Bound, ImportForm, ImportStatement
+from buildguard.imports.records import Bound, ImportForm, ImportStatement, NameUse
+
+if TYPE_CHECKING:
+    from buildguard.imports.taken_names import TakenNameReader
 
 
 class CircularImport(NamedTuple):
-    """An import of a name from a module that is still being executed, and the line at which that one stands.
+    """An import or use of a name from a module that is still being executed, and the line at which that one stands.
 
     `is_open` is one that may work: a condition, a call of a function or a computed name decides.
     """
@@ -31,8 +34,15 @@ class CircularImport(NamedTuple):
         return self.module.location.file, self.row.line, self.name
 
 
+class ExecutedNames(NamedTuple):
+    """What knows the names of modules, and, made once it is needed, what finds those that others take by a dot."""
+
+    reader: NameReader
+    taken: Callable[[], TakenNameReader]
+
+
 def find_circles(
-    graph: ImportGraph, names: NameReader, starts: Iterable[LoadedModule], *, with_conditional: bool = True
+    graph: ImportGraph, names: ExecutedNames, starts: Iterable[LoadedModule], *, with_conditional: bool = True
 ) -> list[CircularImport]:
     """The circular imports that fail whether or not the program takes its conditional imports; the others are open.
 
@@ -56,7 +66,7 @@ def find_circles(
 class _Execution:
     """Modules in the order in which they are executed, each once."""
 
-    def __init__(self, graph: ImportGraph, names: NameReader, *, only_certain: bool) -> None:
+    def __init__(self, graph: ImportGraph, names: ExecutedNames, *, only_certain: bool) -> None:
         self.circles: list[CircularImport] = []
         self._graph = graph
         self._names = names
@@ -88,7 +98,10 @@ class _Execution:
         self._stack.append(module.name)
         self._lines[module.name] = 0
         late: set[str] = set()
+        uses = self._uses_of(module)
         for edge in self._graph.own_edges(module):
+            while uses and uses[-1][0] < edge.row.line:
+                self._check_use(module, *uses.pop())
             if not self._runs(module, edge):
                 late.update(target.name for target in edge.targets)
                 continue
@@ -97,10 +110,34 @@ class _Execution:
                 if not self._is_known(target):
                     yield target
             self._check(module, edge)
+        while uses:
+            self._check_use(module, *uses.pop())
         self._late |= late
         self._stack.pop()
         del self._lines[module.name]
         self._done.add(module.name)
+
+    def _uses_of(self, module: LoadedModule) -> list[tuple[int, NameUse, str]]:
+        """What a module takes by a dot, the last line first."""
+        facts = self._graph.facts(module.location.file)
+        if facts is None or not facts.uses:
+            return []
+        uses = [(line, use, dotted) for use in facts.uses for dotted, line in use.taken.items()]
+        return sorted(uses, key=_line_of, reverse=True)
+
+    def _check_use(self, module: LoadedModule, line: int, use: NameUse, dotted: str) -> None:
+        self._lines[module.name] = line
+        taken = self._names.taken().read_early(module, use, dotted, self._lines)
+        if taken is None:
+            return
+        source = taken.source
+        # a package that has no submodule yet need not be executed any more
+        running = source.name if source.name in self._lines else f"{source.name}.{taken.name}"
+        circle = tuple(self._stack[self._stack.index(running) :])
+        is_later = source == module and taken.row.line != line
+        is_open = taken.is_open or is_later or bool(self._late & {*circle})
+        at = self._lines[running]
+        self.circles.append(CircularImport(module, taken.row, taken.name, source, at, circle, is_open))
 
     def _runs(self, module: LoadedModule, edge: ImportEdge) -> bool:
         return edge.certain if self._only_certain else runs_at_import(edge.row, is_main=module.is_main)
@@ -115,7 +152,7 @@ class _Execution:
         circle = tuple(self._stack[self._stack.index(source.name) :])
         is_open = not edge.certain or bool(self._late & {*circle})
         for name in self._starred(source, line) if edge.row.is_star else edge.row.names:
-            bound = self._names.is_bound(source, name, line)
+            bound = self._names.reader.is_bound(source, name, line)
             if bound is not Bound.YES:
                 is_unsure = is_open or bound is Bound.UNKNOWN
                 self.circles.append(CircularImport(module, edge.row, name, source, line, circle, is_unsure))
@@ -126,3 +163,7 @@ class _Execution:
         if facts is None or facts.exports is None or facts.bound.get("__all__", line) >= line:
             return ()
         return facts.exports
+
+
+def _line_of(place: tuple[int, NameUse, str]) -> int:
+    return place[0]

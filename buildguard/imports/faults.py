@@ -93,14 +93,17 @@ def _other_case(fault: ImportFault, _source: str) -> FaultText:
 
 
 def _unbound(fault: ImportFault, source: str) -> FaultText:
-    refused = f"cannot import name '{fault.name}'"
-    if fault.row.form is ImportForm.ATTRIBUTE and fault.source is not None:
-        refused = f"module '{fault.source.name}' has no attribute '{fault.name}'"
-    message = f"{refused}: {source} {_why_unbound(fault)}"
+    message = f"{_refusal(fault)}: {source} {_why_unbound(fault)}"
     shadowed = _shadowed(fault)
     if shadowed:
         return FaultText(f"{message}, and shadows the standard library's '{shadowed}'", f"rename {source}")
     return FaultText(message, f"define {fault.name} there, or correct the import")
+
+
+def _refusal(fault: ImportFault) -> str:
+    if fault.row.form is ImportForm.ATTRIBUTE and fault.source is not None:
+        return f"module '{fault.source.name}' has no attribute '{fault.name}'"
+    return f"cannot import name '{fault.name}'"
 
 
 def _why_unbound(fault: ImportFault) -> str:
@@ -136,7 +139,7 @@ def _beyond(fault: ImportFault, _source: str) -> FaultText:
 
 def _circular(fault: ImportFault, source: str) -> FaultText:
     return FaultText(
-        f"cannot import name '{fault.name}': {source} has not bound it yet, because the imports run in a circle ({fault.detail})",
+        f"{_refusal(fault)}: {source} has not bound it yet, because the imports run in a circle ({fault.detail})",
         "move one of the imports below what the other needs, or into the function that uses it",
     )
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Iterable, Iterator, Mapping
 
-from buildguard.definitions import NamedTuple
-from buildguard.imports.circles import CircularImport, find_circles
+from buildguard.definitions import TYPE_CHECKING, NamedTuple
+from buildguard.imports.circles import CircularImport, ExecutedNames, find_circles
 from buildguard.imports.execution import is_certain, is_guarded
 from buildguard.imports.faults import FaultKind, ImportContext, ImportFault
 from buildguard.imports.import_graph import ImportEdge, ImportGraph, ReachedModule, find_reached, has_source
@@ -15,6 +15,9 @@ from buildguard.imports.program import StartedProgram, extended_path, folders_ab
 from buildguard.imports.records import Bound, Guard, ImportForm, ImportStatement, NameUse
 from buildguard.imports.resolver import ImportKind, ModuleResolver, Resolution, SearchPath
 from buildguard.imports.shadows import find_shadows
+
+if TYPE_CHECKING:
+    from buildguard.imports.taken_names import TakenNameReader
 
 _WRONG_LEVEL = {ImportKind.NO_PACKAGE: FaultKind.NO_PACKAGE, ImportKind.BEYOND: FaultKind.BEYOND}
 _MOST_ROUNDS = 4  # of modules that extend sys.path, and lead to modules that do
@@ -97,7 +100,7 @@ class ProgramReader:
         for module, row in self._program.listed():
             if module.name in reached:
                 judge.judge_listed(reached[module.name], row)
-        for circle in find_circles(graph, judge.names, self._program.starts):
+        for circle in find_circles(graph, judge.executed, self._program.starts):
             judge.add_circle(circle, reached)
         judge.add_faults(find_shadows(graph, judge.names, reached, self._context.read))
         return judge.result(reached)
@@ -110,6 +113,8 @@ class OwnImportJudge:
         """`knows_path` says that the folders of the graph's path are all that the program searches."""
         self.names = NameReader(graph.resolver.tree, context.facts, self._follow, context.may_be_foreign, context.read)
         self._graph = graph
+        self.executed = ExecutedNames(self.names, self._taken_names)
+        self._taken: TakenNameReader | None = None
         self._context = context
         self._facts = context.facts
         self._knows_path = knows_path
@@ -133,12 +138,15 @@ class OwnImportJudge:
         if facts is not None and facts.uses:
             self._judge_uses(item, facts.uses)
 
-    def _judge_uses(self, item: ReachedModule, uses: tuple[NameUse, ...]) -> None:
-        from buildguard.imports.taken_names import TakenNameReader  # few sources of a hook have any
+    def _taken_names(self) -> TakenNameReader:
+        from buildguard.imports.taken_names import TakenNameReader  # few sources of a hook take any
 
-        for row, source, name, is_open in TakenNameReader(self._graph, self.names, self._context).read(
-            item.module, uses
-        ):
+        if self._taken is None:
+            self._taken = TakenNameReader(self._graph, self.names, self._context)
+        return self._taken
+
+    def _judge_uses(self, item: ReachedModule, uses: tuple[NameUse, ...]) -> None:
+        for row, source, name, is_open in self._taken_names().read(item.module, uses):
             certain = is_certain(row, is_main=item.module.is_main)
             if is_open:
                 reason = f"whether {source.name} has {name} when it is asked for is not known"

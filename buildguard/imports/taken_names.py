@@ -5,7 +5,7 @@ Compiled code is enough to see that a name is missing. Whether its use is execut
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 from buildguard.definitions import NamedTuple
 from buildguard.imports.execution import is_guarded, runs_at_import
@@ -58,10 +58,24 @@ class TakenNameReader:
         for use in uses:
             first = self._part_of(module, use)
             for dotted, line in use.taken.items() if first is not None else ():
-                found = self._missing(module, first, dotted)
+                found = self._missing(first, dotted, self._bound)
                 taken = None if found is None else self._executed(module, use, found, line)
                 if taken is not None:
-                    yield taken
+                    was_there = not taken.is_open and self._was_there(taken.source, taken.name, module)
+                    yield taken._replace(is_open=True) if was_there else taken
+
+    def read_early(self, module: LoadedModule, use: NameUse, dotted: str, lines: Mapping[str, int]) -> TakenName | None:
+        """The same for one use, of a name that a module has not bound yet; `lines` says where those stand that are being executed."""
+
+        def bound(source: LoadedModule, name: str) -> Bound:
+            if f"{source.name}.{name}" in lines and not self._binds(source, name):
+                return Bound.NO  # a package has a submodule once that is executed
+            is_running = source.name in lines and has_source(source)
+            return self._names.is_bound(source, name, lines[source.name]) if is_running else Bound.YES
+
+        first = self._part_of(module, use)
+        found = self._missing(first, dotted, bound)
+        return None if found is None else self._executed(module, use, found, use.taken[dotted])
 
     def _part_of(self, module: LoadedModule, use: NameUse) -> _Part | None:
         """The module of the project that a name stands for; None where it is something else."""
@@ -76,19 +90,21 @@ class TakenNameReader:
     def _below(self, package: LoadedModule, name: str) -> _Part | None:
         """The submodule that a name of a package is: nothing else is called so there, or only an import of just that."""
         source = self._graph.resolver.submodule(package, name)
-        facts = self._graph.facts(package.location.file) if has_source(package) else None
-        if source is None or facts is None or name not in facts.bound:
+        if source is None or not self._binds(package, name):
             return None if source is None else _Part(source)
-        uses = self._own_submodules(package, facts.imports)
+        uses = self._own_submodules(package)
         return next((_Part(source, package, use) for use in uses if use.name == name), None)
 
-    def _own_submodules(self, package: LoadedModule, rows: tuple[ImportStatement, ...]) -> Iterator[NameUse]:
+    def _own_submodules(self, package: LoadedModule) -> Iterator[NameUse]:
         """What a package imports from itself."""
-        for row in rows:
+        facts = self._graph.facts(package.location.file)
+        for row in facts.imports if facts is not None else ():
             if row.names and self._graph.resolver.resolve(package, row).last == package:
                 yield from (NameUse(name, row.level, row.module, name, {}) for name in row.names)
 
-    def _missing(self, module: LoadedModule, part: _Part | None, dotted: str) -> _MissingName | None:
+    def _missing(
+        self, part: _Part | None, dotted: str, is_bound: Callable[[LoadedModule, str], Bound]
+    ) -> _MissingName | None:
         """The first name in a dotted one that its module lacks, or is not known to bind."""
         names = dotted.split(".")
         passed: list[_Part] = []
@@ -96,10 +112,10 @@ class TakenNameReader:
             if part is None:
                 break
             passed.append(part)
-            bound = self._bound(part.module, name)
+            bound = is_bound(part.module, name)
             if bound is not Bound.YES:
-                is_open = bound is Bound.UNKNOWN or self._was_there(part.module, name, module)
-                return _MissingName(part.module, name, is_open, ".".join(names[: number + 1]), tuple(passed))
+                shown = ".".join(names[: number + 1])
+                return _MissingName(part.module, name, bound is Bound.UNKNOWN, shown, tuple(passed))
             part = self._below(part.module, name)
         return None
 
@@ -111,9 +127,12 @@ class TakenNameReader:
 
     def _was_there(self, source: LoadedModule, name: str, module: LoadedModule) -> bool:
         """Whether a name that a module deletes in the end may still be there, because it is what imports the one that takes it."""
-        facts = self._graph.facts(source.location.file)
-        is_deleted = facts is not None and name in facts.bound
-        return is_deleted and module.name in find_reached(self._graph, [source])
+        return self._binds(source, name) and module.name in find_reached(self._graph, [source])
+
+    def _binds(self, source: LoadedModule, name: str) -> bool:
+        """Whether a statement of a module binds a name, at any place."""
+        facts = self._graph.facts(source.location.file) if has_source(source) else None
+        return facts is not None and name in facts.bound
 
     def _executed(self, module: LoadedModule, use: NameUse, found: _MissingName, line: int) -> TakenName | None:
         """The use that is surely executed with its module, else one that may be; None where none is, or what it lacks is handled."""

@@ -138,14 +138,14 @@ class LooseReader:
 
     def _circles(self, graph: ImportGraph, judge: OwnImportJudge, group: _Group) -> Iterator[CircularImport]:
         by_name = {module.name: module for module in group.modules}
-        for circle in find_circles(graph, judge.names, group.asked, with_conditional=False):
+        for circle in find_circles(graph, judge.executed, group.asked, with_conditional=False):
             members = [by_name[name] for name in circle.circle if name in by_name]
             # which module is entered first decides whether it fails
             fails = not circle.is_open and len(members) == len(circle.circle) <= _MOST_MEMBERS
             yield circle._replace(is_open=not (fails and all(self._fails_from(graph, judge, item) for item in members)))
 
     def _fails_from(self, graph: ImportGraph, judge: OwnImportJudge, start: LoadedModule) -> bool:
-        circles = find_circles(graph, judge.names, [start], with_conditional=False)
+        circles = find_circles(graph, judge.executed, [start], with_conditional=False)
         return not all(circle.is_open for circle in circles)
 
 

@@ -21,8 +21,7 @@ from tests.imports.generated import Outcome, Project, RealPython, make_projects
 
 _MOST_FAULTS = 12
 _IMPORT_ERRORS = ("ImportError", "ModuleNotFoundError", "ValueError: attempted relative import")
-# Names that a module lacks whenever it is asked; others are not there yet, in a circle.
-_NEVER_THERE = re.compile(r"AttributeError: module '(?:.*\.)?(\w+)' has no attribute 'nothing'")
+_LACKS = re.compile(r"AttributeError: (?:partially initialized )?module '(?:.*\.)?(\w+)' (?:from .* )?has no attribute")
 _SEEDS = range(4000 if os.environ.get("BUILDGUARD_ALL") else 150)
 
 
@@ -109,8 +108,8 @@ def _is_of_import(project: Project, outcome: Outcome) -> bool:
 
     Nor does a package that binds something else under the name of its submodule count.
     """
-    found = _NEVER_THERE.match(outcome.message)
-    if found is None or re.search(rf"import .*\b{found[1]}\n", project.files[outcome.file]) is None:
+    found = _LACKS.match(outcome.message)
+    if found is None or re.search(rf"import .*\b{found[1]}[.\n]", project.files[outcome.file]) is None:
         return False
     packages = (text for path, text in project.files.items() if path.endswith("__init__.py"))
     return not any(f"from .{dots} import {found[1]}\n" in text for text in packages for dots in (".", ".."))

@@ -105,7 +105,7 @@ def test_a_circle_stands_where_the_execution_stands() -> None:
         {"main.py": "import a\n", "a.py": "from b import y\nx = 1\n", "b.py": "from a import x\ny = 1\n"}
     )
     graph, judge, _context = _graph(project)
-    (circle,) = find_circles(graph, judge.names, project.program.starts)
+    (circle,) = find_circles(graph, judge.executed, project.program.starts)
 
     assert circle.place == ("/srv/b.py", 1, "x")
     assert (circle.line, circle.circle) == (1, ("a", "b"))

@@ -131,6 +131,41 @@ def test_a_name_that_is_deleted_behind_the_import_of_what_takes_it_may_be_there(
     assert found.startswith("error main.py:2 module 'app' has no attribute 'x': app/__init__.py binds it in line 1")
 
 
+_CIRCLE = {"main.py": "import app.a\n", "app/__init__.py": ""}
+_NOT_YET = "has not bound it yet, because the imports run in a circle"
+
+
+@pytest.mark.parametrize("use", ["def f(x: a.User): pass", "class B(a.User): pass", "a.User()"])
+@pytest.mark.parametrize("imports", ["from app import a", "from . import a", "import app.a as a"])
+def test_a_name_that_a_module_in_a_circle_has_not_bound_yet(imports: str, use: str) -> None:
+    files = {**_CIRCLE, "app/b.py": f"{imports}\n{use}\n"}
+    late, early = "from app import b\nclass User: pass\n", "class User: pass\nfrom app import b\n"
+
+    (found,) = findings({**files, "app/a.py": late})
+    assert found.startswith(f"error app/b.py:2 module 'app.a' has no attribute 'User': app/a.py {_NOT_YET}")
+    assert findings({**files, "app/a.py": early}) == []
+    assert findings({**files, "app/a.py": late, "app/b.py": f"{imports}\ndef g():\n    return a.User\n"}) == []
+
+
+def test_a_use_in_a_circle_that_a_condition_decides_is_undecided() -> None:
+    files = {**_CIRCLE, "app/b.py": "from app import a\nif len(__name__) > 3:\n    a.User\n"}
+    result = TextProject({**files, "app/a.py": "from app import b\nclass User: pass\n"}).judge()
+
+    assert lines_of(result) == []
+    assert [(item.path, item.line) for item in result.undecided] == [("app/b.py", 3)]
+
+
+def test_a_package_has_no_submodule_before_that_is_executed() -> None:
+    files = {"main.py": "import app.core\n", "app/__init__.py": "", "app/core/beta.py": "x = 1\n"}
+    used = "import app.core.beta\napp.core.beta.x\n"
+
+    (found,) = findings({**files, "app/core/__init__.py": used})
+    assert found.startswith(
+        f"error app/core/__init__.py:2 module 'app' has no attribute 'core': app/__init__.py {_NOT_YET}"
+    )
+    assert findings({**files, "app/core/__init__.py": "from app.core import beta\nbeta.x\n"}) == []
+
+
 def test_a_use_in_a_program_that_is_started_counts_under_its_main_test() -> None:
     files = {**_CONFIG, "main.py": "import config\nif __name__ == '__main__':\n    config.DEBUG\n"}
 

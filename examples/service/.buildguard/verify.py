@@ -7,7 +7,7 @@ by the manifest in the archive. Nothing that it looks at is imported or run. Fin
 not be looked at with 3.
 
 version: 0.1.0
-digest: sha256:fb120e5ac5a15b03fd6488e778f38b6188b98c8d874503ecc9d69e0da09bc30d
+digest: sha256:ef385a68821166a1a036a986216a18503cb08f228676010348db66f3f5df50d8
     (SHA-256 of everything below the line of equals signs)
 """
 
@@ -4781,14 +4781,15 @@ def _other_case(fault: ImportFault, _source: str) -> FaultText:
         f"import {right}",
     )
 def _unbound(fault: ImportFault, source: str) -> FaultText:
-    refused = f"cannot import name '{fault.name}'"
-    if fault.row.form is ImportForm.ATTRIBUTE and fault.source is not None:
-        refused = f"module '{fault.source.name}' has no attribute '{fault.name}'"
-    message = f"{refused}: {source} {_why_unbound(fault)}"
+    message = f"{_refusal(fault)}: {source} {_why_unbound(fault)}"
     shadowed = _shadowed(fault)
     if shadowed:
         return FaultText(f"{message}, and shadows the standard library's '{shadowed}'", f"rename {source}")
     return FaultText(message, f"define {fault.name} there, or correct the import")
+def _refusal(fault: ImportFault) -> str:
+    if fault.row.form is ImportForm.ATTRIBUTE and fault.source is not None:
+        return f"module '{fault.source.name}' has no attribute '{fault.name}'"
+    return f"cannot import name '{fault.name}'"
 def _why_unbound(fault: ImportFault) -> str:
     if fault.detail:
         return f"binds it in line {fault.detail}, and deletes it again or does not run that line here"
@@ -4811,7 +4812,7 @@ def _beyond(fault: ImportFault, _source: str) -> FaultText:
     )
 def _circular(fault: ImportFault, source: str) -> FaultText:
     return FaultText(
-        f"cannot import name '{fault.name}': {source} has not bound it yet, because the imports run in a circle ({fault.detail})",
+        f"{_refusal(fault)}: {source} has not bound it yet, because the imports run in a circle ({fault.detail})",
         "move one of the imports below what the other needs, or into the function that uses it",
     )
 def _not_on_path(fault: ImportFault, _source: str) -> FaultText:
@@ -4943,12 +4944,14 @@ def _spread(
                 waiting.append(step)
 ''',
     'buildguard.imports.circles': r'''from __future__ import annotations
-from collections.abc import Iterable, Iterator
-from buildguard.definitions import NamedTuple
+from collections.abc import Callable, Iterable, Iterator
+from buildguard.definitions import TYPE_CHECKING, NamedTuple
 from buildguard.imports.execution import is_guarded, runs_at_import
 from buildguard.imports.import_graph import ImportEdge, ImportGraph, has_source
 from buildguard.imports.names import LoadedModule, NameReader
-from buildguard.imports.records import Bound, ImportForm, ImportStatement
+from buildguard.imports.records import Bound, ImportForm, ImportStatement, NameUse
+if TYPE_CHECKING:
+    from buildguard.imports.taken_names import TakenNameReader
 class CircularImport(NamedTuple):
     module: LoadedModule
     row: ImportStatement
@@ -4960,8 +4963,11 @@ class CircularImport(NamedTuple):
     @property
     def place(self) -> tuple[str, int, str]:
         return self.module.location.file, self.row.line, self.name
+class ExecutedNames(NamedTuple):
+    reader: NameReader
+    taken: Callable[[], TakenNameReader]
 def find_circles(
-    graph: ImportGraph, names: NameReader, starts: Iterable[LoadedModule], *, with_conditional: bool = True
+    graph: ImportGraph, names: ExecutedNames, starts: Iterable[LoadedModule], *, with_conditional: bool = True
 ) -> list[CircularImport]:
     starts = list(starts)
     certain = _Execution(graph, names, only_certain=True)
@@ -4975,7 +4981,7 @@ def find_circles(
     sure = {circle.place for circle in certain.circles if not circle.is_open} & places
     return [circle._replace(is_open=place not in sure) for place, circle in circles.items()]
 class _Execution:
-    def __init__(self, graph: ImportGraph, names: NameReader, *, only_certain: bool) -> None:
+    def __init__(self, graph: ImportGraph, names: ExecutedNames, *, only_certain: bool) -> None:
         self.circles: list[CircularImport] = []
         self._graph = graph
         self._names = names
@@ -5002,7 +5008,10 @@ class _Execution:
         self._stack.append(module.name)
         self._lines[module.name] = 0
         late: set[str] = set()
+        uses = self._uses_of(module)
         for edge in self._graph.own_edges(module):
+            while uses and uses[-1][0] < edge.row.line:
+                self._check_use(module, *uses.pop())
             if not self._runs(module, edge):
                 late.update(target.name for target in edge.targets)
                 continue
@@ -5011,10 +5020,30 @@ class _Execution:
                 if not self._is_known(target):
                     yield target
             self._check(module, edge)
+        while uses:
+            self._check_use(module, *uses.pop())
         self._late |= late
         self._stack.pop()
         del self._lines[module.name]
         self._done.add(module.name)
+    def _uses_of(self, module: LoadedModule) -> list[tuple[int, NameUse, str]]:
+        facts = self._graph.facts(module.location.file)
+        if facts is None or not facts.uses:
+            return []
+        uses = [(line, use, dotted) for use in facts.uses for dotted, line in use.taken.items()]
+        return sorted(uses, key=_line_of, reverse=True)
+    def _check_use(self, module: LoadedModule, line: int, use: NameUse, dotted: str) -> None:
+        self._lines[module.name] = line
+        taken = self._names.taken().read_early(module, use, dotted, self._lines)
+        if taken is None:
+            return
+        source = taken.source
+        running = source.name if source.name in self._lines else f"{source.name}.{taken.name}"
+        circle = tuple(self._stack[self._stack.index(running) :])
+        is_later = source == module and taken.row.line != line
+        is_open = taken.is_open or is_later or bool(self._late & {*circle})
+        at = self._lines[running]
+        self.circles.append(CircularImport(module, taken.row, taken.name, source, at, circle, is_open))
     def _runs(self, module: LoadedModule, edge: ImportEdge) -> bool:
         return edge.certain if self._only_certain else runs_at_import(edge.row, is_main=module.is_main)
     def _check(self, module: LoadedModule, edge: ImportEdge) -> None:
@@ -5027,7 +5056,7 @@ class _Execution:
         circle = tuple(self._stack[self._stack.index(source.name) :])
         is_open = not edge.certain or bool(self._late & {*circle})
         for name in self._starred(source, line) if edge.row.is_star else edge.row.names:
-            bound = self._names.is_bound(source, name, line)
+            bound = self._names.reader.is_bound(source, name, line)
             if bound is not Bound.YES:
                 is_unsure = is_open or bound is Bound.UNKNOWN
                 self.circles.append(CircularImport(module, edge.row, name, source, line, circle, is_unsure))
@@ -5036,6 +5065,8 @@ class _Execution:
         if facts is None or facts.exports is None or facts.bound.get("__all__", line) >= line:
             return ()
         return facts.exports
+def _line_of(place: tuple[int, NameUse, str]) -> int:
+    return place[0]
 ''',
     'buildguard.imports.program': r'''from __future__ import annotations
 import functools
@@ -5261,7 +5292,7 @@ def _imported_names(node: ast.ImportFrom, name: str) -> Iterator[tuple[int, str,
             yield node.level, node.module or "", alias.name
 ''',
     'buildguard.imports.taken_names': r'''from __future__ import annotations
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from buildguard.definitions import NamedTuple
 from buildguard.imports.execution import is_guarded, runs_at_import
 from buildguard.imports.faults import ImportContext
@@ -5292,10 +5323,20 @@ class TakenNameReader:
         for use in uses:
             first = self._part_of(module, use)
             for dotted, line in use.taken.items() if first is not None else ():
-                found = self._missing(module, first, dotted)
+                found = self._missing(first, dotted, self._bound)
                 taken = None if found is None else self._executed(module, use, found, line)
                 if taken is not None:
-                    yield taken
+                    was_there = not taken.is_open and self._was_there(taken.source, taken.name, module)
+                    yield taken._replace(is_open=True) if was_there else taken
+    def read_early(self, module: LoadedModule, use: NameUse, dotted: str, lines: Mapping[str, int]) -> TakenName | None:
+        def bound(source: LoadedModule, name: str) -> Bound:
+            if f"{source.name}.{name}" in lines and not self._binds(source, name):
+                return Bound.NO
+            is_running = source.name in lines and has_source(source)
+            return self._names.is_bound(source, name, lines[source.name]) if is_running else Bound.YES
+        first = self._part_of(module, use)
+        found = self._missing(first, dotted, bound)
+        return None if found is None else self._executed(module, use, found, use.taken[dotted])
     def _part_of(self, module: LoadedModule, use: NameUse) -> _Part | None:
         if not use.level and use.module.partition(".")[0] in self._context.standard:
             return None
@@ -5306,26 +5347,28 @@ class TakenNameReader:
         return self._below(last, use.imported) if use.imported else _Part(last)
     def _below(self, package: LoadedModule, name: str) -> _Part | None:
         source = self._graph.resolver.submodule(package, name)
-        facts = self._graph.facts(package.location.file) if has_source(package) else None
-        if source is None or facts is None or name not in facts.bound:
+        if source is None or not self._binds(package, name):
             return None if source is None else _Part(source)
-        uses = self._own_submodules(package, facts.imports)
+        uses = self._own_submodules(package)
         return next((_Part(source, package, use) for use in uses if use.name == name), None)
-    def _own_submodules(self, package: LoadedModule, rows: tuple[ImportStatement, ...]) -> Iterator[NameUse]:
-        for row in rows:
+    def _own_submodules(self, package: LoadedModule) -> Iterator[NameUse]:
+        facts = self._graph.facts(package.location.file)
+        for row in facts.imports if facts is not None else ():
             if row.names and self._graph.resolver.resolve(package, row).last == package:
                 yield from (NameUse(name, row.level, row.module, name, {}) for name in row.names)
-    def _missing(self, module: LoadedModule, part: _Part | None, dotted: str) -> _MissingName | None:
+    def _missing(
+        self, part: _Part | None, dotted: str, is_bound: Callable[[LoadedModule, str], Bound]
+    ) -> _MissingName | None:
         names = dotted.split(".")
         passed: list[_Part] = []
         for number, name in enumerate(names):
             if part is None:
                 break
             passed.append(part)
-            bound = self._bound(part.module, name)
+            bound = is_bound(part.module, name)
             if bound is not Bound.YES:
-                is_open = bound is Bound.UNKNOWN or self._was_there(part.module, name, module)
-                return _MissingName(part.module, name, is_open, ".".join(names[: number + 1]), tuple(passed))
+                shown = ".".join(names[: number + 1])
+                return _MissingName(part.module, name, bound is Bound.UNKNOWN, shown, tuple(passed))
             part = self._below(part.module, name)
         return None
     def _bound(self, module: LoadedModule, name: str) -> Bound:
@@ -5333,9 +5376,10 @@ class TakenNameReader:
             return Bound.YES
         return self._names.is_bound(module, name)
     def _was_there(self, source: LoadedModule, name: str, module: LoadedModule) -> bool:
-        facts = self._graph.facts(source.location.file)
-        is_deleted = facts is not None and name in facts.bound
-        return is_deleted and module.name in find_reached(self._graph, [source])
+        return self._binds(source, name) and module.name in find_reached(self._graph, [source])
+    def _binds(self, source: LoadedModule, name: str) -> bool:
+        facts = self._graph.facts(source.location.file) if has_source(source) else None
+        return facts is not None and name in facts.bound
     def _executed(self, module: LoadedModule, use: NameUse, found: _MissingName, line: int) -> TakenName | None:
         rows = self._rows(module, use, found)
         if rows is None:
@@ -5364,8 +5408,8 @@ def _is_conditional(row: ImportStatement) -> bool:
     'buildguard.imports.own_imports': r'''from __future__ import annotations
 import posixpath
 from collections.abc import Iterable, Iterator, Mapping
-from buildguard.definitions import NamedTuple
-from buildguard.imports.circles import CircularImport, find_circles
+from buildguard.definitions import TYPE_CHECKING, NamedTuple
+from buildguard.imports.circles import CircularImport, ExecutedNames, find_circles
 from buildguard.imports.execution import is_certain, is_guarded
 from buildguard.imports.faults import FaultKind, ImportContext, ImportFault
 from buildguard.imports.import_graph import ImportEdge, ImportGraph, ReachedModule, find_reached, has_source
@@ -5374,6 +5418,8 @@ from buildguard.imports.program import StartedProgram, extended_path, folders_ab
 from buildguard.imports.records import Bound, Guard, ImportForm, ImportStatement, NameUse
 from buildguard.imports.resolver import ImportKind, ModuleResolver, Resolution, SearchPath
 from buildguard.imports.shadows import find_shadows
+if TYPE_CHECKING:
+    from buildguard.imports.taken_names import TakenNameReader
 _WRONG_LEVEL = {ImportKind.NO_PACKAGE: FaultKind.NO_PACKAGE, ImportKind.BEYOND: FaultKind.BEYOND}
 _MOST_ROUNDS = 4
 class OutsideImport(NamedTuple):
@@ -5432,7 +5478,7 @@ class ProgramReader:
         for module, row in self._program.listed():
             if module.name in reached:
                 judge.judge_listed(reached[module.name], row)
-        for circle in find_circles(graph, judge.names, self._program.starts):
+        for circle in find_circles(graph, judge.executed, self._program.starts):
             judge.add_circle(circle, reached)
         judge.add_faults(find_shadows(graph, judge.names, reached, self._context.read))
         return judge.result(reached)
@@ -5440,6 +5486,8 @@ class OwnImportJudge:
     def __init__(self, graph: ImportGraph, context: ImportContext, *, knows_path: bool = False) -> None:
         self.names = NameReader(graph.resolver.tree, context.facts, self._follow, context.may_be_foreign, context.read)
         self._graph = graph
+        self.executed = ExecutedNames(self.names, self._taken_names)
+        self._taken: TakenNameReader | None = None
         self._context = context
         self._facts = context.facts
         self._knows_path = knows_path
@@ -5457,11 +5505,13 @@ class OwnImportJudge:
         facts = self._facts(item.module.location.file)
         if facts is not None and facts.uses:
             self._judge_uses(item, facts.uses)
-    def _judge_uses(self, item: ReachedModule, uses: tuple[NameUse, ...]) -> None:
+    def _taken_names(self) -> TakenNameReader:
         from buildguard.imports.taken_names import TakenNameReader
-        for row, source, name, is_open in TakenNameReader(self._graph, self.names, self._context).read(
-            item.module, uses
-        ):
+        if self._taken is None:
+            self._taken = TakenNameReader(self._graph, self.names, self._context)
+        return self._taken
+    def _judge_uses(self, item: ReachedModule, uses: tuple[NameUse, ...]) -> None:
+        for row, source, name, is_open in self._taken_names().read(item.module, uses):
             certain = is_certain(row, is_main=item.module.is_main)
             if is_open:
                 reason = f"whether {source.name} has {name} when it is asked for is not known"
@@ -5705,12 +5755,12 @@ class LooseReader:
         return any(lookup.last is not None and lookup.last.file != used for lookup in alone)
     def _circles(self, graph: ImportGraph, judge: OwnImportJudge, group: _Group) -> Iterator[CircularImport]:
         by_name = {module.name: module for module in group.modules}
-        for circle in find_circles(graph, judge.names, group.asked, with_conditional=False):
+        for circle in find_circles(graph, judge.executed, group.asked, with_conditional=False):
             members = [by_name[name] for name in circle.circle if name in by_name]
             fails = not circle.is_open and len(members) == len(circle.circle) <= _MOST_MEMBERS
             yield circle._replace(is_open=not (fails and all(self._fails_from(graph, judge, item) for item in members)))
     def _fails_from(self, graph: ImportGraph, judge: OwnImportJudge, start: LoadedModule) -> bool:
-        circles = find_circles(graph, judge.names, [start], with_conditional=False)
+        circles = find_circles(graph, judge.executed, [start], with_conditional=False)
         return not all(circle.is_open for circle in circles)
 def _to_judge_again(first: OwnImports, modules: tuple[LoadedModule, ...]) -> tuple[LoadedModule, ...]:
     from buildguard.imports.faults import FaultKind
