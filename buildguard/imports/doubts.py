@@ -74,6 +74,13 @@ def is_build_file(path: str) -> bool:
     )
 
 
+class _SetPlace(NamedTuple):
+    """A name that may be set as an attribute, or a module of which any may be."""
+
+    word: bytes
+    is_module: bool = False
+
+
 class DoubtFinder:
     """Finds the doubt in a fault."""
 
@@ -81,7 +88,7 @@ class DoubtFinder:
         self._program = program
         self._tree = program.tree
         self._texts = texts
-        self._are_set: dict[bytes, bool] = {}
+        self._are_set: dict[_SetPlace, bool] = {}
 
     def find(self, faults: Iterable[ImportFault]) -> Iterator[tuple[ImportFault, str]]:
         """Each of some faults, and why it may be none; empty where it is one.
@@ -90,7 +97,7 @@ class DoubtFinder:
         """
         pairs = [(fault, self._of_path(fault)) for fault in faults]
         left = [fault for fault, doubt in pairs if not doubt and fault.kind in _UNBOUND]
-        self._look_for({fault.name.encode() for fault in left} - self._are_set.keys())
+        self._look_for({place for fault in left for place in _set_places(fault)} - self._are_set.keys())
         for fault, doubt in pairs:
             yield fault, doubt or (self._of_unbound(fault) if fault.kind in _UNBOUND else "")
 
@@ -165,18 +172,22 @@ class DoubtFinder:
         return self._registering is None or any(name in data for data in self._registering)
 
     def _of_unbound(self, fault: ImportFault) -> str:
-        return f"the project sets an attribute {fault.name}" if self._are_set[fault.name.encode()] else ""
+        place = next(filter(self._are_set.get, _set_places(fault)), None)
+        if place is None:
+            return ""
+        what = "computed attributes of" if place.is_module else "an attribute"
+        return f"the project sets {what} {place.word.decode()}"
 
-    def _look_for(self, names: set[bytes]) -> None:
-        """Find out which of some names a source sets as an attribute of something."""
-        if not names:
+    def _look_for(self, places: set[_SetPlace]) -> None:
+        """Find out which of some names a source sets as an attribute of something, and of which modules it sets any."""
+        if not places:
             return
-        self._are_set.update(dict.fromkeys(names, False))
-        left = {name: _setting(name) for name in names}
+        self._are_set.update(dict.fromkeys(places, False))
+        left = {place: _setting(place) for place in places}
         for _path, data in self._read_sources(lambda _path: True):
-            for name in [name for name in left if name in data and left[name].search(data)]:
-                self._are_set[name] = True
-                del left[name]
+            for place in [place for place in left if place.word in data and left[place].search(data)]:
+                self._are_set[place] = True
+                del left[place]
             if not left:
                 return
 
@@ -223,9 +234,19 @@ def _may_build(path: str) -> bool:
     return _MAY_BUILD.search(path, path.rfind("/") + 1) is not None
 
 
-def _setting(name: bytes) -> re.Pattern[bytes]:
-    """What finds a statement that sets an attribute of a name."""
-    word = re.escape(name)
+def _set_places(fault: ImportFault) -> Iterator[_SetPlace]:
+    """The name that a module lacks, and the module's own, of which any attribute may be set."""
+    yield _SetPlace(fault.name.encode())
+    if fault.source is not None:
+        yield _SetPlace(fault.source.name.rpartition(".")[2].encode(), is_module=True)
+
+
+def _setting(place: _SetPlace) -> re.Pattern[bytes]:
+    """What finds a statement that sets an attribute of a name, or a computed one of a module."""
+    word = re.escape(place.word)
+    if place.is_module:
+        space = rb"(?:\b%s\.__dict__|vars\(\s*(?:\w+\.)*%s\s*\))(?:\[|\.(?:update|setdefault)\()" % (word, word)
+        return re.compile(rb"setattr\(\s*(?:\w+\.)*%s\s*,\s*(?![\"'\s])|" % word + space)
     return re.compile(rb"\.%s\s*(?::[^=\n]+)?=(?!=)|setattr\([^\n]*[\"']%s[\"']" % (word, word))
 
 

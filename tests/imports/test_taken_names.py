@@ -55,6 +55,9 @@ def test_a_name_that_its_module_never_binds(source: str, expected: str) -> None:
         "from __future__ import annotations\nimport config\ndef f(x: config.DEBUG): pass\n",
         "import config\nconfig.DEBUG = 1\nconfig.DEBUG\n",
         "import config\nsetattr(config, 'DEBUG', 1)\nconfig.DEBUG\n",
+        "import config\nfor key in ['DEBUG']: setattr(config, key, 1)\nconfig.DEBUG\n",
+        "import config\nvars(config).update(DEBUG=1)\nconfig.DEBUG\n",
+        "import config\nconfig.__dict__['DEBUG'] = 1\nconfig.DEBUG\n",
         "import config\ndef f():\n    global config\n    config = 1\nf()\nconfig.DEBUG\n",
         "import app\napp.users\n",  # what else is imported decides
         "import os\nos.nothing\n",  # no module of the project

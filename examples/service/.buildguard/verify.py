@@ -7,7 +7,7 @@ by the manifest in the archive. Nothing that it looks at is imported or run. Fin
 not be looked at with 3.
 
 version: 0.1.0
-digest: sha256:ef385a68821166a1a036a986216a18503cb08f228676010348db66f3f5df50d8
+digest: sha256:1bd7956abf5ebdb377b751cac8da99d96ac438614076acf4dec53159c0d428c9
     (SHA-256 of everything below the line of equals signs)
 """
 
@@ -5827,16 +5827,19 @@ def is_build_file(path: str) -> bool:
     return path.endswith(_BUILD_ENDINGS) and (
         path.endswith(_BUILD_SUFFIXES) or posixpath.basename(path) in _BUILD_FILES
     )
+class _SetPlace(NamedTuple):
+    word: bytes
+    is_module: bool = False
 class DoubtFinder:
     def __init__(self, program: StartedProgram, texts: ProjectTexts) -> None:
         self._program = program
         self._tree = program.tree
         self._texts = texts
-        self._are_set: dict[bytes, bool] = {}
+        self._are_set: dict[_SetPlace, bool] = {}
     def find(self, faults: Iterable[ImportFault]) -> Iterator[tuple[ImportFault, str]]:
         pairs = [(fault, self._of_path(fault)) for fault in faults]
         left = [fault for fault, doubt in pairs if not doubt and fault.kind in _UNBOUND]
-        self._look_for({fault.name.encode() for fault in left} - self._are_set.keys())
+        self._look_for({place for fault in left for place in _set_places(fault)} - self._are_set.keys())
         for fault, doubt in pairs:
             yield fault, doubt or (self._of_unbound(fault) if fault.kind in _UNBOUND else "")
     def _of_path(self, fault: ImportFault) -> str:
@@ -5897,16 +5900,20 @@ class DoubtFinder:
         name = dotted.rpartition(".")[2].encode()
         return self._registering is None or any(name in data for data in self._registering)
     def _of_unbound(self, fault: ImportFault) -> str:
-        return f"the project sets an attribute {fault.name}" if self._are_set[fault.name.encode()] else ""
-    def _look_for(self, names: set[bytes]) -> None:
-        if not names:
+        place = next(filter(self._are_set.get, _set_places(fault)), None)
+        if place is None:
+            return ""
+        what = "computed attributes of" if place.is_module else "an attribute"
+        return f"the project sets {what} {place.word.decode()}"
+    def _look_for(self, places: set[_SetPlace]) -> None:
+        if not places:
             return
-        self._are_set.update(dict.fromkeys(names, False))
-        left = {name: _setting(name) for name in names}
+        self._are_set.update(dict.fromkeys(places, False))
+        left = {place: _setting(place) for place in places}
         for _path, data in self._read_sources(lambda _path: True):
-            for name in [name for name in left if name in data and left[name].search(data)]:
-                self._are_set[name] = True
-                del left[name]
+            for place in [place for place in left if place.word in data and left[place].search(data)]:
+                self._are_set[place] = True
+                del left[place]
             if not left:
                 return
     @cached_property
@@ -5943,8 +5950,15 @@ class DoubtFinder:
         return facts is None or facts.dynamic
 def _may_build(path: str) -> bool:
     return _MAY_BUILD.search(path, path.rfind("/") + 1) is not None
-def _setting(name: bytes) -> re.Pattern[bytes]:
-    word = re.escape(name)
+def _set_places(fault: ImportFault) -> Iterator[_SetPlace]:
+    yield _SetPlace(fault.name.encode())
+    if fault.source is not None:
+        yield _SetPlace(fault.source.name.rpartition(".")[2].encode(), is_module=True)
+def _setting(place: _SetPlace) -> re.Pattern[bytes]:
+    word = re.escape(place.word)
+    if place.is_module:
+        space = rb"(?:\b%s\.__dict__|vars\(\s*(?:\w+\.)*%s\s*\))(?:\[|\.(?:update|setdefault)\()" % (word, word)
+        return re.compile(rb"setattr\(\s*(?:\w+\.)*%s\s*,\s*(?![\"'\s])|" % word + space)
     return re.compile(rb"\.%s\s*(?::[^=\n]+)?=(?!=)|setattr\([^\n]*[\"']%s[\"']" % (word, word))
 def _is_build_script(source: bytes) -> bool:
     return b"Extension(" in source or b"set_source(" in source
