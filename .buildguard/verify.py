@@ -7,7 +7,7 @@ by the manifest in the archive. Nothing that it looks at is imported or run. Fin
 not be looked at with 3.
 
 version: 0.1.0
-digest: sha256:1bd7956abf5ebdb377b751cac8da99d96ac438614076acf4dec53159c0d428c9
+digest: sha256:b7d495418c116d01d723d36d5502b45d30beffefcd888195c66e377b10876f8d
     (SHA-256 of everything below the line of equals signs)
 """
 
@@ -3305,6 +3305,8 @@ class AttributeReader:
         waiting = [getattr(statement, "returns", None)] if late else []
         if isinstance(statement, ast.AnnAssign) and (block.late or late):
             waiting.append(statement.annotation)
+        if isinstance(statement, ast.Assert):
+            waiting.append(statement.msg)
         for node in ast.iter_child_nodes(statement):
             if isinstance(node, ast.arguments):
                 for value in node.defaults + node.kw_defaults + ([] if late else annotations_of(node)):
@@ -3667,7 +3669,10 @@ def import_of(module, places, name, offset):
         return next(([level, dotted, part] for part, of_part in parts if of_part == at), None)
     if at == place and name == dotted.partition(".")[0]:
         return [0, name, ""]
-    return [0, dotted, ""] if BETWEEN.issuperset(module.operations[place // 2 + 1 : offset // 2]) else None
+    if not BETWEEN.issuperset(module.operations[place // 2 + 1 : offset // 2]):
+        return None
+    package, _dot, last = dotted.rpartition(".")
+    return [0, package, last] if package else [0, dotted, ""]
 ''',
     'buildguard.remote.import_reader': r'''import ast
 import itertools
@@ -4166,6 +4171,8 @@ class _NameFlow:
         return self._bind(node, state)
     def _import_from(self, node: ast.ImportFrom, state: int) -> int:
         if any(alias.name == "*" for alias in node.names):
+            if self._values is not None:
+                self._values.see_import_from(node)
             brought = self._star(node.module or "", node.level)
             return _STARS.get(brought, _BOUND) | (0 if brought is Bound.YES else state)
         if self._values is not None:
@@ -4442,6 +4449,7 @@ _OF_EVERY_MODULE = frozenset(
         "__path__",
         "__spec__",
     }
+    | set(dir(object))
 )
 class LoadedModule(NamedTuple):
     name: str
@@ -5286,8 +5294,9 @@ def _origins(node: ast.AST, name: str) -> Iterator[tuple[int, str, str]]:
 def _imported_modules(node: ast.Import, name: str) -> Iterator[tuple[int, str, str]]:
     for alias in node.names:
         top = alias.name.partition(".")[0]
+        package, _dot, last = alias.name.rpartition(".")
         if name == (alias.asname or top):
-            yield 0, alias.name if alias.asname else top, ""
+            yield (0, package, last) if alias.asname and package else (0, top, "")
 @_origins.register(ast.ImportFrom)
 def _imported_names(node: ast.ImportFrom, name: str) -> Iterator[tuple[int, str, str]]:
     for alias in node.names:
@@ -5301,7 +5310,7 @@ from buildguard.imports.execution import is_guarded, runs_at_import
 from buildguard.imports.faults import ImportContext
 from buildguard.imports.import_graph import ImportGraph, find_reached, has_source
 from buildguard.imports.names import LoadedModule, NameReader
-from buildguard.imports.records import Bound, Guard, ImportForm, ImportStatement, NameUse
+from buildguard.imports.records import Bound, Guard, ImportForm, ImportStatement, ModuleFacts, NameUse
 class TakenName(NamedTuple):
     row: ImportStatement
     source: LoadedModule
@@ -5311,6 +5320,7 @@ class _Part(NamedTuple):
     module: LoadedModule
     package: LoadedModule | None = None
     use: NameUse | None = None
+    is_open: bool = False
 class _MissingName(NamedTuple):
     source: LoadedModule
     name: str
@@ -5351,9 +5361,14 @@ class TakenNameReader:
     def _below(self, package: LoadedModule, name: str) -> _Part | None:
         source = self._graph.resolver.submodule(package, name)
         if source is None or not self._binds(package, name):
-            return None if source is None else _Part(source)
+            return None if source is None else _Part(source, is_open=self._may_bind_more(package))
         uses = self._own_submodules(package)
         return next((_Part(source, package, use) for use in uses if use.name == name), None)
+    def _may_bind_more(self, package: LoadedModule) -> bool:
+        facts = self._facts(package)
+        return facts is not None and (facts.dynamic or any(row.is_star for row in facts.imports))
+    def _facts(self, module: LoadedModule) -> ModuleFacts | None:
+        return self._graph.facts(module.location.file) if has_source(module) else None
     def _own_submodules(self, package: LoadedModule) -> Iterator[NameUse]:
         facts = self._graph.facts(package.location.file)
         for row in facts.imports if facts is not None else ():
@@ -5371,17 +5386,16 @@ class TakenNameReader:
             bound = is_bound(part.module, name)
             if bound is not Bound.YES:
                 shown = ".".join(names[: number + 1])
-                return _MissingName(part.module, name, bound is Bound.UNKNOWN, shown, tuple(passed))
+                is_open = bound is Bound.UNKNOWN or any(each.is_open for each in passed)
+                return _MissingName(part.module, name, is_open, shown, tuple(passed))
             part = self._below(part.module, name)
         return None
     def _bound(self, module: LoadedModule, name: str) -> Bound:
-        if not has_source(module) or self._graph.facts(module.location.file) is None:
-            return Bound.YES
-        return self._names.is_bound(module, name)
+        return Bound.YES if self._facts(module) is None else self._names.is_bound(module, name)
     def _was_there(self, source: LoadedModule, name: str, module: LoadedModule) -> bool:
         return self._binds(source, name) and module.name in find_reached(self._graph, [source])
     def _binds(self, source: LoadedModule, name: str) -> bool:
-        facts = self._graph.facts(source.location.file) if has_source(source) else None
+        facts = self._facts(source)
         return facts is not None and name in facts.bound
     def _executed(self, module: LoadedModule, use: NameUse, found: _MissingName, line: int) -> TakenName | None:
         rows = self._rows(module, use, found)
@@ -5782,7 +5796,7 @@ from functools import cached_property
 from buildguard.definitions import NamedTuple, lazy_pattern
 from buildguard.imports.faults import FaultKind, ImportFault
 from buildguard.imports.program import StartedProgram, is_test
-from buildguard.imports.records import ModuleFacts
+from buildguard.imports.records import ImportForm, ModuleFacts
 _GENERATED = lazy_pattern(
     r"_?version|__version__|_?build_info|.+_pb2(?:_grpc)?|.+_(?:thrift|rc|ui)|ui_.+|_?generated|.+_generated"
 )
@@ -5956,13 +5970,18 @@ def _may_build(path: str) -> bool:
 def _set_places(fault: ImportFault) -> Iterator[_SetPlace]:
     yield _SetPlace(fault.name.encode())
     if fault.source is not None:
-        yield _SetPlace(fault.source.name.rpartition(".")[2].encode(), is_module=True)
+        package, _dot, last = fault.source.name.rpartition(".")
+        yield _SetPlace(last.encode(), is_module=True)
+        if package and fault.row.form is ImportForm.ATTRIBUTE:
+            yield _SetPlace(last.encode())
 def _setting(place: _SetPlace) -> re.Pattern[bytes]:
     word = re.escape(place.word)
     if place.is_module:
         space = rb"(?:\b%s\.__dict__|vars\(\s*(?:\w+\.)*%s\s*\))(?:\[|\.(?:update|setdefault)\()" % (word, word)
-        return re.compile(rb"setattr\(\s*(?:\w+\.)*%s\s*,\s*(?![\"'\s])|" % word + space)
-    return re.compile(rb"\.%s\s*(?::[^=\n]+)?=(?!=)|setattr\([^\n]*[\"']%s[\"']" % (word, word))
+        return re.compile(rb"setattr\(\s*(?!self\b|cls\b)[\w.\[\]\"']+\s*,\s*(?![\"'\s])|" + space)
+    statement = rb"\.%s\s*(?::[^=\n]+)?=(?!=)|^[\w., \t]*\.%s[ \t]*,[\w., \t]*=(?!=)" % (word, word)
+    target = rb"\b(?:for|as)\s+[\w.]+\.%s\b|setattr\([^()]*[\"']%s[\"']" % (word, word)
+    return re.compile(statement + b"|" + target, re.MULTILINE)
 def _is_build_script(source: bytes) -> bool:
     return b"Extension(" in source or b"set_source(" in source
 ''',

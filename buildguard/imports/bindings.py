@@ -147,6 +147,8 @@ class _NameFlow:
 
     def _import_from(self, node: ast.ImportFrom, state: int) -> int:
         if any(alias.name == "*" for alias in node.names):
+            if self._values is not None:
+                self._values.see_import_from(node)  # what a star brings may be a constant that was known
             brought = self._star(node.module or "", node.level)
             return _STARS.get(brought, _BOUND) | (0 if brought is Bound.YES else state)
         if self._values is not None:

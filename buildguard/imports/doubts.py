@@ -10,7 +10,7 @@ from functools import cached_property
 from buildguard.definitions import NamedTuple, lazy_pattern
 from buildguard.imports.faults import FaultKind, ImportFault
 from buildguard.imports.program import StartedProgram, is_test
-from buildguard.imports.records import ModuleFacts
+from buildguard.imports.records import ImportForm, ModuleFacts
 
 _GENERATED = lazy_pattern(
     r"_?version|__version__|_?build_info|.+_pb2(?:_grpc)?|.+_(?:thrift|rc|ui)|ui_.+|_?generated|.+_generated"
@@ -238,7 +238,10 @@ def _set_places(fault: ImportFault) -> Iterator[_SetPlace]:
     """The name that a module lacks, and the module's own, of which any attribute may be set."""
     yield _SetPlace(fault.name.encode())
     if fault.source is not None:
-        yield _SetPlace(fault.source.name.rpartition(".")[2].encode(), is_module=True)
+        package, _dot, last = fault.source.name.rpartition(".")
+        yield _SetPlace(last.encode(), is_module=True)
+        if package and fault.row.form is ImportForm.ATTRIBUTE:
+            yield _SetPlace(last.encode())  # its package may get something else of that name
 
 
 def _setting(place: _SetPlace) -> re.Pattern[bytes]:
@@ -246,8 +249,10 @@ def _setting(place: _SetPlace) -> re.Pattern[bytes]:
     word = re.escape(place.word)
     if place.is_module:
         space = rb"(?:\b%s\.__dict__|vars\(\s*(?:\w+\.)*%s\s*\))(?:\[|\.(?:update|setdefault)\()" % (word, word)
-        return re.compile(rb"setattr\(\s*(?:\w+\.)*%s\s*,\s*(?![\"'\s])|" % word + space)
-    return re.compile(rb"\.%s\s*(?::[^=\n]+)?=(?!=)|setattr\([^\n]*[\"']%s[\"']" % (word, word))
+        return re.compile(rb"setattr\(\s*(?!self\b|cls\b)[\w.\[\]\"']+\s*,\s*(?![\"'\s])|" + space)
+    statement = rb"\.%s\s*(?::[^=\n]+)?=(?!=)|^[\w., \t]*\.%s[ \t]*,[\w., \t]*=(?!=)" % (word, word)
+    target = rb"\b(?:for|as)\s+[\w.]+\.%s\b|setattr\([^()]*[\"']%s[\"']" % (word, word)
+    return re.compile(statement + b"|" + target, re.MULTILINE)
 
 
 def _is_build_script(source: bytes) -> bool:

@@ -92,8 +92,9 @@ def _origins(node: ast.AST, name: str) -> Iterator[tuple[int, str, str]]:
 def _imported_modules(node: ast.Import, name: str) -> Iterator[tuple[int, str, str]]:
     for alias in node.names:
         top = alias.name.partition(".")[0]
+        package, _dot, last = alias.name.rpartition(".")
         if name == (alias.asname or top):
-            yield 0, alias.name if alias.asname else top, ""
+            yield (0, package, last) if alias.asname and package else (0, top, "")
 
 
 @_origins.register(ast.ImportFrom)

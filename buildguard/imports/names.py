@@ -25,6 +25,7 @@ _OF_EVERY_MODULE = frozenset(
         "__path__",
         "__spec__",
     }
+    | set(dir(object))
 )
 
 

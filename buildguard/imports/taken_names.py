@@ -12,7 +12,7 @@ from buildguard.imports.execution import is_guarded, runs_at_import
 from buildguard.imports.faults import ImportContext
 from buildguard.imports.import_graph import ImportGraph, find_reached, has_source
 from buildguard.imports.names import LoadedModule, NameReader
-from buildguard.imports.records import Bound, Guard, ImportForm, ImportStatement, NameUse
+from buildguard.imports.records import Bound, Guard, ImportForm, ImportStatement, ModuleFacts, NameUse
 
 
 class TakenName(NamedTuple):
@@ -28,11 +28,15 @@ class TakenName(NamedTuple):
 
 
 class _Part(NamedTuple):
-    """A module that a part of a dotted name stands for, if a package binds a name only by the import of a `use`."""
+    """A module that a part of a dotted name stands for, if a package binds a name only by the import of a `use`.
+
+    With `is_open` the package may call something else so.
+    """
 
     module: LoadedModule
     package: LoadedModule | None = None
     use: NameUse | None = None
+    is_open: bool = False
 
 
 class _MissingName(NamedTuple):
@@ -91,9 +95,17 @@ class TakenNameReader:
         """The submodule that a name of a package is: nothing else is called so there, or only an import of just that."""
         source = self._graph.resolver.submodule(package, name)
         if source is None or not self._binds(package, name):
-            return None if source is None else _Part(source)
+            return None if source is None else _Part(source, is_open=self._may_bind_more(package))
         uses = self._own_submodules(package)
         return next((_Part(source, package, use) for use in uses if use.name == name), None)
+
+    def _may_bind_more(self, package: LoadedModule) -> bool:
+        """Whether a package may bind names that its statements do not show."""
+        facts = self._facts(package)
+        return facts is not None and (facts.dynamic or any(row.is_star for row in facts.imports))
+
+    def _facts(self, module: LoadedModule) -> ModuleFacts | None:
+        return self._graph.facts(module.location.file) if has_source(module) else None
 
     def _own_submodules(self, package: LoadedModule) -> Iterator[NameUse]:
         """What a package imports from itself."""
@@ -115,15 +127,14 @@ class TakenNameReader:
             bound = is_bound(part.module, name)
             if bound is not Bound.YES:
                 shown = ".".join(names[: number + 1])
-                return _MissingName(part.module, name, bound is Bound.UNKNOWN, shown, tuple(passed))
+                is_open = bound is Bound.UNKNOWN or any(each.is_open for each in passed)
+                return _MissingName(part.module, name, is_open, shown, tuple(passed))
             part = self._below(part.module, name)
         return None
 
     def _bound(self, module: LoadedModule, name: str) -> Bound:
         """Whether a module has a name; what does not compile is a finding of its own."""
-        if not has_source(module) or self._graph.facts(module.location.file) is None:
-            return Bound.YES
-        return self._names.is_bound(module, name)
+        return Bound.YES if self._facts(module) is None else self._names.is_bound(module, name)
 
     def _was_there(self, source: LoadedModule, name: str, module: LoadedModule) -> bool:
         """Whether a name that a module deletes in the end may still be there, because it is what imports the one that takes it."""
@@ -131,7 +142,7 @@ class TakenNameReader:
 
     def _binds(self, source: LoadedModule, name: str) -> bool:
         """Whether a statement of a module binds a name, at any place."""
-        facts = self._graph.facts(source.location.file) if has_source(source) else None
+        facts = self._facts(source)
         return facts is not None and name in facts.bound
 
     def _executed(self, module: LoadedModule, use: NameUse, found: _MissingName, line: int) -> TakenName | None:

@@ -411,4 +411,7 @@ def import_of(module, places, name, offset):
         return next(([level, dotted, part] for part, of_part in parts if of_part == at), None)
     if at == place and name == dotted.partition(".")[0]:
         return [0, name, ""]
-    return [0, dotted, ""] if BETWEEN.issuperset(module.operations[place // 2 + 1 : offset // 2]) else None
+    if not BETWEEN.issuperset(module.operations[place // 2 + 1 : offset // 2]):
+        return None
+    package, _dot, last = dotted.rpartition(".")
+    return [0, package, last] if package else [0, dotted, ""]  # `import a.b as c` takes what `a` calls `b`

@@ -337,6 +337,8 @@ class AttributeReader:
         waiting = [getattr(statement, "returns", None)] if late else []
         if isinstance(statement, ast.AnnAssign) and (block.late or late):
             waiting.append(statement.annotation)
+        if isinstance(statement, ast.Assert):
+            waiting.append(statement.msg)  # of an assertion that fails
         for node in ast.iter_child_nodes(statement):
             if isinstance(node, ast.arguments):
                 for value in node.defaults + node.kw_defaults + ([] if late else annotations_of(node)):

@@ -58,6 +58,13 @@ def test_a_name_that_its_module_never_binds(source: str, expected: str) -> None:
         "import config\nfor key in ['DEBUG']: setattr(config, key, 1)\nconfig.DEBUG\n",
         "import config\nvars(config).update(DEBUG=1)\nconfig.DEBUG\n",
         "import config\nconfig.__dict__['DEBUG'] = 1\nconfig.DEBUG\n",
+        "import config as c\nfor key in ['DEBUG']: setattr(c, key, 1)\nc.DEBUG\n",
+        "import config\nsetattr(\n    config,\n    'DEBUG',\n    1,\n)\nconfig.DEBUG\n",
+        "import config\nconfig.DEBUG, config.HOST = 1, 2\nconfig.DEBUG\n",
+        "import config\nfor config.DEBUG in [1]: pass\nconfig.DEBUG\n",
+        "import config\nwith open(__file__) as config.DEBUG: config.DEBUG\n",
+        "import config\nassert config.PORT, config.DEBUG\n",
+        "import config\nconfig.__eq__, config.__hash__\n",
         "import config\ndef f():\n    global config\n    config = 1\nf()\nconfig.DEBUG\n",
         "import app\napp.users\n",  # what else is imported decides
         "import os\nos.nothing\n",  # no module of the project
@@ -98,14 +105,37 @@ def test_what_only_running_it_decides_is_undecided(source: str) -> None:
         ("from . import users\nusers = users.ROUTES\n", False),
         ("users = object()\n", False),
         ("from .users import ROUTES as users\n", False),
-        ("def __getattr__(name): return 1\n", True),
+        ("def __getattr__(name): return 1\n", False),
+        ("from .users import *\n", False),
+        ("from . import factory\nfactory.make()\n", False),
     ],
 )
 @pytest.mark.parametrize("source", ["import app.users\napp.users.router\n", "from app import users\nusers.router\n"])
 def test_a_submodule_is_one_where_its_package_calls_nothing_else_so(source: str, package: str, *, fails: bool) -> None:
     files = {**_CONFIG, "main.py": source, "app/__init__.py": package}
+    files["app/factory.py"] = "import app\ndef make():\n    app.users = object()\n" if "factory" in package else ""
 
     assert findings(files) == ([_USERS] if fails else [])
+
+
+def test_an_alias_of_a_submodule_is_what_its_package_calls_so() -> None:
+    files = {"app/__init__.py": "from app.logger import logger\n", "app/logger.py": "logger = object()\n"}
+
+    assert findings({**files, "main.py": "import app.logger as logger\nlogger.info('x')\n"}) == []
+    (found,) = findings({**files, "app/__init__.py": "", "main.py": "import app.logger as logger\nlogger.info('x')\n"})
+    assert found.startswith("error main.py:2 module 'app.logger' has no attribute 'info'")
+
+
+def test_a_flag_that_a_star_import_may_change_decides_nothing() -> None:
+    flag = "USE = False\ntry:\n    from local import *\nexcept ImportError:\n    pass\nif USE:\n    URL = 1\n"
+    files = {"settings.py": flag, "local.py": "USE = True\n"}
+
+    assert findings({**files, "main.py": "import settings\nsettings.URL\n"}) == []
+    assert findings({**files, "main.py": "from settings import URL\n"}) == []
+    assert (
+        len(findings({"settings.py": "USE = False\nif USE:\n    URL = 1\n", "main.py": "from settings import URL\n"}))
+        == 1
+    )
 
 
 def test_the_chain_leads_to_a_use_and_one_that_no_start_reaches_is_a_warning() -> None:

@@ -38,7 +38,7 @@ config.A.B, x.y, own
 """
 _USES = [
     ["config", 0, "config", "", {"A.B": 8}],
-    ["models", 0, "app.models", "", {"User": 9, "Base": 11}],
+    ["models", 0, "app", "models", {"User": 9, "Base": 11}],
     ["app", 0, "app", "", {"db.engine.connect": 15}],
     ["v", 0, "app", "views", {"x": 9}],
     ["near", 1, "", "near", {"N": 11}],
@@ -120,5 +120,5 @@ json.dumps(answers)
 
     rows = json.loads(answer)["uses"]
     assert rows[0] == _USES[0]
-    assert rows[1] == ["models", 0, "app.models", "", {"Base": 11}]  # an annotation is not evaluated
+    assert rows[1] == ["models", 0, "app", "models", {"Base": 11}]  # an annotation is not evaluated
     assert rows[2:] == _USES[2:]
