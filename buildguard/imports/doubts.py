@@ -251,7 +251,9 @@ def _setting(place: _SetPlace) -> re.Pattern[bytes]:
         space = rb"(?:\b%s\.__dict__|vars\(\s*(?:\w+\.)*%s\s*\))(?:\[|\.(?:update|setdefault)\()" % (word, word)
         return re.compile(rb"setattr\(\s*(?!self\b|cls\b)[\w.\[\]\"']+\s*,\s*(?![\"'\s])|" + space)
     statement = rb"\.%s\s*(?::[^=\n]+)?=(?!=)|^[\w., \t]*\.%s[ \t]*,[\w., \t]*=(?!=)" % (word, word)
-    target = rb"\b(?:for|as)\s+[\w.]+\.%s\b|setattr\([^()]*[\"']%s[\"']" % (word, word)
+    target = rb"\bfor\s+[\w.]+\.%s\s+in\b|\bwith\b[^\n]*\bas\s+[\w.]+\.%s\b|setattr\((?:[^\n]*|[^()]*)[\"']%s[\"']" % (
+        (word,) * 3
+    )
     return re.compile(statement + b"|" + target, re.MULTILINE)
 
 

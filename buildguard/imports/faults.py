@@ -97,7 +97,8 @@ def _unbound(fault: ImportFault, source: str) -> FaultText:
     shadowed = _shadowed(fault)
     if shadowed:
         return FaultText(f"{message}, and shadows the standard library's '{shadowed}'", f"rename {source}")
-    return FaultText(message, f"define {fault.name} there, or correct the import")
+    mistaken = "name" if fault.row.form is ImportForm.ATTRIBUTE else "import"
+    return FaultText(message, f"define {fault.name} there, or correct the {mistaken}")
 
 
 def _refusal(fault: ImportFault) -> str:

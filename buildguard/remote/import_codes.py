@@ -334,10 +334,13 @@ def module_uses(module):
     uses = uses_by_name(module) if module.imports else {}
     rows = []
     places = [place for _module, place in module.imports] if uses else ()
-    for name, offset in module.stores if uses else ():
-        origin = import_of(module, places, name, offset) if name in uses else None
-        if origin is not None:
-            rows.append([name] + origin + [uses.pop(name)])
+    try:
+        for name, offset in module.stores if uses else ():
+            origin = import_of(module, places, name, offset) if name in uses else None
+            if origin is not None:
+                rows.append([name] + origin + [uses.pop(name)])
+    except UnclearImportError:
+        return []  # the other facts do not depend on it
     return rows
 
 

@@ -60,6 +60,7 @@ def test_a_name_that_its_module_never_binds(source: str, expected: str) -> None:
         "import config\nconfig.__dict__['DEBUG'] = 1\nconfig.DEBUG\n",
         "import config as c\nfor key in ['DEBUG']: setattr(c, key, 1)\nc.DEBUG\n",
         "import config\nsetattr(\n    config,\n    'DEBUG',\n    1,\n)\nconfig.DEBUG\n",
+        "import config\ndef get(): return config\nsetattr(get(), 'DEBUG', 1)\nconfig.DEBUG\n",
         "import config\nconfig.DEBUG, config.HOST = 1, 2\nconfig.DEBUG\n",
         "import config\nfor config.DEBUG in [1]: pass\nconfig.DEBUG\n",
         "import config\nwith open(__file__) as config.DEBUG: config.DEBUG\n",
@@ -124,6 +125,13 @@ def test_an_alias_of_a_submodule_is_what_its_package_calls_so() -> None:
     assert findings({**files, "main.py": "import app.logger as logger\nlogger.info('x')\n"}) == []
     (found,) = findings({**files, "app/__init__.py": "", "main.py": "import app.logger as logger\nlogger.info('x')\n"})
     assert found.startswith("error main.py:2 module 'app.logger' has no attribute 'info'")
+
+
+def test_a_text_that_speaks_of_a_name_sets_none() -> None:
+    text = '"""Such as config.DEBUG, or for config.DEBUG alone."""\n'
+
+    (found,) = findings({**_CONFIG, "main.py": "import config\nconfig.DEBUG\n", "notes.py": text})
+    assert found == _LACKS
 
 
 def test_a_flag_that_a_star_import_may_change_decides_nothing() -> None:

@@ -9,9 +9,11 @@ import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from buildguard.engines.interpreter import local_probe
 from buildguard.engines.verify_interpreter import facts_text
 from buildguard.project.cloudbuild import guard_step as step
 from buildguard.project.source_archive import pack
+from buildguard.remote.wire import read_list
 from buildguard.stages import manifest as manifests
 from buildguard.stages.filesystem_snapshot import DiskSnapshotter
 from buildguard.stages.git_objects import commit_of
@@ -20,6 +22,7 @@ from buildguard.system import git
 from buildguard.system.pythons import candidates
 from tests.conftest import interpreter, missing
 from tests.traced import interpreting
+from tests.wasm import ask_wasm
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -106,3 +109,38 @@ def facts_request() -> bytes:
     """What gives a probe the program that reads imports."""
     text = facts_text()
     return b"0 %d 30 =\n%b" % (len(text), text)
+
+
+def facts_of(version: str, source: bytes) -> bytes:
+    """The facts of a source, as the probe of a Python of this machine reads them."""
+    command = list(local_probe(interpreter(version), 2 << 30))
+    asked = facts_request() + b"0 %d 30\n%b" % (len(source), source)
+    done = subprocess.run(command, input=asked, capture_output=True, check=True)
+    first = read_list(done.stdout, 0)
+    assert first is not None
+    answer = read_list(done.stdout, first[1])
+    assert answer is not None
+    return answer[0][11]
+
+
+_WASM_PROGRAM = """
+import json, sys
+facts = {}
+exec(compile(PROBE_FACTS, "<facts>", "exec"), facts)
+answers = []
+for text in json.loads(ASKED):
+    try:
+        code = compile(text, "<source>", "exec", 0, True)
+    except SyntaxError as error:
+        answers.append(["refused", str(error)])
+    else:
+        answers.append(["read", facts["facts_here"](text.encode(), code).decode()])
+json.dumps([sys.version.split()[0], answers])
+"""
+
+
+def newer_facts_of(version: str, sources: Sequence[str], folder: Path) -> tuple[str, list[tuple[str, str]]]:
+    """The version of a Python in WebAssembly; for each source, "read" and its facts as that Python reads them, or "refused" and why."""
+    program = _WASM_PROGRAM.replace("PROBE_FACTS", repr(facts_text().decode()))
+    said, answers = ask_wasm(version, program, list(sources), folder)
+    return said, [(verdict, text) for verdict, text in answers]

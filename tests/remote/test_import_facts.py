@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 from typing import Any
 
 import pytest
 
-from buildguard.engines.interpreter import local_probe
 from buildguard.imports.records import Guard, extract
 from buildguard.remote import evaluated_types, import_codes, import_facts, import_outline, import_tests
-from buildguard.remote.wire import read_list
-from tests.conftest import SOME_VERSIONS, interpreter
-from tests.remote.running import facts_request
+from tests.conftest import SOME_VERSIONS
+from tests.remote.running import facts_of
 
 _OUTLINE: Any = import_outline  # written for old Pythons, without annotations
 _CODES: Any = import_codes
@@ -40,22 +37,11 @@ __all__ = ["d"]
 """
 
 
-def _facts(version: str, source: bytes) -> bytes:
-    command = list(local_probe(interpreter(version), 2 << 30))
-    asked = facts_request() + b"0 %d 30\n%b" % (len(source), source)
-    done = subprocess.run(command, input=asked, capture_output=True, check=True)
-    first = read_list(done.stdout, 0)
-    assert first is not None
-    answer = read_list(done.stdout, first[1])
-    assert answer is not None
-    return answer[0][11]
-
-
 @pytest.mark.parametrize("version", SOME_VERSIONS)
 def test_each_python_reads_the_same(version: str) -> None:
     minor = int(version.partition(".")[2])
 
-    rows = json.loads(_facts(version, _SOURCE))
+    rows = json.loads(facts_of(version, _SOURCE))
 
     newer, older = ("", "false") if minor >= 11 else ("false", "")
     assert rows["imports"] == [

@@ -9,36 +9,20 @@ from pathlib import Path
 import pytest
 
 from buildguard.diagnostic import Severity
-from buildguard.engines.verify_interpreter import facts_text
 from buildguard.imports.execution import runs_at_import
 from buildguard.imports.records import FileReach, extract, facts_from
 from buildguard.imports.standard_imports import severity_of
 from buildguard.remote import import_facts, import_reader, module_code
-from tests.wasm import ask_wasm
+from tests.remote.running import newer_facts_of
 
 _LAZY = "lazy import missing\nlazy from other import name\nimport os\n"
-_PROGRAM = """
-import json, sys
-facts = {}
-exec(compile(PROBE_FACTS, "<facts>", "exec"), facts)
-answers = []
-for text in json.loads(ASKED):
-    try:
-        code = compile(text, "<source>", "exec", 0, True)
-    except SyntaxError as error:
-        answers.append(["refused", str(error)])
-    else:
-        answers.append(["read", facts["facts_here"](text.encode(), code).decode()])
-json.dumps([sys.version.split()[0], answers])
-"""
 
 
 @pytest.mark.slow
 @pytest.mark.interpreters
 def test_a_lazy_import_is_late_as_the_real_python_reads_it(tmp_path: Path) -> None:
-    program = _PROGRAM.replace("PROBE_FACTS", repr(facts_text().decode()))
-    version, answers = ask_wasm(
-        "3.15", program, [_LAZY, "import os\ntry:\n    import a\nfinally:\n    import b\n"], tmp_path
+    version, answers = newer_facts_of(
+        "3.15", [_LAZY, "import os\ntry:\n    import a\nfinally:\n    import b\n"], tmp_path
     )
 
     assert version.startswith("3.15.")

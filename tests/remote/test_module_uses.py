@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from buildguard.engines.interpreter import local_probe
 from buildguard.imports.records import NameUse, extract
+from buildguard.remote import import_codes
 from buildguard.remote.import_codes import STANDARD
-from buildguard.remote.wire import read_list
-from tests.conftest import SOME_VERSIONS, interpreter
-from tests.remote.running import facts_request
-from tests.wasm import ask_wasm
+from buildguard.remote.module_code import UnclearImportError
+from tests.conftest import SOME_VERSIONS
+from tests.remote.running import facts_of, newer_facts_of
 
 _SOURCE = b"""\
 import config
@@ -48,14 +46,7 @@ _USES = [
 
 
 def _uses(version: str, source: bytes) -> list[Any]:
-    command = list(local_probe(interpreter(version), 2 << 30))
-    asked = facts_request() + b"0 %d 30\n%b" % (len(source), source)
-    done = subprocess.run(command, input=asked, capture_output=True, check=True)
-    first = read_list(done.stdout, 0)
-    assert first is not None
-    answer = read_list(done.stdout, first[1])
-    assert answer is not None
-    rows: list[Any] = json.loads(answer[0][11])["uses"]
+    rows: list[Any] = json.loads(facts_of(version, source))["uses"]
     return rows
 
 
@@ -104,21 +95,23 @@ def test_a_name_that_is_imported_more_than_once_is_the_first_import() -> None:
 @pytest.mark.interpreters
 @pytest.mark.parametrize("version", ["3.14"])
 def test_a_newer_python_shows_the_same(version: str, tmp_path: Path) -> None:
-    from buildguard.engines.verify_interpreter import facts_text
+    _version, [(verdict, answer)] = newer_facts_of(version, [_SOURCE.decode()], tmp_path)
 
-    program = f"""
-import json
-facts = {{}}
-exec(compile({facts_text().decode()!r}, "<facts>", "exec"), facts)
-answers = []
-for text in json.loads(ASKED):
-    code = compile(text, "<source>", "exec", 0, True)
-    answers.append(facts["facts_here"](text.encode(), code).decode())
-json.dumps(answers)
-"""
-    (answer,) = ask_wasm(version, program, [_SOURCE.decode()], tmp_path)
-
+    assert verdict == "read", answer
     rows = json.loads(answer)["uses"]
     assert rows[0] == _USES[0]
     assert rows[1] == ["models", 0, "app", "models", {"Base": 11}]  # an annotation is not evaluated
     assert rows[2:] == _USES[2:]
+
+
+def test_an_import_that_code_does_not_show_costs_no_other_facts(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_code: object, _offset: int) -> None:
+        raise UnclearImportError
+
+    source = b"import config\ndef f():\n    import other\nconfig.DEBUG\n"
+    monkeypatch.setattr(import_codes, "constants_before", refuse)
+    facts = extract(source, (3, 11))
+
+    assert facts is not None
+    assert [row.module for row in facts.imports] == ["config", "other"]
+    assert facts.uses == ()

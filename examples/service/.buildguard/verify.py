@@ -7,7 +7,7 @@ by the manifest in the archive. Nothing that it looks at is imported or run. Fin
 not be looked at with 3.
 
 version: 0.1.0
-digest: sha256:b7d495418c116d01d723d36d5502b45d30beffefcd888195c66e377b10876f8d
+digest: sha256:2eae4721e205ff2a0c6e12a3783f20f2ee6b074084656b1b812fd98fe80ab71a
     (SHA-256 of everything below the line of equals signs)
 """
 
@@ -3610,10 +3610,13 @@ def module_uses(module):
     uses = uses_by_name(module) if module.imports else {}
     rows = []
     places = [place for _module, place in module.imports] if uses else ()
-    for name, offset in module.stores if uses else ():
-        origin = import_of(module, places, name, offset) if name in uses else None
-        if origin is not None:
-            rows.append([name] + origin + [uses.pop(name)])
+    try:
+        for name, offset in module.stores if uses else ():
+            origin = import_of(module, places, name, offset) if name in uses else None
+            if origin is not None:
+                rows.append([name] + origin + [uses.pop(name)])
+    except UnclearImportError:
+        return []
     return rows
 def uses_by_name(module):
     uses = {}
@@ -4793,7 +4796,8 @@ def _unbound(fault: ImportFault, source: str) -> FaultText:
     shadowed = _shadowed(fault)
     if shadowed:
         return FaultText(f"{message}, and shadows the standard library's '{shadowed}'", f"rename {source}")
-    return FaultText(message, f"define {fault.name} there, or correct the import")
+    mistaken = "name" if fault.row.form is ImportForm.ATTRIBUTE else "import"
+    return FaultText(message, f"define {fault.name} there, or correct the {mistaken}")
 def _refusal(fault: ImportFault) -> str:
     if fault.row.form is ImportForm.ATTRIBUTE and fault.source is not None:
         return f"module '{fault.source.name}' has no attribute '{fault.name}'"
@@ -5977,7 +5981,9 @@ def _setting(place: _SetPlace) -> re.Pattern[bytes]:
         space = rb"(?:\b%s\.__dict__|vars\(\s*(?:\w+\.)*%s\s*\))(?:\[|\.(?:update|setdefault)\()" % (word, word)
         return re.compile(rb"setattr\(\s*(?!self\b|cls\b)[\w.\[\]\"']+\s*,\s*(?![\"'\s])|" + space)
     statement = rb"\.%s\s*(?::[^=\n]+)?=(?!=)|^[\w., \t]*\.%s[ \t]*,[\w., \t]*=(?!=)" % (word, word)
-    target = rb"\b(?:for|as)\s+[\w.]+\.%s\b|setattr\([^()]*[\"']%s[\"']" % (word, word)
+    target = rb"\bfor\s+[\w.]+\.%s\s+in\b|\bwith\b[^\n]*\bas\s+[\w.]+\.%s\b|setattr\((?:[^\n]*|[^()]*)[\"']%s[\"']" % (
+        (word,) * 3
+    )
     return re.compile(statement + b"|" + target, re.MULTILINE)
 def _is_build_script(source: bytes) -> bool:
     return b"Extension(" in source or b"set_source(" in source
