@@ -23,6 +23,7 @@ def main() -> None:
     gc.disable()  # short-lived, and what it makes in numbers holds no cycles
     signal.signal(signal.SIGTERM, exit_on_sigterm)
     status = run_guarded(_run)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the answer is given, and a late Ctrl-C would replace its status
     gc.freeze()  # or the end of Python looks once more through all that was imported
     sys.exit(status)
 

@@ -23,7 +23,7 @@ from tests.conftest import BROKEN_BEFORE_312, Project
 from tests.stages.deep import flatten, nest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 _DOCKERFILE = {"Dockerfile": "FROM python:3.11-slim\n"}
 _BROKEN = {"bad.py": BROKEN_BEFORE_312}
@@ -794,8 +794,8 @@ def test_ctrl_c_leaves_nothing_behind(project: Callable[..., Project]) -> None:
         stderr=subprocess.PIPE,
         start_new_session=True,
     )
-    probes = _probes_at_work(run.pid)
-    os.killpg(run.pid, signal.SIGINT)
+    with _held(run.pid) as probes:
+        os.killpg(run.pid, signal.SIGINT)
     _out, err = run.communicate(timeout=300)
 
     assert run.returncode == 130
@@ -808,6 +808,26 @@ def test_ctrl_c_leaves_nothing_behind(project: Callable[..., Project]) -> None:
     assert made.run("check").code == 0
 
 
+def test_a_ctrl_c_after_the_answer_keeps_its_status(project: Callable[..., Project]) -> None:
+    """While Python ends, a signal would have its default meaning again and end the program instead."""
+    made = project({"a.py": "def f(:\n"})
+    target = f"3.{sys.version_info.minor}"
+    program = (
+        "import os, sys\n"
+        "class Late:\n"
+        "    def __del__(self, kill=os.kill, own=os.getpid()):\n"
+        "        kill(own, 2)\n"
+        "sys.late = Late()\n"
+        "from buildguard.cli.main import main\n"
+        f"sys.argv = ['buildguard', 'check', '--target', {target!r}, 'a.py']\n"
+        "main()\n"
+    )
+
+    done = subprocess.run([sys.executable, "-c", program], cwd=made.path, capture_output=True, text=True, check=False)
+
+    assert (done.returncode, "BG101" in done.stdout, done.stderr) == (1, True, "")
+
+
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGKILL, -signal.SIGKILL)])
 def test_killed_it_leaves_nothing_running(project: Callable[..., Project], number: int, status: int) -> None:
     made = project({**_DOCKERFILE, **{f"m{n}.py": f"x = {n}\n" * 3000 for n in range(400)}})
@@ -817,8 +837,8 @@ def test_killed_it_leaves_nothing_running(project: Callable[..., Project], numbe
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
-    probes = _probes_at_work(run.pid)
-    run.send_signal(number)
+    with _held(run.pid) as probes:
+        run.send_signal(number)
 
     assert run.wait(120) == status
     _wait_for_end(probes)
@@ -856,6 +876,21 @@ def _probes_at_work(pid: int) -> list[str]:
             return found
         time.sleep(0.05)
     pytest.fail("it started no probes")
+
+
+@contextlib.contextmanager
+def _held(pid: int) -> Iterator[list[str]]:
+    """The probes of a run that cannot end its work while they stand still."""
+    probes = _probes_at_work(pid)
+    _signal_each(probes, signal.SIGSTOP)
+    yield probes
+    _signal_each(probes, signal.SIGCONT)
+
+
+def _signal_each(probes: list[str], number: signal.Signals) -> None:
+    for one in probes:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(int(one), number)
 
 
 def _wait_for_end(probes: list[str]) -> None:
