@@ -22,31 +22,11 @@ from buildguard.imports.binding_nodes import (
 )
 from buildguard.imports.records import Bound
 from buildguard.remote.import_outline import is_main_test
-from buildguard.remote.import_tests import ENDS, Evaluator, UnknownValue
+from buildguard.remote.import_tests import ENDS, PASSING, Evaluator, UnknownValue
 
 _BOUND, _UNBOUND = 1, 2  # what a name may be at a place: both of them, or neither where nothing comes
 _ANSWERS = {_BOUND: Bound.YES, _UNBOUND: Bound.NO}
 _STARS = {Bound.YES: _BOUND, Bound.NO: 0}
-# Their blocks end where an exception does, or are known to let it pass.
-_PASSING = frozenset(
-    {
-        "open",
-        "io.open",
-        "warnings.catch_warnings",
-        "contextlib.closing",
-        "contextlib.nullcontext",
-        "closing",
-        "nullcontext",
-    }
-    | {
-        "contextlib.redirect_stdout",
-        "contextlib.redirect_stderr",
-        "threading.Lock",
-        "threading.RLock",
-        "catch_warnings",
-    }
-    | {"tempfile.TemporaryDirectory", "tempfile.NamedTemporaryFile", "zipfile.ZipFile", "tarfile.open", "os.scandir"}
-)
 _MOST_ROUNDS = 4
 
 
@@ -267,7 +247,7 @@ class _NameFlow:
         for item in node.items:
             state = self._expression(item.context_expr, state)
             call = item.context_expr
-            passes = passes and isinstance(call, ast.Call) and _dotted(call.func, self._values) in _PASSING
+            passes = passes and isinstance(call, ast.Call) and _dotted(call.func, self._values) in PASSING
             for child in ast.walk(item.optional_vars) if item.optional_vars is not None else ():
                 state = self._bind(child, state)
         self._raised.append(0)

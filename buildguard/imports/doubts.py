@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from functools import cached_property
 
-from buildguard.definitions import NamedTuple, lazy_pattern
+from buildguard.definitions import TYPE_CHECKING, NamedTuple, lazy_pattern
 from buildguard.imports.faults import FaultKind, ImportFault
 from buildguard.imports.program import StartedProgram, is_test
-from buildguard.imports.records import ImportForm, ModuleFacts
+from buildguard.imports.records import ModuleFacts
+
+if TYPE_CHECKING:
+    from buildguard.imports.changed_modules import ChangedModules
 
 _GENERATED = lazy_pattern(
     r"_?version|__version__|_?build_info|.+_pb2(?:_grpc)?|.+_(?:thrift|rc|ui)|ui_.+|_?generated|.+_generated"
@@ -74,13 +77,6 @@ def is_build_file(path: str) -> bool:
     )
 
 
-class _SetPlace(NamedTuple):
-    """A name that may be set as an attribute, or a module of which any may be."""
-
-    word: bytes
-    is_module: bool = False
-
-
 class DoubtFinder:
     """Finds the doubt in a fault."""
 
@@ -88,21 +84,33 @@ class DoubtFinder:
         self._program = program
         self._tree = program.tree
         self._texts = texts
-        self._are_set: dict[_SetPlace, bool] = {}
 
-    def find(self, faults: Iterable[ImportFault]) -> Iterator[tuple[ImportFault, str]]:
-        """Each of some faults, and why it may be none; empty where it is one.
+    def find(
+        self, faults: Iterable[ImportFault], reached: Callable[[], Collection[str]]
+    ) -> Iterator[tuple[ImportFault, str]]:
+        """Each of some faults, and why it may be none; empty where it is one. `reached` gives the files that the program executes.
 
         Every source is looked through for all of them at once.
         """
         pairs = [(fault, self._of_path(fault)) for fault in faults]
         left = [fault for fault, doubt in pairs if not doubt and fault.kind in _UNBOUND]
-        self._look_for({place for fault in left for place in _set_places(fault)} - self._are_set.keys())
+        if left:
+            self._changes.look_for(left)
+        files = reached() if left else ()
         for fault, doubt in pairs:
-            yield fault, doubt or (self._of_unbound(fault) if fault.kind in _UNBOUND else "")
+            yield fault, doubt or (self._changes.why_other(fault, files) if fault.kind in _UNBOUND else "")
+
+    @cached_property
+    def _changes(self) -> ChangedModules:
+        from buildguard.imports.changed_modules import ChangedModules  # a hook without a fault does not need it
+
+        return ChangedModules(self._texts, self._read_sources)
 
     def _of_path(self, fault: ImportFault) -> str:
         """Why a file may be there all the same, or something that does its work."""
+        rewritten = self._changes.why_rewritten(fault.module.location.file)
+        if rewritten:
+            return rewritten
         is_package = fault.source is not None and bool(fault.source.location.folders)
         if fault.kind in _ABSENT or (fault.kind in {FaultKind.UNBOUND, FaultKind.CIRCULAR} and is_package):
             return next(self._of_absent(fault), "")
@@ -171,26 +179,6 @@ class DoubtFinder:
         name = dotted.rpartition(".")[2].encode()
         return self._registering is None or any(name in data for data in self._registering)
 
-    def _of_unbound(self, fault: ImportFault) -> str:
-        place = next(filter(self._are_set.get, _set_places(fault)), None)
-        if place is None:
-            return ""
-        what = "computed attributes of" if place.is_module else "an attribute"
-        return f"the project sets {what} {place.word.decode()}"
-
-    def _look_for(self, places: set[_SetPlace]) -> None:
-        """Find out which of some names a source sets as an attribute of something, and of which modules it sets any."""
-        if not places:
-            return
-        self._are_set.update(dict.fromkeys(places, False))
-        left = {place: _setting(place) for place in places}
-        for _path, data in self._read_sources(lambda _path: True):
-            for place in [place for place in left if place.word in data and left[place].search(data)]:
-                self._are_set[place] = True
-                del left[place]
-            if not left:
-                return
-
     @cached_property
     def _registering(self) -> list[bytes] | None:
         """The sources that put modules where others find them; None where one changes how modules are found."""
@@ -232,29 +220,6 @@ class DoubtFinder:
 def _may_build(path: str) -> bool:
     """Whether a source may build extension modules, by its name."""
     return _MAY_BUILD.search(path, path.rfind("/") + 1) is not None
-
-
-def _set_places(fault: ImportFault) -> Iterator[_SetPlace]:
-    """The name that a module lacks, and the module's own, of which any attribute may be set."""
-    yield _SetPlace(fault.name.encode())
-    if fault.source is not None:
-        package, _dot, last = fault.source.name.rpartition(".")
-        yield _SetPlace(last.encode(), is_module=True)
-        if package and fault.row.form is ImportForm.ATTRIBUTE:
-            yield _SetPlace(last.encode())  # its package may get something else of that name
-
-
-def _setting(place: _SetPlace) -> re.Pattern[bytes]:
-    """What finds a statement that sets an attribute of a name, or a computed one of a module."""
-    word = re.escape(place.word)
-    if place.is_module:
-        space = rb"(?:\b%s\.__dict__|vars\(\s*(?:\w+\.)*%s\s*\))(?:\[|\.(?:update|setdefault)\()" % (word, word)
-        return re.compile(rb"setattr\(\s*(?!self\b|cls\b)[\w.\[\]\"']+\s*,\s*(?![\"'\s])|" + space)
-    statement = rb"\.%s\s*(?::[^=\n]+)?=(?!=)|^[\w., \t]*\.%s[ \t]*,[\w., \t]*=(?!=)" % (word, word)
-    target = rb"\bfor\s+[\w.]+\.%s\s+in\b|\bwith\b[^\n]*\bas\s+[\w.]+\.%s\b|setattr\((?:[^\n]*|[^()]*)[\"']%s[\"']" % (
-        (word,) * 3
-    )
-    return re.compile(statement + b"|" + target, re.MULTILINE)
 
 
 def _is_build_script(source: bytes) -> bool:

@@ -11,7 +11,7 @@ from buildguard.imports.execution import is_certain, is_guarded
 from buildguard.imports.finder import ModuleKind
 from buildguard.imports.names import LoadedModule
 from buildguard.imports.records import Guard, ImportForm, ImportStatement, ModuleFacts
-from buildguard.imports.resolver import ModuleResolver, Resolution
+from buildguard.imports.resolver import ImportKind, ModuleResolver, Resolution
 
 
 class ImportEdge(NamedTuple):
@@ -61,7 +61,8 @@ class ImportGraph:
     def _edge(self, module: LoadedModule, row: ImportStatement) -> ImportEdge:
         resolution = self.resolver.resolve(module, row)
         sources = self._sources(module, resolution, row) if resolution.modules else ()
-        return ImportEdge(row, resolution, sources, is_certain(row, is_main=module.is_main))
+        certain = resolution.kind is not ImportKind.UNCLEAR and is_certain(row, is_main=module.is_main)
+        return ImportEdge(row, resolution, sources, certain)
 
     def _sources(self, module: LoadedModule, resolution: Resolution, row: ImportStatement) -> tuple[LoadedModule, ...]:
         targets = [*resolution.modules, *self._submodules(module, resolution.last, row)]

@@ -129,7 +129,7 @@ def extended_path(path: SearchPath, added: Iterable[tuple[str, str]]) -> SearchP
         else:
             front += [posixpath.normpath(posixpath.join(base, folder)) for base in path.folders]
     added_folders = [folder for folder in dict.fromkeys(front) if folder not in path.folders]
-    return path._replace(back=(*path.back, *added_folders))
+    return path._replace(back=(*path.back, *added_folders), added=(*path.added, *added_folders))
 
 
 def home_of(file: str, tree: FileTree) -> tuple[str, str]:

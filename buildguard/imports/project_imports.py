@@ -117,7 +117,10 @@ class _ProgramJudge:
         return self._program.tree.origins.get(file, "")
 
     def _take(self, result: OwnImports) -> None:
-        for fault, doubt in self._doubts.find(result.faults):
+        def reached() -> set[str]:
+            return {item.module.location.file for item in result.reached.values()}
+
+        for fault, doubt in self._doubts.find(result.faults, reached):
             self._take_fault(fault, doubt)
         for item in result.outside:
             if self._packages is not None:

@@ -64,10 +64,14 @@ _OUTSIDE = Resolution(ImportKind.OUTSIDE)
 
 
 class SearchPath(NamedTuple):
-    """The folders in which modules are looked for: those before the standard library, and those after it."""
+    """The folders in which modules are looked for: those before the standard library, and those after it.
+
+    Those that modules `added` are among the last, and may be searched before all others.
+    """
 
     front: tuple[str, ...]
     back: tuple[str, ...] = ()
+    added: tuple[str, ...] = ()
 
     @property
     def folders(self) -> tuple[str, ...]:
@@ -155,7 +159,15 @@ class ModuleResolver:
             return Resolution(ImportKind.OUTSIDE)
         if top in self.standard and lookup.modules[0].kind is ModuleKind.NAMESPACE:
             return Resolution(ImportKind.OUTSIDE)
-        return _resolution(lookup, dotted.split("."), ())
+        resolution = _resolution(lookup, dotted.split("."), ())
+        return (
+            resolution._replace(kind=ImportKind.UNCLEAR) if self._may_be_added(top, lookup.modules[0]) else resolution
+        )
+
+    def _may_be_added(self, top: str, first: ModuleLocation) -> bool:
+        """Whether a folder that a module puts on the path, before or behind the others, has another module of that name."""
+        others = (self.tree.find(top, [folder]) for folder in self.path.added)
+        return any(other not in {None, first} for other in others)
 
     def may_be_installed(self, top: str) -> bool:
         """Whether the standard library or an installed package may hold a top-level module."""

@@ -50,7 +50,18 @@ PROOF = {"a": ['\u00e9\n"\ud800\U0001f600', 10, None, True, False, [], {}], "b":
 PROOF_AS_JSON = '{"a":["\\u00e9\\n\\"\\ud800\\ud83d\\ude00",10,null,true,false,[],{}],"b":[[1,"x"]]}'
 LARGEST = 2 << 20  # bytes of a source that is still read: larger ones are data
 DYNAMIC = frozenset({"globals", "exec", "modules", "meta_path", "path_hooks"})
-DYNAMIC_AT_TOP = frozenset({"vars", "locals", "eval", "__dict__", "setattr"})
+DYNAMIC_AT_TOP = frozenset(
+    {
+        "vars",
+        "locals",
+        "eval",
+        "__dict__",
+        "setattr",
+        "global_enum",
+        "_convert_",
+        "_convert",
+    }  # of `enum`, the last three
+)
 GLOBAL = re.compile(rb"global\b([^\n;#]*)")  # what functions change is no constant
 # In the flags of code whose annotations are text: of 3.8, and from 3.9 on.
 ANNOTATIONS = 0x100000 if sys.version_info < (3, 9) else 0x1000000

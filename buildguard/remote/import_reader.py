@@ -12,6 +12,7 @@ from buildguard.remote.import_outline import CallLines, all_nodes, is_main_test
 from buildguard.remote.import_tests import (
     ENDS,
     GUARDS,
+    PASSING,
     PATH_CALLS,
     UnknownValue,
 )
@@ -23,6 +24,11 @@ IMPORTING = (ast.Import, ast.ImportFrom)
 MOST_LINES = 20  # of the imports in a `try` that handlers depend on
 CATCHES_TYPES = frozenset({"TypeError", "Exception", "BaseException"})
 CATCHES_ATTRIBUTES = frozenset({"AttributeError", "Exception", "BaseException"})
+CATCHES_OTHERS = frozenset({"AttributeError", "NameError", "TypeError"})  # what an imported module may raise as well
+# Classes of the standard library with names in small letters.
+ERRORS = frozenset({"error", "timeout", "herror", "gaierror"})
+# What methods are called whose blocks may end an exception.
+SWALLOWING = re.compile("(?i)suppress|ignor|option|catch|try|safe|allow|skip|swallow|silen|toler|handle|guard")
 
 
 def is_own_package(call):
@@ -225,8 +231,17 @@ class FactReader:
             if isinstance(call, ast.Call) and self.values.dotted(call.func) in ("contextlib.suppress", "suppress"):
                 block = block.inside(self.values.caught(call.args))
                 block.absent = block.absent or any(self.values.dotted(node) in CATCHES_ATTRIBUTES for node in call.args)
+            elif self._may_swallow(call):
+                block = block.inside("conditional")
         self._body(node.body, block)
         return False
+
+    def _may_swallow(self, manager):
+        """Whether a context manager may end an exception: what a module defines itself may, a method of an object by its name alone."""
+        function = manager.func if isinstance(manager, ast.Call) else manager
+        if self.values.dotted(function) in PASSING:
+            return False
+        return not isinstance(function, ast.Attribute) or SWALLOWING.search(function.attr) is not None
 
     def _match(self, node, block):
         self._expressions(node, block)
@@ -236,11 +251,7 @@ class FactReader:
 
     def _try(self, node, block):
         caught = self.values.caught_by(node.handlers)
-        if caught:
-            self.values.see_names(node)
-        body = block.inside(caught)
-        body.caught = block.caught or self.values.catches(node.handlers, CATCHES_TYPES)
-        body.absent = block.absent or self.values.catches(node.handlers, CATCHES_ATTRIBUTES)
+        body = self._tried(node, block, caught or self._perhaps_caught(node.handlers))
         count = len(self.imports)
         ended = self._guarded(node, body)
         has_imports = len(self.imports) > count
@@ -255,6 +266,29 @@ class FactReader:
         works = lines and len(lines) == len(node.body)
         self._body(node.orelse, block.after("works", lines) if works else block.inside(guard))
         return self._body(node.finalbody, block) or (ended and not node.handlers)
+
+    def _tried(self, node, block, guard):
+        """The place of the statements of a `try` whose handlers are a guard of imports."""
+        if guard:
+            self.values.see_names(node)
+        body = block.inside(guard)
+        body.caught = block.caught or self.values.catches(node.handlers, CATCHES_TYPES)
+        body.absent = block.absent or self.values.catches(node.handlers, CATCHES_ATTRIBUTES)
+        return body
+
+    def _perhaps_caught(self, handlers):
+        """The guard of imports where a handler may take what they raise: by a name that is no class's, or what other errors are."""
+        for handler in filter(self.values.goes_on, handlers):
+            types = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]
+            if any(map(self._may_be_raised, types)):
+                return "conditional"
+        return ""
+
+    def _may_be_raised(self, node):
+        """Whether what a handler names may be, or hold, an exception that an imported module raises."""
+        name = self.values.dotted(node).rpartition(".")[2]
+        is_class = name[:1].isupper() and not name.isupper()
+        return name in CATCHES_OTHERS or not (is_class or name in ERRORS)
 
     def _first_lines(self, node):
         """The lines of the imports with which a `try` begins; of many the first ones, as each import in a handler names them."""

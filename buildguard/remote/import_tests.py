@@ -36,6 +36,16 @@ SYSTEMS = {"linux": ("posix", "Linux"), "darwin": ("posix", "Darwin"), "win32": 
 PYTHON_FLAGS = {"PY2": False, "PY3": True, "IS_PY2": False, "IS_PY3": True, "is_py2": False, "is_py3": True}
 CAUGHT = frozenset({"ImportError", "ModuleNotFoundError", "Exception", "BaseException"})
 CATCHES_NAMES = frozenset({"ImportError", "Exception", "BaseException"})
+# Context managers whose blocks end where an exception does, or that are known to let it pass.
+PASSING = frozenset(
+    {
+        *("open", "io.open", "os.scandir", "warnings.catch_warnings"),
+        *("catch_warnings", "contextlib.closing", "closing", "contextlib.nullcontext", "nullcontext"),
+        *("contextlib.redirect_stdout", "contextlib.redirect_stderr", "threading.Lock", "threading.RLock"),
+        *("tempfile.TemporaryDirectory", "tempfile.NamedTemporaryFile", "zipfile.ZipFile", "tarfile.open"),
+        *("unittest.mock.patch", "mock.patch", "patch"),
+    }
+)
 # How strong each guard is: of two around one import the stronger counts.
 GUARDS = ("", "conditional", "main", "module-only", "handler", "tested", "except", "false")
 

@@ -321,6 +321,8 @@ class AttributeReader:
 
     def read(self, statement, place, block, test):
         """The attributes in the expressions that a statement itself evaluates; `test` gives the value of a test in them."""
+        if isinstance(statement, ast.Assert):
+            block = block.inside("conditional")  # `python -O` leaves it out
         pending = [(node, block) for node in self._expressions(statement, block)]
         while pending:
             node, around = pending.pop()

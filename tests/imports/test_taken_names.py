@@ -82,6 +82,7 @@ def test_what_is_there_or_may_be_is_no_finding(source: str) -> None:
     [
         "import config\nif len(__name__) > 3:\n    config.DEBUG\n",
         "import config\nx = len(__name__) or config.DEBUG\n",
+        "import config\nassert config.DEBUG\n",  # not with -O
         "import config\nconfig.DEBUG\nconfig = 1\n",
         "import config\nfor config in ['a']:\n    config.DEBUG\n",
         "import config\nx = [config.DEBUG for config in 'a']\nconfig.DEBUG\n",

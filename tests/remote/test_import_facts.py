@@ -207,3 +207,54 @@ def test_what_comes_after_a_try_without_imports_may_run(body: str, guard: Guard)
 
     assert facts is not None
     assert (facts.imports[-1].module, facts.imports[-1].guard) == ("b", guard)
+
+
+@pytest.mark.parametrize(
+    ("around", "guard"),
+    [
+        ("with open('x'):\n", Guard.NONE),
+        ("import warnings\nwith warnings.catch_warnings():\n", Guard.NONE),
+        ("from warnings import catch_warnings\nwith catch_warnings():\n", Guard.NONE),
+        ("import contextlib\nwith contextlib.suppress(KeyError):\n", Guard.NONE),
+        ("app = f()\nwith app.app_context():\n", Guard.NONE),
+        ("with optional():\n", Guard.CONDITIONAL),
+        ("from tools import optional\nwith open('x'), optional() as y:\n", Guard.CONDITIONAL),
+        ("import tools\nwith tools.ignore_errors():\n", Guard.CONDITIONAL),
+        ("with manager:\n", Guard.CONDITIONAL),
+        ("import contextlib\nwith contextlib.suppress(ImportError):\n", Guard.EXCEPT),
+    ],
+)
+def test_a_context_manager_of_the_project_may_end_an_import_error(around: str, guard: Guard) -> None:
+    facts = extract(f"{around}    import b\n".encode(), (3, 11))
+
+    assert facts is not None
+    assert (facts.imports[-1].module, facts.imports[-1].guard) == ("b", guard)
+
+
+@pytest.mark.parametrize(
+    ("types", "guard"),
+    [
+        ("KeyError", Guard.NONE),
+        ("(OSError, ValueError)", Guard.NONE),
+        ("socket.error", Guard.NONE),
+        ("errors.MyError", Guard.NONE),
+        ("AttributeError", Guard.CONDITIONAL),
+        ("(KeyError, TypeError)", Guard.CONDITIONAL),
+        ("ERRORS", Guard.CONDITIONAL),
+        ("errors.OPTIONAL", Guard.CONDITIONAL),
+        ("errors_of(1)", Guard.CONDITIONAL),
+        ("(ImportError, ERRORS)", Guard.EXCEPT),
+    ],
+)
+def test_exceptions_by_a_name_that_is_no_class_may_hold_any(types: str, guard: Guard) -> None:
+    facts = extract(f"try:\n    import b\nexcept {types}:\n    pass\n".encode(), (3, 11))
+
+    assert facts is not None
+    assert (facts.imports[-1].module, facts.imports[-1].guard) == ("b", guard)
+
+
+def test_what_such_a_handler_raises_again_is_not_caught() -> None:
+    facts = extract(b"try:\n    import b\nexcept ERRORS:\n    print()\n    raise\n", (3, 11))
+
+    assert facts is not None
+    assert facts.imports[-1].guard is Guard.NONE

@@ -61,6 +61,7 @@ _IMPORTS = (
     "buildguard.imports.taken_names",
     "buildguard.imports.own_imports",
     "buildguard.imports.unreached",
+    "buildguard.imports.changed_modules",
     "buildguard.imports.doubts",
     "buildguard.imports.third_party",
     "buildguard.imports.project_imports",

@@ -7,7 +7,7 @@ by the manifest in the archive. Nothing that it looks at is imported or run. Fin
 not be looked at with 3.
 
 version: 0.1.0
-digest: sha256:2eae4721e205ff2a0c6e12a3783f20f2ee6b074084656b1b812fd98fe80ab71a
+digest: sha256:d8cce7a601b6ce8998641f21fddb65ff8096d34013671f02a1a139ec96438a97
     (SHA-256 of everything below the line of equals signs)
 """
 
@@ -2467,6 +2467,15 @@ SYSTEMS = {"linux": ("posix", "Linux"), "darwin": ("posix", "Darwin"), "win32": 
 PYTHON_FLAGS = {"PY2": False, "PY3": True, "IS_PY2": False, "IS_PY3": True, "is_py2": False, "is_py3": True}
 CAUGHT = frozenset({"ImportError", "ModuleNotFoundError", "Exception", "BaseException"})
 CATCHES_NAMES = frozenset({"ImportError", "Exception", "BaseException"})
+PASSING = frozenset(
+    {
+        *("open", "io.open", "os.scandir", "warnings.catch_warnings"),
+        *("catch_warnings", "contextlib.closing", "closing", "contextlib.nullcontext", "nullcontext"),
+        *("contextlib.redirect_stdout", "contextlib.redirect_stderr", "threading.Lock", "threading.RLock"),
+        *("tempfile.TemporaryDirectory", "tempfile.NamedTemporaryFile", "zipfile.ZipFile", "tarfile.open"),
+        *("unittest.mock.patch", "mock.patch", "patch"),
+    }
+)
 GUARDS = ("", "conditional", "main", "module-only", "handler", "tested", "except", "false")
 class Evaluator:
     def __init__(self, version: "tuple[int, ...]", platform: str, names: "frozenset[str]") -> None:
@@ -3289,6 +3298,8 @@ class AttributeReader:
                 if module in CHANGED:
                     yield module + "." + str(names[0])
     def read(self, statement, place, block, test):
+        if isinstance(statement, ast.Assert):
+            block = block.inside("conditional")
         pending = [(node, block) for node in self._expressions(statement, block)]
         while pending:
             node, around = pending.pop()
@@ -3682,6 +3693,7 @@ from buildguard.remote.import_outline import CallLines, all_nodes, is_main_test
 from buildguard.remote.import_tests import (
     ENDS,
     GUARDS,
+    PASSING,
     PATH_CALLS,
     UnknownValue,
 )
@@ -3692,6 +3704,9 @@ IMPORTING = (ast.Import, ast.ImportFrom)
 MOST_LINES = 20
 CATCHES_TYPES = frozenset({"TypeError", "Exception", "BaseException"})
 CATCHES_ATTRIBUTES = frozenset({"AttributeError", "Exception", "BaseException"})
+CATCHES_OTHERS = frozenset({"AttributeError", "NameError", "TypeError"})
+ERRORS = frozenset({"error", "timeout", "herror", "gaierror"})
+SWALLOWING = re.compile("(?i)suppress|ignor|option|catch|try|safe|allow|skip|swallow|silen|toler|handle|guard")
 def is_own_package(call):
     values = call.args[1:] + [keyword.value for keyword in call.keywords if keyword.arg == "package"]
     return len(values) == 1 and isinstance(values[0], ast.Name) and values[0].id in ("__package__", "__name__")
@@ -3847,8 +3862,15 @@ class FactReader:
             if isinstance(call, ast.Call) and self.values.dotted(call.func) in ("contextlib.suppress", "suppress"):
                 block = block.inside(self.values.caught(call.args))
                 block.absent = block.absent or any(self.values.dotted(node) in CATCHES_ATTRIBUTES for node in call.args)
+            elif self._may_swallow(call):
+                block = block.inside("conditional")
         self._body(node.body, block)
         return False
+    def _may_swallow(self, manager):
+        function = manager.func if isinstance(manager, ast.Call) else manager
+        if self.values.dotted(function) in PASSING:
+            return False
+        return not isinstance(function, ast.Attribute) or SWALLOWING.search(function.attr) is not None
     def _match(self, node, block):
         self._expressions(node, block)
         for case in node.cases:
@@ -3856,11 +3878,7 @@ class FactReader:
         return False
     def _try(self, node, block):
         caught = self.values.caught_by(node.handlers)
-        if caught:
-            self.values.see_names(node)
-        body = block.inside(caught)
-        body.caught = block.caught or self.values.catches(node.handlers, CATCHES_TYPES)
-        body.absent = block.absent or self.values.catches(node.handlers, CATCHES_ATTRIBUTES)
+        body = self._tried(node, block, caught or self._perhaps_caught(node.handlers))
         count = len(self.imports)
         ended = self._guarded(node, body)
         has_imports = len(self.imports) > count
@@ -3874,6 +3892,23 @@ class FactReader:
         works = lines and len(lines) == len(node.body)
         self._body(node.orelse, block.after("works", lines) if works else block.inside(guard))
         return self._body(node.finalbody, block) or (ended and not node.handlers)
+    def _tried(self, node, block, guard):
+        if guard:
+            self.values.see_names(node)
+        body = block.inside(guard)
+        body.caught = block.caught or self.values.catches(node.handlers, CATCHES_TYPES)
+        body.absent = block.absent or self.values.catches(node.handlers, CATCHES_ATTRIBUTES)
+        return body
+    def _perhaps_caught(self, handlers):
+        for handler in filter(self.values.goes_on, handlers):
+            types = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]
+            if any(map(self._may_be_raised, types)):
+                return "conditional"
+        return ""
+    def _may_be_raised(self, node):
+        name = self.values.dotted(node).rpartition(".")[2]
+        is_class = name[:1].isupper() and not name.isupper()
+        return name in CATCHES_OTHERS or not (is_class or name in ERRORS)
     def _first_lines(self, node):
         first = itertools.takewhile(lambda item: isinstance(item, IMPORTING), node.body[:MOST_LINES])
         return [item.lineno + self._before for item in first]
@@ -4071,29 +4106,10 @@ from buildguard.imports.binding_nodes import (
 )
 from buildguard.imports.records import Bound
 from buildguard.remote.import_outline import is_main_test
-from buildguard.remote.import_tests import ENDS, Evaluator, UnknownValue
+from buildguard.remote.import_tests import ENDS, PASSING, Evaluator, UnknownValue
 _BOUND, _UNBOUND = 1, 2
 _ANSWERS = {_BOUND: Bound.YES, _UNBOUND: Bound.NO}
 _STARS = {Bound.YES: _BOUND, Bound.NO: 0}
-_PASSING = frozenset(
-    {
-        "open",
-        "io.open",
-        "warnings.catch_warnings",
-        "contextlib.closing",
-        "contextlib.nullcontext",
-        "closing",
-        "nullcontext",
-    }
-    | {
-        "contextlib.redirect_stdout",
-        "contextlib.redirect_stderr",
-        "threading.Lock",
-        "threading.RLock",
-        "catch_warnings",
-    }
-    | {"tempfile.TemporaryDirectory", "tempfile.NamedTemporaryFile", "zipfile.ZipFile", "tarfile.open", "os.scandir"}
-)
 _MOST_ROUNDS = 4
 def find_binding(data: bytes, name: str, version: tuple[int, ...], star: Callable[[str, int], Bound]) -> Bound:
     try:
@@ -4270,7 +4286,7 @@ class _NameFlow:
         for item in node.items:
             state = self._expression(item.context_expr, state)
             call = item.context_expr
-            passes = passes and isinstance(call, ast.Call) and _dotted(call.func, self._values) in _PASSING
+            passes = passes and isinstance(call, ast.Call) and _dotted(call.func, self._values) in PASSING
             for child in ast.walk(item.optional_vars) if item.optional_vars is not None else ():
                 state = self._bind(child, state)
         self._raised.append(0)
@@ -4629,6 +4645,7 @@ _OUTSIDE = Resolution(ImportKind.OUTSIDE)
 class SearchPath(NamedTuple):
     front: tuple[str, ...]
     back: tuple[str, ...] = ()
+    added: tuple[str, ...] = ()
     @property
     def folders(self) -> tuple[str, ...]:
         return (*self.front, *self.back)
@@ -4693,7 +4710,13 @@ class ModuleResolver:
             return Resolution(ImportKind.OUTSIDE)
         if top in self.standard and lookup.modules[0].kind is ModuleKind.NAMESPACE:
             return Resolution(ImportKind.OUTSIDE)
-        return _resolution(lookup, dotted.split("."), ())
+        resolution = _resolution(lookup, dotted.split("."), ())
+        return (
+            resolution._replace(kind=ImportKind.UNCLEAR) if self._may_be_added(top, lookup.modules[0]) else resolution
+        )
+    def _may_be_added(self, top: str, first: ModuleLocation) -> bool:
+        others = (self.tree.find(top, [folder]) for folder in self.path.added)
+        return any(other not in {None, first} for other in others)
     def may_be_installed(self, top: str) -> bool:
         known = self._installed.get(top)
         if known is None:
@@ -4862,7 +4885,7 @@ from buildguard.imports.execution import is_certain, is_guarded
 from buildguard.imports.finder import ModuleKind
 from buildguard.imports.names import LoadedModule
 from buildguard.imports.records import Guard, ImportForm, ImportStatement, ModuleFacts
-from buildguard.imports.resolver import ModuleResolver, Resolution
+from buildguard.imports.resolver import ImportKind, ModuleResolver, Resolution
 class ImportEdge(NamedTuple):
     row: ImportStatement
     resolution: Resolution
@@ -4895,7 +4918,8 @@ class ImportGraph:
     def _edge(self, module: LoadedModule, row: ImportStatement) -> ImportEdge:
         resolution = self.resolver.resolve(module, row)
         sources = self._sources(module, resolution, row) if resolution.modules else ()
-        return ImportEdge(row, resolution, sources, is_certain(row, is_main=module.is_main))
+        certain = resolution.kind is not ImportKind.UNCLEAR and is_certain(row, is_main=module.is_main)
+        return ImportEdge(row, resolution, sources, certain)
     def _sources(self, module: LoadedModule, resolution: Resolution, row: ImportStatement) -> tuple[LoadedModule, ...]:
         targets = [*resolution.modules, *self._submodules(module, resolution.last, row)]
         return tuple(target for target in targets if has_source(target))
@@ -5165,7 +5189,7 @@ def extended_path(path: SearchPath, added: Iterable[tuple[str, str]]) -> SearchP
         else:
             front += [posixpath.normpath(posixpath.join(base, folder)) for base in path.folders]
     added_folders = [folder for folder in dict.fromkeys(front) if folder not in path.folders]
-    return path._replace(back=(*path.back, *added_folders))
+    return path._replace(back=(*path.back, *added_folders), added=(*path.added, *added_folders))
 def home_of(file: str, tree: FileTree) -> tuple[str, str]:
     folder, base = posixpath.split(file)
     parts = [] if base == "__init__.py" else [removesuffix(base, ".py")]
@@ -5789,15 +5813,209 @@ def _to_judge_again(first: OwnImports, modules: tuple[LoadedModule, ...]) -> tup
 def _place(fault: ImportFault) -> tuple[str, int, str, str]:
     return fault.module.location.file, fault.row.line, fault.name, fault.kind
 ''',
+    'buildguard.imports.changed_modules': r'''from __future__ import annotations
+import posixpath
+import re
+from collections.abc import Callable, Collection, Iterable, Iterator
+from functools import cached_property
+from buildguard.definitions import TYPE_CHECKING, NamedTuple, lazy_pattern
+from buildguard.imports.faults import FaultKind, ImportFault
+from buildguard.imports.program import is_test, last_word
+from buildguard.imports.records import ImportForm
+if TYPE_CHECKING:
+    from buildguard.imports.doubts import ProjectTexts
+_BETWEEN = rb"(?:'[^']{0,2000}'|\"[^\"]{0,2000}\"|\\\r?\n|[^\n;&|'\"])*?"
+_WRITING = rb"(?:>>?\s*|\b(?:sed|perl|g?awk)\b%b\s-(?:\w*i|-in-place)%b|\b(?:tee|patch|ed|ex|truncate)\b%b" % (
+    (_BETWEEN,) * 3
+)
+_WRITING += (
+    rb"|\b(?:curl|wget)\b%b\s-(?:\w*[oO]|-output[\w-]*)[ =]?|\bof=|\b(?P<copies>cp|mv|ln|install|rsync)\b%b)[\"']?"
+    % ((_BETWEEN,) * 2)
+)
+_WRITING_ALL = lazy_pattern(
+    rb"(?m)^[^\n]*?\b(?:sed|perl)\b%b\s-(?:\w*i|-in-place)%b(?:[\w./$-]*\*(?:\.py)?|\{\}|[\"']?\$\{?(?:f|file|path|i)\}?)[\"']?(?=[\s;)]|\Z)"
+    rb"|^[^\n]*\bxargs\b[^\n]*\bsed\b[^\n]*\s-\w*i\b|\bpatch[ \t]+(?:-p\d|<|-i)|\bgit[ \t]+(?:apply|am)\b|\b2to3\b[^\n]*\s-w|\bquilt[ \t]+push\b"
+    % ((_BETWEEN,) * 2)
+)
+_OTHER_FILES = lazy_pattern(rb"\*\.(?!py\b)\w")
+_PATH = lazy_pattern(rb"[\w./-]*\.py\b")
+_SETATTR = rb"setattr\(\s*(?!self\b|cls\b)[\w.\[\]\"']+\s*,\s*(?!\s|[\"'][^\"'\n]*[\"']\s*,)"
+_SETS_COMPUTED = lazy_pattern(_SETATTR + rb"|(?:__dict__|vars\([^()\n]*\))(?:\[|\.(?:update|setdefault)\()")
+_ANY_MODULE = lazy_pattern(rb"\bmodules\s*(?:\[\s*(?!__name__|[\"'])|\.get\()|\bgetmodule\(")
+_ANY_GLOBALS = lazy_pattern(
+    rb"(?m)\b(?:f_globals|__globals__)(?:\[[^\]\n]+\]\s*=(?!=)|\.(?:update|setdefault)\()|^[ \t]*\w+\s*=\s*[^\n#]*\b(?:f_globals|__globals__)[ \t]*$"
+)
+_FUNCTION = lazy_pattern(rb"\bdef\s+(\w+)")
+_REGISTERS = lazy_pattern(
+    rb"\bmodules\[\s*([^\]\n]+?)\s*\]\s*=(?!=)|\bmodules\.(?:setdefault|update|__setitem__)\(([^\n]*)|\b(?:setitem|patch\.dict)\(([^\n]*\bmodules\b[^\n]*)"
+)
+_QUOTED = lazy_pattern(rb"[\"']([\w.]+)[\"']")
+_LITERAL = lazy_pattern(rb"[\"'][\w.]+[\"']")
+_IMPORTS_COMPUTED = lazy_pattern(
+    rb"\b(?:import_module|__import__)\((?!\s*[\"'][\w.]*[\"']\s*[,)])|\b(?:exec_module|load_module|import_string)\("
+    rb"|\bdjango\.setup\(|\bget_[aw]sgi_application\("
+)
+_SETTERS = (b"setattr(", b"__dict__", b"vars(")
+_IMPORTING = (b"import_module", b"__import__", b"exec_module", b"load_module", b"import_string", b"django")
+class _SetPlace(NamedTuple):
+    word: bytes
+    is_module: bool = False
+class _Marks:
+    def __init__(self) -> None:
+        self.sets_any = ""
+        self.functions: set[bytes] = set()
+        self.registered: set[bytes] = set()
+        self.registered_words: set[bytes] = set()
+        self.importing: list[str] = []
+        self.writing: dict[str, list[bytes]] = {}
+    def note(self, path: str, data: bytes) -> None:
+        if self._note_functions(data) or (b"globals" in data and _ANY_GLOBALS.search(data)):
+            self.sets_any = self.sets_any or path
+        if b"modules" in data:
+            self._note_registered(data)
+        if any(word in data for word in _IMPORTING) and _IMPORTS_COMPUTED.search(data):
+            self.importing.append(path)
+        if b"write" in data and b".py" in data:
+            self.writing[path] = _PATH.findall(data)
+    def _note_functions(self, data: bytes) -> bool:
+        if not any(word in data for word in _SETTERS) or not _SETS_COMPUTED.search(data):
+            return False
+        self.functions.update(_FUNCTION.findall(data))
+        return _ANY_MODULE.search(data) is not None
+    def _note_registered(self, data: bytes) -> None:
+        for key in (key for keys in _REGISTERS.findall(data) for key in keys if key and key != b"__name__"):
+            if _LITERAL.fullmatch(key):
+                self.registered.add(key[1:-1])
+            else:
+                self.registered_words.update(text.rpartition(b".")[2] for text in _QUOTED.findall(data))
+class _PlaceSearch:
+    def __init__(self, places: Iterable[_SetPlace]) -> None:
+        self._left = {place: _setting(place) for place in places}
+        self._passing = {place: _passing(place.word) for place in self._left if place.is_module}
+        self._called: dict[_SetPlace, set[bytes]] = {place: set() for place in self._left}
+        self._found: set[_SetPlace] = set()
+    def look(self, data: bytes) -> None:
+        for place in [place for place in self._left if place.word in data]:
+            if self._left[place].search(data):
+                self._found.add(place)
+                del self._left[place]
+            elif place in self._passing:
+                self._called[place].update(self._passing[place].findall(data))
+    def results(self, functions: set[bytes]) -> dict[_SetPlace, bool]:
+        return {
+            place: place in self._found or not called.isdisjoint(functions) for place, called in self._called.items()
+        }
+class ChangedModules:
+    def __init__(
+        self, texts: ProjectTexts, read_sources: Callable[[Callable[[str], object]], Iterator[tuple[str, bytes]]]
+    ) -> None:
+        self._texts = texts
+        self._read_sources = read_sources
+        self._set_places: dict[_SetPlace, bool] = {}
+        self._marks = _Marks()
+        self._are_noted = False
+        self._rewritten: dict[str, str] = {}
+    def look_for(self, faults: Iterable[ImportFault]) -> None:
+        places = {place for fault in faults for place in _set_places(fault)} - self._set_places.keys()
+        if not places:
+            return
+        search = _PlaceSearch(places)
+        for path, data in self._read_sources(lambda _path: True):
+            if not self._are_noted and not is_test(path):
+                self._marks.note(path, data)
+            search.look(data)
+        self._are_noted = True
+        self._set_places.update(search.results(self._marks.functions))
+    def why_other(self, fault: ImportFault, reached: Collection[str]) -> str:
+        return next(self._reasons(fault, reached), "")
+    def _reasons(self, fault: ImportFault, reached: Collection[str]) -> Iterator[str]:
+        marks = self._marks
+        place = next(filter(self._set_places.get, _set_places(fault)), None)
+        if place is not None:
+            what = "computed attributes of" if place.is_module else "an attribute"
+            yield f"the project sets {what} {place.word.decode()}"
+        if fault.source is None:
+            return
+        yield from self._of_file(fault.source.location.file, marks)
+        if marks.sets_any:
+            yield f"{posixpath.basename(marks.sets_any)} sets names of the module that calls it"
+        if self._is_registered(fault.source.name.encode(), marks):
+            yield f"the project puts {fault.source.name} into sys.modules"
+        importing = next((path for path in marks.importing if path in reached), "")
+        if fault.kind is FaultKind.CIRCULAR and importing:
+            yield f"{posixpath.basename(importing)} imports modules by names that it computes"
+    def _is_registered(self, name: bytes, marks: _Marks) -> bool:
+        parts = name.split(b".")
+        packages = {b".".join(parts[: end + 1]) for end in range(len(parts))}
+        return not marks.registered.isdisjoint(packages) or not marks.registered_words.isdisjoint(parts)
+    def _of_file(self, file: str, marks: _Marks) -> Iterator[str]:
+        yield from filter(None, [self.why_rewritten(file)])
+        for script, paths in marks.writing.items():
+            if any(_may_be(path, file) for path in paths) and self._is_run(script):
+                yield f"{posixpath.basename(script)} may write {posixpath.basename(file)}"
+    def why_rewritten(self, file: str) -> str:
+        reason = self._rewritten.get(file)
+        if reason is None:
+            reason = self._rewritten[file] = self._why_rewritten(file) if file.endswith(".py") else ""
+        return reason
+    def _why_rewritten(self, file: str) -> str:
+        base, texts = posixpath.basename(file), self._texts.build_files()
+        name = base.encode()
+        if name in texts:
+            ends = rb"([^\s'\";&|=>]*)(?<![\w-])%s(?![\w.])[\"']?(?P<last>\s*(?:[;&|\n\"')\]]|\Z))?" % re.escape(name)
+            for match in re.finditer(_WRITING + ends, texts):
+                if _is_written(
+                    match[2] + name, file, copies=match["copies"] is not None, is_last=match["last"] is not None
+                ):
+                    return f"a build file or script may rewrite {base}"
+        return "a build file or script may rewrite any source" if self._writes_all else ""
+    @cached_property
+    def _writes_all(self) -> bool:
+        found = _WRITING_ALL.finditer(self._texts.build_files())
+        return any(not _OTHER_FILES.search(match[0]) for match in found)
+    def _is_run(self, script: str) -> bool:
+        return re.search(rb"\b%s\b" % re.escape(last_word(script).encode()), self._texts.build_files()) is not None
+def _is_written(path: bytes, file: str, *, copies: bool, is_last: bool) -> bool:
+    if not copies or is_last:
+        return _may_be(path, file)
+    folder = posixpath.dirname(path.decode("utf-8", "replace"))
+    return folder not in {"", "."} and (not _may_be(path, file) or "$" in folder)
+def _may_be(written: bytes, file: str) -> bool:
+    folder, name = posixpath.split(written.decode("utf-8", "replace"))
+    last = posixpath.basename(folder)
+    is_open = not re.fullmatch(r"[\w-]+", last)
+    return name == posixpath.basename(file) and (is_open or last == posixpath.basename(posixpath.dirname(file)))
+def _set_places(fault: ImportFault) -> Iterator[_SetPlace]:
+    yield _SetPlace(fault.name.encode())
+    if fault.source is not None:
+        package, _dot, last = fault.source.name.rpartition(".")
+        yield _SetPlace(last.encode(), is_module=True)
+        if package and fault.row.form is ImportForm.ATTRIBUTE:
+            yield _SetPlace(last.encode())
+def _setting(place: _SetPlace) -> re.Pattern[bytes]:
+    word = re.escape(place.word)
+    if place.is_module:
+        space = rb"(?:\b%s\.__dict__|vars\(\s*(?:\w+\.)*%s\s*\))(?:\[|\.(?:update|setdefault)\()" % (word, word)
+        return re.compile(_SETATTR + b"|" + space)
+    statement = rb"\.%s\s*(?::[^=\n]+)?=(?!=)|^[\w., \t]*\.%s[ \t]*,[\w., \t]*=(?!=)" % (word, word)
+    target = rb"\bfor\s+[\w.]+\.%s\s+in\b|\bwith\b[^\n]*\bas\s+[\w.]+\.%s\b|setattr\((?:[^\n]*|[^()]*)[\"']%s[\"']" % (
+        (word,) * 3
+    )
+    return re.compile(statement + b"|" + target, re.MULTILINE)
+def _passing(word: bytes) -> re.Pattern[bytes]:
+    return re.compile(rb"\b(\w+)\(\s*(?:[^()\n]*,\s*)?(?:\w+\s*=\s*)?(?:\w+\.)*%s\s*[,)]" % re.escape(word))
+''',
     'buildguard.imports.doubts': r'''from __future__ import annotations
 import posixpath
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from functools import cached_property
-from buildguard.definitions import NamedTuple, lazy_pattern
+from buildguard.definitions import TYPE_CHECKING, NamedTuple, lazy_pattern
 from buildguard.imports.faults import FaultKind, ImportFault
 from buildguard.imports.program import StartedProgram, is_test
-from buildguard.imports.records import ImportForm, ModuleFacts
+from buildguard.imports.records import ModuleFacts
+if TYPE_CHECKING:
+    from buildguard.imports.changed_modules import ChangedModules
 _GENERATED = lazy_pattern(
     r"_?version|__version__|_?build_info|.+_pb2(?:_grpc)?|.+_(?:thrift|rc|ui)|ui_.+|_?generated|.+_generated"
 )
@@ -5845,22 +6063,29 @@ def is_build_file(path: str) -> bool:
     return path.endswith(_BUILD_ENDINGS) and (
         path.endswith(_BUILD_SUFFIXES) or posixpath.basename(path) in _BUILD_FILES
     )
-class _SetPlace(NamedTuple):
-    word: bytes
-    is_module: bool = False
 class DoubtFinder:
     def __init__(self, program: StartedProgram, texts: ProjectTexts) -> None:
         self._program = program
         self._tree = program.tree
         self._texts = texts
-        self._are_set: dict[_SetPlace, bool] = {}
-    def find(self, faults: Iterable[ImportFault]) -> Iterator[tuple[ImportFault, str]]:
+    def find(
+        self, faults: Iterable[ImportFault], reached: Callable[[], Collection[str]]
+    ) -> Iterator[tuple[ImportFault, str]]:
         pairs = [(fault, self._of_path(fault)) for fault in faults]
         left = [fault for fault, doubt in pairs if not doubt and fault.kind in _UNBOUND]
-        self._look_for({place for fault in left for place in _set_places(fault)} - self._are_set.keys())
+        if left:
+            self._changes.look_for(left)
+        files = reached() if left else ()
         for fault, doubt in pairs:
-            yield fault, doubt or (self._of_unbound(fault) if fault.kind in _UNBOUND else "")
+            yield fault, doubt or (self._changes.why_other(fault, files) if fault.kind in _UNBOUND else "")
+    @cached_property
+    def _changes(self) -> ChangedModules:
+        from buildguard.imports.changed_modules import ChangedModules
+        return ChangedModules(self._texts, self._read_sources)
     def _of_path(self, fault: ImportFault) -> str:
+        rewritten = self._changes.why_rewritten(fault.module.location.file)
+        if rewritten:
+            return rewritten
         is_package = fault.source is not None and bool(fault.source.location.folders)
         if fault.kind in _ABSENT or (fault.kind in {FaultKind.UNBOUND, FaultKind.CIRCULAR} and is_package):
             return next(self._of_absent(fault), "")
@@ -5917,23 +6142,6 @@ class DoubtFinder:
     def _is_registered(self, dotted: str) -> bool:
         name = dotted.rpartition(".")[2].encode()
         return self._registering is None or any(name in data for data in self._registering)
-    def _of_unbound(self, fault: ImportFault) -> str:
-        place = next(filter(self._are_set.get, _set_places(fault)), None)
-        if place is None:
-            return ""
-        what = "computed attributes of" if place.is_module else "an attribute"
-        return f"the project sets {what} {place.word.decode()}"
-    def _look_for(self, places: set[_SetPlace]) -> None:
-        if not places:
-            return
-        self._are_set.update(dict.fromkeys(places, False))
-        left = {place: _setting(place) for place in places}
-        for _path, data in self._read_sources(lambda _path: True):
-            for place in [place for place in left if place.word in data and left[place].search(data)]:
-                self._are_set[place] = True
-                del left[place]
-            if not left:
-                return
     @cached_property
     def _registering(self) -> list[bytes] | None:
         registering = []
@@ -5968,23 +6176,6 @@ class DoubtFinder:
         return facts is None or facts.dynamic
 def _may_build(path: str) -> bool:
     return _MAY_BUILD.search(path, path.rfind("/") + 1) is not None
-def _set_places(fault: ImportFault) -> Iterator[_SetPlace]:
-    yield _SetPlace(fault.name.encode())
-    if fault.source is not None:
-        package, _dot, last = fault.source.name.rpartition(".")
-        yield _SetPlace(last.encode(), is_module=True)
-        if package and fault.row.form is ImportForm.ATTRIBUTE:
-            yield _SetPlace(last.encode())
-def _setting(place: _SetPlace) -> re.Pattern[bytes]:
-    word = re.escape(place.word)
-    if place.is_module:
-        space = rb"(?:\b%s\.__dict__|vars\(\s*(?:\w+\.)*%s\s*\))(?:\[|\.(?:update|setdefault)\()" % (word, word)
-        return re.compile(rb"setattr\(\s*(?!self\b|cls\b)[\w.\[\]\"']+\s*,\s*(?![\"'\s])|" + space)
-    statement = rb"\.%s\s*(?::[^=\n]+)?=(?!=)|^[\w., \t]*\.%s[ \t]*,[\w., \t]*=(?!=)" % (word, word)
-    target = rb"\bfor\s+[\w.]+\.%s\s+in\b|\bwith\b[^\n]*\bas\s+[\w.]+\.%s\b|setattr\((?:[^\n]*|[^()]*)[\"']%s[\"']" % (
-        (word,) * 3
-    )
-    return re.compile(statement + b"|" + target, re.MULTILINE)
 def _is_build_script(source: bytes) -> bool:
     return b"Extension(" in source or b"set_source(" in source
 ''',
@@ -6095,7 +6286,9 @@ class _ProgramJudge:
     def _origin(self, file: str) -> str:
         return self._program.tree.origins.get(file, "")
     def _take(self, result: OwnImports) -> None:
-        for fault, doubt in self._doubts.find(result.faults):
+        def reached() -> set[str]:
+            return {item.module.location.file for item in result.reached.values()}
+        for fault, doubt in self._doubts.find(result.faults, reached):
             self._take_fault(fault, doubt)
         for item in result.outside:
             if self._packages is not None:
@@ -6985,7 +7178,18 @@ PROOF = {"a": ['\u00e9\n"\ud800\U0001f600', 10, None, True, False, [], {}], "b":
 PROOF_AS_JSON = '{"a":["\\u00e9\\n\\"\\ud800\\ud83d\\ude00",10,null,true,false,[],{}],"b":[[1,"x"]]}'
 LARGEST = 2 << 20
 DYNAMIC = frozenset({"globals", "exec", "modules", "meta_path", "path_hooks"})
-DYNAMIC_AT_TOP = frozenset({"vars", "locals", "eval", "__dict__", "setattr"})
+DYNAMIC_AT_TOP = frozenset(
+    {
+        "vars",
+        "locals",
+        "eval",
+        "__dict__",
+        "setattr",
+        "global_enum",
+        "_convert_",
+        "_convert",
+    }
+)
 GLOBAL = re.compile(rb"global\b([^\n;#]*)")
 ANNOTATIONS = 0x100000 if sys.version_info < (3, 9) else 0x1000000
 def facts_here(data, code):
