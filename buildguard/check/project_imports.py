@@ -6,6 +6,7 @@ import functools
 import itertools
 import os
 import posixpath
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -24,10 +25,11 @@ from buildguard.stages.stage import listing_of
 from buildguard.startup.project_files import BuildSender, ProjectFileTree
 
 if TYPE_CHECKING:
+    from buildguard.imports.closures import InstalledNames
     from buildguard.imports.distributions import ModuleIndex
     from buildguard.imports.faults import ImportContext
     from buildguard.imports.requirements import Requirements
-    from buildguard.imports.third_party import PackageSource
+    from buildguard.imports.third_party import PackageAnswer, PackageSource
 
 if TYPE_CHECKING:  # a commit without a lock or a COPY has no time for these
     from buildguard.imports.site_packages import InstalledSource
@@ -48,7 +50,7 @@ class ProjectImportCheck:
         self._files = ProjectFileTree(self._stage, job.place.repository, BuildSender.UNKNOWN)
         self._images: dict[ImageService, ImageStart | None] = {}
         self._foreign: dict[str, bool] = {}  # whether packages may bring a module, by its top-level name
-        self._installed: dict[ImageService, frozenset[str] | None] = {}
+        self._installed: dict[ImageService, InstalledNames | None] = {}
         self._locks: dict[str, LockedPackages | None] = {}  # by their folder
         self._listing = listing_of(self._stage)
 
@@ -176,8 +178,8 @@ class ProjectImportCheck:
             origin = tree.origins.get(file)
             return facts.of(origin) if origin else None
 
-        unbrought = functools.partial(self._is_unbrought, program.image)
-        return ImportContext(facts_of, read, LibraryModules(facts.minor), self._may_be_foreign, unbrought)
+        unlisted = functools.partial(self._ask_unlisted, program.image, facts.minor)
+        return ImportContext(facts_of, read, LibraryModules(facts.minor), self._may_be_foreign, unlisted)
 
     @functools.cached_property
     def _requirements(self) -> Requirements:
@@ -193,14 +195,34 @@ class ProjectImportCheck:
             known = self._foreign[top] = requirements.has_unnamed or requirements.may_bring(top, self._index)
         return known
 
-    def _is_unbrought(self, recipe: ImageRecipe | None, top: str) -> bool:
-        """Whether all that an image installs is known, and none of it brings a module."""
+    def _ask_unlisted(self, recipe: ImageRecipe | None, minor: int, top: str) -> PackageAnswer | None:
+        """What is known of a module where no lock is installed: that nothing brings it, for sure if nothing is installed at all."""
         from buildguard.imports.closures import is_unbrought
+        from buildguard.imports.third_party import PackageAnswer, PackagePresence
 
-        names = self._installed_by(recipe) if recipe is not None else None
-        return names is not None and is_unbrought(top, names, self._index)
+        installed = self._declared if recipe is None else self._installed_by(recipe)
+        if installed is None or not is_unbrought(top, installed, self._index, minor):
+            return None
+        if recipe is not None and not installed.names and self._declares_nothing and self._index.knows(top):
+            return PackageAnswer(PackagePresence.MISSING, top, min(self._index.bringers_of(top), key=len, default=top))
+        whose = "of the project" if recipe is None else "that the image installs"
+        return PackageAnswer(PackagePresence.UNKNOWN, top, f"no requirement {whose} is known to bring {top}")
 
-    def _installed_by(self, recipe: ImageRecipe) -> frozenset[str] | None:
+    @functools.cached_property
+    def _declared(self) -> InstalledNames | None:
+        """What the files of a project without an image ask for; None where one of them is a path or an address."""
+        from buildguard.imports.closures import InstalledNames
+
+        requirements = self._requirements
+        return None if requirements.has_unnamed else InstalledNames(requirements.names)
+
+    @functools.cached_property
+    def _declares_nothing(self) -> bool:
+        """Whether no file of the project asks for a distribution, and no script installs any."""
+        is_empty = not self._requirements.names and not self._requirements.has_unnamed
+        return is_empty and not re.search(rb"\b(?:pip3?|uv|poetry|pdm|pipenv|conda)\b", self._build_texts)
+
+    def _installed_by(self, recipe: ImageRecipe) -> InstalledNames | None:
         if recipe.service not in self._installed:
             from buildguard.startup.locked_programs import installed_requirements
 

@@ -129,7 +129,8 @@ def _note_undecided(undecided: Sequence[UndecidedImport]) -> list[str]:
     if not undecided:
         return []
     first = undecided[0]
-    return [f"{count(len(undecided), 'import')} could not be decided: {first.path}:{first.line}: {first.reason}"]
+    which = ":" if len(undecided) == 1 else "; the first is"
+    return [f"{count(len(undecided), 'import')} could not be decided{which} {first.path}:{first.line}: {first.reason}"]
 
 
 def _note_unstaged(job: Job, diagnostics: Iterable[Diagnostic]) -> str:

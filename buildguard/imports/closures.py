@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
-from buildguard.definitions import TYPE_CHECKING
+from buildguard.definitions import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from buildguard.imports.distributions import ModuleIndex
 
-_EVERYWHERE = frozenset({"pip", "setuptools", "wheel"})  # what an image or an environment may have of itself
+# What an image or an environment may have of itself, and what came with it up to 3.11.
+_EVERYWHERE, _ONCE_EVERYWHERE = frozenset({"pip"}), frozenset({"setuptools", "wheel"})
+_WITH_SETUPTOOLS = 11  # the last minor version
 
 
 @functools.cache
@@ -22,11 +24,19 @@ def needed_distributions() -> Mapping[str, frozenset[str]]:
     return {name: frozenset(needed.split()) for name, _colon, needed in pairs}
 
 
-def is_unbrought(top: str, names: Iterable[str], index: ModuleIndex) -> bool:
-    """Whether distributions, with all that they need, are known and none of them brings a top-level module."""
-    known = needed_distributions()
-    closure, pending = {*_EVERYWHERE}, [*names]
-    if not known.keys() >= {*pending}:
+class InstalledNames(NamedTuple):
+    """The distributions that an image installs; they are `whole` where what they need is among them."""
+
+    names: frozenset[str]
+    is_whole: bool = False
+
+
+def is_unbrought(top: str, installed: InstalledNames, index: ModuleIndex, minor: int) -> bool:
+    """Whether distributions, with all that they need, are known and none of them brings a top-level module to Python 3.`minor`."""
+    known = {} if installed.is_whole else needed_distributions()
+    of_itself = _EVERYWHERE | _ONCE_EVERYWHERE if minor <= _WITH_SETUPTOOLS else _EVERYWHERE
+    closure, pending = {*of_itself}, [*installed.names]
+    if not installed.is_whole and not known.keys() >= {*pending}:
         return False
     while pending:
         name = pending.pop()

@@ -12,6 +12,8 @@ from buildguard.imports.records import ImportForm, ImportStatement, ModuleFacts
 if TYPE_CHECKING:
     from typing import TypeAlias
 
+    from buildguard.imports.third_party import PackageAnswer
+
 FactsReader: TypeAlias = "Callable[[str], ModuleFacts | None]"
 
 
@@ -50,14 +52,14 @@ class ImportContext(NamedTuple):
 
     `facts` and `read` give those of a file of the tree, and its content. `standard` are the modules of the target's standard
     library. `may_be_foreign` says whether an installed package may bring a module of that name,
-    and `is_unbrought` that nothing of what is installed is known to.
+    and `ask_unlisted` what is known of it where no list of installed packages is: None for nothing.
     """
 
     facts: FactsReader
     read: Callable[[str], bytes | None]
     standard: Container[str]
     may_be_foreign: Callable[[str], bool]
-    is_unbrought: Callable[[str], bool] = lambda _top: False
+    ask_unlisted: Callable[[str], PackageAnswer | None] = lambda _top: None
 
 
 class FaultText(NamedTuple):

@@ -170,8 +170,21 @@ class _ProgramJudge:
             self._leave_open(_open_import(item), "a package may bring the rest of a folder without __init__.py")
         elif not self._context.may_be_foreign(top):
             self._leave_open(_open_import(item), f"no file and no requirement of the project is known to bring {top}")
-        elif self._context.is_unbrought(top):
-            self._leave_open(_open_import(item), f"no requirement that the image installs is known to bring {top}")
+        elif answer := self._context.ask_unlisted(top):
+            self._take_unlisted_answer(item, answer)
+
+    def _take_unlisted_answer(self, item: OutsideImport, answer: PackageAnswer) -> None:
+        """An image that installs nothing lacks what no folder of it holds."""
+        if answer.presence is not PackagePresence.MISSING:
+            self._leave_open(_open_import(item), answer.detail)
+        elif self._program.tree.holders(answer.missing) or not self._is_reached(item):
+            self._leave_open(_open_import(item), "the image installs no packages")
+        else:
+            message = f"no module named '{answer.missing}': the image installs no packages"
+            hint = (
+                f"add {answer.detail} to a requirements.txt, and RUN pip install -r requirements.txt in the Dockerfile"
+            )
+            self._add(Code.BG603, item, message, hint, is_error=False)
 
     def _is_beside(self, item: OutsideImport, top: str) -> bool:
         """Whether a file that no start reaches has a module of that name in a folder above: a script may start there."""

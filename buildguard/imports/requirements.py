@@ -58,7 +58,7 @@ def read_requirements(paths: Iterable[str], read: Callable[[str], bytes | None])
 
 def _names(base: str, text: str) -> Iterable[str]:
     """The names in a file, read as its name has it; Dockerfiles and the like name them in commands that install."""
-    by_suffix = (read for suffixes, read in _BY_SUFFIX if base.endswith(suffixes))
+    by_suffix = (read for suffixes, read in _BY_SUFFIX if base.endswith(suffixes) and not base.startswith("cloudbuild"))
     read = _BY_NAME.get(base) or next(by_suffix, _installed)
     return read(text)
 

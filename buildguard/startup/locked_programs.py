@@ -8,9 +8,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from types import MappingProxyType
 
 from buildguard.definitions import lazy_pattern
+from buildguard.imports.closures import InstalledNames
 from buildguard.imports.lock import LOCKS, read_lock
 from buildguard.imports.open_lock import explain_open_lock, installs_groups
-from buildguard.project import dockerfile
+from buildguard.project import dockerfile, image_reference
 from buildguard.project.image_build import knows_base
 from buildguard.project.package_names import normalize
 from buildguard.startup.image_start import ImageStart
@@ -253,14 +254,30 @@ def read_included(image: ImageStart, path: str) -> list[bytes] | None:
     return [*seen.values()]
 
 
-def installed_requirements(image: ImageStart) -> frozenset[str] | None:
+def installed_requirements(image: ImageStart) -> InstalledNames | None:
     """The distributions that requirement files name, where these are all that an image installs; None where it may be more."""
     runs = _commands(image)
     files = [*_installed_files(runs)]
-    if _OTHER_TOOLS.search(runs) or not files or "" in files or not shows_all(image):
+    if _OTHER_TOOLS.search(runs) or "" in files or not shows_all(image):
         return None
-    named = [_required(read_included(image, _project_path(image, file)) or ()) for file in files]
-    return frozenset().union(*filter(None, named)) if all(named) else None
+    if not files:
+        return InstalledNames(frozenset(), is_whole=True) if _is_bare(image, runs) else None
+    texts = [read_included(image, _project_path(image, file)) or [] for file in files]
+    named = [*map(_required, texts)]
+    # pip installs nothing that has no hash where one has; with --no-deps nothing else either
+    is_whole = all(b"--hash=" in b"".join(each) for each in texts) or all(map(_has_no_needs, _PIP.finditer(runs)))
+    return InstalledNames(frozenset().union(*filter(None, named)), is_whole) if all(named) else None
+
+
+def _is_bare(image: ImageStart, runs: str) -> bool:
+    """Whether an image is one of Python's own, to which nothing is added but files of the project."""
+    model = image.tree.model
+    is_python = image_reference.parse(image.tree.base).last == "python"
+    return is_python and not (_PIP.search(runs) or model.environments or model.takes_more or model.unknown)
+
+
+def _has_no_needs(command: re.Match[str]) -> bool:
+    return "--no-deps" in command["words"].split()
 
 
 def _required(texts: Iterable[bytes]) -> frozenset[str]:

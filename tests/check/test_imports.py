@@ -376,6 +376,41 @@ def test_a_package_that_only_another_file_requires(repository: Callable[..., Pro
     assert "main.py:3: no requirement that the image installs is known to bring yaml" in report["notes"][-1]
 
 
+_LOCAL = {".python-version": "3.12\n"}
+_BARE = "FROM python:3.12-slim\nWORKDIR /srv\nCOPY . .\nCMD python main.py\n"
+
+
+@pytest.mark.parametrize(
+    ("files", "found", "count"),
+    [
+        ({"Dockerfile": _BARE}, [("BG603", "main.py", 1, "warning")], 0),
+        ({"Dockerfile": _BARE, "requirements.txt": "requests\n"}, [], 1),  # something else may install them
+        ({"Dockerfile": _BARE, "run.sh": "pip install requests\n"}, [], 1),
+        ({"Dockerfile": _BARE, "vendor/requests/__init__.py": ""}, [], 1),
+        ({"Dockerfile": _BARE.replace("python:3.12-slim", "acme/python")}, [], 0),  # that may have it
+        ({"Dockerfile": _BARE, "main.py": "def f():\n    import requests\n"}, [("BG603", "main.py", 2, "warning")], 0),
+        ({"Dockerfile": _BARE, "main.py": "", "other.py": "import requests\n"}, [], 1),
+        (
+            {"Dockerfile": _BARE, "main.py": "import pip\nimport pkg_resources\n"},
+            [("BG603", "main.py", 2, "warning")],
+            0,
+        ),
+        ({"Dockerfile": _BARE.replace("3.12", "3.11"), "main.py": "import pip\nimport pkg_resources\n"}, [], 0),
+        ({**_LOCAL, "requirements.txt": "flask\n"}, [], 1),
+        ({**_LOCAL, "requirements.txt": "flask\nrequests\n"}, [], 0),
+        ({**_LOCAL, "requirements.txt": "flask\nacme-tools\n"}, [], 0),  # that may need anything
+        (_LOCAL, [], 1),
+    ],
+)
+def test_a_package_that_nothing_installs(
+    repository: Callable[..., Project], files: dict[str, str], found: list[tuple[str, str, int, str]], count: int
+) -> None:
+    project = repository({"main.py": "import requests\n", **files})
+
+    assert _found(project) == found
+    assert project.check().json["imports"]["undecided"] == count
+
+
 @pytest.mark.parametrize(("options", "is_open"), [("--frozen", True), ("--frozen --extra cache", False)])
 def test_a_package_of_an_extra(repository: Callable[..., Project], options: str, *, is_open: bool) -> None:
     extra = '[package.optional-dependencies]\ncache = [{ name = "redis" }]\n'

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from buildguard.imports.closures import InstalledNames
 from buildguard.startup.base_programs import find_lack
 from buildguard.startup.locked_programs import installed_requirements
 from tests.startup.projects import Files, report_of, rows_of
@@ -135,15 +136,31 @@ _PROD = {"requirements/prod.txt": "-r base.txt\nuvicorn==0.34.0\n", "requirement
 _NESTED = "FROM python:3.12-slim\nWORKDIR /srv\nCOPY . .\nRUN pip install -r requirements/prod.txt\n"
 
 
-def _installed(files: dict[str, str | None], text: str = _NESTED) -> frozenset[str] | None:
+def _installed(files: dict[str, str | None], text: str = _NESTED) -> InstalledNames | None:
     return installed_requirements(image_of(text, {**_PROD, **files}))
 
 
 def test_all_that_requirement_files_install() -> None:
     other = "FROM python:3.12-slim\nCOPY requirements/base.txt /tmp/x.txt\nRUN pip install -r /tmp/x.txt\n"
 
-    assert _installed({}) == frozenset({"fastapi", "uvicorn"})
-    assert _installed({}, other) == frozenset({"fastapi"})
+    assert _installed({}) == InstalledNames(frozenset({"fastapi", "uvicorn"}))
+    assert _installed({}, other) == InstalledNames(frozenset({"fastapi"}))
+
+
+@pytest.mark.parametrize(
+    ("files", "text"),
+    [
+        ({"requirements/prod.txt": "fastapi==0.115.6 --hash=sha256:aa\nrare==1 \\\n    --hash=sha256:bb\n"}, _NESTED),
+        ({"requirements/prod.txt": "fastapi\nrare\n"}, _NESTED.replace("install", "install --no-deps")),
+    ],
+)
+def test_requirements_that_hold_all_that_they_need(files: dict[str, str | None], text: str) -> None:
+    assert _installed(files, text) == InstalledNames(frozenset({"fastapi", "rare"}), is_whole=True)
+
+
+@pytest.mark.parametrize("base", ["python:3.12-slim", "docker.io/library/python:3.9"])
+def test_an_image_of_python_that_installs_nothing(base: str) -> None:
+    assert _installed({}, f"FROM {base}\nWORKDIR /srv\nCOPY . .\n") == InstalledNames(frozenset(), is_whole=True)
 
 
 @pytest.mark.parametrize(
@@ -159,7 +176,13 @@ def test_all_that_requirement_files_install() -> None:
         ({}, f"{_NESTED}RUN uv sync\n"),
         ({}, _NESTED.replace("python:3.12-slim", "acme/python")),
         ({}, _NESTED.replace("prod.txt", "$WHICH.txt")),
-        ({}, "FROM python:3.12-slim\nCOPY . .\n"),
+        ({}, "FROM debian:12\nCOPY . .\n"),
+        ({}, "FROM python:3.12-slim\nCOPY . .\nRUN ./tools/setup\n"),
+        (
+            {},
+            "FROM python:3.12-slim\nCOPY --from=acme/tools /packages /usr/local/lib/python3.12/site-packages\nCOPY . .\n",
+        ),
+        ({}, "FROM python:3.12-slim\nCOPY . .\nRUN pip install .\n"),
     ],
 )
 def test_more_may_be_installed(files: dict[str, str | None], text: str) -> None:
