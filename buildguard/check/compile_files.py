@@ -198,7 +198,9 @@ class Judge:
                 asked[outcome.number] = refused
             else:
                 findings = explain_findings(refused.data, refused.findings, refused.rule_findings, outcome, self._minor)
-                self._refused[outcome.number] = refused._replace(findings=tuple(findings))
+                # the other strings are not changed, nor is any line: these are the source's own imports
+                known = refused.outcome._replace(facts=outcome.facts)
+                self._refused[outcome.number] = refused._replace(findings=tuple(findings), outcome=known)
         settled = {}
         repaired = with_edits(self._refused, self._minor)
         for number, (refused, (ruled, planned)) in enumerate(zip(self._refused, repaired, strict=True)):

@@ -14,7 +14,7 @@ from collections.abc import Set as AbstractSet
 from buildguard.check.compile_files import FileVerdict, Judge, version_of
 from buildguard.check.context import Job
 from buildguard.check.recording_stage import RecordingStage, digest_of
-from buildguard.codes import RULE_ERRORS, Code
+from buildguard.codes import Code
 from buildguard.definitions import NamedTuple
 from buildguard.diagnostic import Diagnostic, DisplayPath, Range, Severity, display_path
 from buildguard.engines.engine import Engine, ReadyEngine
@@ -25,7 +25,6 @@ from buildguard.system.cache import Cache, context_of
 
 # What turns facts and answers into findings: a kept result is no older than these files.
 _RULES = ("imports/*", "startup/*.py", "project/*.py", "project/*/*.py", "check/*import*.py")
-_REFUSED = frozenset({Code.BG101, Code.BG103, *RULE_ERRORS})
 
 
 class TargetImports(NamedTuple):
@@ -40,7 +39,7 @@ class TargetImports(NamedTuple):
 
 
 class ImportSubject(NamedTuple):
-    """What the imports of a target are judged with: its engine, and the sources that it compiled, by path."""
+    """What the imports of a target are judged with: its engine, and the sources that it compiled or refused, by path."""
 
     target: Target
     engine: Engine
@@ -54,7 +53,7 @@ def judge_imports(
 ) -> TargetImports:
     """The imports of a target's sources, from an earlier run where nothing changed. Raises UnprovenError."""
     sources: dict[str, FileVerdict] = {
-        display_path(verdict.entry.path): verdict for verdict in verdicts if _compiles(verdict)
+        display_path(verdict.entry.path): verdict for verdict in verdicts if verdict.digest and not verdict.unproven
     }
     subject = ImportSubject(target, *answering, judge, sources)
     stage = job.place.stage
@@ -109,13 +108,6 @@ def _text_of(value: object) -> str:
     if isinstance(value, Mapping):
         return f"{{{', '.join(f'{_text_of(key)}: {_text_of(part)}' for key, part in value.items())}}}"
     return repr(value)
-
-
-def _compiles(verdict: FileVerdict) -> bool:
-    """Whether a source was read in this run and compiles."""
-    if not verdict.digest or verdict.unproven:
-        return False
-    return not verdict.findings or not any(finding.code in _REFUSED for finding in verdict.findings)
 
 
 class KeptResult:

@@ -10,6 +10,7 @@ from buildguard.check.context import Job
 from buildguard.check.import_results import ImportSubject, TargetImports
 from buildguard.check.merge import diagnostic_of
 from buildguard.check.shared_imports import SharedProjectImports
+from buildguard.codes import RULE_ERRORS, Code
 from buildguard.diagnostic import Diagnostic, DisplayPath, Finding, display_path
 from buildguard.errors import UnprovenError
 from buildguard.imports.declared import DECLARES, ProvidedModules
@@ -21,12 +22,14 @@ from buildguard.imports.records import (
     ModuleFacts,
     ProjectImports,
     UndecidedImport,
+    extract,
     facts_from,
     patched_names,
 )
 from buildguard.imports.standard_imports import ImportJudge, ImportVerdict, questions_of
 
 _MANY = 500  # files: with fewer, the interpreter answers sooner than a thread starts
+_REFUSALS = frozenset({Code.BG101, *RULE_ERRORS})
 _UNREAD = "the imports of the file could not be read"
 
 
@@ -101,7 +104,16 @@ class ImportCheck:
 
         digests = (verdict.digest for verdict in read.values())
         rows = self._subject.judge.facts.of(digests, contents, self._subject.engine.compile)
-        return {path: facts_from(rows[verdict.digest]) for path, verdict in read.items()}
+        facts = {path: facts_from(rows[verdict.digest]) for path, verdict in read.items()}
+        refused = {path: read[path] for path, known in facts.items() if known is None and _is_refused(read[path])}
+        return {**facts, **self._facts_of_refused(refused)} if refused else facts
+
+    def _facts_of_refused(self, refused: Mapping[str, FileVerdict]) -> dict[str, ModuleFacts | None]:
+        """What sources import that the target cannot compile, and this Python can: repaired, they would fail there next."""
+        paths = {verdict.entry: path for path, verdict in refused.items()}
+        version = (3, self._library.minor)
+        contents = self._stage.contents(paths)
+        return {paths[entry]: extract(data, version) for entry, data in contents if isinstance(data, bytes)}
 
     def _judge(
         self,
@@ -158,3 +170,9 @@ class ImportCheck:
         for entry, content in self._stage.contents(entries):
             if isinstance(content, bytes):
                 yield display_path(entry.path), content.decode("utf-8", "replace")
+
+
+def _is_refused(verdict: FileVerdict) -> bool:
+    """Whether the target's compiler refuses a source, and did not die of it."""
+    codes = {finding.code for finding in verdict.findings}
+    return Code.BG103 not in codes and not codes.isdisjoint(_REFUSALS)

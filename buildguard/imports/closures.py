@@ -25,7 +25,7 @@ def needed_distributions() -> Mapping[str, frozenset[str]]:
 
 
 class InstalledNames(NamedTuple):
-    """The distributions that an image installs; they are `whole` where what they need is among them."""
+    """The distributions that an image installs; `is_whole` where what they need is among them."""
 
     names: frozenset[str]
     is_whole: bool = False

@@ -133,7 +133,7 @@ class ImportStep:
         self.words = ""
         self._words = words
         self._facts: dict[str, bytes] = {}
-        self._paths: dict[str, bytes] = {}
+        self._unread = 0
         self._module: ImportModule | None = None
         try:
             self._module = settings.load()
@@ -146,9 +146,11 @@ class ImportStep:
         return None if self._module is None else sys.modules["buildguard.remote.import_facts"].facts_here
 
     def note(self, result: SourceResult) -> None:
-        """Keep the facts of a source that compiles."""
+        """Keep the facts of a source that compiles; count those that have none."""
         if result.facts:
             self._facts[os.fsdecode(result.path)] = result.facts
+        else:
+            self._unread += 1
 
     def findings(self, workspace: Workspace) -> list[StepFinding]:
         """The imports that fail where the program runs them."""
@@ -168,7 +170,8 @@ class ImportStep:
             return []
         # a build that passes must not print what looks like an error
         result = f"{len(rows)} fail" if rows else "resolved"
-        self.words = f"imports: {result}, {undecided} undecided"
+        unread = f", not read in {self._unread} of the files" if self._unread else ""
+        self.words = f"imports: {result}, {undecided} undecided{unread}"
         return [_import_finding(paths[row.path], row) for row in rows]
 
 

@@ -11,17 +11,20 @@ from typing import TYPE_CHECKING
 import pytest
 
 from buildguard import api
+from buildguard.check.compile_files import FileVerdict
 from buildguard.check.fact_store import FactStore
 from buildguard.check.import_results import KeptResult, TargetImports, _text_of
+from buildguard.check.imports import _is_refused
 from buildguard.check.recording_stage import RecordingStage
 from buildguard.check.result import CheckReport
 from buildguard.codes import Code
-from buildguard.diagnostic import Diagnostic, DisplayPath, Range, Severity
+from buildguard.diagnostic import Diagnostic, DisplayPath, Finding, Range, RelativePath, Severity
 from buildguard.engines.engine import EngineName, Outcome, ReadyEngine, Source
 from buildguard.imports.records import UndecidedImport
 from buildguard.project.proof_grade import ProofGrade
 from buildguard.project.target import Target
 from buildguard.stages.filesystem import stage_on_disk
+from buildguard.stages.stage import Entry, EntryKind
 from buildguard.system.cache import Cache
 from tests.conftest import Project, untraced
 from tests.remote.running import install, run
@@ -374,6 +377,38 @@ def test_a_package_that_only_another_file_requires(repository: Callable[..., Pro
 
     assert report["imports"]["undecided"] == 1
     assert "main.py:3: no requirement that the image installs is known to bring yaml" in report["notes"][-1]
+
+
+_REFUSED = {
+    "main.py": "import app.a, app.b, app.c\n",
+    "app/__init__.py": "",
+    "app/a.py": 'import tomllib\nx = f"{"a"}"\n',  # read without its f-string
+    "app/b.py": "import sys\nmatch 1:\n    case 1: from enum import StrEnum\n",  # read by this Python
+    "app/c.py": "import tomllib\nprint 1\n",  # read by none
+}
+
+
+def test_imports_of_what_does_not_compile_are_found_in_the_same_run(repository: Callable[..., Project]) -> None:
+    docker = "FROM python:3.9-slim\nWORKDIR /srv\nCOPY . .\nCMD python main.py\n"
+    project = repository({"Dockerfile": docker, **_REFUSED})
+    expected = [("BG601", "app/a.py", 1, "error"), ("BG602", "app/b.py", 3, "warning")]
+
+    for _ in range(2):  # the second run knows them from the cache
+        report = project.check().json
+        rows = [item for item in report["diagnostics"] if item["code"].startswith("BG6")]
+        assert [(row["code"], row["path"], row["line"], row["severity"]) for row in rows] == expected
+        assert report["imports"]["undecided"] == 1
+        assert "app/c.py:1: the imports of the file could not be read" in report["notes"][-1]
+
+
+@pytest.mark.parametrize(
+    ("codes", "is_read"),
+    [(["BG101"], True), (["BG101", "BG201"], True), (["BG103"], False), (["BG101", "BG103"], False)],
+)
+def test_what_a_compiler_died_of_is_not_compiled_by_this_python(codes: list[str], *, is_read: bool) -> None:
+    findings = tuple(Finding(Code(code), Range(), "") for code in codes)
+
+    assert _is_refused(FileVerdict(Entry(RelativePath(b"a.py"), EntryKind.FILE), findings)) is is_read
 
 
 _LOCAL = {".python-version": "3.12\n"}

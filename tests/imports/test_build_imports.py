@@ -108,6 +108,18 @@ def test_a_step_passes_guarded_and_generated_imports(tmp_path: Path, version: st
 
 
 @pytest.mark.interpreters
+def test_a_step_says_that_it_read_no_imports_of_what_does_not_compile(tmp_path: Path) -> None:
+    workspace = tmp_path / "workspace"
+    workspace.mkdir()
+    _write(workspace, {**_CLEAN, "broken.py": "import cgi\nprint 1\n"})
+
+    ran = run(workspace, install(workspace), "3.13", words=_WORDS)
+
+    assert ran.code == 1
+    assert "imports: resolved, 1 undecided, not read in 1 of the files" in ran.out
+
+
+@pytest.mark.interpreters
 def test_a_minimal_python_says_that_no_import_was_examined(tmp_path: Path) -> None:
     workspace = tmp_path / "workspace"
     workspace.mkdir()

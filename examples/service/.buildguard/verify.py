@@ -7,7 +7,7 @@ by the manifest in the archive. Nothing that it looks at is imported or run. Fin
 not be looked at with 3.
 
 version: 0.1.0
-digest: sha256:d8cce7a601b6ce8998641f21fddb65ff8096d34013671f02a1a139ec96438a97
+digest: sha256:edb49de7228e249574226d9cc441bf85a0ffb8e7513ee8703952fb03238ee289
     (SHA-256 of everything below the line of equals signs)
 """
 
@@ -859,7 +859,7 @@ class ImportStep:
         self.words = ""
         self._words = words
         self._facts: dict[str, bytes] = {}
-        self._paths: dict[str, bytes] = {}
+        self._unread = 0
         self._module: ImportModule | None = None
         try:
             self._module = settings.load()
@@ -872,9 +872,11 @@ class ImportStep:
         return None if self._module is None else sys.modules["buildguard.remote.import_facts"].facts_here
 
     def note(self, result: SourceResult) -> None:
-        """Keep the facts of a source that compiles."""
+        """Keep the facts of a source that compiles; count those that have none."""
         if result.facts:
             self._facts[os.fsdecode(result.path)] = result.facts
+        else:
+            self._unread += 1
 
     def findings(self, workspace: Workspace) -> list[StepFinding]:
         """The imports that fail where the program runs them."""
@@ -894,7 +896,8 @@ class ImportStep:
             return []
         # a build that passes must not print what looks like an error
         result = f"{len(rows)} fail" if rows else "resolved"
-        self.words = f"imports: {result}, {undecided} undecided"
+        unread = f", not read in {self._unread} of the files" if self._unread else ""
+        self.words = f"imports: {result}, {undecided} undecided{unread}"
         return [_import_finding(paths[row.path], row) for row in rows]
 
 
@@ -4767,6 +4770,7 @@ from buildguard.imports.names import LoadedModule
 from buildguard.imports.records import ImportForm, ImportStatement, ModuleFacts
 if TYPE_CHECKING:
     from typing import TypeAlias
+    from buildguard.imports.third_party import PackageAnswer
 FactsReader = "Callable[[str], ModuleFacts | None]"
 class FaultKind(StrEnum):
     MISSING = "missing"
@@ -4792,7 +4796,7 @@ class ImportContext(NamedTuple):
     read: Callable[[str], bytes | None]
     standard: Container[str]
     may_be_foreign: Callable[[str], bool]
-    is_unbrought: Callable[[str], bool] = lambda _top: False
+    ask_unlisted: Callable[[str], PackageAnswer | None] = lambda _top: None
 class FaultText(NamedTuple):
     message: str
     hint: str
@@ -6332,8 +6336,19 @@ class _ProgramJudge:
             self._leave_open(_open_import(item), "a package may bring the rest of a folder without __init__.py")
         elif not self._context.may_be_foreign(top):
             self._leave_open(_open_import(item), f"no file and no requirement of the project is known to bring {top}")
-        elif self._context.is_unbrought(top):
-            self._leave_open(_open_import(item), f"no requirement that the image installs is known to bring {top}")
+        elif answer := self._context.ask_unlisted(top):
+            self._take_unlisted_answer(item, answer)
+    def _take_unlisted_answer(self, item: OutsideImport, answer: PackageAnswer) -> None:
+        if answer.presence is not PackagePresence.MISSING:
+            self._leave_open(_open_import(item), answer.detail)
+        elif self._program.tree.holders(answer.missing) or not self._is_reached(item):
+            self._leave_open(_open_import(item), "the image installs no packages")
+        else:
+            message = f"no module named '{answer.missing}': the image installs no packages"
+            hint = (
+                f"add {answer.detail} to a requirements.txt, and RUN pip install -r requirements.txt in the Dockerfile"
+            )
+            self._add(Code.BG603, item, message, hint, is_error=False)
     def _is_beside(self, item: OutsideImport, top: str) -> bool:
         folders = folders_above(posixpath.dirname(item.module.location.file), self._program.roots)
         return not self._program.starts and self._program.tree.find(top, folders) is not None
