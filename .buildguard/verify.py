@@ -7,7 +7,7 @@ by the manifest in the archive. Nothing that it looks at is imported or run. Fin
 not be looked at with 3.
 
 version: 0.1.0
-digest: sha256:edb49de7228e249574226d9cc441bf85a0ffb8e7513ee8703952fb03238ee289
+digest: sha256:db3b169e81771c984b5980d8540a51a462edd2667654e4e986c2ea94093dfec4
     (SHA-256 of everything below the line of equals signs)
 """
 
@@ -4785,6 +4785,8 @@ class FaultKind(StrEnum):
     NOT_ON_PATH = "not on path"
     OTHER_PLACE = "other place"
     SHADOWS = "shadows"
+    UNLOADED = "unloaded"
+    EARLY = "early"
 class ImportFault(NamedTuple):
     kind: FaultKind
     module: LoadedModule
@@ -4871,6 +4873,16 @@ def _shadows(fault: ImportFault, source: str) -> FaultText:
     return FaultText(
         f"{source} shadows the standard library's '{fault.detail}', and never binds '{fault.name}'", f"rename {source}"
     )
+def _early(fault: ImportFault, _source: str) -> FaultText:
+    package, _dot, name = ("" if fault.source is None else fault.source.name).rpartition(".")
+    return FaultText(
+        f"{_refusal(fault)}: {package} has not bound {name} yet, so that it is the module, because the imports run in a circle "
+        f"({fault.detail})",
+        f"from {package}.{name} import {name}, once that module no longer needs this one, or import it in the function that uses it",
+    )
+def _unloaded(fault: ImportFault, _source: str) -> FaultText:
+    submodule = f"{fault.source.name}.{fault.name}" if fault.source is not None else fault.name
+    return FaultText(f"{_refusal(fault)}: nothing imports {submodule}", f"import {submodule} before")
 _TEXTS: Mapping[FaultKind, Callable[[ImportFault, str], FaultText]] = {
     FaultKind.MISSING: _missing,
     FaultKind.OTHER_CASE: _other_case,
@@ -4881,6 +4893,8 @@ _TEXTS: Mapping[FaultKind, Callable[[ImportFault, str], FaultText]] = {
     FaultKind.NOT_ON_PATH: _not_on_path,
     FaultKind.OTHER_PLACE: _other_place,
     FaultKind.SHADOWS: _shadows,
+    FaultKind.UNLOADED: _unloaded,
+    FaultKind.EARLY: _early,
 }
 ''',
     'buildguard.imports.import_graph': r'''from __future__ import annotations
@@ -5003,6 +5017,7 @@ class CircularImport(NamedTuple):
     line: int
     circle: tuple[str, ...]
     is_open: bool = False
+    is_early: bool = False
     @property
     def place(self) -> tuple[str, int, str]:
         return self.module.location.file, self.row.line, self.name
@@ -5081,12 +5096,13 @@ class _Execution:
         if taken is None:
             return
         source = taken.source
-        running = source.name if source.name in self._lines else f"{source.name}.{taken.name}"
+        names = [source.name, f"{source.name}.{taken.name}", source.name.rpartition(".")[0]]
+        running = names[2] if taken.is_early else next(name for name in names if name in self._lines)
         circle = tuple(self._stack[self._stack.index(running) :])
         is_later = source == module and taken.row.line != line
         is_open = taken.is_open or is_later or bool(self._late & {*circle})
         at = self._lines[running]
-        self.circles.append(CircularImport(module, taken.row, taken.name, source, at, circle, is_open))
+        self.circles.append(CircularImport(module, taken.row, taken.name, source, at, circle, is_open, taken.is_early))
     def _runs(self, module: LoadedModule, edge: ImportEdge) -> bool:
         return edge.certain if self._only_certain else runs_at_import(edge.row, is_main=module.is_main)
     def _check(self, module: LoadedModule, edge: ImportEdge) -> None:
@@ -5336,7 +5352,7 @@ def _imported_names(node: ast.ImportFrom, name: str) -> Iterator[tuple[int, str,
             yield node.level, node.module or "", alias.name
 ''',
     'buildguard.imports.taken_names': r'''from __future__ import annotations
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from buildguard.definitions import NamedTuple
 from buildguard.imports.execution import is_guarded, runs_at_import
 from buildguard.imports.faults import ImportContext
@@ -5348,6 +5364,8 @@ class TakenName(NamedTuple):
     source: LoadedModule
     name: str
     is_open: bool
+    is_unloaded: bool = False
+    is_early: bool = False
 class _Part(NamedTuple):
     module: LoadedModule
     package: LoadedModule | None = None
@@ -5359,34 +5377,60 @@ class _MissingName(NamedTuple):
     is_open: bool
     dotted: str
     parts: tuple[_Part, ...]
+    is_unloaded: bool = False
 class TakenNameReader:
-    def __init__(self, graph: ImportGraph, names: NameReader, context: ImportContext) -> None:
+    def __init__(
+        self,
+        graph: ImportGraph,
+        names: NameReader,
+        context: ImportContext,
+        loaded: Container[str] | None = None,
+    ) -> None:
         self._graph = graph
+        self._loaded = loaded
         self._names = names
         self._context = context
     def read(self, module: LoadedModule, uses: tuple[NameUse, ...]) -> Iterator[TakenName]:
         for use in uses:
             first = self._part_of(module, use)
             for dotted, line in use.taken.items() if first is not None else ():
-                found = self._missing(first, dotted, self._bound)
+                found = self._missing(first, dotted, self._bound, self._is_unloaded)
                 taken = None if found is None else self._executed(module, use, found, line)
                 if taken is not None:
                     was_there = not taken.is_open and self._was_there(taken.source, taken.name, module)
                     yield taken._replace(is_open=True) if was_there else taken
     def read_early(self, module: LoadedModule, use: NameUse, dotted: str, lines: Mapping[str, int]) -> TakenName | None:
+        early = self._early_submodule(module, use, lines)
         def bound(source: LoadedModule, name: str) -> Bound:
             if f"{source.name}.{name}" in lines and not self._binds(source, name):
                 return Bound.NO
-            is_running = source.name in lines and has_source(source)
-            return self._names.is_bound(source, name, lines[source.name]) if is_running else Bound.YES
-        first = self._part_of(module, use)
-        found = self._missing(first, dotted, bound)
-        return None if found is None else self._executed(module, use, found, use.taken[dotted])
+            if source.name in lines and has_source(source):
+                return self._names.is_bound(source, name, lines[source.name])
+            return self._bound(source, name) if early is not None and source == early.module else Bound.YES
+        found = self._missing(early or self._part_of(module, use), dotted, bound)
+        taken = None if found is None else self._executed(module, use, found, use.taken[dotted])
+        is_early = taken is not None and early is not None and taken.source == early.module
+        return taken._replace(is_early=True) if taken is not None and is_early else taken
+    def _early_submodule(self, module: LoadedModule, use: NameUse, lines: Mapping[str, int]) -> _Part | None:
+        package = self._imported(module, use) if use.imported else None
+        if (
+            package is None
+            or package.name not in lines
+            or not self._binds_later(package, use.imported, lines[package.name])
+        ):
+            return None
+        source = self._graph.resolver.submodule(package, use.imported)
+        return None if source is None else _Part(source, is_open=self._may_bind_more(package))
+    def _binds_later(self, package: LoadedModule, name: str, line: int) -> bool:
+        facts = self._facts(package)
+        return facts is not None and facts.bound.get(name, 0) >= line
+    def _imported(self, module: LoadedModule, use: NameUse) -> LoadedModule | None:
+        row = ImportStatement(1, 1, ImportForm.IMPORT, use.module, (), use.level)
+        return self._graph.resolver.resolve(module, row).last
     def _part_of(self, module: LoadedModule, use: NameUse) -> _Part | None:
         if not use.level and use.module.partition(".")[0] in self._context.standard:
             return None
-        row = ImportStatement(1, 1, ImportForm.IMPORT, use.module, (), use.level)
-        last = self._graph.resolver.resolve(module, row).last
+        last = self._imported(module, use)
         if last is None:
             return None
         return self._below(last, use.imported) if use.imported else _Part(last)
@@ -5407,7 +5451,11 @@ class TakenNameReader:
             if row.names and self._graph.resolver.resolve(package, row).last == package:
                 yield from (NameUse(name, row.level, row.module, name, {}) for name in row.names)
     def _missing(
-        self, part: _Part | None, dotted: str, is_bound: Callable[[LoadedModule, str], Bound]
+        self,
+        part: _Part | None,
+        dotted: str,
+        is_bound: Callable[[LoadedModule, str], Bound],
+        is_unloaded_part: Callable[[_Part], bool] = lambda _part: False,
     ) -> _MissingName | None:
         names = dotted.split(".")
         passed: list[_Part] = []
@@ -5416,12 +5464,17 @@ class TakenNameReader:
                 break
             passed.append(part)
             bound = is_bound(part.module, name)
-            if bound is not Bound.YES:
+            below = self._below(part.module, name)
+            is_unloaded = bound is Bound.YES and below is not None and is_unloaded_part(below)
+            if is_unloaded or bound is not Bound.YES:
                 shown = ".".join(names[: number + 1])
                 is_open = bound is Bound.UNKNOWN or any(each.is_open for each in passed)
-                return _MissingName(part.module, name, is_open, shown, tuple(passed))
-            part = self._below(part.module, name)
+                return _MissingName(part.module, name, is_open, shown, tuple(passed), is_unloaded)
+            part = below
         return None
+    def _is_unloaded(self, part: _Part) -> bool:
+        is_sure = part.use is None and not part.is_open and has_source(part.module)
+        return is_sure and self._loaded is not None and part.module.name not in self._loaded
     def _bound(self, module: LoadedModule, name: str) -> Bound:
         return Bound.YES if self._facts(module) is None else self._names.is_bound(module, name)
     def _was_there(self, source: LoadedModule, name: str, module: LoadedModule) -> bool:
@@ -5438,7 +5491,8 @@ class TakenNameReader:
         first = min(taken, key=_is_conditional, default=None)
         if first is None:
             return None
-        return TakenName(first, found.source, found.name, found.is_open or _is_conditional(first))
+        is_open = found.is_open or _is_conditional(first)
+        return TakenName(first, found.source, found.name, is_open, found.is_unloaded)
     def _rows(self, module: LoadedModule, use: NameUse, found: _MissingName) -> list[ImportStatement] | None:
         from buildguard.imports.executed_uses import rows_of
         facts, data = self._graph.facts(module.location.file), self._context.read(module.location.file)
@@ -5456,7 +5510,7 @@ def _is_conditional(row: ImportStatement) -> bool:
 ''',
     'buildguard.imports.own_imports': r'''from __future__ import annotations
 import posixpath
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from buildguard.definitions import TYPE_CHECKING, NamedTuple
 from buildguard.imports.circles import CircularImport, ExecutedNames, find_circles
 from buildguard.imports.execution import is_certain, is_guarded
@@ -5521,7 +5575,7 @@ class ProgramReader:
         known = (self._facts(item.module.location.file) for item in reached.values())
         return not any(change.folder is None for facts in known if facts is not None for change in facts.paths)
     def _judge(self, graph: ImportGraph, reached: dict[str, ReachedModule]) -> OwnImports:
-        judge = OwnImportJudge(graph, self._context, knows_path=self._knows_path(reached))
+        judge = OwnImportJudge(graph, self._context, knows_path=self._knows_path(reached), loaded=reached)
         for item in reached.values():
             judge.judge(item)
         for module, row in self._program.listed():
@@ -5532,11 +5586,19 @@ class ProgramReader:
         judge.add_faults(find_shadows(graph, judge.names, reached, self._context.read))
         return judge.result(reached)
 class OwnImportJudge:
-    def __init__(self, graph: ImportGraph, context: ImportContext, *, knows_path: bool = False) -> None:
+    def __init__(
+        self,
+        graph: ImportGraph,
+        context: ImportContext,
+        *,
+        knows_path: bool = False,
+        loaded: Container[str] | None = None,
+    ) -> None:
         self.names = NameReader(graph.resolver.tree, context.facts, self._follow, context.may_be_foreign, context.read)
         self._graph = graph
         self.executed = ExecutedNames(self.names, self._taken_names)
         self._taken: TakenNameReader | None = None
+        self._loaded = loaded
         self._context = context
         self._facts = context.facts
         self._knows_path = knows_path
@@ -5557,10 +5619,10 @@ class OwnImportJudge:
     def _taken_names(self) -> TakenNameReader:
         from buildguard.imports.taken_names import TakenNameReader
         if self._taken is None:
-            self._taken = TakenNameReader(self._graph, self.names, self._context)
+            self._taken = TakenNameReader(self._graph, self.names, self._context, self._loaded)
         return self._taken
     def _judge_uses(self, item: ReachedModule, uses: tuple[NameUse, ...]) -> None:
-        for row, source, name, is_open in self._taken_names().read(item.module, uses):
+        for row, source, name, is_open, is_unloaded, _is_early in self._taken_names().read(item.module, uses):
             certain = is_certain(row, is_main=item.module.is_main)
             if is_open:
                 reason = f"whether {source.name} has {name} when it is asked for is not known"
@@ -5568,7 +5630,8 @@ class OwnImportJudge:
                 self._undecided.append(OpenImport(file, row.line, item.certain and certain, reason))
             else:
                 edge = ImportEdge(row, Resolution(ImportKind.RESOLVED, (source,)), (), certain)
-                self._add(FaultKind.UNBOUND, item, edge, name, self._where(source, name))
+                kind = FaultKind.UNLOADED if is_unloaded else FaultKind.UNBOUND
+                self._add(kind, item, edge, name, self._where(source, name))
     def judge_listed(self, item: ReachedModule, row: ImportStatement) -> None:
         self._judge_edge(item, ImportEdge(row, self._graph.resolver.resolve(item.module, row), (), certain=True))
     def _judge_edge(self, item: ReachedModule, edge: ImportEdge) -> None:
@@ -5675,26 +5738,24 @@ class OwnImportJudge:
     def add_faults(self, faults: Iterable[ImportFault]) -> None:
         self._faults += faults
     def add_circle(self, circle: CircularImport, reached: dict[str, ReachedModule]) -> None:
-        if self.names.is_bound(circle.source, circle.name) is Bound.NO:
+        if self.names.is_bound(circle.source, circle.name) is Bound.NO and not circle.is_early:
             return
         item = reached[circle.module.name]
         if circle.is_open:
             self._undecided.append(OpenImport(circle.module.location.file, circle.row.line, item.certain))
             return
-        is_own = circle.module == circle.source and self._where(circle.source, circle.name) == str(circle.row.line)
-        detail = "" if is_own else " → ".join([*circle.circle, circle.source.name])
+        kind, detail = self._kind_of(circle)
         self._faults.append(
             ImportFault(
-                FaultKind.UNBOUND if is_own else FaultKind.CIRCULAR,
-                circle.module,
-                circle.row,
-                circle.name,
-                circle.source,
-                item.certain,
-                item.chain,
-                detail,
+                *(kind, circle.module, circle.row, circle.name, circle.source, item.certain, item.chain, detail)
             )
         )
+    def _kind_of(self, circle: CircularImport) -> tuple[FaultKind, str]:
+        if circle.is_early:
+            return FaultKind.EARLY, " → ".join([*circle.circle, circle.circle[0]])
+        if circle.module == circle.source and self._where(circle.source, circle.name) == str(circle.row.line):
+            return FaultKind.UNBOUND, ""
+        return FaultKind.CIRCULAR, " → ".join([*circle.circle, circle.source.name])
 ''',
     'buildguard.imports.unreached': r'''from __future__ import annotations
 import posixpath
@@ -5862,14 +5923,21 @@ _IMPORTS_COMPUTED = lazy_pattern(
     rb"\b(?:import_module|__import__)\((?!\s*[\"'][\w.]*[\"']\s*[,)])|\b(?:exec_module|load_module|import_string)\("
     rb"|\bdjango\.setup\(|\bget_[aw]sgi_application\("
 )
+_BY_ORDER = frozenset({FaultKind.CIRCULAR, FaultKind.UNLOADED, FaultKind.EARLY})
 _SETTERS = (b"setattr(", b"__dict__", b"vars(")
 _IMPORTING = (b"import_module", b"__import__", b"exec_module", b"load_module", b"import_string", b"django")
 class _SetPlace(NamedTuple):
     word: bytes
     is_module: bool = False
+    is_text: bool = False
+    @property
+    def shown(self) -> str:
+        if self.is_text:
+            return f"names {self.word.decode()} in a text, and may import it so"
+        return f"sets {'computed attributes of' if self.is_module else 'an attribute'} {self.word.decode()}"
 class _Marks:
     def __init__(self) -> None:
-        self.sets_any = ""
+        self.setting: list[str] = []
         self.functions: set[bytes] = set()
         self.registered: set[bytes] = set()
         self.registered_words: set[bytes] = set()
@@ -5877,7 +5945,7 @@ class _Marks:
         self.writing: dict[str, list[bytes]] = {}
     def note(self, path: str, data: bytes) -> None:
         if self._note_functions(data) or (b"globals" in data and _ANY_GLOBALS.search(data)):
-            self.sets_any = self.sets_any or path
+            self.setting.append(path)
         if b"modules" in data:
             self._note_registered(data)
         if any(word in data for word in _IMPORTING) and _IMPORTS_COMPUTED.search(data):
@@ -5939,18 +6007,19 @@ class ChangedModules:
         marks = self._marks
         place = next(filter(self._set_places.get, _set_places(fault)), None)
         if place is not None:
-            what = "computed attributes of" if place.is_module else "an attribute"
-            yield f"the project sets {what} {place.word.decode()}"
+            yield f"the project {place.shown}"
         if fault.source is None:
             return
         yield from self._of_file(fault.source.location.file, marks)
-        if marks.sets_any:
-            yield f"{posixpath.basename(marks.sets_any)} sets names of the module that calls it"
+        yield from (f"{posixpath.basename(path)} sets names of the module that calls it" for path in marks.setting[:1])
         if self._is_registered(fault.source.name.encode(), marks):
             yield f"the project puts {fault.source.name} into sys.modules"
-        importing = next((path for path in marks.importing if path in reached), "")
-        if fault.kind is FaultKind.CIRCULAR and importing:
-            yield f"{posixpath.basename(importing)} imports modules by names that it computes"
+        if fault.kind in _BY_ORDER:
+            yield from (
+                f"{posixpath.basename(path)} imports modules by names that it computes"
+                for path in marks.importing
+                if path in reached
+            )
     def _is_registered(self, name: bytes, marks: _Marks) -> bool:
         parts = name.split(b".")
         packages = {b".".join(parts[: end + 1]) for end in range(len(parts))}
@@ -5994,6 +6063,8 @@ def _may_be(written: bytes, file: str) -> bool:
     return name == posixpath.basename(file) and (is_open or last == posixpath.basename(posixpath.dirname(file)))
 def _set_places(fault: ImportFault) -> Iterator[_SetPlace]:
     yield _SetPlace(fault.name.encode())
+    if fault.kind is FaultKind.UNLOADED:
+        yield _SetPlace(fault.name.encode(), is_text=True)
     if fault.source is not None:
         package, _dot, last = fault.source.name.rpartition(".")
         yield _SetPlace(last.encode(), is_module=True)
@@ -6001,6 +6072,8 @@ def _set_places(fault: ImportFault) -> Iterator[_SetPlace]:
             yield _SetPlace(last.encode())
 def _setting(place: _SetPlace) -> re.Pattern[bytes]:
     word = re.escape(place.word)
+    if place.is_text:
+        return re.compile(rb"[\"'](?:[\w.]*\.)?%s(?:[.:][\w.:]*)?[\"']" % word)
     if place.is_module:
         space = rb"(?:\b%s\.__dict__|vars\(\s*(?:\w+\.)*%s\s*\))(?:\[|\.(?:update|setdefault)\()" % (word, word)
         return re.compile(_SETATTR + b"|" + space)
@@ -6059,7 +6132,7 @@ _BUILD_SUFFIXES = (".sh", ".mk", ".yaml", ".yml", "Dockerfile")
 _BUILD_ENDINGS = (*_BUILD_FILES, *_BUILD_SUFFIXES)
 _STEP = ".buildguard/"
 _ABSENT = frozenset({FaultKind.MISSING, FaultKind.NOT_ON_PATH, FaultKind.OTHER_PLACE, FaultKind.OTHER_CASE})
-_UNBOUND = frozenset({FaultKind.UNBOUND, FaultKind.CIRCULAR, FaultKind.SHADOWS})
+_UNBOUND = frozenset({FaultKind.UNBOUND, FaultKind.CIRCULAR, FaultKind.SHADOWS, FaultKind.UNLOADED, FaultKind.EARLY})
 class ProjectTexts(NamedTuple):
     read: Callable[[str], bytes | None]
     is_ignored: Callable[[str], bool]

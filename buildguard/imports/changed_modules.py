@@ -54,22 +54,31 @@ _IMPORTS_COMPUTED = lazy_pattern(
     rb"\b(?:import_module|__import__)\((?!\s*[\"'][\w.]*[\"']\s*[,)])|\b(?:exec_module|load_module|import_string)\("
     rb"|\bdjango\.setup\(|\bget_[aw]sgi_application\("
 )
+_BY_ORDER = frozenset({FaultKind.CIRCULAR, FaultKind.UNLOADED, FaultKind.EARLY})  # what is imported before decides
 _SETTERS = (b"setattr(", b"__dict__", b"vars(")
 _IMPORTING = (b"import_module", b"__import__", b"exec_module", b"load_module", b"import_string", b"django")
 
 
 class _SetPlace(NamedTuple):
-    """A name that may be set as an attribute, or a module of which any may be."""
+    """A name that may be set as an attribute, a module of which any may be, or a submodule that a text may have imported."""
 
     word: bytes
     is_module: bool = False
+    is_text: bool = False
+
+    @property
+    def shown(self) -> str:
+        """What sources do to it."""
+        if self.is_text:
+            return f"names {self.word.decode()} in a text, and may import it so"
+        return f"sets {'computed attributes of' if self.is_module else 'an attribute'} {self.word.decode()}"
 
 
 class _Marks:
     """What the sources of a project may do to modules, each noted with the first of them that does."""
 
     def __init__(self) -> None:
-        self.sets_any = ""  # names of whatever module calls it
+        self.setting: list[str] = []  # files that set names of whatever module calls them
         self.functions: set[bytes] = set()  # those in sources that set computed names of an object
         self.registered: set[bytes] = set()  # dotted names that are put into sys.modules
         self.registered_words: set[bytes] = set()  # what such a name may end with
@@ -79,7 +88,7 @@ class _Marks:
     def note(self, path: str, data: bytes) -> None:
         """Note what a source may do."""
         if self._note_functions(data) or (b"globals" in data and _ANY_GLOBALS.search(data)):
-            self.sets_any = self.sets_any or path
+            self.setting.append(path)
         if b"modules" in data:
             self._note_registered(data)
         if any(word in data for word in _IMPORTING) and _IMPORTS_COMPUTED.search(data):
@@ -162,18 +171,19 @@ class ChangedModules:
         marks = self._marks
         place = next(filter(self._set_places.get, _set_places(fault)), None)
         if place is not None:
-            what = "computed attributes of" if place.is_module else "an attribute"
-            yield f"the project sets {what} {place.word.decode()}"
+            yield f"the project {place.shown}"
         if fault.source is None:
             return
         yield from self._of_file(fault.source.location.file, marks)
-        if marks.sets_any:
-            yield f"{posixpath.basename(marks.sets_any)} sets names of the module that calls it"
+        yield from (f"{posixpath.basename(path)} sets names of the module that calls it" for path in marks.setting[:1])
         if self._is_registered(fault.source.name.encode(), marks):
             yield f"the project puts {fault.source.name} into sys.modules"
-        importing = next((path for path in marks.importing if path in reached), "")
-        if fault.kind is FaultKind.CIRCULAR and importing:
-            yield f"{posixpath.basename(importing)} imports modules by names that it computes"
+        if fault.kind in _BY_ORDER:
+            yield from (
+                f"{posixpath.basename(path)} imports modules by names that it computes"
+                for path in marks.importing
+                if path in reached
+            )
 
     def _is_registered(self, name: bytes, marks: _Marks) -> bool:
         parts = name.split(b".")
@@ -236,6 +246,8 @@ def _may_be(written: bytes, file: str) -> bool:
 def _set_places(fault: ImportFault) -> Iterator[_SetPlace]:
     """The name that a module lacks, and the module's own, of which any attribute may be set."""
     yield _SetPlace(fault.name.encode())
+    if fault.kind is FaultKind.UNLOADED:
+        yield _SetPlace(fault.name.encode(), is_text=True)
     if fault.source is not None:
         package, _dot, last = fault.source.name.rpartition(".")
         yield _SetPlace(last.encode(), is_module=True)
@@ -246,6 +258,8 @@ def _set_places(fault: ImportFault) -> Iterator[_SetPlace]:
 def _setting(place: _SetPlace) -> re.Pattern[bytes]:
     """What finds a statement that sets an attribute of a name, or a computed one of a module."""
     word = re.escape(place.word)
+    if place.is_text:
+        return re.compile(rb"[\"'](?:[\w.]*\.)?%s(?:[.:][\w.:]*)?[\"']" % word)
     if place.is_module:
         space = rb"(?:\b%s\.__dict__|vars\(\s*(?:\w+\.)*%s\s*\))(?:\[|\.(?:update|setdefault)\()" % (word, word)
         return re.compile(_SETATTR + b"|" + space)

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 class CircularImport(NamedTuple):
     """An import or use of a name from a module that is still being executed, and the line at which that one stands.
 
-    `is_open` is one that may work: a condition, a call of a function or a computed name decides.
+    `is_open` is one that may work: a condition, a call of a function or a computed name decides. With `is_early` the source is a
+    submodule, in place of what its package, the first of the circle, has not bound yet.
     """
 
     module: LoadedModule
@@ -27,6 +28,7 @@ class CircularImport(NamedTuple):
     line: int
     circle: tuple[str, ...]
     is_open: bool = False
+    is_early: bool = False
 
     @property
     def place(self) -> tuple[str, int, str]:
@@ -132,12 +134,13 @@ class _Execution:
             return
         source = taken.source
         # a package that has no submodule yet need not be executed any more
-        running = source.name if source.name in self._lines else f"{source.name}.{taken.name}"
+        names = [source.name, f"{source.name}.{taken.name}", source.name.rpartition(".")[0]]
+        running = names[2] if taken.is_early else next(name for name in names if name in self._lines)
         circle = tuple(self._stack[self._stack.index(running) :])
         is_later = source == module and taken.row.line != line
         is_open = taken.is_open or is_later or bool(self._late & {*circle})
         at = self._lines[running]
-        self.circles.append(CircularImport(module, taken.row, taken.name, source, at, circle, is_open))
+        self.circles.append(CircularImport(module, taken.row, taken.name, source, at, circle, is_open, taken.is_early))
 
     def _runs(self, module: LoadedModule, edge: ImportEdge) -> bool:
         return edge.certain if self._only_certain else runs_at_import(edge.row, is_main=module.is_main)

@@ -53,7 +53,7 @@ _BUILD_SUFFIXES = (".sh", ".mk", ".yaml", ".yml", "Dockerfile")
 _BUILD_ENDINGS = (*_BUILD_FILES, *_BUILD_SUFFIXES)
 _STEP = ".buildguard/"
 _ABSENT = frozenset({FaultKind.MISSING, FaultKind.NOT_ON_PATH, FaultKind.OTHER_PLACE, FaultKind.OTHER_CASE})
-_UNBOUND = frozenset({FaultKind.UNBOUND, FaultKind.CIRCULAR, FaultKind.SHADOWS})
+_UNBOUND = frozenset({FaultKind.UNBOUND, FaultKind.CIRCULAR, FaultKind.SHADOWS, FaultKind.UNLOADED, FaultKind.EARLY})
 
 
 class ProjectTexts(NamedTuple):

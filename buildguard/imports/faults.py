@@ -29,6 +29,8 @@ class FaultKind(StrEnum):
     NOT_ON_PATH = "not on path"
     OTHER_PLACE = "other place"
     SHADOWS = "shadows"
+    UNLOADED = "unloaded"
+    EARLY = "early"
 
 
 class ImportFault(NamedTuple):
@@ -167,6 +169,20 @@ def _shadows(fault: ImportFault, source: str) -> FaultText:
     )
 
 
+def _early(fault: ImportFault, _source: str) -> FaultText:
+    package, _dot, name = ("" if fault.source is None else fault.source.name).rpartition(".")
+    return FaultText(
+        f"{_refusal(fault)}: {package} has not bound {name} yet, so that it is the module, because the imports run in a circle "
+        f"({fault.detail})",
+        f"from {package}.{name} import {name}, once that module no longer needs this one, or import it in the function that uses it",
+    )
+
+
+def _unloaded(fault: ImportFault, _source: str) -> FaultText:
+    submodule = f"{fault.source.name}.{fault.name}" if fault.source is not None else fault.name
+    return FaultText(f"{_refusal(fault)}: nothing imports {submodule}", f"import {submodule} before")
+
+
 _TEXTS: Mapping[FaultKind, Callable[[ImportFault, str], FaultText]] = {
     FaultKind.MISSING: _missing,
     FaultKind.OTHER_CASE: _other_case,
@@ -177,4 +193,6 @@ _TEXTS: Mapping[FaultKind, Callable[[ImportFault, str], FaultText]] = {
     FaultKind.NOT_ON_PATH: _not_on_path,
     FaultKind.OTHER_PLACE: _other_place,
     FaultKind.SHADOWS: _shadows,
+    FaultKind.UNLOADED: _unloaded,
+    FaultKind.EARLY: _early,
 }

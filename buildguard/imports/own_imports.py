@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 
 from buildguard.definitions import TYPE_CHECKING, NamedTuple
 from buildguard.imports.circles import CircularImport, ExecutedNames, find_circles
@@ -94,7 +94,7 @@ class ProgramReader:
         return not any(change.folder is None for facts in known if facts is not None for change in facts.paths)
 
     def _judge(self, graph: ImportGraph, reached: dict[str, ReachedModule]) -> OwnImports:
-        judge = OwnImportJudge(graph, self._context, knows_path=self._knows_path(reached))
+        judge = OwnImportJudge(graph, self._context, knows_path=self._knows_path(reached), loaded=reached)
         for item in reached.values():
             judge.judge(item)
         for module, row in self._program.listed():
@@ -109,12 +109,23 @@ class ProgramReader:
 class OwnImportJudge:
     """Judges the imports of modules, one module after the other."""
 
-    def __init__(self, graph: ImportGraph, context: ImportContext, *, knows_path: bool = False) -> None:
-        """`knows_path` says that the folders of the graph's path are all that the program searches."""
+    def __init__(
+        self,
+        graph: ImportGraph,
+        context: ImportContext,
+        *,
+        knows_path: bool = False,
+        loaded: Container[str] | None = None,
+    ) -> None:
+        """`knows_path` says that the folders of the graph's path are all that the program searches.
+
+        `loaded` are the modules that it may import, None where that is not known.
+        """
         self.names = NameReader(graph.resolver.tree, context.facts, self._follow, context.may_be_foreign, context.read)
         self._graph = graph
         self.executed = ExecutedNames(self.names, self._taken_names)
         self._taken: TakenNameReader | None = None
+        self._loaded = loaded
         self._context = context
         self._facts = context.facts
         self._knows_path = knows_path
@@ -142,11 +153,11 @@ class OwnImportJudge:
         from buildguard.imports.taken_names import TakenNameReader  # few sources of a hook take any
 
         if self._taken is None:
-            self._taken = TakenNameReader(self._graph, self.names, self._context)
+            self._taken = TakenNameReader(self._graph, self.names, self._context, self._loaded)
         return self._taken
 
     def _judge_uses(self, item: ReachedModule, uses: tuple[NameUse, ...]) -> None:
-        for row, source, name, is_open in self._taken_names().read(item.module, uses):
+        for row, source, name, is_open, is_unloaded, _is_early in self._taken_names().read(item.module, uses):
             certain = is_certain(row, is_main=item.module.is_main)
             if is_open:
                 reason = f"whether {source.name} has {name} when it is asked for is not known"
@@ -154,7 +165,8 @@ class OwnImportJudge:
                 self._undecided.append(OpenImport(file, row.line, item.certain and certain, reason))
             else:
                 edge = ImportEdge(row, Resolution(ImportKind.RESOLVED, (source,)), (), certain)
-                self._add(FaultKind.UNBOUND, item, edge, name, self._where(source, name))
+                kind = FaultKind.UNLOADED if is_unloaded else FaultKind.UNBOUND
+                self._add(kind, item, edge, name, self._where(source, name))
 
     def judge_listed(self, item: ReachedModule, row: ImportStatement) -> None:
         """Judge an import that a text of a module stands for, and that runs once all modules are there."""
@@ -288,24 +300,23 @@ class OwnImportJudge:
 
     def add_circle(self, circle: CircularImport, reached: dict[str, ReachedModule]) -> None:
         """Take over an import in a circle, unless the name is missing anyway."""
-        if self.names.is_bound(circle.source, circle.name) is Bound.NO:
+        if self.names.is_bound(circle.source, circle.name) is Bound.NO and not circle.is_early:
             return
         item = reached[circle.module.name]
         if circle.is_open:
             self._undecided.append(OpenImport(circle.module.location.file, circle.row.line, item.certain))
             return
-        # a package that takes a name from itself, and gets it nowhere else
-        is_own = circle.module == circle.source and self._where(circle.source, circle.name) == str(circle.row.line)
-        detail = "" if is_own else " → ".join([*circle.circle, circle.source.name])
+        kind, detail = self._kind_of(circle)
         self._faults.append(
             ImportFault(
-                FaultKind.UNBOUND if is_own else FaultKind.CIRCULAR,
-                circle.module,
-                circle.row,
-                circle.name,
-                circle.source,
-                item.certain,
-                item.chain,
-                detail,
+                *(kind, circle.module, circle.row, circle.name, circle.source, item.certain, item.chain, detail)
             )
         )
+
+    def _kind_of(self, circle: CircularImport) -> tuple[FaultKind, str]:
+        """What a circle makes of an import, and its modules up to the first one again."""
+        if circle.is_early:
+            return FaultKind.EARLY, " → ".join([*circle.circle, circle.circle[0]])
+        if circle.module == circle.source and self._where(circle.source, circle.name) == str(circle.row.line):
+            return FaultKind.UNBOUND, ""  # a package that takes a name from itself, and gets it nowhere else
+        return FaultKind.CIRCULAR, " → ".join([*circle.circle, circle.source.name])

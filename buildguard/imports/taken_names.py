@@ -5,7 +5,7 @@ Compiled code is enough to see that a name is missing. Whether its use is execut
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 
 from buildguard.definitions import NamedTuple
 from buildguard.imports.execution import is_guarded, runs_at_import
@@ -18,13 +18,16 @@ from buildguard.imports.records import Bound, Guard, ImportForm, ImportStatement
 class TakenName(NamedTuple):
     """A name that a module of the project lacks, and where another one takes it; `row` has the line and what guards it.
 
-    With `is_open` it is not known whether the use is executed, or whether the name is there.
+    With `is_open` it is not known whether the use is executed, or whether the name is there. With `is_unloaded` the name is a
+    submodule that nothing imports. With `is_early` the source is a submodule, in place of what its package will bind to its name.
     """
 
     row: ImportStatement
     source: LoadedModule
     name: str
     is_open: bool
+    is_unloaded: bool = False
+    is_early: bool = False
 
 
 class _Part(NamedTuple):
@@ -40,20 +43,32 @@ class _Part(NamedTuple):
 
 
 class _MissingName(NamedTuple):
-    """A name that a module lacks, with `is_open` perhaps; the dotted name up to it, and the parts before it."""
+    """A name that a module lacks, with `is_open` perhaps; the dotted name up to it, and the parts before it.
+
+    With `is_unloaded` it is a submodule that nothing imports.
+    """
 
     source: LoadedModule
     name: str
     is_open: bool
     dotted: str
     parts: tuple[_Part, ...]
+    is_unloaded: bool = False
 
 
 class TakenNameReader:
     """Finds such names in one module after the other."""
 
-    def __init__(self, graph: ImportGraph, names: NameReader, context: ImportContext) -> None:
+    def __init__(
+        self,
+        graph: ImportGraph,
+        names: NameReader,
+        context: ImportContext,
+        loaded: Container[str] | None = None,
+    ) -> None:
+        """`loaded` are the modules that the program may import, None where that is not known."""
         self._graph = graph
+        self._loaded = loaded
         self._names = names
         self._context = context
 
@@ -62,7 +77,7 @@ class TakenNameReader:
         for use in uses:
             first = self._part_of(module, use)
             for dotted, line in use.taken.items() if first is not None else ():
-                found = self._missing(first, dotted, self._bound)
+                found = self._missing(first, dotted, self._bound, self._is_unloaded)
                 taken = None if found is None else self._executed(module, use, found, line)
                 if taken is not None:
                     was_there = not taken.is_open and self._was_there(taken.source, taken.name, module)
@@ -70,23 +85,47 @@ class TakenNameReader:
 
     def read_early(self, module: LoadedModule, use: NameUse, dotted: str, lines: Mapping[str, int]) -> TakenName | None:
         """The same for one use, of a name that a module has not bound yet; `lines` says where those stand that are being executed."""
+        early = self._early_submodule(module, use, lines)
 
         def bound(source: LoadedModule, name: str) -> Bound:
             if f"{source.name}.{name}" in lines and not self._binds(source, name):
                 return Bound.NO  # a package has a submodule once that is executed
-            is_running = source.name in lines and has_source(source)
-            return self._names.is_bound(source, name, lines[source.name]) if is_running else Bound.YES
+            if source.name in lines and has_source(source):
+                return self._names.is_bound(source, name, lines[source.name])
+            return self._bound(source, name) if early is not None and source == early.module else Bound.YES
 
-        first = self._part_of(module, use)
-        found = self._missing(first, dotted, bound)
-        return None if found is None else self._executed(module, use, found, use.taken[dotted])
+        found = self._missing(early or self._part_of(module, use), dotted, bound)
+        taken = None if found is None else self._executed(module, use, found, use.taken[dotted])
+        is_early = taken is not None and early is not None and taken.source == early.module
+        return taken._replace(is_early=True) if taken is not None and is_early else taken
+
+    def _early_submodule(self, module: LoadedModule, use: NameUse, lines: Mapping[str, int]) -> _Part | None:
+        """The submodule that `from package import name` gets while the package has not yet bound something else of that name."""
+        package = self._imported(module, use) if use.imported else None
+        if (
+            package is None
+            or package.name not in lines
+            or not self._binds_later(package, use.imported, lines[package.name])
+        ):
+            return None
+        source = self._graph.resolver.submodule(package, use.imported)
+        return None if source is None else _Part(source, is_open=self._may_bind_more(package))
+
+    def _binds_later(self, package: LoadedModule, name: str, line: int) -> bool:
+        """Whether a package binds a name, and not before a line."""
+        facts = self._facts(package)
+        return facts is not None and facts.bound.get(name, 0) >= line
+
+    def _imported(self, module: LoadedModule, use: NameUse) -> LoadedModule | None:
+        """The module of the project that a use names; None for any other."""
+        row = ImportStatement(1, 1, ImportForm.IMPORT, use.module, (), use.level)
+        return self._graph.resolver.resolve(module, row).last
 
     def _part_of(self, module: LoadedModule, use: NameUse) -> _Part | None:
         """The module of the project that a name stands for; None where it is something else."""
         if not use.level and use.module.partition(".")[0] in self._context.standard:
             return None
-        row = ImportStatement(1, 1, ImportForm.IMPORT, use.module, (), use.level)
-        last = self._graph.resolver.resolve(module, row).last
+        last = self._imported(module, use)
         if last is None:
             return None
         return self._below(last, use.imported) if use.imported else _Part(last)
@@ -115,9 +154,13 @@ class TakenNameReader:
                 yield from (NameUse(name, row.level, row.module, name, {}) for name in row.names)
 
     def _missing(
-        self, part: _Part | None, dotted: str, is_bound: Callable[[LoadedModule, str], Bound]
+        self,
+        part: _Part | None,
+        dotted: str,
+        is_bound: Callable[[LoadedModule, str], Bound],
+        is_unloaded_part: Callable[[_Part], bool] = lambda _part: False,
     ) -> _MissingName | None:
-        """The first name in a dotted one that its module lacks, or is not known to bind."""
+        """The first name in a dotted one that its module lacks, or is not known to bind, or that is no loaded submodule."""
         names = dotted.split(".")
         passed: list[_Part] = []
         for number, name in enumerate(names):
@@ -125,12 +168,19 @@ class TakenNameReader:
                 break
             passed.append(part)
             bound = is_bound(part.module, name)
-            if bound is not Bound.YES:
+            below = self._below(part.module, name)
+            is_unloaded = bound is Bound.YES and below is not None and is_unloaded_part(below)
+            if is_unloaded or bound is not Bound.YES:
                 shown = ".".join(names[: number + 1])
                 is_open = bound is Bound.UNKNOWN or any(each.is_open for each in passed)
-                return _MissingName(part.module, name, is_open, shown, tuple(passed))
-            part = self._below(part.module, name)
+                return _MissingName(part.module, name, is_open, shown, tuple(passed), is_unloaded)
+            part = below
         return None
+
+    def _is_unloaded(self, part: _Part) -> bool:
+        """Whether a package gets a submodule from nothing but its import, and nothing imports it."""
+        is_sure = part.use is None and not part.is_open and has_source(part.module)
+        return is_sure and self._loaded is not None and part.module.name not in self._loaded
 
     def _bound(self, module: LoadedModule, name: str) -> Bound:
         """Whether a module has a name; what does not compile is a finding of its own."""
@@ -155,7 +205,8 @@ class TakenNameReader:
         first = min(taken, key=_is_conditional, default=None)
         if first is None:
             return None
-        return TakenName(first, found.source, found.name, found.is_open or _is_conditional(first))
+        is_open = found.is_open or _is_conditional(first)
+        return TakenName(first, found.source, found.name, is_open, found.is_unloaded)
 
     def _rows(self, module: LoadedModule, use: NameUse, found: _MissingName) -> list[ImportStatement] | None:
         """Each use of a missing name that no function holds; None where only running it tells what it is taken from."""

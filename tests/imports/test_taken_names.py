@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
 from buildguard.imports import executed_uses
@@ -67,7 +71,6 @@ def test_a_name_that_its_module_never_binds(source: str, expected: str) -> None:
         "import config\nassert config.PORT, config.DEBUG\n",
         "import config\nconfig.__eq__, config.__hash__\n",
         "import config\ndef f():\n    global config\n    config = 1\nf()\nconfig.DEBUG\n",
-        "import app\napp.users\n",  # what else is imported decides
         "import os\nos.nothing\n",  # no module of the project
         "import flask\nflask.nothing\n",
         "from app.users import ROUTES\nROUTES.nothing\n",
@@ -238,3 +241,121 @@ def test_what_is_read_of_a_module() -> None:
     (taken,) = TakenNameReader(graph, names, context).read(main, (NameUse("config", 0, "config", "", {"DEBUG": 2}),))
 
     assert (taken.source.name, taken.name, taken.row.line, taken.is_open) == ("config", "DEBUG", 2, False)
+
+
+_SUBMODULE = {"app/__init__.py": "", "app/users.py": "X = 1\n", "app/v1/__init__.py": "", "app/v1/users.py": "X = 1\n"}
+
+
+@pytest.mark.interpreters
+@pytest.mark.parametrize(
+    ("main", "line", "package"),
+    [
+        ("import app\napp.users.X\n", 2, "app"),
+        ("import app as a\na.users.X\n", 2, "app"),
+        ("import app.v1\napp.v1.users.X\n", 2, "app.v1"),
+        ("from app import v1\nv1.users.X\n", 2, "app.v1"),
+        (
+            "from typing import TYPE_CHECKING\nimport app\nif TYPE_CHECKING:\n    import app.users\napp.users.X\n",
+            5,
+            "app",
+        ),
+    ],
+)
+def test_a_submodule_that_nothing_imports(main: str, line: int, package: str, tmp_path: Path) -> None:
+    message = f"module '{package}' has no attribute 'users': nothing imports {package}.users"
+
+    assert findings({**_SUBMODULE, "main.py": main}, "main.py") == [f"error main.py:{line} {message}"]
+    assert f"module '{package}' has no attribute 'users'" in _last_line({**_SUBMODULE, "main.py": main}, tmp_path)
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"main.py": "import app, other\napp.users.X\n", "other.py": "import app.users\n"},
+        {"main.py": "import app, other\napp.users.X\n", "other.py": "from app.users import X\n"},
+        {"main.py": "import app\ndef f(): import app.users\nf()\napp.users.X\n"},
+        {"main.py": "import app\napp.users.X\n", "app/__init__.py": "from . import users\n"},
+        {"main.py": "import app\napp.users.X\n", "app/__init__.py": "from .users import X\n"},
+        {"main.py": "import app\napp.users.X\n", "app/__init__.py": "def __getattr__(name): return 1\n"},
+        {"main.py": "import importlib, app\nimportlib.import_module('app.users')\napp.users.X\n"},
+        {"main.py": "import app\ntry:\n    app.users.X\nexcept AttributeError:\n    pass\n"},
+        {"main.py": "import app\nif hasattr(app, 'users'): app.users.X\n"},
+        {"main.py": "import app\ndef f(): app.users.X\n"},
+    ],
+)
+def test_a_submodule_that_something_may_import_is_no_finding(files: dict[str, str]) -> None:
+    assert findings({**_SUBMODULE, **files}, "main.py") == []
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"app/__init__.py": "import importlib\nfor n in ['users']: importlib.import_module('app.' + n)\n"},
+        {"boot.py": "MODULES = 'app.users'\n"},
+        {"boot.py": "from importlib import import_module\ndef load(name): import_module(name)\n"},
+        {
+            "main.py": "import boot\nfrom app import *\nimport app\napp.users.X\n",
+            "app/__init__.py": "__all__ = ['users']\n",
+        },
+    ],
+)
+def test_a_submodule_that_a_text_may_import_is_undecided(files: dict[str, str]) -> None:
+    project = {**_SUBMODULE, "boot.py": "", "main.py": "import boot\nimport app\napp.users.X\n", **files}
+
+    result = TextProject(project, "main.py").judge()
+
+    assert lines_of(result) == []
+    assert {item.path for item in result.undecided} == {"main.py"}
+
+
+_EARLY = {
+    "main.py": "import app\n",
+    "app/__init__.py": "from app import routes\nfrom app.db import db\n",
+    "app/db.py": "class Database: session = 1\ndb = Database()\n",
+    "app/routes.py": "from app import db\ndb.session\n",
+}
+_RUNNING = {
+    "app/__init__.py": "from app.db import db\n",
+    "app/db.py": "from app.routes import x\nclass Database: session = 1\ndb = Database()\n",
+    "app/routes.py": "from app import db\nx = db.session\n",
+}
+
+
+@pytest.mark.interpreters
+@pytest.mark.parametrize("files", [{}, _RUNNING, {"app/routes.py": "from . import db\ndb.session\n"}])
+def test_a_submodule_in_place_of_what_its_package_binds_later(files: dict[str, str], tmp_path: Path) -> None:
+    project = {**_EARLY, **files}
+    (found,) = findings(project, "main.py")
+
+    assert found.startswith(
+        "error app/routes.py:2 module 'app.db' has no attribute 'session': app has not bound db yet"
+    )
+    assert "module 'app.db' has no attribute 'session'" in _last_line(project, tmp_path)
+
+
+@pytest.mark.interpreters
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"app/__init__.py": "from app.db import db\nfrom app import routes\n"},
+        {"app/db.py": "session = db = 1\n"},
+        {"app/routes.py": "from app import db\ndef f(): return db.session\n"},
+        {"app/routes.py": "from app import db\ngetattr(db, 'session', None)\n"},
+        {
+            "app/__init__.py": "db = None\nfrom app import routes\n",
+            "app/routes.py": "from app import db\ndb.__class__\n",
+        },
+    ],
+)
+def test_what_a_package_has_bound_by_then_is_no_finding(files: dict[str, str], tmp_path: Path) -> None:
+    assert findings({**_EARLY, **files}, "main.py") == []
+    assert _last_line({**_EARLY, **files}, tmp_path) == ""
+
+
+def _last_line(files: dict[str, str], folder: Path) -> str:
+    """What Python ends with when it runs a project."""
+    for name, text in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+    done = subprocess.run([sys.executable, "-B", "main.py"], cwd=folder, capture_output=True, text=True, check=False)
+    return (done.stderr.splitlines() or [""])[-1]
