@@ -5,12 +5,18 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-from buildguard.definitions import NamedTuple, lazy_pattern
+from buildguard.definitions import TYPE_CHECKING, NamedTuple, lazy_pattern
+
+if TYPE_CHECKING:
+    from typing import TypeAlias
 
 VARIABLE = "DJANGO_SETTINGS_MODULE"
 _LISTS = frozenset({"INSTALLED_APPS", "MIDDLEWARE"})
 _SETTERS = (".yaml", ".yml", ".tf", ".tfvars", ".sh", ".mk", "Makefile", ".toml", ".json")
 _DEFAULT = lazy_pattern(rb"""\bsetdefault\(\s*["']DJANGO_SETTINGS_MODULE["']\s*,\s*["']([\w.]+)["']\s*,?\s*\)""")
+
+
+_NamedLists: TypeAlias = "Mapping[str, Sequence[ast.expr | None]]"
 
 
 class ListedName(NamedTuple):
@@ -48,10 +54,11 @@ def may_set(path: str) -> bool:
 
 def listed_modules(tree: ast.Module) -> Iterator[tuple[str, int]]:
     """The modules of the apps and the middleware that settings list at their top level, each with its line."""
+    lists = _named_lists(tree)
     for node in tree.body:
         names = _targets(node)
         if _LISTS.intersection(names) and isinstance(node, ast.Assign | ast.AugAssign | ast.AnnAssign):
-            yield from ((_module_of(text), line) for text, line in _texts(node.value))
+            yield from ((_module_of(text), line) for text, line in _texts(node.value, lists))
 
 
 def listed_names(trees: Iterable[tuple[str, ast.Module]]) -> Iterator[ListedName]:
@@ -66,13 +73,31 @@ def listed_names(trees: Iterable[tuple[str, ast.Module]]) -> Iterator[ListedName
             bound = [node for node in tree.body if name in _targets(node)]
             if _is_changed(tree, bound, name):
                 break
-            yield from (ListedName(file, text, line, name == "MIDDLEWARE") for text, line in _listed_texts(bound))
+            texts = _listed_texts(bound, _named_lists(tree))
+            yield from (ListedName(file, text, line, name == "MIDDLEWARE") for text, line in texts)
             if any(_replaces(node, name) for node in bound):
                 break
 
 
-def _listed_texts(bound: Iterable[ast.stmt]) -> Iterator[tuple[str, int]]:
-    return (pair for node in bound for pair in _texts(getattr(node, "value", None)))
+def _listed_texts(bound: Iterable[ast.stmt], lists: _NamedLists) -> Iterator[tuple[str, int]]:
+    return (pair for node in bound for pair in _texts(getattr(node, "value", None), lists))
+
+
+def _named_lists(tree: ast.Module) -> _NamedLists:
+    """The values of each list that settings bind once at their top level and only add to others: `DJANGO_APPS + LOCAL_APPS`."""
+    nodes: dict[str, list[ast.stmt]] = {}
+    for node in tree.body:
+        for name in _targets(node):
+            nodes.setdefault(name, []).append(node)
+    values = {name: [getattr(node, "value", None) for node in bound] for name, bound in nodes.items()}
+    every = [value for of_name in values.values() for value in of_name]
+    return {
+        name: values[name]
+        for name, (_first, *more) in nodes.items()
+        if name not in _LISTS
+        and all(isinstance(node, ast.AugAssign) for node in more)
+        and _uses(tree, name) == len(values[name]) + sum(_mentions(value, name) for value in every)
+    }
 
 
 def _is_changed(tree: ast.Module, bound: Sequence[ast.stmt], name: str) -> bool:
@@ -113,15 +138,20 @@ def _targets(node: ast.stmt) -> list[str]:
     return [target.id for target in targets if isinstance(target, ast.Name)]
 
 
-def _texts(value: ast.expr | None) -> Iterator[tuple[str, int]]:
-    """The literal texts of a list or a tuple with their lines, also of several that are added."""
+def _texts(value: ast.expr | None, lists: _NamedLists) -> Iterator[tuple[str, int]]:
+    """The literal texts of a list or a tuple with their lines, also of several that are added, some by their names."""
     if isinstance(value, ast.BinOp) and isinstance(value.op, ast.Add):
-        yield from _texts(value.left)
-        yield from _texts(value.right)
+        yield from _texts(value.left, lists)
+        yield from _texts(value.right, lists)
     elif isinstance(value, ast.List | ast.Tuple):
         for item in value.elts:
             if isinstance(item, ast.Constant) and isinstance(item.value, str):
                 yield item.value, item.lineno
+            elif isinstance(item, ast.Starred):
+                yield from _texts(item.value, lists)
+    elif isinstance(value, ast.Name):
+        others = {name: values for name, values in lists.items() if name != value.id}
+        yield from (pair for part in lists.get(value.id, ()) for pair in _texts(part, others))
 
 
 def _module_of(name: str) -> str:
