@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import singledispatch
 
 from buildguard.definitions import TYPE_CHECKING, NamedTuple, lazy_pattern
 
@@ -80,29 +81,42 @@ def listed_names(trees: Iterable[tuple[str, ast.Module]]) -> Iterator[ListedName
 
 
 def _listed_texts(bound: Iterable[ast.stmt], lists: _NamedLists) -> Iterator[tuple[str, int]]:
-    return (pair for node in bound for pair in _texts(getattr(node, "value", None), lists))
+    return (pair for node in bound for pair in _texts(_value_of(node), lists))
 
 
 def _named_lists(tree: ast.Module) -> _NamedLists:
     """The values of each list that settings bind once at their top level and only add to others: `DJANGO_APPS + LOCAL_APPS`."""
+    nodes = _bindings(tree)
+    values = {name: list(map(_value_of, bound)) for name, bound in nodes.items()}
+    every = [value for of_name in values.values() for value in of_name]
+
+    def is_only_added(name: str) -> bool:
+        return _uses(tree, name) == len(values[name]) + sum(_mentions(value, name) for value in every)
+
+    return {name: values[name] for name in nodes.keys() - _LISTS if _is_bound_once(nodes[name]) and is_only_added(name)}
+
+
+def _bindings(tree: ast.Module) -> dict[str, list[ast.stmt]]:
+    """The statements at the top level that bind each name."""
     nodes: dict[str, list[ast.stmt]] = {}
     for node in tree.body:
         for name in _targets(node):
             nodes.setdefault(name, []).append(node)
-    values = {name: [getattr(node, "value", None) for node in bound] for name, bound in nodes.items()}
-    every = [value for of_name in values.values() for value in of_name]
-    return {
-        name: values[name]
-        for name, (_first, *more) in nodes.items()
-        if name not in _LISTS
-        and all(isinstance(node, ast.AugAssign) for node in more)
-        and _uses(tree, name) == len(values[name]) + sum(_mentions(value, name) for value in every)
-    }
+    return nodes
+
+
+def _is_bound_once(nodes: Sequence[ast.stmt]) -> bool:
+    """Whether all statements but the first add to what that one binds."""
+    return all(isinstance(node, ast.AugAssign) for node in nodes[1:])
+
+
+def _value_of(node: ast.stmt) -> ast.expr | None:
+    return getattr(node, "value", None)
 
 
 def _is_changed(tree: ast.Module, bound: Sequence[ast.stmt], name: str) -> bool:
     """Whether something else than a binding uses a list: it may take an entry out, or a condition decides."""
-    return _uses(tree, name) > len(bound) + sum(_mentions(getattr(node, "value", None), name) for node in bound)
+    return _uses(tree, name) > len(bound) + sum(_mentions(_value_of(node), name) for node in bound)
 
 
 def _uses(tree: ast.Module, name: str) -> int:
@@ -119,7 +133,7 @@ def _mentions(value: ast.expr | None, name: str) -> int:
 
 
 def _replaces(node: ast.stmt, name: str) -> bool:
-    return not isinstance(node, ast.AugAssign) and not _mentions(getattr(node, "value", None), name)
+    return not isinstance(node, ast.AugAssign) and not _mentions(_value_of(node), name)
 
 
 def served_modules(tree: ast.Module) -> Iterator[str]:
@@ -138,20 +152,34 @@ def _targets(node: ast.stmt) -> list[str]:
     return [target.id for target in targets if isinstance(target, ast.Name)]
 
 
-def _texts(value: ast.expr | None, lists: _NamedLists) -> Iterator[tuple[str, int]]:
+@singledispatch
+def _texts(_value: ast.expr | None, _lists: _NamedLists) -> Iterator[tuple[str, int]]:
     """The literal texts of a list or a tuple with their lines, also of several that are added, some by their names."""
-    if isinstance(value, ast.BinOp) and isinstance(value.op, ast.Add):
+    return iter(())
+
+
+@_texts.register(ast.BinOp)
+def _of_sum(value: ast.BinOp, lists: _NamedLists) -> Iterator[tuple[str, int]]:
+    if isinstance(value.op, ast.Add):
         yield from _texts(value.left, lists)
         yield from _texts(value.right, lists)
-    elif isinstance(value, ast.List | ast.Tuple):
-        for item in value.elts:
-            if isinstance(item, ast.Constant) and isinstance(item.value, str):
-                yield item.value, item.lineno
-            elif isinstance(item, ast.Starred):
-                yield from _texts(item.value, lists)
-    elif isinstance(value, ast.Name):
-        others = {name: values for name, values in lists.items() if name != value.id}
-        yield from (pair for part in lists.get(value.id, ()) for pair in _texts(part, others))
+
+
+@_texts.register(ast.List)
+@_texts.register(ast.Tuple)
+def _of_items(value: ast.List | ast.Tuple, lists: _NamedLists) -> Iterator[tuple[str, int]]:
+    for item in value.elts:
+        if isinstance(item, ast.Constant) and isinstance(item.value, str):
+            yield item.value, item.lineno
+        elif isinstance(item, ast.Starred):
+            yield from _texts(item.value, lists)
+
+
+@_texts.register(ast.Name)
+def _of_name(value: ast.Name, lists: _NamedLists) -> Iterator[tuple[str, int]]:
+    others = {name: values for name, values in lists.items() if name != value.id}
+    for part in lists.get(value.id, ()):
+        yield from _texts(part, others)
 
 
 def _module_of(name: str) -> str:
