@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import posixpath
 import re
 from collections.abc import Callable, Iterable, Iterator
@@ -77,7 +78,7 @@ class InstalledSource:
         module = LoadedModule(row.module, last)
         answers = {name: self._names.is_bound(module, name) for name in row.names}
         unbound = next((name for name, bound in answers.items() if bound is Bound.NO), "")
-        if unbound and not self._may_be_set(last, unbound):
+        if unbound and not self._may_be_set(module, unbound):
             return PackageAnswer(PackagePresence.NAME_MISSING, unbound, row.module)
         undecided = unbound or Bound.UNKNOWN in answers.values()
         return PackageAnswer(PackagePresence.UNKNOWN if undecided else PackagePresence.PRESENT)
@@ -94,12 +95,34 @@ class InstalledSource:
         data = self._read(file)
         return data is None or b"__path__" in data or b"sys.modules" in data or b"meta_path" in data
 
-    def _may_be_set(self, location: ModuleLocation, name: str) -> bool:
-        """Whether a sibling module may set the name as an attribute: packages do so with what they register."""
-        folder = posixpath.dirname(location.file)
-        pattern = re.compile(rb"\.%s\s*(?::[^=\n]+)?=(?!=)|setattr\(" % re.escape(name.encode()))
-        files = (posixpath.join(folder, child) for child in self.tree.children(folder) if child.endswith(".py"))
+    def _may_be_set(self, module: LoadedModule, name: str) -> bool:
+        """Whether another file of the package may set the name as an attribute of the module, as packages do with what they register."""
+        folder = posixpath.dirname(module.location.file)
+        beside = (posixpath.join(folder, child) for child in self.tree.children(folder) if child.endswith(".py"))
+        own = module.name.rpartition(".")[2]
+        return self._is_in(beside, _setting_any(own)) or self._is_in(
+            self._sources(self._root_of(module)), _setting(name)
+        )
+
+    def _is_in(self, files: Iterable[str], pattern: re.Pattern[bytes]) -> bool:
         return any(pattern.search(data) for file in files if (data := self._read(file)) is not None)
+
+    def _root_of(self, module: LoadedModule) -> str:
+        """The folder of the top-level package that a module is in; its own folder where that is not so."""
+        root = folder = posixpath.dirname(module.location.file)
+        top = module.name.partition(".")[0]
+        while posixpath.basename(root) not in {top, ""}:
+            root = posixpath.dirname(root)
+        return root if posixpath.basename(root) else folder
+
+    def _sources(self, folder: str) -> Iterator[str]:
+        """Every source in a folder and those below it."""
+        for child in self.tree.children(folder):
+            path = posixpath.join(folder, child)
+            if child.endswith(".py"):
+                yield path
+            elif self.tree.has_folder(path):
+                yield from self._sources(path)
 
     def _follow(self, module: LoadedModule, row: ImportStatement) -> LoadedModule | None:
         parts = module.package.split(".") if row.level else []
@@ -109,3 +132,20 @@ class InstalledSource:
         dotted = ".".join([*base, *([row.module] if row.module else [])])
         last = self.tree.look_up(dotted, self.folders).last
         return None if last is None else LoadedModule(dotted, last)
+
+
+@functools.lru_cache(64)
+def _setting(name: str) -> re.Pattern[bytes]:
+    """What finds a statement that sets an attribute of that name."""
+    word = re.escape(name.encode())
+    return re.compile(rb"\.%s\s*(?::[^=\n]+)?=(?!=)|setattr\([^\n]*[\"']%s[\"']" % (word, word))
+
+
+@functools.lru_cache(64)
+def _setting_any(module: str) -> re.Pattern[bytes]:
+    """What finds a statement that sets a computed attribute of what may be a module of that name, or puts another one in its place."""
+    own = re.escape(module.encode())
+    return re.compile(
+        rb"setattr\(\s*(?:[^,\n]*\bmodules\b[^,\n]*|\w*mod(?:ule)?\w*|(?:\w+\.)*%s)\s*,|\bmodules\[[^\]\n]*\]\s*=|\bf_globals\b"
+        % own
+    )

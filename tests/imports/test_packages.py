@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
+import click
 import pytest
 
 from buildguard.check.project_imports import open_environment
 from buildguard.imports.distributions import ModuleIndex, known_distributions, resembles
 from buildguard.imports.lock import LockedPackages, read_lock
 from buildguard.imports.locked_source import LockedSource
+from buildguard.imports.records import ImportForm, ImportStatement, extract
 from buildguard.imports.requirements import read_requirements
 from buildguard.imports.site_packages import InstalledSource
 from buildguard.imports.standard import LibraryModules
+from buildguard.imports.third_party import PackagePresence
 from buildguard.project.package_names import normalize
 from buildguard.project.target import PythonVersion, Target
 from tests.imports.projects import TextProject, lines_of
@@ -336,3 +340,56 @@ def test_the_bundled_table_is_sorted_and_normalized() -> None:
     assert resembles("acme-api", "api")
     assert resembles("pyjwt", "jwt")
     assert not resembles("fastapi-mail", "api")
+
+
+@pytest.mark.parametrize(
+    ("files", "is_missing"),
+    [
+        ({}, True),
+        ({"flask/other.py": "def f(obj, key): setattr(obj, key, 1)\n"}, True),
+        ({"flask/other.py": "import flask\nflask.escape = 1\n"}, False),
+        ({"flask/deep/other.py": "from .. import x\nx.escape: int = 1\n"}, False),
+        ({"flask/deep/other.py": "setattr(x, 'escape', 1)\n"}, False),
+        ({"flask/other.py": "for k in K: setattr(flask, k, 1)\n"}, False),
+        ({"flask/other.py": "for k in K: setattr(sys.modules[__name__], k, 1)\n"}, False),
+        ({"flask/other.py": "for k in K: setattr(the_module, k, 1)\n"}, False),
+        ({"flask/other.py": "import sys\nsys.modules['flask'] = 1\n"}, False),
+        ({"flask/__init__.py": "def __getattr__(name): return 1\n"}, False),
+    ],
+)
+def test_a_name_that_an_installed_package_lacks(files: dict[str, str], *, is_missing: bool) -> None:
+    tree = {f"/site/{path}": text for path, text in {"flask/__init__.py": "", "flask/x.py": "", **files}.items()}
+
+    def read(path: str) -> bytes | None:
+        return tree[path].encode() if path in tree else None
+
+    source = InstalledSource("env", ["/site"], tree, read, lambda path: extract(tree[path].encode(), (3, 11)))
+    names = [("flask", "escape")] if "flask/deep/other.py" not in files else [("flask.x", "escape")]
+    for module, name in names:
+        answer = source.ask(ImportStatement(1, 1, ImportForm.FROM, module, (name,)))
+        assert (answer.presence is PackagePresence.NAME_MISSING) is is_missing
+
+
+def test_no_name_that_a_package_here_has_is_missing() -> None:
+    """The libraries that run this test say themselves what they have."""
+    folder = Path(click.__file__).parents[1]
+    files = [str(path) for name in ("click", "pluggy", "_pytest") for path in (folder / name).rglob("*.py")]
+    minor = sys.version_info.minor
+
+    def read(path: str) -> bytes:
+        return Path(path).read_bytes()
+
+    source = InstalledSource("env", [str(folder)], files, read, lambda path: extract(read(path), (3, minor)))
+    modules = [name for name in [*sys.modules] if name.partition(".")[0] in {"click", "pluggy", "_pytest"}]
+    missing = [
+        (module, name)
+        for module in modules
+        for name in dir(sys.modules[module])
+        if source.ask(ImportStatement(1, 1, ImportForm.FROM, module, (name,))).presence is PackagePresence.NAME_MISSING
+    ]
+    absent = [source.ask(ImportStatement(1, 1, ImportForm.FROM, module, ("no_such_name",))) for module in modules]
+
+    assert missing == []
+    assert (
+        sum(answer.presence is PackagePresence.NAME_MISSING for answer in absent) > len(modules) / 5
+    )  # pytest sets attributes of modules that it gets
