@@ -23,6 +23,7 @@ from packaging.utils import canonicalize_name
 from referencing import Registry, Resource
 from ruamel.yaml import YAML
 
+from buildguard.cli.init_hooks import HOOKS
 from scripts import metadata, sbom
 from tests.conftest import REPOSITORY, interpreter, missing
 
@@ -163,7 +164,7 @@ def test_an_installation_is_small() -> None:
 @pytest.mark.interpreters
 @pytest.mark.parametrize("installer", [pytest.param("pipx", marks=pytest.mark.slow), "uvx"])
 def test_it_is_installed_as_users_install_it(wheels: Path, dist: Path, tmp_path: Path, installer: str) -> None:
-    """Without any extra, `check` finds all that is wrong in the example."""
+    """Without any extra, `check` finds all that is wrong in the example, and `init` writes the hooks."""
     interpreter("3.11")
     (wheel,) = dist.glob("*.whl")
     example = tmp_path / "outage"
@@ -174,6 +175,7 @@ def test_it_is_installed_as_users_install_it(wheels: Path, dist: Path, tmp_path:
         "PIPX_BIN_DIR": str(tmp_path / "bin"),
         "UV_CACHE_DIR": str(tmp_path / "uv"),
         "PYTHONWARNINGS": "",
+        "PYTHONPATH": "",  # the checkout is not what is installed
     }
     if installer == "pipx":
         offline = f"--no-index --find-links {wheels}"
@@ -195,6 +197,13 @@ def test_it_is_installed_as_users_install_it(wheels: Path, dist: Path, tmp_path:
         "app/notify.py",
         "app/orders.py",
     }
+
+    subprocess.run(["git", "init", "-q", example], check=True)
+    begun = subprocess.run([*command, "init"], cwd=example, env=env, capture_output=True, text=True, check=False)
+
+    assert begun.returncode == 0, begun.stdout + begun.stderr
+    for name in HOOKS:
+        assert (example / ".git/hooks" / name).read_bytes() == (REPOSITORY / "hooks" / name).read_bytes()
 
 
 def test_a_trigger_is_one_that_cloud_build_knows() -> None:

@@ -41,8 +41,8 @@ def install_hooks(repository: git.Repository, *, pre_commit: bool) -> Iterator[s
 
 
 def hook_text(name: str) -> bytes:
-    """The text of one of HOOKS, from the wheel or from a checkout."""
-    package = Path(__file__).parents[2]
+    """The text of one of HOOKS: a wheel has them inside the package, a checkout beside it."""
+    package = Path(__file__).parents[1]
     for folder in (package / "hooks", package.parent / "hooks"):
         if (folder / name).is_file():
             return (folder / name).read_bytes()
