@@ -76,7 +76,8 @@ def prepare(request: CheckRequest, place: WorkScope) -> Job:
     config = project.config
     _require_environment(request)
     chosen_filters, notes = filters_of(request, config)
-    scope, base = _staged(place) if request.staged else (place.paths, "")
+    is_commit = request.staged and isinstance(place.stage, GitStage)  # `fix` repairs files on disk
+    scope, base = _staged(place) if is_commit else (place.paths, "")
     chosen = ChosenSources((), ()) if scope is None else project.choose(scope, explicit=not request.staged)
     notes += [*config.notes, *chosen.notes]
     targets: list[Target] = []

@@ -31,7 +31,7 @@ from buildguard.project.target import PythonVersion, Target
 from buildguard.remote.source_encoding import coding_of
 from buildguard.stages.filesystem import DiskStage, read_file
 from buildguard.stages.stage import Entry
-from buildguard.system import process
+from buildguard.system import git, process
 
 
 class UnfixedFString(NamedTuple):
@@ -103,11 +103,22 @@ def fix(request: CheckRequest, place: WorkScope, *, write: bool) -> FixReport:
     started = time.monotonic()
     if not isinstance(place.stage, DiskStage):
         raise UsageError("fix works on files, not on a stage of git", hint="check it out, and fix it there")
+    if request.staged and not place.paths:
+        place = place._replace(paths=_staged_files(place))
+        if not place.paths:
+            return FixReport((), (), (), (), 0, 0.0)
     job = prepare(request, place)
     try:
         return _fix(job, started, write=write)
     finally:
         job.cache.close()
+
+
+def _staged_files(place: WorkScope) -> tuple[bytes, ...]:
+    """The paths of the working tree that are staged; raises UsageError outside of a repository."""
+    if place.repository is None:
+        raise git.missing_repository("--staged needs a git repository")
+    return tuple(place.repository.staged_paths())
 
 
 def _fix(job: Job, started: float, *, write: bool) -> FixReport:
@@ -136,7 +147,8 @@ def _fix(job: Job, started: float, *, write: bool) -> FixReport:
 def _cases(job: Job, unproven: list[Unproven]) -> list[_FixCandidate]:
     """The sources in which some target rejects an f-string that no comment ignores."""
     if not job.chosen.sources:
-        unproven.append(Unproven(None, None, nothing_checked(job)))
+        if not job.request.staged:
+            unproven.append(Unproven(None, None, nothing_checked(job)))
         return []
     covering = _targets_by_source(job, unproven)
     entries = [entry for entry in job.chosen.sources if entry.path in covering and not _is_fixed_elsewhere(job, entry)]

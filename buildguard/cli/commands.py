@@ -49,9 +49,12 @@ cli.add_command(env)
     metavar="3.11",
     help="Repair for this Python instead of the declared one; may be repeated.",
 )
+@click.option(
+    "--staged", is_flag=True, help="Repair the given files, or all staged ones; files without Python are skipped."
+)
 @click.option("--check", "only_check", is_flag=True, help="Report what would be repaired, and write nothing.")
 @click.option("--diff", is_flag=True, help="Print the repair as a patch, and write nothing.")
-def fix(*, paths: tuple[str, ...], targets: tuple[str, ...], only_check: bool, diff: bool) -> None:
+def fix(*, paths: tuple[str, ...], targets: tuple[str, ...], staged: bool, only_check: bool, diff: bool) -> None:
     """Rewrite the f-strings that the target rejects so that every Python accepts them; each repair is proven first."""
     from buildguard.locate import locate
 
@@ -61,7 +64,7 @@ def fix(*, paths: tuple[str, ...], targets: tuple[str, ...], only_check: bool, d
     from buildguard.cli.render.fix import patch, text
     from buildguard.project.request import CheckRequest
 
-    request = CheckRequest(cwd=Path.cwd(), targets=targets)
+    request = CheckRequest(cwd=Path.cwd(), staged=staged, targets=targets)
     report = command(request, place, write=not only_check and not diff)
     if diff:
         sys.stdout.buffer.write(patch(report))

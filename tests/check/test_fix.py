@@ -377,7 +377,44 @@ def test_the_pre_commit_hook_exists() -> None:
 
     hooks = (REPOSITORY / ".pre-commit-hooks.yaml").read_text()
     assert "- id: buildguard-fix\n" in hooks
-    assert "entry: buildguard fix\n" in hooks
+    assert "entry: buildguard fix --staged\n" in hooks
+
+
+@pytest.mark.one_host
+@pytest.mark.parametrize("given", [("Makefile",), ("Dockerfile", "Makefile"), ("old/a.py",), ()])
+def test_a_hook_passes_over_what_is_no_source(repository: Callable[..., Project], given: tuple[str, ...]) -> None:
+    made = repository({**_DOCKERFILE, "b.py": _BEFORE, "pyproject.toml": '[tool.buildguard]\nexclude = ["old"]\n'})
+    made.write({"Makefile": "all:\n", "old/a.py": _BEFORE, "Dockerfile": "FROM python:3.11\nCOPY . .\n"})
+    made.git("add", "--all")
+
+    by_hook, typed = made.run("fix", "--staged", *given), made.run("fix", "--check", "Makefile")
+
+    assert (by_hook.code, by_hook.out.partition(",")[0]) == (0, "nothing to fix in 0 files")
+    assert (made.path / "old/a.py").read_text() == (made.path / "b.py").read_text() == _BEFORE
+    assert (typed.code, "no Python source in Makefile" in typed.out) == (3, True)
+    assert made.run("fix", "--staged", "nosuch.py").code == 2
+
+
+@pytest.mark.one_host
+def test_it_repairs_what_is_staged(repository: Callable[..., Project]) -> None:
+    made = repository({**_DOCKERFILE, "a.py": "x = 1\n", "b.py": _BEFORE})
+    nothing = made.run("fix", "--staged")
+    made.write({"a.py": _BEFORE})
+    made.git("add", "--all")
+
+    fixed = made.run("fix", "--staged")
+
+    assert (nothing.code, fixed.code) == (0, 0)
+    assert "a.py: fixed" in fixed.out
+    assert ((made.path / "a.py").read_text(), (made.path / "b.py").read_text()) == (_AFTER, _BEFORE)
+
+
+@pytest.mark.one_host
+def test_nothing_is_staged_outside_of_a_repository(project: Callable[..., Project]) -> None:
+    outside = project({**_DOCKERFILE, "a.py": _BEFORE}).run("fix", "--staged")
+
+    assert outside.code == 2
+    assert "--staged needs a git repository" in outside.err
 
 
 def _git_alone(tmp_path: Path) -> Path:
