@@ -10,7 +10,7 @@ from buildguard.errors import GuardError, UsageError, did_you_mean
 from buildguard.project import config
 from buildguard.stages.filesystem import resolve_path, stage_on_disk
 from buildguard.stages.git_objects import commit_of, index_of
-from buildguard.stages.stage import Stage
+from buildguard.stages.stage import Stage, listing_of
 from buildguard.system import git
 
 STAGES = ("commit:", "index:", "dir:", "tar:", "gs://", "image:", "build:", "manifest:")
@@ -31,15 +31,16 @@ def locate(cwd: Path, given: tuple[str, ...], *, staged: bool = False) -> WorkSc
     """The place of a command line; raises UsageError for paths that do not exist or are not in one repository."""
     given = tuple(f"tar:{text}" if _is_archive(cwd, text) else text for text in given)
     stages = [text for text in given if text.startswith(STAGES) and not text.startswith("dir:")]
-    if stages and len(given) > 1:
-        raise UsageError("check takes one stage", hint=f"to compare stages: buildguard diff {' '.join(given)}")
     if stages:
+        _refuse_beside(stages[0], given, staged=staged)
         return _open_named_stage(cwd, stages[0])
     paths = [resolved_parent(cwd, text.removeprefix("dir:") or ".") for text in given]
     folder = _folder_of(paths[0] if paths else resolve_path(cwd))
     repository = git.repository_of(_existing(folder))
     if staged:
-        return _in_index(repository, paths)
+        place = _in_index(repository, paths)
+        _refuse_missing(cwd, given, paths, place)
+        return place
     _refuse_missing(cwd, given, paths)
     if repository is None:
         root = _marked_root(folder, resolve_path(cwd))
@@ -50,10 +51,25 @@ def locate(cwd: Path, given: tuple[str, ...], *, staged: bool = False) -> WorkSc
     return WorkScope(root, repository, stage_on_disk(root, repository), relative)
 
 
-def _refuse_missing(cwd: Path, given: tuple[str, ...], paths: list[Path]) -> None:
-    for path, text in zip(paths, given, strict=True):
-        if not os.path.lexists(path):
+def _refuse_beside(stage: str, given: tuple[str, ...], *, staged: bool) -> None:
+    if len(given) > 1:
+        raise UsageError("check takes one stage", hint=f"to compare stages: buildguard diff {' '.join(given)}")
+    if staged:
+        raise UsageError(f"--staged and '{stage}' cannot be combined", hint=f"buildguard check {stage}")
+
+
+def _refuse_missing(cwd: Path, given: tuple[str, ...], paths: list[Path], index: WorkScope | None = None) -> None:
+    for number, (path, text) in enumerate(zip(paths, given, strict=True)):
+        if not (os.path.lexists(path) or (index is not None and _is_staged(index, index.paths[number]))):
             raise UsageError(f"'{text}' not found", hint=suggest_path(cwd, text) or f"paths are relative to {cwd}")
+
+
+def _is_staged(index: WorkScope, path: bytes) -> bool:
+    """Whether a file or folder that is missing on disk is in the index, or deleted there."""
+    assert index.repository is not None
+    if listing_of(index.stage).below([path]):
+        return True
+    return any(staged == path or staged.startswith(path + b"/") for staged in index.repository.staged_paths())
 
 
 def suggest_path(cwd: Path, text: str) -> str:

@@ -133,14 +133,42 @@ def test_init_and_then_its_hint_make_a_target_known(repository: Callable[..., Pr
     assert made.run("check").code == 0
 
 
-def test_staged_with_nothing_to_check_is_clean(repository: Callable[..., Project]) -> None:
+def test_staged_with_nothing_to_check_says_so(repository: Callable[..., Project]) -> None:
     made = repository({**_DOCKERFILE, **_BROKEN})
     made.write({"docs.md": "words\n"})
     made.git("add", "--all")
 
     result = made.run("check", "--staged")
 
-    assert (result.code, result.out) == (0, "clean: no Python source is staged\n")
+    assert (result.code, result.out) == (0, "nothing to check: no Python source is staged\n")
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        (("commit:HEAD",), "--staged and 'commit:HEAD' cannot be combined\nhint: buildguard check commit:HEAD"),
+        (("index:",), "--staged and 'index:' cannot be combined"),
+        (("nofile.py",), "'nofile.py' not found"),
+        (("docs.md", "ol.py"), "'ol.py' not found\nhint: did you mean 'old.py'?"),
+    ],
+)
+def test_staged_refuses_what_is_nowhere(repository: Callable[..., Project], given: tuple[str, ...], words: str) -> None:
+    made = repository({**_DOCKERFILE, "old.py": "x = 1\n", "docs.md": ""})
+
+    result = made.run("check", "--staged", *given)
+
+    assert (result.code, words in result.err) == (2, True), result.err
+
+
+def test_staged_takes_what_is_not_on_disk(repository: Callable[..., Project]) -> None:
+    made = repository({**_DOCKERFILE, "a.py": "x = 1\n", "gone/b.py": "x = 1\n"})
+    made.git("rm", "-q", "-r", "gone")
+
+    assert made.run("check", "--staged", "gone").code == made.run("check", "--staged", "gone/b.py").code == 0
+    made.write({"c.py": BROKEN_BEFORE_312})
+    made.git("add", "--all")
+    (made.path / "c.py").unlink()
+    assert made.check("--staged", "c.py").codes() == {"c.py": ["BG101"]}
 
 
 def test_a_lone_staged_file_that_the_start_runs(repository: Callable[..., Project]) -> None:
@@ -203,7 +231,7 @@ def test_what_is_only_announced_is_in_no_commit(repository: Callable[..., Projec
     made = repository({**started, "app/__init__.py": "", "main.py": ""})
     made.write({"main.py": "from app.later import x\n", "app/later.py": "x = 1\n"})
     made.git("add", "--intent-to-add", "app/later.py")
-    assert made.run("check", "--staged").out == "clean: no Python source is staged\n"
+    assert made.run("check", "--staged").out == "nothing to check: no Python source is staged\n"
 
     made.git("add", "main.py")
 

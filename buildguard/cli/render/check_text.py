@@ -152,7 +152,7 @@ def summary(report: CheckReport) -> str:
     seconds = f"{report.seconds:.1f} s"
     if report.exit_code == 0 and not report.diagnostics:
         if not report.files and not report.snippets:
-            return "clean: no Python source is staged"
+            return "nothing to check: no Python source is staged"
         how = {row.proof for row in report.targets}
         files += f" and {count(report.snippets, 'snippet')}" if report.snippets else ""
         return f"clean: {files} {'predicted' if how == {'predicted'} else 'compiled'}, {seconds}"
