@@ -16,7 +16,8 @@ from buildguard.stages.filesystem import read_file
 
 CONFIG = ".pre-commit-config.yaml"
 HOOK = "buildguard"
-# The names of all files are passed on, so that `pre-commit run --all-files` in CI checks every file.
+# The names of all files are passed on, so that `pre-commit run --all-files` in CI checks every file. Those of deleted ones
+# never are, so it always runs.
 BLOCK = (
     "- repo: local",
     "  hooks:",
@@ -25,6 +26,10 @@ BLOCK = (
     "    entry: buildguard check --staged --proof predicted",
     "    language: system",
     "    require_serial: true",
+    "    always_run: true",
+    "    types: []",
+    "    types_or: [file, symlink]",
+    "    stages: [pre-commit, pre-merge-commit, pre-push, manual]",
 )
 
 

@@ -170,7 +170,7 @@ def test_with_the_real_pre_commit(repository: Callable[..., Project], published:
     made.git("add", "docs.md")
     documents = run_pre_commit(made, store, "run")
     assert documents.returncode == 0, documents.stdout
-    assert b"Skipped" in documents.stdout
+    assert b"Passed" in documents.stdout
 
     made.write({"a.py": "x = 2\n"})
     made.git("add", "a.py")
@@ -184,13 +184,36 @@ def test_with_the_real_pre_commit(repository: Callable[..., Project], published:
     assert moved.returncode == 1
     assert b"old.py" in moved.stdout
 
+    made.git("reset", "--quiet", "--hard")
+    _breaks_what_it_does_not_change(made, store)
+
     installed = run_pre_commit(made, store, "install")
     assert installed.returncode == 0
     made.env["PRE_COMMIT_HOME"] = str(store)  # else the hook would set up its environment once more
-    made.git("reset", "--quiet", "--hard")
     made.write({"a.py": BROKEN_BEFORE_312, "old.py": "x = 4\n"})
     assert _commit(made, "commit", "--message", "x", "old.py").returncode == 0
     assert _commit(made, "commit", "--all", "--message", "x").returncode == 1
+
+
+def _breaks_what_it_does_not_change(made: Project, store: Path) -> None:
+    """Two commits without a file that looks like Python: one only deletes, one changes what the image starts."""
+    dockerfile = 'FROM python:3.11-slim\nCOPY . .\nENTRYPOINT ["./run.sh"]\n'
+    starts = "#!/bin/sh\nexec python main.py\n"
+    made.write({"Dockerfile": dockerfile, "run.sh": starts, "main.py": "import app.used\n", "old.py": ""})
+    made.write({"app/__init__.py": "", "app/used.py": ""})
+    (made.path / "run.sh").chmod(0o755)
+    made.commit()
+
+    made.git("rm", "--quiet", "app/used.py")
+    deleted = run_pre_commit(made, store, "run")
+    made.git("reset", "--quiet", "--hard")
+    made.write({"run.sh": starts.replace("main", "gone")})
+    made.git("add", "run.sh")
+    started = run_pre_commit(made, store, "run")
+    made.git("reset", "--quiet", "--hard")
+
+    assert (deleted.returncode, b"main.py" in deleted.stdout, b"BG604" in deleted.stdout) == (1, True, True)
+    assert (started.returncode, b"run.sh" in started.stdout, b"BG701" in started.stdout) == (1, True, True)
 
 
 def test_the_fixer_with_the_real_pre_commit(
