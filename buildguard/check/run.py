@@ -21,7 +21,7 @@ from buildguard.locate import WorkScope
 from buildguard.project.proof_grade import ProofGrade
 from buildguard.project.request import CheckRequest
 from buildguard.project.target import Target
-from buildguard.stages.git_objects import GitStage, damaged_in
+from buildguard.stages.git_objects import HOW_TO_REPAIR, GitStage, damaged_in
 from buildguard.stages.reading_once import reading_once
 
 _OPINIONS = 1000  # files that are shown to this machine's python3 at the most
@@ -174,9 +174,8 @@ def _order(diagnostic: Diagnostic) -> tuple[object, ...]:
 
 def _damage(place: WorkScope) -> list[Diagnostic]:
     """BG306 for each object of git that was read and does not match its id."""
-    hint = "`git fsck` lists damaged objects; get them from a clone that is whole"
     return [
-        Diagnostic(Code.BG306, Severity.ERROR, display_path(path) or None, Range(), reason, hint)
+        Diagnostic(Code.BG306, Severity.ERROR, display_path(path) or None, Range(), reason, HOW_TO_REPAIR)
         for path, reason in damaged_in(place.stage).items()
     ]
 

@@ -265,6 +265,9 @@ class GitStage:
         return next(blob for _row, blob in self.blobs([git.GitEntry(entry.path, "", entry.oid)]))
 
 
+HOW_TO_REPAIR = "`git fsck` lists damaged objects; get them from a clone that is whole"
+
+
 def damaged_in(stage: Stage) -> Mapping[bytes, str]:
     """The paths of a stage whose object in git does not match its id, among what was read so far, with the reason."""
     return stage.damaged if isinstance(stage, GitStage) else {}

@@ -10,11 +10,13 @@ from typing import Any
 import click
 
 from buildguard import __version__
+from buildguard.compare.causes import CauseKind
 from buildguard.compare.chain import Chain, Hop
 from buildguard.compare.diff import DiffResult
 from buildguard.compare.difference import CODES, ChangeKind, Difference
 from buildguard.compare.upload_risks import UploadPlan, UploadRisk
 from buildguard.diagnostic import count, display_path, escape_text, unproven_line
+from buildguard.stages.git_objects import HOW_TO_REPAIR
 from buildguard.stages.snapshot import StageKind
 
 _FEW = 20
@@ -61,10 +63,12 @@ def hop_object(hop: Hop) -> dict[str, Any]:
 
 
 def _row(difference: Difference) -> dict[str, Any]:
+    """One path; an object that is damaged is a changed content, and its code (BG306) makes the difference."""
+    is_damaged = difference.change is ChangeKind.DAMAGED
     return {
         "path": display_path(difference.path),
-        "change": difference.change,
-        "cause": difference.cause,
+        "change": ChangeKind.CHANGED if is_damaged else difference.change,
+        "cause": CauseKind.CONTENT if is_damaged else difference.cause,
         "evidence": difference.evidence,
         "code": CODES[difference.change],
         "finding": difference.finding,
@@ -129,13 +133,15 @@ def chain_text(result: DiffResult, *, most: bool = True) -> str:
 
 
 def _next_step(chain: Chain) -> Iterator[str]:
-    """Where a difference is explained, and how one in the working tree is undone."""
+    """Where a difference is explained, and how one in the working tree is undone: never over the only good copy."""
     hop = next((hop for hop in chain.hops if hop.findings), None)
     if hop is None:
         return
     first = hop.findings[0]
     undo = ""
-    if hop.after.kind is StageKind.WORKTREE and hop.before.kind.in_git and first.change is not ChangeKind.ADDED:
+    if first.change is ChangeKind.DAMAGED:
+        undo = f"{HOW_TO_REPAIR}; "
+    elif hop.after.kind is StageKind.WORKTREE and hop.before.kind.in_git and first.change is not ChangeKind.ADDED:
         undo = (
             f"git restore {shlex.quote(escape_text(display_path(first.path)))} undoes the change in the working tree; "
         )

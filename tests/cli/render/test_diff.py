@@ -14,6 +14,8 @@ from buildguard.compare.diff import DiffResult
 from buildguard.compare.difference import ChangeKind, Difference
 from buildguard.compare.upload_risks import UploadPlan, UploadRisk
 from buildguard.diagnostic import DisplayPath, RelativePath, Unproven
+from buildguard.stages.git_objects import HOW_TO_REPAIR
+from buildguard.stages.snapshot import StageKind
 from tests.cli.render.records import chain, snapshot
 from tests.conftest import schema
 
@@ -45,6 +47,20 @@ def test_json_follows_the_published_schema() -> None:
     assert answer["first_changed_hop"] == 0
     assert answer["hops"][0]["differences"][0]["cause"] == "line-endings"
     assert answer["upload"]["warnings"] == [{"kind": "crlf", "path": "run.sh", "message": "Windows line endings"}]
+
+
+def test_a_damaged_object_is_not_restored_over_the_only_copy() -> None:
+    damaged = Difference(RelativePath(b"a.py"), ChangeKind.DAMAGED, CauseKind.DAMAGED, "it does not match its id")
+    before, after = snapshot("commit:HEAD", "a.py"), snapshot("dir:.", "a.py")
+    kinds = before._replace(kind=StageKind.COMMIT), after._replace(kind=StageKind.WORKTREE)
+    hints = {change.change: _lines(DiffResult(Chain((Hop(*kinds, (change,)),))))[-2] for change in (damaged, _CHANGED)}
+    answer = json.loads(chain_json(DiffResult(Chain((Hop(*kinds, (damaged,)),)))))
+
+    assert hints[ChangeKind.DAMAGED] == f"hint: {HOW_TO_REPAIR}; buildguard explain BG306"
+    assert hints[ChangeKind.CHANGED].startswith("hint: git restore a.py undoes the change")
+    schema("diff").validate(answer)
+    (row,) = answer["hops"][0]["differences"]
+    assert (row["change"], row["cause"], row["code"]) == ("changed", "content", "BG306")
 
 
 def test_a_long_list_is_cut_and_says_so() -> None:
