@@ -11,7 +11,7 @@ from buildguard.cli.render.formats import FORMATS
 from buildguard.cli.render.styling import unstyle
 from buildguard.cli.terminal import ColorChoice, wants_color
 from buildguard.definitions import NamedTuple
-from buildguard.errors import UnprovenError, UsageError
+from buildguard.errors import UnprovenError, UsageError, did_you_mean
 
 
 class Destination(NamedTuple):
@@ -42,14 +42,24 @@ def _single(form: str, outputs: Sequence[str]) -> Destination:
 
 
 def _pair(output: str) -> Destination | None:
+    """A format and its file; None for a file alone, which may hold a `=` behind a `/`."""
     form, equals, file = output.partition("=")
-    if not equals or form not in FORMATS:
+    if not equals or "/" in form:
         return None
+    if form not in FORMATS:
+        raise _unknown_format(output, form, file)
     if not file:
         raise UsageError(
             f"--output {output}: the file is missing", hint=f"--output {form}=FILE, or {form}=- for stdout"
         )
     return Destination(form, _file(file))
+
+
+def _unknown_format(output: str, form: str, file: str) -> UsageError:
+    hint = did_you_mean(form, FORMATS, f"a file of that name: --output ./{output}")
+    if form == "html":
+        hint = f"--html {file}"
+    return UsageError(f"--output {output}: unknown format '{form}'; the formats are {', '.join(FORMATS)}", hint=hint)
 
 
 def _distinct(pairs: list[Destination]) -> tuple[Destination, ...]:

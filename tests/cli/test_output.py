@@ -20,7 +20,8 @@ from tests.conftest import BROKEN_BEFORE_312, Project
         ("json", ("out.json",), [("json", Path("out.json"))]),
         (None, ("-",), [("text", None)]),
         (None, ("sarif=a.sarif", "text=-"), [("sarif", Path("a.sarif")), ("text", None)]),
-        (None, ("a=b",), [("text", Path("a=b"))]),
+        (None, ("./a=b",), [("text", Path("a=b"))]),
+        ("json", ("out/a=b",), [("json", Path("out/a=b"))]),
     ],
 )
 def test_where_a_result_goes(
@@ -39,11 +40,29 @@ def test_where_a_result_goes(
         (None, ("text=a", "json=a")),
         (None, ("json=",)),
         (None, (".",)),
+        (None, ("a=b",)),
+        ("json", ("SARIF=b",)),
     ],
 )
 def test_contradictions_are_refused_before_anything_runs(form: str | None, outputs: tuple[str, ...]) -> None:
     with pytest.raises(UsageError):
         destinations(form, outputs)
+
+
+@pytest.mark.parametrize(
+    ("output", "hint"),
+    [
+        ("sarfi=out.sarif", "did you mean 'sarif'?"),
+        ("html=/x/x.html", "--html /x/x.html"),
+        ("run=3.txt", "a file of that name: --output ./run=3.txt"),
+    ],
+)
+def test_a_format_that_does_not_exist_is_no_file(output: str, hint: str) -> None:
+    with pytest.raises(UsageError) as error:
+        destinations(None, (output,))
+
+    assert "the formats are text, concise, json, sarif" in error.value.what
+    assert error.value.hint == hint
 
 
 def test_one_file_that_cannot_be_written_does_not_lose_the_others(tmp_path: Path) -> None:
