@@ -81,8 +81,8 @@ class Diagnostic(NamedTuple):
 
     @property
     def shared(self) -> tuple[str, ...]:
-        """Every target that it holds for."""
-        return self.targets or ((self.target,) if self.target is not None else ())
+        """Every target that it holds for; none for a finding about the project."""
+        return self.targets or ((self.target,) if self.target else ())
 
     @property
     def fixable(self) -> bool:

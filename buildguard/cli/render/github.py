@@ -26,13 +26,14 @@ def echoed(text: str) -> str:
 
 
 def _annotation(diagnostic: Diagnostic) -> str:
+    pythons = f" (Python {', '.join(diagnostic.shared)})" if diagnostic.shared else ""
     where = {
         "file": diagnostic.path,
         "line": diagnostic.range.line,
         "endLine": diagnostic.range.end_line,
         "col": diagnostic.range.column,
         "endColumn": diagnostic.range.end_column if diagnostic.range.end_line == diagnostic.range.line else None,
-        "title": f"buildguard {diagnostic.code} (Python {', '.join(diagnostic.shared)})",
+        "title": f"buildguard {diagnostic.code}{pythons}",
     }
     return command(
         str(diagnostic.severity),

@@ -10,7 +10,8 @@ import pytest
 
 from buildguard.check.result import Dependencies, ImageReport
 from buildguard.cli.check import check
-from buildguard.cli.render import github, gitlab, junit, sarif
+from buildguard.cli.render import check_json, github, gitlab, junit, sarif
+from buildguard.codes import Code
 from buildguard.diagnostic import Edit, Range
 from tests.cli.render.records import finding, report
 
@@ -36,6 +37,16 @@ def test_echoed_text_stands_between_two_tokens() -> None:
 
     assert text == "::error::x"
     assert last == f"::{first.removeprefix('::stop-commands::')}::"
+
+
+@pytest.mark.parametrize("target", ["", None])
+def test_a_finding_without_a_target_names_no_python(target: str | None) -> None:
+    unlocked = finding("requirements.txt", Code.BG409)._replace(target=target)
+
+    assert ",title=buildguard BG409::" in github.render(report(unlocked))
+    assert json.loads(check_json.render(report(unlocked)))["diagnostics"][0]["targets"] == []
+    (result,) = json.loads(sarif.render(report(unlocked)))["runs"][0]["results"]
+    assert result["properties"]["targets"] == []
 
 
 def test_sarif_carries_the_repair() -> None:
