@@ -25,7 +25,7 @@ from buildguard.project.sources import ChosenSources
 from buildguard.project.target import NEWEST, OLDEST, PythonVersion, Target
 from buildguard.system import cache as caches
 from buildguard.system import process, programs
-from buildguard.system.pythons import candidates, default_python3
+from buildguard.system.pythons import candidates, default_python3, skipped_places
 
 _PATIENCE = 10
 
@@ -120,6 +120,7 @@ def _interpreters(place: WorkScope) -> Iterator[str]:
             answer = _greet(path)
             description = answer if isinstance(answer, str) else f"{answer.implementation} {answer.version}"
             yield f"  3.{minor:<3} {description:18} {path} ({where})"
+    yield from (f"  note: {line}" for line in skipped_places())
     default = default_python3(place.root)
     yield f"  python3 here means {default}" if default is not None else "  python3 is not on PATH"
 

@@ -75,9 +75,27 @@ def _pyenv_root() -> Path:
 
 def _in_pyenv(version: str) -> Iterator[Path]:
     """Pyenv's interpreters of a version, the newest first; its shims refuse unless the version is activated."""
-    folders = (_pyenv_root() / "versions").glob(f"{version}*")
-    for folder in sorted(folders, key=_by_number, reverse=True):
+    for folder in _pyenv_versions(f"{version}*"):
         yield folder / "bin" / f"python{version}"
+
+
+def _pyenv_versions(pattern: str) -> list[Path]:
+    """Pyenv's folders of some versions, the newest first; none where its root may not be read, as after `su`."""
+    try:
+        return sorted((_pyenv_root() / "versions").glob(pattern), key=_by_number, reverse=True)
+    except OSError:
+        return []
+
+
+def skipped_places() -> Iterator[str]:
+    """A line for each place of interpreters that may not be read."""
+    versions = _pyenv_root() / "versions"
+    try:
+        os.scandir(versions).close()
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    except OSError as error:
+        yield f"{versions} is skipped: {error.strerror}"
 
 
 def _by_number(folder: Path) -> list[int]:
@@ -94,7 +112,7 @@ def _behind_pyenv_shim(start: Path) -> Iterator[Path]:
         if os.path.isfile(exact):
             yield exact
             return
-        folders = sorted(versions.glob(f"{name}.*"), key=_by_number, reverse=True)
+        folders = _pyenv_versions(f"{name}.*")
         if folders:
             yield folders[0] / "bin" / "python3"
             return

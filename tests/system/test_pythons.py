@@ -17,7 +17,7 @@ from buildguard.engines.interpreter import InterpreterEngine
 from buildguard.engines.pool import source_of
 from buildguard.errors import UnprovenError
 from buildguard.project.target import PythonVersion
-from buildguard.system.pythons import candidates, default_python3
+from buildguard.system.pythons import candidates, default_python3, skipped_places
 from tests.conftest import Project, interpreter
 
 if TYPE_CHECKING:
@@ -184,7 +184,11 @@ def test_folders_that_may_not_be_read_are_passed_over(tmp_path: Path, monkeypatc
     mine.mkdir()
     (mine / "python3.9").write_text("#!/bin/sh\n")
     (mine / "python3.9").chmod(0o755)
-    real = os.stat
+    real, scandir = os.stat, os.scandir
+
+    def listed(path: Any) -> Any:
+        stat(path)
+        return scandir(path)
 
     def stat(path: Any, **how: Any) -> os.stat_result:
         if str(path).startswith(str(locked)):
@@ -196,8 +200,15 @@ def test_folders_that_may_not_be_read_are_passed_over(tmp_path: Path, monkeypatc
         monkeypatch.setenv(name, str(locked))
     monkeypatch.delenv("DOCKER_HOST", raising=False)
     monkeypatch.setattr(os, "stat", stat)
+    monkeypatch.setattr(os, "scandir", listed)
 
-    assert next(candidates("3.9", tmp_path / "project"))[0] == mine / "python3.9"
+    found = list(candidates("3.9", tmp_path / "project"))
+
+    assert found[0][0] == mine / "python3.9"
+    assert list(skipped_places()) == [f"{locked}/versions is skipped: Permission denied"]
+    (mine / "python3").symlink_to("python3.9")
+    monkeypatch.setenv("PATH", f"{locked}/shims{os.pathsep}{mine}")
+    assert default_python3(tmp_path / "project") == mine / "python3.9"
     with suppress(UnprovenError):
         client.find()
 
