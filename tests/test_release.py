@@ -164,7 +164,7 @@ def test_an_installation_is_small() -> None:
 @pytest.mark.interpreters
 @pytest.mark.parametrize("installer", [pytest.param("pipx", marks=pytest.mark.slow), "uvx"])
 def test_it_is_installed_as_users_install_it(wheels: Path, dist: Path, tmp_path: Path, installer: str) -> None:
-    """Without any extra, `check` finds all that is wrong in the example, and `init` writes the hooks."""
+    """Without any extra, `check` finds all that is wrong in the example, `init` writes the hooks, and `emulator` names the extra."""
     interpreter("3.11")
     (wheel,) = dist.glob("*.whl")
     example = tmp_path / "outage"
@@ -204,6 +204,10 @@ def test_it_is_installed_as_users_install_it(wheels: Path, dist: Path, tmp_path:
     assert begun.returncode == 0, begun.stdout + begun.stderr
     for name in HOOKS:
         assert (example / ".git/hooks" / name).read_bytes() == (REPOSITORY / "hooks" / name).read_bytes()
+    emulator = subprocess.run(
+        [*command, "emulator", "--", "true"], cwd=example, env=env, capture_output=True, text=True, check=False
+    )
+    assert (emulator.returncode, "buildguard-gcp[cloud]" in emulator.stderr) == (3, True), emulator.stderr
 
 
 def test_a_trigger_is_one_that_cloud_build_knows() -> None:

@@ -10,10 +10,14 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from buildguard.definitions import TYPE_CHECKING
 from buildguard.errors import GuardError, UnprovenError, UsageError
-from buildguard.gcp.emulator.server import Emulator
+from buildguard.gcp import auth
 from buildguard.load import Project
 from buildguard.system import process, programs
+
+if TYPE_CHECKING:
+    from buildguard.gcp.emulator.server import Emulator
 
 _STALE = "stale-source"
 
@@ -28,9 +32,7 @@ def start_emulator(cwd: Path, faults: Sequence[str], projects: Sequence[str] = (
         from buildguard.gcp.emulator.server import Emulator
         from buildguard.gcp.emulator.tampering import older_source
     except ImportError as error:
-        raise UnprovenError(
-            "Google's client libraries are not installed", hint='pip install "buildguard-gcp[cloud]"'
-        ) from error
+        raise UnprovenError("Google's client libraries are not installed", hint=auth.INSTALL) from error
     stale = older_source(cwd) if any(fault.partition("=")[0] == _STALE for fault in faults) else None
     emulator = Emulator(faults, stale=stale, projects=projects)
     try:

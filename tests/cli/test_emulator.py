@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import re
 import shutil
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from buildguard.cli.emulator import run, start_emulator
-from buildguard.errors import UsageError
+from buildguard.errors import UnprovenError, UsageError
 from tests import images
 from tests.conftest import REPOSITORY, Project
 
@@ -50,6 +51,20 @@ def test_a_program_that_does_not_exist_is_named(tmp_path: Path, command: str) ->
 def test_an_unknown_fault_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no-such-fault"), start_emulator(tmp_path, ("no-such-fault",)):
         pass
+
+
+def test_without_the_extra_it_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "buildguard.gcp.emulator.server", None)
+    monkeypatch.delitem(sys.modules, "buildguard.cli.emulator")
+    fresh = importlib.import_module("buildguard.cli.emulator")
+
+    with (
+        pytest.raises(UnprovenError, match="client libraries are not installed") as error,
+        fresh.start_emulator(tmp_path, ()),
+    ):
+        pass
+
+    assert error.value.hint == 'pip install "buildguard-gcp[cloud]"'
 
 
 @pytest.mark.interpreters
