@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
 
+from buildguard.diagnostic import count
 from buildguard.locate import WorkScope, locate
 from buildguard.project import config as configs
 from buildguard.project import discovery, sources
@@ -66,6 +67,15 @@ class Project:
         return sources.choose(
             self.stage, SourceSelection(paths, self.config.include, self.config.exclude, explicit=explicit)
         )
+
+    def why_no_source(self) -> str:
+        """That the configuration leaves out every source at the place's paths; empty where none would be there without it."""
+        keys = [key for key in ("include", "exclude") if getattr(self.config, key)]
+        found = sources.choose(self.stage, SourceSelection(self.place.paths)).sources if keys else ()
+        if not found:
+            return ""
+        files = count(len(found), "file")
+        return f"{self.config.file} leaves out every Python source here ({files}): change its {' and '.join(keys)}"
 
     @cached_property
     def discovered(self) -> discovery.DiscoveredTargets:

@@ -270,6 +270,8 @@ def _symbols(source: bytes) -> Iterator[bytes]:
 
 def nothing_checked(job: Job) -> str:
     """That there was nothing to look at, and where."""
+    if not job.chosen.sources and (left_out := Project(job.place, job.config).why_no_source()):
+        return left_out
     if job.place.paths:
         names = [display_path(path) or "." for path in job.place.paths]
         log = next((name for name in names if name.endswith(".log")), "")

@@ -303,7 +303,7 @@ def _compile_for(job: Job, target: Target, cases: list[_FixCandidate], proofs: l
     """The same cases, those refused that a target rejects; raises UnprovenError where nothing compiles for it."""
     assert target.version is not None
     engine_setting = setting(job, target, process.cores(), None)
-    chooser = engines.EngineChooser((), engines.order_of(job.config.engine), engine_setting)
+    chooser = engines.EngineChooser((), engines.order_of(job.config), engine_setting)
     try:
         choice = chooser.choose()
         pair = next(((engine, ready) for engine, ready in choice.ready if _compiles(ready, target.version)), None)

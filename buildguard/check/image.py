@@ -277,9 +277,11 @@ class _ImageCheck:
         stage.lacking = lacking
         own = ImageStage(stage.name, stage.root, self._files, {k: v for k, v in places.items() if k not in installed})
         others = ImageStage(stage.name, stage.root, self._files, installed).entries()
-        chosen = Project(WorkScope(project.place.root, None, own, ()), project.config).chosen
+        inside = Project(WorkScope(project.place.root, None, own, ()), project.config)
+        chosen = inside.chosen
         if not chosen.sources:
-            raise UnprovenError(f"no Python source in the project's folder of {request.image}")
+            why = inside.why_no_source()
+            raise UnprovenError(f"no Python source in the project's folder of {request.image}{why and f': {why}'}")
         if project.sources and not any(os.fsdecode(entry.path) in project.paths for entry in chosen.sources):
             raise self._nothing_in_common(len(chosen.sources))
         beside = [entry for entry in others if entry.path.endswith(b".py")]

@@ -114,7 +114,7 @@ def _judge_base(job: Job, then: GitStage) -> CheckReport | None:
     from buildguard.engines import select as engines
     from buildguard.engines.engine import EngineName
 
-    names = engines.parse(job.request.engine) or engines.order_of(job.config.engine)
+    names = engines.parse(job.request.engine) or engines.order_of(job.config)
     local = ",".join(name for name in names if name is not EngineName.CLOUD) or EngineName.STATIC
     request = job.request._replace(staged=False, diff_base="", engine=local, proof=ProofGrade.PREDICTED)
     paths = () if job.request.staged else job.place.paths

@@ -191,8 +191,11 @@ def _shared_targets(job: Job, snippet: Snippet) -> list[Target]:
     named = [target for target in job.targets if target.service == snippet.service]
     if named or not (job.request.targets or job.config.target):
         return named
-    texts = job.request.targets or job.config.target
-    return [Target(PythonVersion.typed(text), "--target") for text in texts] if not job.targets else [*job.targets]
+    if job.targets:
+        return [*job.targets]
+    if job.request.targets:
+        return [Target(PythonVersion.typed(text), "--target") for text in job.request.targets]
+    return [Target(PythonVersion.typed(text, job.config.file), job.config.file) for text in job.config.target]
 
 
 # ------------------------------------------------------------------------------------------ judging
@@ -256,7 +259,7 @@ def _leave_predicted_open(judged: Sequence[_JudgedSnippet], results: CheckState,
 
 def _job_of_snippets(job: Job, *, is_own: bool) -> Job | None:
     """The job with the engines that judge snippets; the Python of a stage of its own comes from no image that was named."""
-    names = engines.parse(job.request.engine) or engines.order_of(job.config.engine)
+    names = engines.parse(job.request.engine) or engines.order_of(job.config)
     order = [name for name in names if name is not EngineName.CLOUD]
     if not order:
         return None

@@ -151,7 +151,7 @@ def judge_shares(job: Job, shares: list[TargetShare], watcher: Watcher, seen: Ch
 
 def _cloud_check(job: Job, shares: Sequence[TargetShare], watcher: Watcher) -> CloudCheck | None:
     """The one build for all targets, where the cloud engine may be asked at all."""
-    if EngineName.CLOUD not in (engines.parse(job.request.engine) or engines.order_of(job.config.engine)):
+    if EngineName.CLOUD not in (engines.parse(job.request.engine) or engines.order_of(job.config)):
         return None
     from buildguard.check.cloud import CloudCheck
 
@@ -252,7 +252,7 @@ class TargetRunner:
     def _new_chooser(self) -> engines.EngineChooser | None:
         job, target, request = self.job, self._share.target, self.job.request
         self._requested = self._requested_engines()
-        order = engines.order_of(job.config.engine)
+        order = engines.order_of(job.config)
         if request.image and not _WITH_IMAGES & {*(self._requested or order)}:
             self.state.notes.append("--image is not used: no engine that was asked for looks into images")
         pulls = self._tell if may_pull(request) else None

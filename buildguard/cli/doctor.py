@@ -91,7 +91,7 @@ def choose_engine(place: WorkScope, config: Config, target: Target) -> EngineCho
     engine_setting = EngineSettings(
         target.version, place.root, process.cores(), caches.Cache(None), image, config.platform, proof
     )
-    chooser = EngineChooser((), order_of(config.engine), engine_setting)
+    chooser = EngineChooser((), order_of(config), engine_setting)
     try:
         return chooser.choose()
     finally:

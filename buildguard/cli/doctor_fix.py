@@ -30,7 +30,7 @@ def doctor_fix(cwd: Path, path: str) -> str:
 def _steps(project: Project) -> Iterator[str]:
     sources = project.chosen.sources
     if not sources:
-        yield "no Python source here: run buildguard doctor --fix in the project"
+        yield project.why_no_source() or "no Python source here: run buildguard doctor --fix in the project"
         return
     try:
         targets = project.targets

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 from buildguard.definitions import TYPE_CHECKING, NamedTuple
 from buildguard.engines.engine import Engine, EngineName, ReadyEngine, UnavailableEngine
 from buildguard.errors import UsageError, did_you_mean
+from buildguard.project.config import Config
 from buildguard.project.deploy_table import PLATFORM
 from buildguard.project.proof_grade import ProofGrade
 from buildguard.project.target import PythonVersion
@@ -65,9 +66,12 @@ def _engine_name(text: str) -> EngineName:
         raise UsageError(f"unknown engine '{text}'", hint=hint) from error
 
 
-def order_of(configured: Sequence[str]) -> tuple[EngineName, ...]:
-    """The order in which `auto` tries the engines: the configuration's, or ours. Raises UsageError."""
-    return parse(",".join(configured)) or AUTO
+def order_of(config: Config) -> tuple[EngineName, ...]:
+    """The order in which `auto` tries the engines: the configuration's, or ours. Raises UsageError with the file and the key."""
+    try:
+        return parse(",".join(config.engine)) or AUTO
+    except UsageError as error:
+        raise UsageError(f"{config.file}: engine: {error.what}", hint=error.hint) from error
 
 
 class EngineChooser:

@@ -227,6 +227,8 @@ def _parse_config(table: Any, place: ConfigFile) -> Config:
     platforms = {each.platform for each in deploys}
     ignores = table.get("per-file-ignores", {})
     substitutions = table.get("cloud", {}).get("substitutions", {})
+    parsed_services = tuple(_parse_service(service, place) for service in services)
+    _refuse_twins(parsed_services, place)
     return Config(
         file=place.file,
         target=strings(table, "target", place),
@@ -241,7 +243,7 @@ def _parse_config(table: Any, place: ConfigFile) -> Config:
         per_file_ignores=tuple((pattern, strings(ignores, pattern, place)) for pattern in ignores),
         baseline=path_inside(table, "baseline", place),
         entry=strings(table, "entry", place),
-        services=tuple(_parse_service(service, place) for service in services),
+        services=parsed_services,
         build_file=table.get("cloud", {}).get("config", ""),
         substitutions=tuple((key, str(value)) for key, value in substitutions.items()),
         image_line=place.line("image"),
@@ -280,12 +282,26 @@ def _parse_cloud(table: Mapping[str, Any], place: ConfigFile) -> CloudTable:
 def _parse_service(table: Mapping[str, Any], place: ConfigFile) -> ServiceTable:
     for key in ("name", "dockerfile"):
         if not table.get(key):
-            raise place.wrong("service", f"a service needs a {key}", '[[tool.buildguard.service]] name = "backend"')
+            raise place.wrong("service", f"a service needs a {key}", _service_example(table, place))
     name, dockerfile = table["name"], table["dockerfile"]
     context = table["context"].strip("/") if "context" in table else None
     if context is not None:
         context = "" if context == "." else context.removeprefix("./")
     return ServiceTable(name, dockerfile, context, place.line("service"))
+
+
+def _service_example(table: Mapping[str, Any], place: ConfigFile) -> str:
+    """A whole table of a service, with what is set already."""
+    name = table.get("name") or "backend"
+    header = "[[tool.buildguard.service]]" if place.file.endswith("pyproject.toml") else "[[service]]"
+    return f'{header}\nname = "{name}"\ndockerfile = "{table.get("dockerfile") or f"{name}/Dockerfile"}"'
+
+
+def _refuse_twins(services: tuple[ServiceTable, ...], place: ConfigFile) -> None:
+    names = [service.name for service in services]
+    for name in names:
+        if names.count(name) > 1:
+            raise place.wrong("service", f"two services are called '{name}'", "give each service a name of its own")
 
 
 def _check(table: Any, name: str, place: ConfigFile) -> None:

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from buildguard.project.cloudbuild.reader import BuildFile
     from buildguard.project.image_model import ImageModel
 
+_FLAG = "--target"
 _TABLE = lazy_pattern(rb"^\s*\[+tool\.buildguard\b", re.MULTILINE)
 _MOST_PINS = 300  # more version files than that are test data, or vendored
 
@@ -64,7 +65,7 @@ def discover_targets(
     nothing is declared at all.
     """
     if flags and not service:
-        typed = tuple(_target_from_text(text, "--target", None, []) for text in flags)
+        typed = tuple(_target_from_text(text, _FLAG, None, []) for text in flags)
         return DiscoveredTargets(typed, notes=_free_threaded(flags))
     declared = _read_declared(stage, config, service)
     notes = (*declared.files.notes, *declared.notes)
@@ -162,7 +163,7 @@ def _set_targets(declared: _ProjectDeclarations, config: Config, flags: Sequence
     if declared.picked:
         runs = [*declared.services, *declared.packs]
     if flags:
-        return [_target_from_text(text, "--target", service, []) for text in flags for service in runs]
+        return [_target_from_text(text, _FLAG, service, []) for text in flags for service in runs]
     at_root = [declaration for declaration in declared.deciding if not declaration.folder]
     against = at_root + [from_dockerfile(service, declared.files).declaration for service in declared.services]
     place = _config_place(config)
@@ -370,7 +371,7 @@ def _target_from_text(
 ) -> Target:
     from buildguard.project.buildpacks import BuildpackService
 
-    version = PythonVersion.typed(text)
+    version = PythonVersion.typed(text, "" if place == _FLAG else place)
     conflicts = tuple(declaration for declaration in against if declaration.excludes(version))
     basis = service.basis if service is not None else None
     context = (

@@ -35,18 +35,30 @@ class PythonVersion(NamedTuple):
         return cls(int(match["minor"]), int(match["patch"]) if match["patch"] else None)
 
     @classmethod
-    def typed(cls, text: str) -> PythonVersion:
-        """The same for what a person typed; raises UsageError."""
+    def typed(cls, text: str, place: str = "") -> PythonVersion:
+        """The same for what a person typed, after `--target` or at a place of a configuration; raises UsageError."""
         version = cls.parse(text)
         if version is None:
             unknown = f"'{text}' is not a Python that buildguard knows (3.{OLDEST} to 3.{NEWEST})"
-            raise UsageError(why_no_target(text) or unknown, hint="--target 3.11")
+            what, value = why_no_target(text) or unknown, cls._meant(text)
+            if place:
+                raise UsageError(f"{place}: target: {what}", hint=f'target = ["{value}"]')
+            raise UsageError(what, hint=f"--target {value}")
         return version
+
+    @classmethod
+    def _meant(cls, text: str) -> str:
+        """The version that a text most likely means."""
+        close = _CLOSE.search(text)
+        version = cls.parse(f"3.{close['minor']}") if close is not None else None
+        return str(version or "3.11")
 
 
 _VERSION = lazy_pattern(r"3\.(?P<minor>\d{1,2})(?:\.(?P<patch>\d{1,3}))?(?:(?:a|b|rc|-rc|-?dev)\d*)?t?")
 
 
+# What a version that is written otherwise holds of one: 3,11, 311, python3.12-slim.
+_CLOSE = lazy_pattern(r"3\D?(?P<minor>\d{1,2})(?!\d)")
 _OTHER = lazy_pattern(r"(?i)(?P<name>pypy|graalpy|jython|ironpython|micropython)")
 _FREE_THREADED = lazy_pattern(r"(?<![\w.])3\.\d{1,2}(?:\.\d{1,3})?(?:(?:a|b|rc)\d*)?t\b")
 

@@ -144,6 +144,24 @@ def test_staged_with_nothing_to_check_says_so(repository: Callable[..., Project]
 
 
 @pytest.mark.parametrize(
+    ("setting", "key"),
+    [('include = ["nope/*"]', "include"), ('exclude = ["**"]', "exclude"), ('exclude = ["old"]', "")],
+)
+def test_a_configuration_that_leaves_no_source_is_named(
+    repository: Callable[..., Project], setting: str, key: str
+) -> None:
+    made = repository({**_DOCKERFILE, "a.py": "x = 1\n", "pyproject.toml": f"[tool.buildguard]\n{setting}\n"})
+    if not key:
+        made.git("rm", "-q", "a.py")
+    words = (
+        f"pyproject.toml leaves out every Python source here (1 file): change its {key}" if key else "cd to the project"
+    )
+
+    for command in (("check",), ("check", "commit:HEAD"), ("fix",), ("doctor", "--fix"))[: 4 if key else 1]:
+        assert words in made.run(*command).out, command
+
+
+@pytest.mark.parametrize(
     ("given", "words"),
     [
         (("commit:HEAD",), "--staged and 'commit:HEAD' cannot be combined\nhint: buildguard check commit:HEAD"),

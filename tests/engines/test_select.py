@@ -14,6 +14,7 @@ from buildguard.engines.interpreter import InterpreterEngine
 from buildguard.engines.select import EngineChooser, EngineSettings, create_engine, order_of, parse
 from buildguard.engines.static import StaticEngine
 from buildguard.errors import UsageError
+from buildguard.project.config import Config
 from buildguard.project.proof_grade import ProofGrade
 from buildguard.project.target import PythonVersion
 from buildguard.system.cache import Cache
@@ -51,8 +52,15 @@ def test_an_unknown_name_lists_the_known_ones(text: str) -> None:
 
 
 def test_the_order_is_the_configurations_or_ours() -> None:
-    assert order_of([]) == order_of(["auto"]) == ("interpreter", "container", "static")
-    assert order_of(["static", "cloud"]) == ("static", "cloud")
+    assert order_of(Config()) == order_of(Config(engine=("auto",))) == ("interpreter", "container", "static")
+    assert order_of(Config(engine=("static", "cloud"))) == ("static", "cloud")
+
+
+def test_an_unknown_name_of_the_configuration_names_its_file_and_key() -> None:
+    with pytest.raises(UsageError, match=r"^pyproject\.toml: engine: unknown engine 'interpretr'$") as caught:
+        order_of(Config("pyproject.toml", engine=("interpretr",)))
+
+    assert caught.value.hint.startswith("did you mean 'interpreter'?")
 
 
 class _Engine:

@@ -6,6 +6,7 @@ import pytest
 
 from buildguard.errors import UsageError
 from buildguard.project import config
+from buildguard.project.target import PythonVersion
 
 
 @pytest.mark.parametrize(
@@ -24,6 +25,47 @@ def test_an_error_shows_the_line_to_write(text: str, hint: str) -> None:
 
     assert raised.value.hint.startswith(hint)
     assert bool(raised.value.hint) is bool(hint)
+
+
+@pytest.mark.parametrize(
+    ("text", "words", "hint"),
+    [
+        (
+            '[[service]]\nname = "api"',
+            "a service needs a dockerfile",
+            '[[service]]\nname = "api"\ndockerfile = "api/Dockerfile"',
+        ),
+        (
+            '[[service]]\ndockerfile = "x/Dockerfile"',
+            "a service needs a name",
+            '[[service]]\nname = "backend"\ndockerfile = "x/Dockerfile"',
+        ),
+        (
+            '[[service]]\nname = "api"\ndockerfile = "a"\n[[service]]\nname = "api"\ndockerfile = "b"',
+            "two services are called 'api'",
+            "give each service a name of its own",
+        ),
+    ],
+)
+def test_a_service_is_whole_and_has_a_name_of_its_own(text: str, words: str, hint: str) -> None:
+    with pytest.raises(UsageError, match=words) as raised:
+        config.read({b"buildguard.toml": text.encode()})
+
+    assert raised.value.hint == hint
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("3,11", "3.11"), ("312", "3.12"), ("python3.9-slim", "3.9"), ("x", "3.11"), ("3.99", "3.11"), ("2.7", "3.11")],
+)
+def test_a_target_names_its_place_and_the_value_that_was_meant(text: str, value: str) -> None:
+    with pytest.raises(UsageError, match=r"^pyproject\.toml:3: target: ") as placed:
+        PythonVersion.typed(text, "pyproject.toml:3")
+    with pytest.raises(UsageError) as typed:
+        PythonVersion.typed(text)
+
+    assert placed.value.hint == f'target = ["{value}"]'
+    assert typed.value.hint == f"--target {value}"
 
 
 @pytest.mark.parametrize("name", ["buildgaurd", "build-guard", "buildgard", "Buildguard"])
