@@ -6,7 +6,8 @@ import errno
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import FrameType
 
 from buildguard import __version__
@@ -63,7 +64,8 @@ def _status_of_click(error: Exception) -> int | None:
     if isinstance(error, click.Abort):
         return _interrupted()
     if isinstance(error, click.ClickException):
-        error.show()
+        with _even_if_unheard():
+            error.show()
         return error.exit_code
     return None
 
@@ -104,7 +106,17 @@ def _print_error(what: str, hint: str) -> None:
 def _print(line: str) -> None:
     import click  # it knows how to write to any terminal
 
-    click.echo(line, err=True)
+    with _even_if_unheard():
+        click.echo(line, err=True)
+
+
+@contextmanager
+def _even_if_unheard() -> Iterator[None]:
+    """Write to stderr; where that fails, as on a full disk, the exit status alone has to do, and is not replaced by Python's own."""
+    try:
+        yield
+    except OSError:
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115  so that the exit does not fail on it once more
 
 
 def _handle_running_build(error: BuildRunsError) -> int:
@@ -153,7 +165,12 @@ def _report_bug(error: Exception) -> int:
 
     text = f"buildguard {__version__}, Python {platform.python_version()}, {platform.platform()}\n{sys.argv}\n"
     text += "".join(traceback.format_exception(error))
-    with tempfile.NamedTemporaryFile("w", prefix="buildguard-", suffix=".log", delete=False) as log:
-        log.write(text)
-    _print_error(f"a bug in buildguard: {type(error).__name__}: {error}", f"please report it with {log.name}")
+    hint = "please report it"
+    try:
+        with tempfile.NamedTemporaryFile("w", prefix="buildguard-", suffix=".log", delete=False) as log:
+            log.write(text)
+        hint += f" with {log.name}"
+    except OSError as full:
+        hint += f"; its log could not be written: {full.strerror}"
+    _print_error(f"a bug in buildguard: {type(error).__name__}: {error}", hint)
     return _BUG

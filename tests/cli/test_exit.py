@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,6 +16,7 @@ import pytest
 
 from buildguard.cli.exit import exit_on_sigterm, fill_streams, run_guarded
 from buildguard.errors import BuildRunsError, UnprovenError, UsageError
+from tests.conftest import Project
 
 
 def _raises(error: BaseException) -> Callable[[], object]:
@@ -21,6 +24,13 @@ def _raises(error: BaseException) -> Callable[[], object]:
         raise error
 
     return run
+
+
+class _Full(io.StringIO):
+    """A stream on a full disk."""
+
+    def write(self, _text: str) -> int:
+        raise OSError(28, "No space left on device")
 
 
 @contextmanager
@@ -91,6 +101,49 @@ def test_a_bug_leaves_a_log_to_paste(
     assert str(log) in error
     assert "Traceback" in log.read_text("utf-8")
     assert len(error.splitlines()) == 2
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (UsageError("no such file", hint="pass a file"), 2),
+        (click.UsageError("no such option"), 2),
+        (UnprovenError("the engine is gone"), 3),
+        (KeyboardInterrupt(), 130),
+        (OSError(28, "No space left on device", "out.json"), 3),
+    ],
+)
+def test_a_full_stderr_does_not_change_the_status(
+    error: BaseException, code: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stderr", _Full())
+
+    with _stdout_restored():
+        assert run_guarded(_raises(error)) == code
+
+    assert not isinstance(sys.stderr, _Full), "Python's end would fail on it once more"
+    sys.stderr.close()
+
+
+@pytest.mark.interpreters
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device is full here")
+@pytest.mark.parametrize("argument", ["--target=3.20", "--no-such-option"])
+def test_a_process_with_a_full_stderr_ends_as_any_other(project: Callable[..., Project], argument: str) -> None:
+    made = project({"a.py": ""})
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "buildguard", "check", argument], cwd=made.path, stderr=full, check=False
+        )
+
+    assert done.returncode == 2
+
+
+@pytest.mark.interpreters
+def test_a_bug_without_room_for_its_log(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", "/nowhere")
+
+    assert run_guarded(_raises(ZeroDivisionError("division by zero"))) == 4
+    assert "its log could not be written: No such file" in capsys.readouterr().err
 
 
 def test_sigterm_ends_with_143() -> None:
