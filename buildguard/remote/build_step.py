@@ -304,6 +304,8 @@ def _of_sources(seen: StepReport) -> str:
         return words + more if refused > 1 else words
     if failing:
         return f"{python} compiles all {seen.files} files; imports of {failing} fail there"
+    if not seen.files:
+        return f"unproven: {python} found no file to compile"
     if seen.unproven:
         return f"unproven: {len(seen.unproven)} of {seen.files} files could not be compiled under {python}"
     if seen.exit_code:

@@ -294,6 +294,7 @@ def test_nothing_to_look_at_is_not_clean(workspace: Path) -> None:
     ran = run(workspace, code)
     assert ran.code == 3
     assert "unproven: .: no Python source here" in ran.out
+    assert " found no file to compile\n" in ran.out
 
 
 def test_a_started_file_that_is_no_source_by_its_name_is_unproven(workspace: Path) -> None:
