@@ -50,6 +50,20 @@ def test_dotenv_leaves_out_what_the_platform_sets() -> None:
     )
 
 
+def test_dotenv_blanks_nothing_that_is_set() -> None:
+    log = ContractVariable(("LOG",), Need.START, "", ("os.environ",), ("main.py:3",), "Dockerfile:4")
+    web = ImageContract("web", (log,), is_known=True)
+    worker = ImageContract("worker", (log._replace(set_by="", places=("work.py:1",)),), is_known=True)
+    comment, line = (
+        "# required at start, set by Dockerfile:4: main.py:3\n# LOG=\n",
+        "# required at start: work.py:1\nLOG=\n",
+    )
+
+    assert as_dotenv([web, web]) == f"# web\n{comment}# web\n"
+    assert as_dotenv([web, worker]) == f"# web\n{comment}# worker\n{line}"
+    assert as_dotenv([worker, web]) == f"# worker\n{line}# web\n"
+
+
 def test_the_command_reads_the_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("buildguard.system.git.repository_of", lambda _folder: None)
     monkeypatch.chdir(tmp_path)

@@ -70,21 +70,34 @@ def _variable(variable: ContractVariable) -> dict[str, object]:
 
 
 def as_dotenv(contracts: Sequence[ImageContract]) -> str:
-    """Lines for a `.env.example`: what is required without a value, what is optional as comments with its default."""
+    """Lines for a `.env.example`: what is required without a value; as comments what is optional, and what is set already.
+
+    An empty value would replace the one that the Dockerfile or a template sets.
+    """
     lines: list[str] = []
-    named: set[str] = set()
+    named: dict[str, bool] = {}  # and whether it was a comment: another image may require it
     for contract in contracts:
         lines.append(f"# {contract.name}")
         for variable in contract.variables:
-            if variable.names[0] not in named and variable.set_by not in {"the platform", "the code"}:
-                named.add(variable.names[0])
-                lines += _assignment(variable)
+            name, is_comment = variable.names[0], _is_comment(variable)
+            is_new = name not in named or (named[name] and not is_comment)
+            if is_new and variable.set_by not in {"the platform", "the code"}:
+                named[name] = is_comment
+                lines += _assignment(variable, is_comment=is_comment)
     return "\n".join(lines) + "\n"
 
 
-def _assignment(variable: ContractVariable) -> Iterator[str]:
+def _is_comment(variable: ContractVariable) -> bool:
+    return variable.need is Need.OPTIONAL or bool(variable.set_by)
+
+
+def _assignment(variable: ContractVariable, *, is_comment: bool) -> Iterator[str]:
     others = f", also {', '.join(variable.names[1:])}" if variable.names[1:] else ""
-    yield f"# {_NEEDS[variable.need]}: {variable.places[0]}{others}"
+    setter = f", set by {variable.set_by}" if variable.set_by else ""
+    yield f"# {_NEEDS[variable.need]}{setter}: {variable.places[0]}{others}"
+    yield f"{'# ' if is_comment else ''}{variable.names[0]}={_default_value(variable)}"
+
+
+def _default_value(variable: ContractVariable) -> str:
     match = _LITERAL.fullmatch(variable.default)
-    value = (match["text"] or match["number"] or "") if match is not None else ""
-    yield f"{'# ' if variable.need is Need.OPTIONAL else ''}{variable.names[0]}={value}"
+    return (match["text"] or match["number"] or "") if match is not None else ""
