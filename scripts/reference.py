@@ -24,6 +24,11 @@ def on_files(files: Files, config: Any) -> Files:
     return files
 
 
+def on_page_markdown(markdown: str, **_page: Any) -> str:
+    """Lead links that work in a checkout to the pages of the site."""
+    return markdown.replace("](../buildguard/pages)", "](reference/codes.md)")
+
+
 def commands() -> Iterator[str]:
     """Every command, as its `--help` has it."""
     yield "# Commands\n"

@@ -316,6 +316,16 @@ def test_no_text_of_ours_installs_somebody_elses_package() -> None:
             ), name
 
 
+@pytest.mark.parametrize(
+    "page", [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md"))], ids=lambda page: page.name
+)
+def test_a_link_leads_to_a_file_of_a_checkout(page: Path) -> None:
+    text = re.sub(r"(?s)```.*?```", "", page.read_text("utf-8"))
+    links = re.findall(r"\]\(([^)#\s]+)", text)
+
+    assert [link for link in links if "://" not in link and not (page.parent / link).exists()] == []
+
+
 def test_the_hook_runs_for_each_commit() -> None:
     """A commit that only deletes has no file to match, and each file may be one that the image needs."""
     from ruamel.yaml import YAML
