@@ -15,8 +15,9 @@ from buildguard.cli.render.check_text import (
     summary,
     target_line,
 )
-from buildguard.cli.render.html_matrix import matrix, refused_files, unproven_paths
+from buildguard.cli.render.html_matrix import failing_files, matrix, refused_files, unproven_paths
 from buildguard.cli.render.html_page import MOODS, Drawing, PageLine, chain_rows, draw, draw_chain, render_page
+from buildguard.cli.render.rehearsal import table as rehearsal_table
 from buildguard.cli.render.source_line import window
 from buildguard.definitions import NamedTuple
 from buildguard.diagnostic import Diagnostic, count, unproven_line
@@ -56,6 +57,7 @@ def page(report: CheckReport, stage: str) -> str:
             "unproven": [unproven_line(item) for item in report.reported_unproven],
             "chain": draw_chain(report.chain) if report.chain is not None else None,
             "rows": chain_rows(report.chain) if report.chain is not None else [],
+            "rehearsal": rehearsal_table(report.rehearsal) if report.rehearsal is not None else None,
             "compilers": [_draw_compiler(report, row, stage) for row in report.targets],
             "files": list(_files(report)),
             "matrix": matrix([report], [report.chain] if report.chain is not None else []) if several else None,
@@ -75,9 +77,12 @@ def _draw_compiler(report: CheckReport, row: TargetRow, stage: str) -> Drawing:
 
 
 def _compiler_arrow(report: CheckReport, row: TargetRow) -> tuple[str, str]:
-    rejected, unproven = len(refused_files(report, row)), len(unproven_paths(report, row))
-    if rejected:
+    refused, unproven = refused_files(report, row), len(unproven_paths(report, row))
+    failing = len(failing_files(report, row) - refused.keys())
+    if rejected := len(refused):
         return f"{rejected} rejected", "first"
+    if failing:
+        return f"{failing} with errors", "first"
     if row.proof in {ProofGrade.NONE, ProofGrade.PREDICTED}:
         return {"none": "not seen", "predicted": "predicted"}[row.proof], "unseen"
     return (f"{unproven} unproven", "unseen") if unproven else ("all compile", "same")

@@ -64,6 +64,15 @@ def refused_files(report: CheckReport, row: TargetRow) -> dict[str, str]:
     return reasons
 
 
+def failing_files(report: CheckReport, row: TargetRow) -> set[str]:
+    """The files with an error of any kind on a target: one that compiles may still fail where it is imported."""
+    return {
+        diagnostic.path
+        for diagnostic in report.diagnostics
+        if diagnostic.path and diagnostic.severity is Severity.ERROR and row.python in diagnostic.shared
+    }
+
+
 def unproven_paths(report: CheckReport, row: TargetRow) -> set[str | None]:
     """What is unproven for a target; None stands for all of it."""
     return {item.path for item in report.unproven if item.target in {None, row.python}}

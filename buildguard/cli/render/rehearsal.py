@@ -2,21 +2,49 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+
 from buildguard.check.rehearsal import Rehearsal, RehearsedFile
+from buildguard.cli.render.source_line import fold
+from buildguard.definitions import NamedTuple
 from buildguard.diagnostic import count, escape_text
 
 _FINE, _OPEN = "ok", "unproven"
 
 
-def matrix(rehearsal: Rehearsal) -> list[str]:
-    """The lines of the matrix, and one about the files that it leaves out."""
-    rows = [["", *(_heading(target, rehearsal) for target in rehearsal.targets), "works from"]]
-    rows += [_row(file, rehearsal) for file in rehearsal.files]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-    oldest = rehearsal.targets[0]
-    others = f"{count(rehearsal.others, 'file')} without errors on any of them: from {oldest}"
-    return [*(lines if rehearsal.files else []), others, ""]
+class RehearsalTable(NamedTuple):
+    """The cells of the matrix, and a line about the files that it leaves out."""
+
+    heading: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    others: str
+
+
+def table(rehearsal: Rehearsal) -> RehearsalTable:
+    """A row for each file that some target refuses: its path, a cell for each target, and the lowest that it works on."""
+    heading = ("", *(_heading(target, rehearsal) for target in rehearsal.targets), "works from")
+    rows = tuple((file.path, *_cells(file, rehearsal)) for file in rehearsal.files)
+    others = f"{count(rehearsal.others, 'file')} without errors on any of them: from {rehearsal.targets[0]}"
+    return RehearsalTable(heading, rows, others)
+
+
+def matrix(rehearsal: Rehearsal, width: int = 0) -> list[str]:
+    """The lines of the matrix, and one about the files that it leaves out; on a narrow terminal, a few lines for each file."""
+    heading, rows, others = table(rehearsal)
+    cells = [heading, *((escape_text(path), *marks) for path, *marks in rows)]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells]
+    if width and max(map(len, lines)) > width:
+        lines = [line for row in cells[1:] for line in _stacked(heading, row, width)]
+    return [*(lines if rows else []), *fold(others, width, "  "), ""]
+
+
+def _stacked(heading: Sequence[str], row: Sequence[str], width: int) -> Iterator[str]:
+    """A row that is too wide: the path, and below it each cell behind its heading."""
+    path, *cells = row
+    yield path
+    named = ", ".join(f"{name} {cell}" for name, cell in zip(heading[1:], cells, strict=True))
+    yield from fold(f"  {named}", width, "  ")
 
 
 def as_json(rehearsal: Rehearsal) -> dict[str, object]:
@@ -41,9 +69,8 @@ def _heading(target: str, rehearsal: Rehearsal) -> str:
     return f"{target} (predicted)" if target in rehearsal.predicted else target
 
 
-def _row(file: RehearsedFile, rehearsal: Rehearsal) -> list[str]:
-    cells = [
-        ", ".join(file.codes[target]) if target in file.codes else _OPEN if target in file.unproven else _FINE
-        for target in rehearsal.targets
-    ]
-    return [escape_text(file.path), *cells, file.lowest or "none of them"]
+def _cells(file: RehearsedFile, rehearsal: Rehearsal) -> Iterator[str]:
+    for target in rehearsal.targets:
+        codes = file.codes.get(target)
+        yield ", ".join(codes) if codes else _OPEN if target in file.unproven else _FINE
+    yield file.lowest or "none of them"

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from buildguard.check.rehearsal import rehearse
 from buildguard.check.result import CheckReport, TargetRow
 from buildguard.cli.render.html_check import page as check_page
 from buildguard.cli.render.html_diff import page as diff_page
@@ -102,6 +103,25 @@ def test_the_last_hop_is_the_compiler(row: TargetRow, words: str) -> None:
 
     assert words in _reader(text).text
     assert ('class="same"' in text) is (words == "all compile")
+
+
+def test_a_file_that_compiles_and_fails_later_is_no_success() -> None:
+    imports = finding("a.py", "BG601")
+    text = check_page(report(imports, finding("b.py", "BG601", severity=Severity.WARNING)), "dir:.")
+
+    assert "1 with errors" in _reader(text).text
+    assert 'class="same"' not in text
+    assert "all compile" in check_page(report(imports._replace(target="3.12")), "dir:.")
+
+
+def test_a_rehearsal_is_a_table() -> None:
+    both = report(finding("a.py", "BG601"), finding("b.py"))
+    both = both._replace(targets=(ROW, ROW._replace(python="3.12", interpreter="CPython 3.12.1")))
+    reader = _reader(check_page(both._replace(rehearsal=rehearse(both)), "dir:."))
+
+    _assert_in_order(reader.text, ["Rehearsal", "3.11", "3.12", "works from", "a.py", "BG601", "ok", "3.12", "b.py"])
+    assert "7 files without errors on any of them: from 3.11" in reader.text
+    assert "Rehearsal" not in _reader(check_page(both, "dir:.")).text
 
 
 def test_several_targets_have_a_table() -> None:
