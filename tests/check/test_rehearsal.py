@@ -87,5 +87,14 @@ def test_what_could_not_be_examined_is_no_version_that_works() -> None:
         "2 files without errors on any of them: from 3.13",
         "",
     ]
+    assert matrix(rehearsal, 44) == [
+        "a.py",
+        "  3.13 unproven, 3.14 (predicted) BG101,",
+        "  works from none of them",
+        "2 files without errors on any of them:",
+        "  from 3.13",
+        "",
+    ]
+    assert matrix(rehearsal, 80) == matrix(rehearsal)
     with pytest.raises(UsageError):
         rehearse(report._replace(targets=report.targets[:1]))

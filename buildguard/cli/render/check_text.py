@@ -36,19 +36,23 @@ class _Block(NamedTuple):
 def render(report: CheckReport, layout: TextLayout) -> str:
     """The whole text: everything, or on a terminal a line for each file and as many details as fit."""
     ending = _ending(report, layout)
-    findings = _matrix(report) or (statistics(report) if layout.statistics else _findings(report, layout, len(ending)))
+    findings: Iterable[str] = _matrix(report, layout)
+    if not findings and layout.statistics:
+        findings = _folded(statistics(report), layout)
+    elif not findings:
+        findings = _findings(report, layout, len(ending))
     lines = [*findings, *ending]
     text = "\n".join([*lines, ""]) if lines else ""
     return text if layout.color else unstyle(text)
 
 
-def _matrix(report: CheckReport) -> list[str]:
+def _matrix(report: CheckReport, layout: TextLayout) -> list[str]:
     """The rehearsal in place of the findings, where one was asked for."""
     if report.rehearsal is None:
         return []
     from buildguard.cli.render.rehearsal import matrix
 
-    return matrix(report.rehearsal)
+    return matrix(report.rehearsal, layout.width)
 
 
 def _findings(report: CheckReport, layout: TextLayout, others: int) -> list[str]:
@@ -59,11 +63,11 @@ def _findings(report: CheckReport, layout: TextLayout, others: int) -> list[str]
     room = max(_FEWEST_LINES, layout.lines - others - 1)
     if len(whole) <= room:
         return whole
-    lines = [block.overview for block in blocks]
+    lines = _folded([block.overview for block in blocks], layout)
     shown, details = _fit_details(blocks, room - len(lines) - 3)
     total = len(report.diagnostics)
     more = f"… and {count(total - shown, 'more')}; --all shows them, --format concise in one line each"
-    return [*lines, "", *details, *([more, ""] if shown < total else [])]
+    return [*lines, "", *details, *([*_folded([more], layout), ""] if shown < total else [])]
 
 
 def _fit_details(blocks: list[_Block], room: int) -> tuple[int, list[str]]:

@@ -97,6 +97,16 @@ def test_statistics_count_each_code() -> None:
     assert lines[-1] == "2 errors, 1 warning, 1 unproven in 9 files, 0.2 s"
 
 
+def test_what_is_left_out_is_folded_at_the_width_of_the_terminal() -> None:
+    many = report(*(finding(f"{'long_' * 6}{number}.py", line=number) for number in range(1, 60)))
+    text = render(many, TextLayout(lines=24, width=60))
+
+    assert "\n… and 58 more; --all shows them, --format concise in one\n  line each\n" in text
+    assert max(map(len, text.splitlines())) <= 60
+    statistics = render(report(finding("a.py", "BG409")), TextLayout(lines=24, width=30, statistics=True))
+    assert max(map(len, statistics.splitlines())) <= 30
+
+
 def test_hints_are_folded_at_the_width_of_the_terminal() -> None:
     hinted = finding()._replace(hint="put the expression into a name before the f-string " * 3)
     lines = render(report(hinted), TextLayout(lines=24, width=40)).splitlines()
