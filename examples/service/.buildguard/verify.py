@@ -7,7 +7,7 @@ by the manifest in the archive. Nothing that it looks at is imported or run. Fin
 not be looked at with 3.
 
 version: 0.1.0
-digest: sha256:db3b169e81771c984b5980d8540a51a462edd2667654e4e986c2ea94093dfec4
+digest: sha256:8fdf14e5f6c0a6ea635aea17d6c73ef10fa7b950036cb49db985193947131e91
     (SHA-256 of everything below the line of equals signs)
 """
 
@@ -1030,6 +1030,8 @@ def _of_sources(seen: StepReport) -> str:
         return words + more if refused > 1 else words
     if failing:
         return f"{python} compiles all {seen.files} files; imports of {failing} fail there"
+    if not seen.files:
+        return f"unproven: {python} found no file to compile"
     if seen.unproven:
         return f"unproven: {len(seen.unproven)} of {seen.files} files could not be compiled under {python}"
     if seen.exit_code:
@@ -1401,7 +1403,7 @@ class Diagnostic(NamedTuple):
     subject: str = ""
     @property
     def shared(self) -> tuple[str, ...]:
-        return self.targets or ((self.target,) if self.target is not None else ())
+        return self.targets or ((self.target,) if self.target else ())
     @property
     def fixable(self) -> bool:
         return bool(self.edits)
