@@ -47,7 +47,7 @@ class Job(NamedTuple):
     """Everything that is known before the first source is judged; with `syntax_only`, imports and images are not.
 
     `project_imports` is what all targets share of judging imports. `base` is the revision since which findings are new:
-    those that unchanged files had before are not reported.
+    those that unchanged files had before are not reported. `neighbours` are the targets of the services that were not picked.
     """
 
     request: CheckRequest
@@ -62,6 +62,7 @@ class Job(NamedTuple):
     syntax_only: bool = False
     project_imports: SharedProjectImports | None = None
     base: str = ""
+    neighbours: tuple[Target, ...] = ()
 
     def covers(self, path: bytes) -> bool:
         """Whether a path is among what was asked about: everything, some paths, or nothing at all (None)."""
@@ -81,8 +82,9 @@ def prepare(request: CheckRequest, place: WorkScope) -> Job:
     chosen = ChosenSources((), ()) if scope is None else project.choose(scope, explicit=not request.staged)
     notes += [*config.notes, *chosen.notes]
     targets: list[Target] = []
+    neighbours: tuple[Target, ...] = ()
     if chosen.sources:
-        targets = _targets(request, project, chosen, notes)
+        targets, neighbours = _targets(request, project, chosen, notes)
     cache, shared = cache_of(request), SharedProjectImports()
     return Job(
         request,
@@ -96,6 +98,7 @@ def prepare(request: CheckRequest, place: WorkScope) -> Job:
         scope,
         project_imports=shared,
         base=request.diff_base or base,
+        neighbours=neighbours,
     )
 
 
@@ -133,17 +136,18 @@ def cache_of(request: CheckRequest) -> caches.Cache:
     return caches.Cache(caches.cache_folder() if request.use_cache else None)
 
 
-def _targets(request: CheckRequest, project: Project, chosen: ChosenSources, notes: list[str]) -> list[Target]:
-    """The targets of the sources; if no file sets the version, a named image decides it."""
+def _targets(
+    request: CheckRequest, project: Project, chosen: ChosenSources, notes: list[str]
+) -> tuple[list[Target], tuple[Target, ...]]:
+    """The targets of the sources, and those of services that were not picked; if no file sets the version, a named image decides it."""
     image = request.image or ("" if request.targets else project.config.image)
     try:
         discovered = project.discover(chosen.sources, request.targets, request.service)
     except UsageError:
         if not image or request.service:
             raise
-        return _on_image(
-            [Target(None, "--image" if request.image else project.config.file, image, why_unknown=NO_VERSION)], image
-        )
+        source = "--image" if request.image else project.config.file
+        return _on_image([Target(None, source, image, why_unknown=NO_VERSION)], image), ()
     notes += discovered.notes
     targets = [*discovered.targets]
     if request.image:
@@ -152,7 +156,7 @@ def _targets(request: CheckRequest, project: Project, chosen: ChosenSources, not
         targets = [target for target in targets if target.context is not None] or targets
     if request.image:
         targets = [_run_by(image, target) for target in targets]
-    return _on_image(targets, image)
+    return _on_image(targets, image), discovered.neighbours
 
 
 def _refuse_several(targets: Sequence[Target]) -> None:
@@ -322,7 +326,7 @@ def no_version(target: Target, config: Config) -> str:
 
 def share_of(target: Target, job: Job) -> list[Entry]:
     """The sources that a target runs."""
-    return discovery.covered_entries(target, job.targets, job.chosen.sources)
+    return discovery.covered_entries(target, (*job.targets, *job.neighbours), job.chosen.sources)
 
 
 def asked_about(job: Job) -> set[bytes]:

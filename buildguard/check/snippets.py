@@ -185,7 +185,8 @@ def _shared_targets(job: Job, snippet: Snippet) -> list[Target]:
 
     if snippet.source.form is SnippetForm.PTH:
         path = os.fsencode(snippet.path)
-        return [target for target in job.targets if discovery.target_covers(target, job.targets, path)]
+        every = (*job.targets, *job.neighbours)
+        return [target for target in job.targets if discovery.target_covers(target, every, path)]
     if snippet.service is None:
         return []
     named = [target for target in job.targets if target.service == snippet.service]

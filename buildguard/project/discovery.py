@@ -24,6 +24,7 @@ from buildguard.project.folder_projects import (
 from buildguard.project.folder_services import leave_out, services_in, unused_targets
 from buildguard.project.project_files import ProjectFiles
 from buildguard.project.service_targets import (
+    ContextShares,
     from_buildpacks,
     from_dockerfile,
     from_folders,
@@ -49,11 +50,15 @@ _MOST_PINS = 300  # more version files than that are test data, or vendored
 
 
 class DiscoveredTargets(NamedTuple):
-    """Everything that was found: the targets, what each file declares, and notes for people."""
+    """Everything that was found: the targets, what each file declares, and notes for people.
+
+    `neighbours` are the targets of the services that were not picked: files of a shared context may be theirs alone.
+    """
 
     targets: tuple[Target, ...]
     declarations: tuple[VersionDeclaration, ...] = ()
     notes: tuple[str, ...] = ()
+    neighbours: tuple[Target, ...] = ()
 
 
 def discover_targets(
@@ -69,13 +74,14 @@ def discover_targets(
         return DiscoveredTargets(typed, notes=_free_threaded(flags))
     declared = _read_declared(stage, config, service)
     notes = (*declared.files.notes, *declared.notes)
+    neighbours = tuple(_neighbours(declared))
     unused = unused_targets(config, declared.services, picked=bool(declared.picked)) if not flags else ()
     if flags or config.target:
         set_targets = _set_targets(declared, config, flags)
         targets = set_targets if flags else _by_folder(set_targets, declared, config)
         notes = (*notes, *unused, *_free_threaded(flags or config.target))
-        return DiscoveredTargets(tuple(targets), tuple(declared.declarations), notes)
-    result = _declared_targets(declared, sources)
+        return DiscoveredTargets(tuple(targets), tuple(declared.declarations), notes, neighbours)
+    result = _declared_targets(declared, neighbours, sources)
     targets = _by_folder(result.targets, declared, config)
     if not targets and not declared.names_image:
         raise next(
@@ -85,7 +91,7 @@ def discover_targets(
     places = {target.found_in for target in targets}
     notes = (*declared.files.notes, *_notes_on(targets, declared))
     free_threaded = _free_threaded(each.words for each in every if each.place in places)
-    return DiscoveredTargets(_unique(targets), every, (*notes, *result.notes, *unused, *free_threaded))
+    return DiscoveredTargets(_unique(targets), every, (*notes, *result.notes, *unused, *free_threaded), neighbours)
 
 
 def _notes_on(targets: Iterable[Target], declared: _ProjectDeclarations) -> Iterator[str]:
@@ -105,7 +111,8 @@ def _free_threaded(texts: Iterable[str]) -> tuple[str, ...]:
 class _ProjectDeclarations(NamedTuple):
     """What the files of a stage declare; `services` and `packs` are all of them, or the `picked` ones.
 
-    `elsewhere` is declared in folders that no image is built of, `broken` are files that declare nothing readable.
+    `others` and `other_packs` are those that were not picked, `shares` knows the files of each. `elsewhere` is declared in
+    folders that no image is built of, `broken` are files that declare nothing readable.
     """
 
     files: ProjectFiles
@@ -116,6 +123,9 @@ class _ProjectDeclarations(NamedTuple):
     elsewhere: Sequence[VersionDeclaration]
     broken: Sequence[GuardError]
     notes: Sequence[str]
+    shares: ContextShares
+    others: Sequence[ImageService]
+    other_packs: Sequence[BuildpackService]
 
     @property
     def deciding(self) -> list[VersionDeclaration]:
@@ -139,9 +149,14 @@ def _read_declared(stage: Stage, config: Config, service: str) -> _ProjectDeclar
     notes += [
         f"{path}: [tool.buildguard] is ignored here: settings are read at the root" for path in _ignored(files, config)
     ]
+    shares, others, other_packs = ContextShares(services, files), services, packs
     if service:
         services, packs = picked(services, packs, service, [project.name for project in _projects(files, elsewhere)])
-    return _ProjectDeclarations(files, services, packs, service, declarations, elsewhere, broken, notes)
+    others = [each for each in others if each not in services]
+    other_packs = [each for each in other_packs if each not in packs]
+    return _ProjectDeclarations(
+        files, services, packs, service, declarations, elsewhere, broken, notes, shares, others, other_packs
+    )
 
 
 def _projects(files: ProjectFiles, elsewhere: Iterable[VersionDeclaration]) -> list[FolderProject]:
@@ -163,11 +178,12 @@ def _set_targets(declared: _ProjectDeclarations, config: Config, flags: Sequence
     if declared.picked:
         runs = [*declared.services, *declared.packs]
     if flags:
-        return [_target_from_text(text, _FLAG, service, []) for text in flags for service in runs]
+        return [_set_target(text, _FLAG, service, [], declared.shares) for text in flags for service in runs]
     at_root = [declaration for declaration in declared.deciding if not declaration.folder]
     against = at_root + [from_dockerfile(service, declared.files).declaration for service in declared.services]
     place = _config_place(config)
-    return [_target_from_text(text, place, service, against) for text in config.target for service in runs]
+    shares = declared.shares
+    return [_set_target(text, place, service, against, shares) for text in config.target for service in runs]
 
 
 def _by_folder(targets: Sequence[Target], declared: _ProjectDeclarations, config: Config) -> list[Target]:
@@ -183,7 +199,7 @@ def _by_folder(targets: Sequence[Target], declared: _ProjectDeclarations, config
         targets = [leave_out(target, {service.context for service in services}) for target in others]
         for service in services:
             against = [from_dockerfile(service, declared.files).declaration]
-            set_there = [_target_from_text(text, place, service, against) for text in folder.target]
+            set_there = [_set_target(text, place, service, against, declared.shares) for text in folder.target]
             targets += [target._replace(service=service.name) for target in set_there]
     return targets
 
@@ -196,18 +212,32 @@ class _TargetList(NamedTuple):
     notes: Sequence[str]
 
 
-def _declared_targets(declared: _ProjectDeclarations, sources: Sequence[Entry]) -> _TargetList:
+def _declared_targets(
+    declared: _ProjectDeclarations, neighbours: Sequence[Target], sources: Sequence[Entry]
+) -> _TargetList:
     """The targets that the files declare and that run a source."""
-    targets, seen = from_services(declared.services, declared.files, declared.deciding)
+    targets, seen = from_services(declared.services, declared.files, declared.deciding, declared.shares)
     targets += from_buildpacks(declared.packs, declared.files, declared.deciding)
     targets += _outside_images(targets, declared, sources)
-    counts = {target: len(covered_entries(target, targets, sources)) for target in targets}
+    every = (*targets, *neighbours)
+    counts = {target: len(covered_entries(target, every, sources)) for target in targets}
     notes = [
         f"{count(number, 'file')} outside every build context: checked with {target.found_in} only"
         for target, number in counts.items()
         if target.context is None and number and target.version is not None
     ]
     return _TargetList([target for target in targets if counts[target]], seen, notes)
+
+
+def _neighbours(declared: _ProjectDeclarations) -> list[Target]:
+    """The targets of the services that were not picked, and of the projects that no image is built of; none if none was picked."""
+    if not declared.picked:
+        return []
+    images, _seen = from_services(declared.others, declared.files, declared.deciding, declared.shares)
+    images += from_buildpacks(declared.other_packs, declared.files, declared.deciding)
+    known = {service.context for service in declared.services} | {target.context or "" for target in images}
+    projects = folder_projects(declared.files, declared.elsewhere, known)
+    return [*images, *from_folders((each for each in projects if each.name != declared.picked), declared.elsewhere)]
 
 
 def _outside_images(built: Sequence[Target], declared: _ProjectDeclarations, sources: Sequence[Entry]) -> list[Target]:
@@ -378,6 +408,18 @@ def _target_from_text(
         service.folder if isinstance(service, BuildpackService) else service.context if service is not None else ""
     )
     return Target(version, place, None, None, context, "", conflicts, basis=basis)
+
+
+def _set_target(
+    text: str,
+    place: str,
+    service: ImageService | BuildpackService | None,
+    against: Iterable[VersionDeclaration],
+    shares: ContextShares,
+) -> Target:
+    """A target whose version is set, with the files of its service's image."""
+    target = _target_from_text(text, place, service, against)
+    return shares.limit(target, service) if isinstance(service, ImageService) else target
 
 
 def _config_place(config: Config) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Iterable, Sequence
+from functools import cached_property
 
 from buildguard.definitions import TYPE_CHECKING, NamedTuple
 from buildguard.diagnostic import Severity
@@ -38,13 +39,40 @@ class DockerfileDeclaration(NamedTuple):
     is_python: bool
 
 
+class ContextShares:
+    """Which files of its context each of a project's images has: where images share a context, what the others copy decides too."""
+
+    def __init__(self, services: Sequence[ImageService], files: ProjectFiles) -> None:
+        """`services` are all that the project builds, those that were not picked too."""
+        self._services = services
+        self._files = files
+
+    @cached_property
+    def _paths(self) -> list[str]:
+        return [path.decode("utf-8", "surrogateescape") for path in self._files.paths if path.endswith(SUFFIXES)]
+
+    def limit(self, target: Target, service: ImageService) -> Target:
+        """A target of a service's context that has the files of that service's image."""
+        without = _left_out(service, self._services, self._files)
+        return target._replace(without=without, reach=service.reach, ships=self._shipped(service))
+
+    def _shipped(self, service: ImageService) -> frozenset[str] | None:
+        """The paths that a service's Dockerfile may copy, where it shares its context with another one that copies less or more."""
+        others = (other for other in self._services if other.dockerfile != service.dockerfile)
+        shared = any(_overlap(service.context, other.context) for other in others)
+        data = self._files.dockerfiles[service.dockerfile]
+        if not shared or not contexts.copies_context(data):
+            return None
+        from buildguard.project.image_build import BuildInput, sent_sources
+
+        return sent_sources(BuildInput(data, self._paths, service.context, dict(service.build_args)))
+
+
 def from_services(
-    services: Sequence[ImageService], files: ProjectFiles, declared: list[VersionDeclaration]
+    services: Sequence[ImageService], files: ProjectFiles, declared: list[VersionDeclaration], shares: ContextShares
 ) -> tuple[list[Target], list[VersionDeclaration]]:
     """The targets of images, and what their Dockerfiles declare."""
     targets, seen = [], []
-    shared = files.paths if len(services) > 1 else ()
-    paths = [path.decode("utf-8", "surrogateescape") for path in shared if path.endswith(SUFFIXES)]
     for service in services:
         declaration, doubt, is_python = from_dockerfile(service, files)
         if not is_python:
@@ -54,30 +82,9 @@ def from_services(
         near = [each for each in _nearest(declared, homes(service)) if each.rank is not Rank.BUILDPACK]
         conflicts = _with_refusals(_conflicts(declaration, near), declaration, service, files)
         target = _target(declaration, service.name, service.context, conflicts)
-        targets.append(
-            target._replace(
-                doubt=doubt or _why_guessed(service, files.dockerfiles[service.dockerfile]),
-                without=_left_out(service, services, files),
-                basis=service.basis,
-                reach=service.reach,
-                ships=_shipped(service, services, files, paths),
-            )
-        )
+        doubt = doubt or _why_guessed(service, files.dockerfiles[service.dockerfile])
+        targets.append(shares.limit(target._replace(doubt=doubt, basis=service.basis), service))
     return targets, seen
-
-
-def _shipped(
-    service: ImageService, services: Iterable[ImageService], files: ProjectFiles, paths: list[str]
-) -> frozenset[str] | None:
-    """The paths that a service's Dockerfile may copy, where it shares its context with another one that copies less or more."""
-    others = (other for other in services if other.dockerfile != service.dockerfile)
-    shared = any(_overlap(service.context, other.context) for other in others)
-    data = files.dockerfiles[service.dockerfile]
-    if not shared or not contexts.copies_context(data):
-        return None
-    from buildguard.project.image_build import BuildInput, sent_sources
-
-    return sent_sources(BuildInput(data, paths, service.context, dict(service.build_args)))
 
 
 def _overlap(context: str, other: str) -> bool:

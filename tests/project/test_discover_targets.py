@@ -6,10 +6,10 @@ import pytest
 
 from buildguard.errors import UnprovenError, UsageError
 from buildguard.project import discovery, project_files, service_targets
-from buildguard.project.config import Config, ServiceTable
+from buildguard.project.config import Config, FolderConfig, ServiceTable
 from buildguard.project.discovery import DiscoveredTargets
 from buildguard.project.image_reference import why_version_unknown
-from buildguard.project.target import PythonVersion
+from buildguard.project.target import PythonVersion, Target
 from buildguard.project.yaml import InvalidYamlError
 from tests.project.memory import MemoryStage
 
@@ -82,6 +82,42 @@ def test_a_service_is_picked_by_name_folder_or_dockerfile() -> None:
         assert _targets(_discover({**_TWO_SERVICES}, service=name)) == [("3.12", "web/Dockerfile:1", "web")]
     with pytest.raises(UsageError, match="unknown service 'db'"):
         _discover({**_TWO_SERVICES}, service="db")
+
+
+_SHARED_CONTEXT = {
+    "api/Dockerfile": "FROM python:3.9\nCOPY api shared /app/\n",
+    "api/main.py": "",
+    "web/Dockerfile": "FROM python:3.12\nCOPY web shared /app/\n",
+    "web/main.py": "",
+    "shared/u.py": "",
+    "compose.yaml": "services:\n  api: {build: {context: ., dockerfile: api/Dockerfile}}\n"
+    "  web: {build: {context: ., dockerfile: web/Dockerfile}}\n",
+}
+
+
+@pytest.mark.parametrize("flags", [(), ("3.11",)])
+def test_a_picked_service_leaves_what_another_one_copies_alone(flags: tuple[str, ...]) -> None:
+    discovered = _discover({**_SHARED_CONTEXT}, *flags, service="api")
+
+    [target] = discovered.targets
+    assert _files_of(target, discovered) == ["api/main.py", "shared/u.py"]
+
+
+def test_a_target_that_a_folder_sets_has_the_files_of_its_image() -> None:
+    config = Config(folders=(FolderConfig("api", "api/buildguard.toml", ("3.11",), 1),))
+
+    discovered = _discover({**_SHARED_CONTEXT}, config=config)
+
+    assert {target.python: _files_of(target, discovered) for target in discovered.targets} == {
+        "3.11": ["api/main.py", "shared/u.py"],
+        "3.12": ["shared/u.py", "web/main.py"],
+    }
+
+
+def _files_of(target: Target, discovered: DiscoveredTargets) -> list[str]:
+    stage = MemoryStage({**_SHARED_CONTEXT})
+    among = (*discovered.targets, *discovered.neighbours)
+    return sorted(entry.path.decode() for entry in discovery.covered_entries(target, among, stage.sources()))
 
 
 def test_files_outside_of_every_context_run_under_what_the_root_declares() -> None:
