@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 
 from buildguard.codes import RULE_ERRORS
 from buildguard.definitions import lazy_pattern
-from buildguard.diagnose import missing_variables
+from buildguard.diagnose import broken_imports, missing_variables
 from buildguard.diagnose.cause import HEALTHY, UNKNOWN, CauseId
 from buildguard.diagnose.events import Event
 from buildguard.diagnose.incident import IncidentEvidence, SourceLocation, TargetRefusal
@@ -37,12 +37,17 @@ def sentence_of(
         return shown.words
     if lead is not None:
         return _missing_sentence(led) if cause == CauseId.MISSING_VARIABLE else lead.sentence
+    return _sentence_without_log(cause, evidence)
+
+
+def _sentence_without_log(cause: str, evidence: IncidentEvidence) -> str:
+    """What the sources show where the log shows no failure."""
     misread = misread_of(cause, evidence)
     if misread:
         return f"{misread[0].place}: {misread[0].message}"
     if cause == HEALTHY:
         return f"{evidence.alive}; nothing looks like an error, and every source compiles ({evidence.examined})"
-    return _unexplained(evidence)
+    return broken_imports.sentence(cause, evidence) or _unexplained(evidence)
 
 
 def misread_of(cause: str, evidence: IncidentEvidence) -> list[TargetRefusal]:
@@ -102,7 +107,14 @@ def _unexplained(evidence: IncidentEvidence) -> str:
         return next(iter(evidence.unread), nothing)
     if not evidence.alive:
         return "no line of this log is a known failure, and none proves that anything runs"
-    return f"{evidence.alive}; whether everything is well is unknown: {_unexamined(evidence)}"
+    return f"{evidence.alive}; {_doubts(evidence)}"
+
+
+def _doubts(evidence: IncidentEvidence) -> str:
+    """Why what went well is not enough to call it healthy."""
+    if not evidence.starts:
+        return "a build that ended well does not show that the service starts"
+    return f"whether everything is well is unknown: {_unexamined(evidence)}"
 
 
 def _quoting(evidence: IncidentEvidence) -> str:
@@ -131,14 +143,16 @@ def _since(refused: Iterable[TargetRefusal]) -> str:
     return f"a newer one ({several[0].accepted_by} accepts it)"
 
 
-def remedies_of(cause: str, led: Iterable[Event], evidence: IncidentEvidence, proven: Iterable[str]) -> tuple[str, ...]:
+def remedies_of(cause: str, led: list[Event], evidence: IncidentEvidence, proven: Iterable[str]) -> tuple[str, ...]:
     """What to do, the most helpful first."""
     shown = [verdict for verdict in evidence.verdicts if verdict.proven and verdict.remedy]
-    remedies = _remedies_of_events(list(led))
+    remedies = _remedies_of_events(led)
     remedies += [verdict.remedy for verdict in shown if verdict.cause == cause]
     if CauseId.TARGET_OLDER in {cause, *proven} and evidence.refused:
         remedies += _against_age(evidence, alone=not remedies)
     remedies += [verdict.remedy for verdict in shown]
+    if not led:
+        remedies += broken_imports.remedies(cause, evidence)
     if cause == CauseId.MERGE_CONFLICT:
         remedies.append("git diff --check, and resolve it")
     elif misread_of(cause, evidence):

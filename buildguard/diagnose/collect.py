@@ -305,7 +305,9 @@ def examine_revision(context: DiagnoseContext, name: str) -> Evidence:
     written = _cloud_log(context, of_revision(service, name, context.location.region))
     calm = (f"the revision {name} is ready",) if state.ready else ()
     commit = _with_commit(context, commit).commit
-    return variables + written + Evidence(tuple(shown), log, image=image, healthy=calm, commit=commit)
+    return (
+        variables + written + Evidence(tuple(shown), log, image=image, healthy=calm, commit=commit, starts=state.ready)
+    )
 
 
 def _variables(context: DiagnoseContext, service: str, found: Revision) -> Evidence:

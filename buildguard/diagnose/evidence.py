@@ -33,6 +33,7 @@ class Evidence(NamedTuple):
     `compared` is how the text of the files was compared with the commit's, and was the same; `healthy` what went well, `interpreters`
     which ones are known to have run, each with its source; `failure` is how a build failed. `commit` is what `image`, or a build
     without one, was made of; empty if unknown. `unread` is what was named and could not be read at all, and why.
+    `starts` is whether something of that runs, and is no build alone.
     """
 
     verdicts: tuple[CauseVerdict, ...] = ()
@@ -47,6 +48,7 @@ class Evidence(NamedTuple):
     failure: str = ""
     commit: str = ""
     unread: tuple[str, ...] = ()
+    starts: bool = False
 
     def __add__(self, other: object) -> Evidence:
         """Both."""
@@ -64,6 +66,7 @@ class Evidence(NamedTuple):
             self.failure or other.failure,
             other.commit if other.image else other.commit or self.commit,
             (*self.unread, *other.unread),
+            self.starts or other.starts,
         )
 
 

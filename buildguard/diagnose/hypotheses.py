@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Iterable
 
 from buildguard.definitions import NamedTuple
+from buildguard.diagnose import broken_imports
 from buildguard.diagnose.answer import misread_of, remedies_of, sentence_of
 from buildguard.diagnose.cause import HEALTHY, UNKNOWN, CauseId
 from buildguard.diagnose.events import Event, events_of
@@ -80,6 +81,7 @@ def _places(cause: str, led: Iterable[Event], evidence: IncidentEvidence) -> tup
         or _unique(v.place for v in evidence.verdicts if v.proven and v.cause == cause and v.place)
         or _unique(r.place for r in evidence.refused if r.accepted_by and cause == CauseId.TARGET_OLDER)
         or _unique(refusal.place for refusal in misread_of(cause, evidence))
+        or broken_imports.places(cause, evidence)
     )
 
 
@@ -127,15 +129,16 @@ def _origin(event: Event, events: list[Event]) -> Event:
 
 
 def _is_healthy(evidence: IncidentEvidence) -> bool:
-    """Whether something proves it, nothing in the log looks like an error, and every source compiled."""
+    """Whether something proves that it runs, nothing in the log looks like an error, and every source compiled."""
     quiet = not (evidence.quote or evidence.failures or evidence.known_messages)
     compiled = bool(evidence.examined) and evidence.proof in PROOF
     return (
-        bool(evidence.alive)
+        evidence.starts
         and quiet
         and compiled
         and not (evidence.refused or evidence.misread or evidence.unproven)
         and not any(verdict.proven for verdict in evidence.verdicts)
+        and not any(finding.executed for finding in evidence.broken_imports)
         and not (evidence.unexamined or evidence.build_failure)
     )
 

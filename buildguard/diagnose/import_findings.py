@@ -9,7 +9,7 @@ from types import MappingProxyType
 from buildguard.definitions import NamedTuple, lazy_pattern
 from buildguard.diagnose import standard_library
 from buildguard.diagnose.incident import ImportFinding, LocatedFailure, SourceLocation
-from buildguard.diagnostic import Diagnostic
+from buildguard.diagnostic import Diagnostic, Severity
 
 _NEAR = 5  # lines between an annotation and the line that a traceback shows of its function
 _CHAIN = lazy_pattern(r" \((?P<chain>[^()]+(?: → [^()]+)+)\)$")
@@ -60,6 +60,13 @@ def import_findings(failures: Iterable[LocatedFailure], diagnostics: Iterable[Di
             yield _finding(located.failure.line, item)
 
 
+def every_finding(diagnostics: Iterable[Diagnostic]) -> Iterator[ImportFinding]:
+    """All that `check` finds in imports, whether the log is about it or not; an error is executed at import."""
+    for item in diagnostics:
+        if item.code in _CODES and item.path is not None:
+            yield _finding(0, item)
+
+
 def _explaining(located: LocatedFailure, known: Sequence[Diagnostic]) -> list[Diagnostic]:
     failure, place = located.failure, located.place
     if place is None:
@@ -105,7 +112,8 @@ def _finding(line: int, item: Diagnostic) -> ImportFinding:
     modules = tuple(chain["chain"].split(" → ")) if chain is not None else ()
     since, until = _versions(item)
     place = SourceLocation(item.path or "", item.range.line)
-    return ImportFinding(line, place, item.code, item.message, item.target or "", modules, since, until)
+    executed = item.severity is Severity.ERROR
+    return ImportFinding(line, place, item.code, item.message, item.target or "", modules, since, until, executed)
 
 
 def _versions(item: Diagnostic) -> tuple[str, str]:

@@ -97,6 +97,7 @@ class MessagePlace(NamedTuple):
 class ImportFinding(NamedTuple):
     """A finding of `check` in the imports that explains an exception; `line` is the exception's in the log.
 
+    0 where none is about it. `executed` is whether the program surely executes it when it is imported.
     `chain` are the modules from the start command on, `lowest` and `highest` the Pythons that have what is missing, each empty
     where it is unknown.
     """
@@ -109,6 +110,7 @@ class ImportFinding(NamedTuple):
     chain: tuple[str, ...] = ()
     lowest: str = ""
     highest: str = ""
+    executed: bool = True
 
     @property
     def words(self) -> str:
@@ -130,7 +132,8 @@ class IncidentEvidence(NamedTuple):
     with the commit's and was the same, and `interpreters` which ones are known to have run, each with its source;
     `build_failure` is how a build failed, `calm` what went well, in words.
     `neighbours` are the lines around the quote with it, `service` is the configured Cloud Run service.
-    `import_findings` explain exceptions of the log. `recovered` is set where what proves that something runs came after the quote.
+    `import_findings` explain exceptions of the log, `broken_imports` are all that was found in imports. `starts` is set where `alive`
+    is more than that a build ended well. `recovered` is set where what proves that something runs came after the quote.
     """
 
     failures: tuple[LocatedFailure, ...]
@@ -163,3 +166,5 @@ class IncidentEvidence(NamedTuple):
     service: str = ""
     import_findings: tuple[ImportFinding, ...] = ()
     recovered: bool = False
+    broken_imports: tuple[ImportFinding, ...] = ()
+    starts: bool = False

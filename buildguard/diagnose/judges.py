@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
+from buildguard.diagnose.broken_imports import with_broken_imports
 from buildguard.diagnose.cause import CauseId
 from buildguard.diagnose.events import Event
 from buildguard.diagnose.incident import IncidentEvidence, TargetRefusal
@@ -20,9 +21,13 @@ _MOST_REFUSALS = 20
 
 def judge_all(evidence: IncidentEvidence, events: list[Event]) -> tuple[Hypothesis, ...]:
     """The verdict on every cause, in the order of their ids."""
-    return tuple(
-        _with_imports(_with_verdicts(_judge(cause, evidence, events), evidence), evidence, events) for cause in CauseId
-    )
+    return tuple(_verdict_on(cause, evidence, events) for cause in CauseId)
+
+
+def _verdict_on(cause: CauseId, evidence: IncidentEvidence, events: list[Event]) -> Hypothesis:
+    hypothesis = _with_verdicts(_judge(cause, evidence, events), evidence)
+    hypothesis = with_broken_imports(hypothesis, evidence, has_events=bool(events))
+    return _with_imports(hypothesis, evidence, events)
 
 
 def _with_imports(hypothesis: Hypothesis, evidence: IncidentEvidence, events: list[Event]) -> Hypothesis:

@@ -23,8 +23,8 @@ from buildguard.diagnose.deployed import Declared, deployed, job_of
 from buildguard.diagnose.deployed_files import DeployedFiles
 from buildguard.diagnose.evidence import HEAD, DiagnoseOptions, Evidence
 from buildguard.diagnose.hypotheses import Diagnosis
-from buildguard.diagnose.import_findings import import_findings
-from buildguard.diagnose.incident import IncidentEvidence, SourceLocation, TargetRefusal
+from buildguard.diagnose.import_findings import every_finding, import_findings
+from buildguard.diagnose.incident import ImportFinding, IncidentEvidence, SourceLocation, TargetRefusal
 from buildguard.diagnose.known_messages import KnownMessageMatch
 from buildguard.diagnose.locate_failure import FailureLocator
 from buildguard.diagnose.log_parser import Log
@@ -224,6 +224,8 @@ class _DiagnosisBuilder:
                 accepted=self._accepted(report),
                 compiler=", ".join(dict.fromkeys(row.interpreter for row in report.targets if row.interpreter)),
                 import_findings=tuple(import_findings(failures, self._findings(report))),
+                broken_imports=self._broken_imports(report),
+                starts=self._starts(),
                 recovered=self._proof is not None and self._proof.line > max(self._error_lines(met), default=0),
             )
         )
@@ -265,6 +267,12 @@ class _DiagnosisBuilder:
             return f"the log reports: {self._proof.text[:_LONGEST_QUOTE]}"
         return ", and ".join(self._reached.healthy) if self._given is None else ""
 
+    def _starts(self) -> bool:
+        """Whether that is more than a build: a green build is no evidence of a start."""
+        if self._proof is not None:
+            return self._proof.kind != health.BUILD
+        return self._given is None and self._reached.starts
+
     def _accepted(self, report: CheckReport) -> frozenset[str]:
         """The sources that every target's Python compiled without an error, in this run; a prediction does not count."""
         judged = report.targets and all(row.proof in _PROOF and not row.cached for row in report.targets)
@@ -290,6 +298,11 @@ class _DiagnosisBuilder:
         reports = [*self._images, report]
         found = {(one.path, one.range.line, one.code): one for each in reports[::-1] for one in each.diagnostics}
         return list(found.values())
+
+    def _broken_imports(self, report: CheckReport) -> tuple[ImportFinding, ...]:
+        """What was found in the imports of what was deployed."""
+        reports = self._images or [report]
+        return tuple(every_finding(one for each in reports for one in each.diagnostics))
 
     def _is_deployed(self, one: Diagnostic) -> bool:
         """Whether the Python of the image refuses that file as well, if it was asked."""

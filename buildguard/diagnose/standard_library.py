@@ -32,6 +32,7 @@ _NO_KEYWORDS = lazy_pattern(r"TypeError: zip\(\) takes no keyword arguments")
 _DICT_UNION = lazy_pattern(r"TypeError: unsupported operand type\(s\) for \|=?: 'dict' and 'dict'")
 _NO_MODULE = lazy_pattern(r"Python 3\.\d+ has no module (?P<name>[\w.]+)")
 _NO_NAMES = lazy_pattern(r"cannot import name (?P<names>\w+(?:, \w+)*) from (?P<module>[\w.]+) on Python")
+_NO_ATTRIBUTE = lazy_pattern(r"module (?P<module>[\w.]+) has no attribute (?P<name>\w+) on Python")
 _TEST_METHOD = lazy_pattern(r"(?:assert|fail)[A-Z_]\w*")
 _STRICT_SINCE, _UNION_SINCE = 10, 9
 
@@ -71,6 +72,8 @@ def versions_of_finding(message: str) -> tuple[int, int]:
     elif match := _NO_NAMES.search(message):
         known = (list(_of_module({"module": match["module"], "name": name})) for name in match["names"].split(", "))
         changes = [change for changed in known for change in changed]
+    elif match := _NO_ATTRIBUTE.search(message):
+        changes = list(_of_module(match.groupdict()))
     since = max((change.since for change in changes), default=0)
     return since, min((change.until for change in changes if change.until), default=0)
 

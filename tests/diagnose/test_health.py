@@ -83,6 +83,8 @@ DONE
     "a job": "OK Running execution... 1 / 1 complete\nDone.\nExecution [nightly-7xk2p] has successfully completed.\n",
     "gcloud builds list": "7d3e0a5c-1f0b-4a44-9a51-0b5b8e4e2f10  2026-11-30T14:10:01+00:00  1M12S  -  -  SUCCESS\n",
 }
+# A green build is no evidence of a start.
+_BUILDS = ("Cloud Build", "tests in a build", "gcloud builds list")
 # Rows of Cloud Logging: what proves is in their fields.
 _ROWS = {
     "a request": rows(request(1, 200), request(2, 204)),
@@ -152,13 +154,54 @@ def _is_quiet(text: str) -> bool:
     return bool(proof_of(log.lines)) and not log.errors and not log.cut
 
 
-@pytest.mark.parametrize("name", _HEALTHY)
+@pytest.mark.parametrize("name", [name for name in _HEALTHY if name not in _BUILDS])
 def test_a_line_that_proves_it(project: Project, name: str) -> None:
     found = diagnose(project.path, _HEALTHY[name].encode())
 
     assert (found.cause, found.exit_code, found.quote) == ("healthy", 0, "")
     assert "the log reports: " in found.sentence
     assert "1 source, compiled by CPython 3.11" in found.sentence
+
+
+@pytest.mark.parametrize("name", _BUILDS)
+def test_a_green_build_does_not_show_that_it_starts(project: Project, name: str) -> None:
+    found = diagnose(project.path, _HEALTHY[name].encode())
+
+    assert (found.cause, found.exit_code, found.quote) == ("unknown", 3, "")
+    assert found.sentence.startswith("the log reports: ")
+    assert found.sentence.endswith("a build that ended well does not show that the service starts")
+
+
+@pytest.mark.parametrize("name", ["uvicorn", "Cloud Build"])
+def test_an_import_that_fails_counts_against_health(project: Project, name: str) -> None:
+    start = 'CMD ["python", "-m", "app.main"]\n'
+    project.commit(
+        {
+            "Dockerfile": f"FROM python:3.10-slim\nWORKDIR /srv\nCOPY src/ ./\n{start}",
+            "src/app/__init__.py": "",
+            "src/app/main.py": "import tomllib\nfrom app import lost\n",
+        }
+    )
+
+    found = diagnose(project.path, _HEALTHY[name].encode())
+
+    verdicts = {hypothesis.id: hypothesis.verdict for hypothesis in found.hypotheses}
+    assert (found.cause, found.exit_code) == ("target-older-than-code", 1)
+    assert found.sentence.startswith("src/app/main.py, line 1: Python 3.10 has no module tomllib")
+    assert [str(place) for place in found.place] == ["src/app/main.py, line 1"]
+    assert found.remedies[0] == "build from python:3.11 or newer"
+    assert verdicts["not-importable"] == "proven"
+
+
+def test_a_late_use_of_a_newer_name_refutes_nothing(project: Project) -> None:
+    source = "import asyncio\n\n\ndef f():\n    return asyncio.timeout(3)\n"
+    project.commit({"Dockerfile": "FROM python:3.10\nCOPY src/ ./\n", "src/app/main.py": source})
+
+    found = diagnose(project.path, _HEALTHY["uvicorn"].encode())
+
+    [older] = [one for one in found.hypotheses if one.id == "target-older-than-code"]
+    assert (found.cause, older.verdict) == ("healthy", "untested")
+    assert "asyncio has no attribute timeout" in older.evidence[0]
 
 
 @pytest.mark.parametrize("name", _ROWS)

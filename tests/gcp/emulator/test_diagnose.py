@@ -284,7 +284,7 @@ def test_the_workspace_of_a_build_is_compared(
     )
 
     assert _verdicts(same)["bytes-changed"] == _verdicts(same)["encoding"] == "refuted"
-    assert (same.diagnosis.cause, same.diagnosis.exit_code) == ("healthy", 0)
+    assert (same.diagnosis.cause, same.diagnosis.exit_code) == ("unknown", 3)  # no evidence of a start
     assert f"the build {seen[''].id} ended with SUCCESS" in same.diagnosis.sentence
     assert _verdicts(same)["service-trouble"] == "untested"  # the build had none; no one looked at what came after it
     assert _verdicts(moved)["bytes-changed"] == "proven"  # nothing tells that it was made of an earlier one
