@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 
 from buildguard.codes import RULE_ERRORS
 from buildguard.definitions import lazy_pattern
-from buildguard.diagnose import broken_imports, missing_variables
+from buildguard.diagnose import broken_imports, missing_variables, older_deploy
 from buildguard.diagnose.cause import HEALTHY, UNKNOWN, CauseId
 from buildguard.diagnose.events import Event
 from buildguard.diagnose.incident import IncidentEvidence, SourceLocation, TargetRefusal
@@ -29,7 +29,17 @@ def sentence_of(
     evidence: IncidentEvidence,
     places: tuple[SourceLocation, ...],
 ) -> str:
-    """One sentence: what failed."""
+    """One sentence: what failed, and in which commit if that is an older one."""
+    return older_deploy.add_commit(_what_failed(cause, lead, led, evidence, places), led, evidence)
+
+
+def _what_failed(
+    cause: str,
+    lead: Event | None,
+    led: list[Event],
+    evidence: IncidentEvidence,
+    places: tuple[SourceLocation, ...],
+) -> str:
     if cause == CauseId.TARGET_OLDER and (words := _refusal_sentence(lead, evidence, places)):
         return words
     shown = next((verdict for verdict in evidence.verdicts if verdict.proven and verdict.cause == cause), None)
@@ -146,7 +156,7 @@ def _since(refused: Iterable[TargetRefusal]) -> str:
 def remedies_of(cause: str, led: list[Event], evidence: IncidentEvidence, proven: Iterable[str]) -> tuple[str, ...]:
     """What to do, the most helpful first."""
     shown = [verdict for verdict in evidence.verdicts if verdict.proven and verdict.remedy]
-    remedies = _remedies_of_events(led)
+    remedies = [*older_deploy.remedies(led, evidence), *_remedies_of_events(led)]
     remedies += [verdict.remedy for verdict in shown if verdict.cause == cause]
     if CauseId.TARGET_OLDER in {cause, *proven} and evidence.refused:
         remedies += _against_age(evidence, alone=not remedies)

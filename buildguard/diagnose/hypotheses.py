@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Iterable
 
 from buildguard.definitions import NamedTuple
-from buildguard.diagnose import broken_imports
+from buildguard.diagnose import broken_imports, older_deploy
 from buildguard.diagnose.answer import misread_of, remedies_of, sentence_of
 from buildguard.diagnose.cause import HEALTHY, UNKNOWN, CauseId
 from buildguard.diagnose.events import Event, events_of
@@ -54,7 +54,7 @@ def diagnose(evidence: IncidentEvidence) -> Diagnosis:
     if cause == UNKNOWN and lead is not None:
         led = [lead]
     places = _places(cause, led, evidence) or _places_of_chain(lead, events)
-    following = _following(events, places, evidence)
+    following = _following(events, places, evidence) + _following_older(led, evidence)
     sentence = sentence_of(cause, lead, led, evidence, places)
     quote = "\n".join(evidence.neighbours) or evidence.quote if cause == UNKNOWN else ""
     remedies = remedies_of(cause, led, evidence, proven)
@@ -100,6 +100,13 @@ def _following(
     failed = {place.path for event in events for place in event.places}
     following = _first_of_each(refusal.place for refusal in evidence.refused if refusal.place.path not in failed)
     return following if events else tuple(place for place in following if place not in places)
+
+
+def _following_older(led: list[Event], evidence: IncidentEvidence) -> tuple[SourceLocation, ...]:
+    """The imports that fail once the current commit is deployed, where an older one failed."""
+    if older_deploy.older_failure(led, evidence) is None:
+        return ()
+    return _first_of_each(older_deploy.failing_imports(evidence))
 
 
 def leading_event(events: list[Event]) -> Event | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from itertools import islice
 
 from buildguard.check.context import Job
 from buildguard.definitions import lazy_pattern
@@ -18,6 +19,7 @@ from buildguard.project import image_match
 _FROZEN = "<"
 _INSTALLED = lazy_pattern(r".*/(?:site|dist)-packages/")
 _DRIVE = lazy_pattern(r"[A-Za-z]:")
+_MOST_VERSIONS = 500  # of one file, the newest: all of them are read
 _SHORTEST_CUT = 10  # characters of a source line that a log cut
 
 
@@ -29,6 +31,7 @@ class FailureLocator:
         self._job = job
         self._files = files
         self._newest = NewestPython(job)
+        self._history: dict[str, list[tuple[str, bytes]]] = {}
 
     def locate(self, failure: log_parser.Failure, refused: Sequence[TargetRefusal]) -> LocatedFailure:
         """The last of its frames that is in this repository; for a compiler's failure, only the last of all counts."""
@@ -41,9 +44,12 @@ class FailureLocator:
             if not frame.source:
                 return LocatedFailure(failure, place)
             now = shows(self._files.lines(path), frame)
-            if now or not failure.is_syntax:
-                return LocatedFailure(failure, place, as_shown=now)
-            older, refusal = self._in_history(path, frame)
+            if now:
+                return LocatedFailure(failure, place, as_shown=True)
+            older, content = self._in_history(path, frame)
+            if not failure.is_syntax:
+                return LocatedFailure(failure, place, as_shown=False, older_commit=older)
+            refusal = self._newest.verdict(content, place, self._job) if older else None
             if refusal is not None and any(one.place.path == path for one in refused):
                 refusal = None
             return LocatedFailure(failure, place, as_shown=False, older_commit=older, at_commit=refusal)
@@ -83,21 +89,27 @@ class FailureLocator:
                 return _only_one(shown) if whole and at else _only_one(exact, fitting, shown)
         return None
 
-    def _in_history(self, path: str, frame: log_parser.Frame) -> tuple[str, TargetRefusal | None]:
-        """The newest commit in which the file has the line that a log shows, and what the target made of that file."""
+    def _in_history(self, path: str, frame: log_parser.Frame) -> tuple[str, bytes]:
+        """The newest commit in which the file has the line that a log shows, and the file as it is there."""
+        if path not in self._history:
+            self._history[path] = self._versions_of(path)
+        for commit, content in self._history[path]:
+            if shows(content.decode("utf-8", "replace").splitlines(), frame):
+                return commit, content
+        return "", b""
+
+    def _versions_of(self, path: str) -> list[tuple[str, bytes]]:
+        """The versions of a file in the history that can be read, the newest first, each with its commit."""
         repository = self._job.place.repository
         if repository is None or not repository.head:
-            return "", None
+            return []
         try:
-            history = list(repository.history(repository.head, [os.fsencode(path)]))
+            history = list(islice(repository.history(repository.head, [os.fsencode(path)]), _MOST_VERSIONS))
             blobs = list(repository.blobs([blob for _commit, _path, blob in history]))
         except UnprovenError:
-            return "", None
-        for (commit, _path, _blob), content in zip(history, blobs, strict=True):
-            if isinstance(content, UnreadableFile) or not shows(content.decode("utf-8", "replace").splitlines(), frame):
-                continue
-            return commit, self._newest.verdict(content, SourceLocation(path, frame.line), self._job)
-        return "", None
+            return []
+        pairs = zip(history, blobs, strict=True)
+        return [(row[0], content) for row, content in pairs if not isinstance(content, UnreadableFile)]
 
 
 def _only_one(*choices: list[str]) -> str | None:

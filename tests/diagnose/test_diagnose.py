@@ -134,6 +134,34 @@ def test_what_was_repaired_since(project: Callable[..., Project]) -> None:
     stale = next(one for one in found["hypotheses"] if one["id"] == "stale-image")
     assert stale["verdict"] == "untested"
     assert any(first[:10] in words for words in stale["evidence"])
+    assert f"that line is of commit {first[:10]}" in found["sentence"]
+    assert "the current commit has another one, which CPython 3.11" in found["sentence"]
+    assert found["remedies"][0].startswith("buildguard deploy ")
+    assert found["next"] == []
+
+
+def test_what_was_repaired_since_and_does_not_start_now(repository: Callable[..., Project]) -> None:
+    start = 'CMD ["python", "-m", "app.a"]\n'
+    made = repository({"Dockerfile": f"{_DOCKERFILE}{start}", "src/app/a.py": _BROKEN, "src/app/__init__.py": ""})
+    made.commit({"src/app/a.py": "from app import lost\n" + _FIXED})
+
+    _result, found = _diagnosed(
+        made, _traceback("/srv/app/a.py", 2, 'return f"{row["id"]}"', "SyntaxError: f-string: unmatched '['")
+    )
+
+    assert [words.partition("    ")[0] for words in found["remedies"][:2]] == ["buildguard check", "buildguard deploy"]
+    assert found["next"] == [{"path": "src/app/a.py", "line": 1}]
+
+
+def test_an_exception_of_a_line_that_is_an_older_commits(repository: Callable[..., Project]) -> None:
+    made = repository({"Dockerfile": _DOCKERFILE, "src/app/a.py": "x = {}\ny = x['k']\n"})
+    made.commit({"src/app/a.py": "x = {}\ny = x.get('k')\n"})
+
+    _result, found = _diagnosed(made, _traceback("/srv/app/a.py", 2, "y = x['k']", "KeyError: 'k'"))
+
+    assert found["cause"] == "application-error"
+    assert "the current commit has another one" in found["sentence"]
+    assert found["remedies"][0].startswith("buildguard deploy ")
 
 
 def test_what_is_in_no_commit(repository: Callable[..., Project]) -> None:
