@@ -30,11 +30,12 @@ _RULES = ("imports/*", "startup/*.py", "project/*.py", "project/*/*.py", "check/
 class TargetImports(NamedTuple):
     """The findings in the imports of a target's sources, and the imports that could not be decided.
 
-    `is_final` is whether another run would give the same: no question was left open by an engine that was lost.
+    `executed` are the files that do not compile, and that a start surely executes. `is_final` is whether another run would give the same: no question was left open by an engine that was lost.
     """
 
     diagnostics: tuple[Diagnostic, ...]
     undecided: tuple[UndecidedImport, ...]
+    executed: tuple[str, ...] = ()
     is_final: bool = True
 
 
@@ -124,11 +125,12 @@ class KeptResult:
         row = self._cache.known(self._context, [self._key]).get(self._key)
         if row is None:
             return None
-        files, diagnostics, undecided = json.loads(row)
+        files, diagnostics, undecided, executed = json.loads(row)
         if not self._are_unchanged({path.encode("latin-1"): bytes.fromhex(digest) for path, digest in files.items()}):
             return None
         findings = (_diagnostic_from(item) for item in diagnostics)
-        return TargetImports(tuple(findings), tuple(UndecidedImport(*item) for item in undecided))
+        open_imports = (UndecidedImport(*item) for item in undecided)
+        return TargetImports(tuple(findings), tuple(open_imports), tuple(executed))
 
     def store(self, results: TargetImports, read: dict[bytes, bytes]) -> None:
         """Keep a result, with the files that were read for it."""
@@ -137,7 +139,7 @@ class KeptResult:
             [item.code, item.severity, item.path, item.range, item.message, item.hint, item.target, item.excerpt]
             for item in results.diagnostics
         ]
-        data = json.dumps([files, rows, results.undecided])
+        data = json.dumps([files, rows, results.undecided, results.executed])
         self._cache.store(self._context, {self._key: data.encode("ascii")})
 
     def _are_unchanged(self, files: dict[bytes, bytes]) -> bool:

@@ -134,7 +134,8 @@ class ImportCheck:
             types = self._types(rows, reach[path])
             diagnostics += self._diagnostics(read[path], path, [*verdict.findings, *types.findings])
             undecided += [UndecidedImport(path, *item) for item in (*verdict.undecided, *types.undecided)]
-        return TargetImports(tuple(diagnostics), tuple(undecided), is_final=not self._library.is_lost)
+        executed = sorted(path for path, how in project.reach.items() if how.is_from_start and path not in read)
+        return TargetImports(tuple(diagnostics), tuple(undecided), tuple(executed), is_final=not self._library.is_lost)
 
     def _of_project_files(self, project: ProjectImports, read: Mapping[str, FileVerdict]) -> Iterator[Diagnostic]:
         """What was found in the imports of the project's own modules."""

@@ -73,7 +73,8 @@ class CheckReport(NamedTuple):
     `chain` is how the bytes came to where an engine compiled them, where stages were compared. `baseline` is the file
     that the configuration names. `startup_undecided` are the questions about the start that cannot be decided before a build,
     `undecided_imports` the imports of which nothing can be said. `snippets` counts the pieces of source in other files that were
-    compiled, `unchecked` is the Python that was not looked at; `start` is what was observed when an image was started.
+    compiled, `unchecked` is the Python that was not looked at; `start` is what was observed when an image was started. `executed` are the files that do not compile,
+    and that a start command surely executes.
     """
 
     root: str
@@ -93,6 +94,7 @@ class CheckReport(NamedTuple):
     snippets: int = 0
     unchecked: tuple[UncheckedPython, ...] = ()
     start: Mapping[str, object] | None = None
+    executed: frozenset[str] = frozenset()
 
     @property
     def errors(self) -> int:
@@ -145,7 +147,7 @@ class CheckReport(NamedTuple):
 
     @property
     def rejected_files(self) -> list[str]:
-        """The files that the target's compiler refuses, each once: one failed deploy after another."""
+        """The files that the target's compiler refuses, each once."""
         refused = {Code.BG101, Code.BG103, *RULE_ERRORS}
         return sorted(
             {diagnostic.path for diagnostic in self.diagnostics if diagnostic.code in refused and diagnostic.path}

@@ -105,6 +105,7 @@ def build_report(job: Job, seen: CheckState, started: float) -> CheckReport:
         undecided_imports=undecided,
         snippets=seen.snippets,
         unchecked=tuple(dict.fromkeys(seen.unchecked)),
+        executed=frozenset(seen.executed),
     )
 
 

@@ -75,6 +75,7 @@ class CheckState:
         self.chain: Chain | None = None
         self.undecided: list[UndecidedImport] = []
         self.cached: set[bytes] = set()
+        self.executed: set[str] = set()
         self.startup_undecided: list[str] = []
         self.unchecked: list[UncheckedPython] = []
         self.snippets = 0
@@ -104,6 +105,7 @@ class CheckState:
         self.notes += other.notes
         self.undecided += other.undecided
         self.cached |= other.cached
+        self.executed |= other.executed
 
 
 def judge_all(job: Job, watcher: Watcher) -> CheckState:
@@ -233,11 +235,8 @@ class TargetRunner:
 
             self.state.diagnostics += find_disagreements([_refusals(*answers) for answers in verdicts], target)
         self.state.notes += [ready.note for _engine, ready in choice.ready if ready.note]
-        self.state.notes += [
-            _MUSL.format(image=ready_engine.image)
-            for _engine, ready_engine in choice.ready
-            if _is_on_musl(ready_engine)
-        ]
+        on_musl = (ready.image for _engine, ready in choice.ready if _is_on_musl(ready))
+        self.state.notes += [_MUSL.format(image=image) for image in on_musl]
         if not choice.ready:
             self._no_engine()
         for reason in self._shortcomings(target, choice):
@@ -334,6 +333,7 @@ class TargetRunner:
             return
         self.state.diagnostics += results.diagnostics
         self.state.undecided += results.undecided
+        self.state.executed.update(results.executed)
 
     def _report_verdicts(self, verdicts: Sequence[FileVerdict], target: Target, ready: ReadyEngine) -> None:
         for verdict in verdicts:

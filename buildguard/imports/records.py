@@ -169,6 +169,11 @@ class FileReach(NamedTuple):
     certain: bool
     chain: tuple[str, ...] = ()
 
+    @property
+    def is_from_start(self) -> bool:
+        """Whether a start surely executes it: only what a start reaches has a chain."""
+        return self.certain and bool(self.chain)
+
 
 class UndecidedImport(NamedTuple):
     """An import of which nothing can be said: its file and line, why, and whether a start surely executes it."""

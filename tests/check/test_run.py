@@ -794,10 +794,21 @@ def test_works_here_breaks_there(repository: Callable[..., Project]) -> None:
 
 
 def test_the_moving_target_is_named(repository: Callable[..., Project]) -> None:
-    made = repository({**_DOCKERFILE, "a.py": BROKEN_BEFORE_312, "b.py": BROKEN_BEFORE_312, "c.py": "f(\n"})
+    """Of the files that the start surely executes; not of those that it does not import, or that no COPY brings."""
+    dockerfile = 'FROM python:3.11-slim\nWORKDIR /app\nCOPY app app\nCMD ["python", "-m", "app.main"]\n'
+    broken = {"app/a.py": BROKEN_BEFORE_312, "app/b.py": BROKEN_BEFORE_312, "app/c.py": "f(\n"}
+    made = repository({"Dockerfile": dockerfile, "app/main.py": "import app.a\nimport app.b\nimport app.c\n", **broken})
 
-    assert "these 3 files fail 3 deploys in a row" in made.run("check").out
+    for _ in range(2):  # the second time from the cache
+        assert "these 3 files fail 3 deploys in a row" in made.run("check").out
     assert made.check().json["summary"]["rejected_files"] == 3
+    made.write({"app/main.py": "import app.a\nimport app.b\n", "tests/test_a.py": "f(\n"})
+    assert "the 2 of these 4 files that the start executes fail 2 deploys in a row" in made.run("check").out
+    made.write({"app/main.py": "import app.a\n"})
+    last = "4 files do not compile; the start command is known to execute 1 of them (app/a.py)"
+    assert last in made.run("check").out
+    made.write({"app/main.py": "def f():\n    import app.a\n"})
+    assert "4 files do not compile; the start command is known to execute none of them" in made.run("check").out
 
 
 def test_warnings_do_not_fail_without_strict(repository: Callable[..., Project]) -> None:

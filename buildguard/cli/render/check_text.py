@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from buildguard.compare.chain import Chain
     from buildguard.project.snippets.unchecked import UncheckedKind, UncheckedPython
 
+_SERIES = 2  # rejected files: one is no series
 _NOTES = 10
 _FEW = 5
 _FEWEST_LINES = 6  # of findings, on however small a screen
@@ -331,9 +332,15 @@ def _listed(paths: tuple[str, ...], most: int | None) -> str:
 
 
 def moving_target(report: CheckReport) -> list[str]:
-    """What a series of deploys would show of several rejected files; empty for one."""
-    number = len(report.rejected_files)
-    if number < 2:  # noqa: PLR2004  one file is no series
+    """What a series of deploys would show of several rejected files, as far as a start executes them; empty for one."""
+    rejected = report.rejected_files
+    if len(rejected) < _SERIES:
         return []
-    files, deploys = count(number, "file"), count(number, "deploy")
-    return [f"an import stops at the first bad file: deployed as they are, these {files} fail {deploys} in a row"]
+    executed = [path for path in rejected if path in report.executed]
+    files, number = count(len(rejected), "file"), len(executed)
+    deploys = count(number, "deploy")
+    if number < _SERIES:
+        which = f"1 of them ({escape_text(executed[0])})" if executed else "none of them"
+        return [f"{files} do not compile; the start command is known to execute {which}"]
+    some = f"these {files}" if number == len(rejected) else f"the {number} of these {files} that the start executes"
+    return [f"an import stops at the first bad file: deployed as they are, {some} fail {deploys} in a row"]
