@@ -45,4 +45,5 @@ def apply(report: CheckReport, known: frozenset[str], name: str) -> CheckReport:
     ]
     left_out = len(report.diagnostics) - len(kept)
     notes = (f"not shown: {count(left_out, 'known finding')} of the baseline {name}",) if left_out else ()
-    return report._replace(diagnostics=tuple(kept), notes=(*report.notes, *notes))
+    hidden = report.hidden + left_out
+    return report._replace(diagnostics=tuple(kept), notes=(*report.notes, *notes), hidden=hidden)

@@ -39,11 +39,12 @@ def remember_interpreter(job: Job, target: Target, ready: ReadyEngine) -> None:
 
 
 class NarrowedFindings(NamedTuple):
-    """What is reported with `--diff-base`, and a note on what is not."""
+    """What is reported with `--diff-base`, how much is not, and a note on that."""
 
     diagnostics: Sequence[Diagnostic]
     unproven: Sequence[Unproven]
     note: str = ""
+    hidden: int = 0
 
 
 def narrow_to_changes(
@@ -110,7 +111,7 @@ def _leave_out(
     kept_unproven = [item for item in unproven if not before.has_unproven(item)]
     hidden = len(diagnostics) + len(unproven) - len(kept) - len(kept_unproven)
     note = f"not shown: {count(hidden, 'finding')} in files that did not change since {base}" if hidden else ""
-    return NarrowedFindings(kept, kept_unproven, note)
+    return NarrowedFindings(kept, kept_unproven, note, hidden)
 
 
 def _unchanged(job: Job, then: GitStage, names: Collection[str]) -> set[bytes]:

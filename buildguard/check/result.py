@@ -74,7 +74,7 @@ class CheckReport(NamedTuple):
     that the configuration names. `startup_undecided` are the questions about the start that cannot be decided before a build,
     `undecided_imports` the imports of which nothing can be said. `snippets` counts the pieces of source in other files that were
     compiled, `unchecked` is the Python that was not looked at; `start` is what was observed when an image was started. `executed` are the files that do not compile,
-    and that a start command surely executes.
+    and that a start command surely executes. `hidden` counts the known findings that `--diff-base` or a baseline leaves out.
     """
 
     root: str
@@ -95,6 +95,7 @@ class CheckReport(NamedTuple):
     unchecked: tuple[UncheckedPython, ...] = ()
     start: Mapping[str, object] | None = None
     executed: frozenset[str] = frozenset()
+    hidden: int = 0
 
     @property
     def errors(self) -> int:

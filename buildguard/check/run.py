@@ -106,6 +106,7 @@ def build_report(job: Job, seen: CheckState, started: float) -> CheckReport:
         snippets=seen.snippets,
         unchecked=tuple(dict.fromkeys(seen.unchecked)),
         executed=frozenset(seen.executed),
+        hidden=narrowed.hidden,
     )
 
 

@@ -19,6 +19,7 @@ def test_known_findings_are_left_out_and_counted() -> None:
     after = apply(report(_KNOWN._replace(range=_KNOWN.range._replace(line=40))), known, "b.json")
 
     assert after.diagnostics == ()
+    assert after.hidden == 1
     assert after.notes == ("not shown: 1 known finding of the baseline b.json",)
 
 

@@ -59,11 +59,22 @@ def test_unchanged_files_are_hidden_and_counted(repository: Callable[..., Projec
 
     report = CheckReport(".", (), (), (Unproven(DisplayPath("old.py"), "3.11", "lost"),), (), 1, 0.1)
 
-    kept, unproven, note = narrow_to_changes(job, _diagnostics(), _state(), lambda _then: report)
+    kept, unproven, note, hidden = narrow_to_changes(job, _diagnostics(), _state(), lambda _then: report)
 
     assert [found.path for found in kept] == ["new.py", None]
     assert [item.path for item in unproven] == [None]
     assert note == "not shown: 2 findings in files that did not change since HEAD"
+    assert hidden == 2
+
+
+def test_what_is_hidden_is_not_called_clean(repository: Callable[..., Project]) -> None:
+    project = repository({**_FILES, "old.py": "f(\n"})
+    project.commit({"new.py": "x = 2\n"})
+
+    result = project.run("check", "--diff-base", "HEAD~1")
+
+    assert result.code == 0
+    assert result.out.splitlines()[-1].startswith("nothing new: 2 files checked, 1 known finding not shown, ")
 
 
 def test_damage_on_the_way_is_never_hidden(repository: Callable[..., Project]) -> None:

@@ -156,6 +156,8 @@ def summary(report: CheckReport) -> str:
     files = count(report.files, "file")
     seconds = f"{report.seconds:.1f} s"
     if report.exit_code == 0 and not report.diagnostics:
+        if report.hidden:  # what is not shown may be a file that does not compile
+            return f"nothing new: {files} checked, {count(report.hidden, 'known finding')} not shown, {seconds}"
         if not report.files and not report.snippets:
             return "nothing to check: no Python source is staged"
         how = {row.proof for row in report.targets}

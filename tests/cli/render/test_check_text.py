@@ -116,6 +116,8 @@ def test_hints_are_folded_at_the_width_of_the_terminal() -> None:
 
 def test_the_summary_never_calls_something_unproven_clean() -> None:
     assert summary(report()) == "clean: 9 files compiled, 0.2 s"
+    hidden = report()._replace(hidden=2)
+    assert summary(hidden) == "nothing new: 9 files checked, 2 known findings not shown, 0.2 s"
     assert summary(report(unproven=(Unproven(None, None, "no engine"),))) == "1 unproven in 9 files, 0.2 s"
     assert severities([finding()]) == ["1 error"]
 
