@@ -36,7 +36,13 @@ def read_current(identity: ServiceId, app: AppContainer, required: RequiredVaria
             return serving._replace(project=run.project, region=run.region)
     except UnprovenError as error:
         region = identity.region or auth.region()
-        return plans.CurrentService(known=False, unknown_reason=error.words, project=identity.project, region=region)
+        return plans.CurrentService(
+            known=False,
+            unknown_reason=error.words,
+            unknown_because=error.reason,
+            project=identity.project,
+            region=region,
+        )
 
 
 def _read(run: CloudRunClient | CloudRunJobsClient, name: str, required: RequiredVariables) -> plans.CurrentService:

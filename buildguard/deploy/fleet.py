@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from functools import partial
 
 from buildguard.check.targets import Watcher
 from buildguard.definitions import NamedTuple
 from buildguard.deploy.cycle import CycleRenderer
+from buildguard.deploy.dry_run import ThisMachine
 from buildguard.deploy.outcome import StepOutcome
 from buildguard.deploy.prepare import DeployRequest, prepare_deploys
 from buildguard.deploy.prepared import PreparedDeploy
@@ -39,14 +40,19 @@ class FleetReport(NamedTuple):
     @property
     def exit_code(self) -> int:
         """1 if one failed or was refused, else 3 if one could not be proven, else 0."""
-        codes = {report.exit_code for report in self.reports}
-        return next((code for code in (1, 3) if code in codes), 0)
+        return _worst_code(self.reports)
+
+
+def _worst_code(reports: Iterable[DeployReport]) -> int:
+    codes = {report.exit_code for report in reports}
+    return next((code for code in (1, 3) if code in codes), 0)
 
 
 def plan_deploys(request: DeployRequest) -> FleetReport:
     """What a deploy of all services of a request would do, and what it would refuse. Nothing is run or changed."""
     with archive_file() as archive:
-        return FleetReport(tuple(DeployReport(ready.plan, None) for ready in prepare_deploys(request, archive)))
+        several, here = prepare_deploys(request, archive), ThisMachine()
+        return FleetReport(tuple(DeployReport(ready.plan, None, stops=here.stops(ready)) for ready in several))
 
 
 def deploy_all(
@@ -102,13 +108,14 @@ def _deploy_in_order(deploying: _Deploying) -> list[DeployReport]:
     """Each deploy in turn; a job that comes before the traffic is executed by the first service that is after it."""
     members, watcher, shared, render = deploying
     reports: dict[int, DeployReport] = {}
-    failed: list[_FleetMember] = []
+    failed: dict[int, _FleetMember] = {}
     for number, member in enumerate(members):
         before = [*_before(member.prepared, members)]
-        blocker = next((other.prepared for other in before if other in failed), None)
-        if blocker is not None:
-            reports[number] = _skipped(member.prepared, blocker)
-            failed.append(member)
+        blockers = [at for at, other in failed.items() if other in before]
+        if blockers:
+            code = _worst_code(reports[at] for at in blockers)
+            reports[number] = _skipped(member.prepared, failed[blockers[0]].prepared, code)
+            failed[number] = member
             continue
         if len(members) > 1:
             watcher.tell(f"── {member.prepared.label}")
@@ -116,10 +123,12 @@ def _deploy_in_order(deploying: _Deploying) -> list[DeployReport]:
         member.runner.before_traffic = partial(_execute, waiting, shared)
         reports[number] = run_prepared(member.runner, watcher, member.begun, render)
         if reports[number].exit_code:
-            failed.append(member)
+            failed[number] = member
     for number, member in enumerate(members):
         if member.prepared.plan.wishes.before_traffic and number in reports:
-            reports[number] = _executed_report(member, reports[number], render)
+            after = _after(member, members)
+            code = _worst_code(reports[at] for at in after)
+            reports[number] = _executed_report(member, reports[number], code, render)
     return [reports[number] for number in range(len(members))]
 
 
@@ -128,15 +137,17 @@ def _execute(waiting: Sequence[_FleetMember], shared: SharedWork) -> None:
         shared.once(("job", member.prepared.service_id), member.runner.execute_now)
 
 
-def _executed_report(member: _FleetMember, report: DeployReport, render: CycleRenderer | None) -> DeployReport:
-    """The report of a job that waited for the traffic of a service, now that all are through."""
+def _executed_report(
+    member: _FleetMember, report: DeployReport, after: int, render: CycleRenderer | None
+) -> DeployReport:
+    """The report of a job that waited for the traffic of a service, now that all are through; `after` is what those ended with."""
     if report.blocked or report.finished is not None:
         return report
     if not member.runner.is_waiting:
         return end_report(report_of(member.runner, member.begun), member.runner, member.begun, render)
     why = "not executed: no service that is after it came to its traffic"
     member.runner.cancel(why)
-    unexecuted = report_of(member.runner, member.begun)._replace(blocked=why)
+    unexecuted = report_of(member.runner, member.begun)._replace(blocked=why, blocked_code=after or 1)
     return end_report(unexecuted, member.runner, member.begun, render)
 
 
@@ -147,11 +158,16 @@ def _before(ready: PreparedDeploy, members: Sequence[_FleetMember]) -> Iterator[
         yield from [member for member in same if member.prepared.region == ready.region] or same
 
 
-def _skipped(ready: PreparedDeploy, blocker: PreparedDeploy) -> DeployReport:
-    """The report of a deploy that was not begun: nothing of its service was touched."""
+def _after(member: _FleetMember, members: Sequence[_FleetMember]) -> list[int]:
+    """The numbers of the deploys that are after one."""
+    return [at for at, other in enumerate(members) if member in _before(other.prepared, members)]
+
+
+def _skipped(ready: PreparedDeploy, blocker: PreparedDeploy, code: int) -> DeployReport:
+    """The report of a deploy that was not begun, because another one ended with a code: nothing of its service was touched."""
     why = f"not begun: {blocker.label} was not deployed"
     outcomes = tuple(StepOutcome(step.id, StepVerdict.SKIPPED, 0.0, why, _EMPTY) for step in ready.plan.steps)
-    return DeployReport(ready.plan, outcomes, blocked=why)
+    return DeployReport(ready.plan, outcomes, blocked=why, blocked_code=code)
 
 
 def _refused(ready: PreparedDeploy, render: CycleRenderer | None) -> DeployReport:

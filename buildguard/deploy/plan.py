@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from buildguard.definitions import NamedTuple, StrEnum
+from buildguard.errors import Reason
 from buildguard.project.deploy_table import DeployKind, TrafficStage
 from buildguard.project.verify_config import VerifyCommand
 from buildguard.stages.manifest import Sha256
@@ -116,7 +117,7 @@ class CurrentService(NamedTuple):
 
     That is the one with all traffic, or that had it before a deploy that did not come to its end; empty if unknown.
 
-    `known` is False if Cloud Run did not answer; `etag` is the version of the service that was read; `divided` says who
+    `known` is False if Cloud Run did not answer, for `unknown_reason` in words and `unknown_because`; `etag` is the version of the service that was read; `divided` says who
     has how much of the traffic, where no revision has all of it. `container` is the app's container, named where there are
     several, `probe` its startup probe, and `unclear` is why it is unknown. The service runs in `project` and `region`, each
     empty where it is unknown. `latest` is what of its traffic follows its latest revision. `lost` are variables that the serving
@@ -143,6 +144,7 @@ class CurrentService(NamedTuple):
     described: str = ""
     secret_problems: tuple[str, ...] = ()
     secret_notes: tuple[str, ...] = ()
+    unknown_because: Reason = Reason.OTHER
 
     @property
     def alone(self) -> bool:

@@ -24,6 +24,7 @@ from buildguard.deploy.cycle import (
     make_record,
     make_refused_record,
 )
+from buildguard.deploy.dry_run import PlanStop, ThisMachine
 from buildguard.deploy.outcome import StepOutcome
 from buildguard.deploy.plan import DeployPlan
 from buildguard.deploy.prepare import DeployRequest, prepare_deploy
@@ -48,7 +49,8 @@ class DeployReport(NamedTuple):
     """What `deploy` returns: the plan, what each step came to, decisions on the way, and where it serves.
 
     `outcomes` is None for a dry run, and empty where the plan was refused; `observed` is who serves after a failure. `blocked` is
-    why it was not begun, where another deploy of the same plan is the reason.
+    why it was not begun, where another deploy of the same plan is the reason, and `blocked_code` what that one ended with; `stops` are the steps at which a dry run sees that the
+    plan would stop on this machine.
     """
 
     plan: DeployPlan
@@ -60,12 +62,16 @@ class DeployReport(NamedTuple):
     observed: Observation = Observation()
     blocked: str = ""
     finished: FinishedCycle | None = None
+    stops: tuple[PlanStop, ...] = ()
+    blocked_code: int = 1
 
     @property
     def exit_code(self) -> int:
-        """1 for a failure, a refusal, or a deploy that was not begun, else 3 for what could not be proven, else 0."""
-        if self.plan.refusals or self.blocked:
+        """1 for a failure or a refusal, else 3 for what could not be proven, else 0; what was not begun has the code of what stopped it."""
+        if self.plan.refusals:
             return 1
+        if self.blocked:
+            return self.blocked_code
         return _exit_code(self.last.verdict) if self.last is not None else 0
 
     @property
@@ -102,7 +108,8 @@ def archive_file() -> Iterator[Path]:
 def plan_deploy(request: DeployRequest) -> DeployReport:
     """What a deploy of one service would do, and what it would refuse. Nothing is run or changed."""
     with archive_file() as archive:
-        return DeployReport(prepare_deploy(request, archive).plan, None)
+        ready = prepare_deploy(request, archive)
+        return DeployReport(ready.plan, None, stops=ThisMachine().stops(ready))
 
 
 def deploy(

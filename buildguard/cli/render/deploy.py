@@ -76,6 +76,7 @@ def answer(result: DeployReport) -> dict[str, Any]:
         "rollback_to": plan.serving.rollback_to or None,
         "refused": plan.refusals,
         "blocked": result.blocked or None,
+        "stops": _stops(result),
         "decisions": result.decisions,
         "notes": [*plan.notes, *result.notes],
         "revision": result.revision or None,
@@ -84,6 +85,10 @@ def answer(result: DeployReport) -> dict[str, Any]:
         "cycle": cycle_json(result.finished),
         "exit_code": result.exit_code,
     }
+
+
+def _stops(result: DeployReport) -> list[dict[str, str]]:
+    return [stop._asdict() for stop in result.stops]
 
 
 def _target(target: tuple[str, str]) -> dict[str, str]:
@@ -165,15 +170,16 @@ def _outcome(outcome: StepOutcome, width: int) -> list[str]:
 
 def last_line(result: DeployReport) -> str:
     """What became of a deploy, in one line."""
-    colour = {0: "green", 1: "red"}.get(result.exit_code, "yellow")
+    colour = (
+        "yellow" if result.stops and not result.exit_code else {0: "green", 1: "red"}.get(result.exit_code, "yellow")
+    )
     bad = result.last if result.exit_code else None
     if result.blocked:
         words = result.blocked
     elif result.plan.refusals:
         words = "refused: nothing was done" if result.outcomes is not None else "this plan would be refused"
     elif result.outcomes is None:
-        unread = "" if result.plan.serving.known else ", and the service (not read)"
-        words = f"nothing refuses this plan so far; not checked yet: the code (step 1){unread}"
+        words = _end_of_plan(result)
     elif bad is not None:
         words = f"{'failed' if bad.verdict == StepVerdict.FAILED else 'unproven'} at {bad.step}; {current_traffic(result)}".rstrip(
             "; "
@@ -185,6 +191,16 @@ def last_line(result: DeployReport) -> str:
     else:
         words = f"deployed: {result.url} serves {result.revision}{_way_of_traffic(result)}"
     return click.style(words, bold=True, fg=colour)
+
+
+def _end_of_plan(result: DeployReport) -> str:
+    """What a dry run came to: where the plan would stop here, and what is not checked yet."""
+    unread = "" if result.plan.serving.known else ", and the service (not read)"
+    unchecked = f"not checked yet: the code (step 1){unread}"
+    if not result.stops:
+        return f"nothing refuses this plan so far; {unchecked}"
+    first = result.stops[0]
+    return f"nothing refuses this plan, and on this machine it would stop at {first.step}: {escape_text(first.reason)}; {unchecked}"
 
 
 def _way_of_traffic(result: DeployReport) -> str:

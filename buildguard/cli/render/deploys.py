@@ -47,7 +47,9 @@ def _summary(report: FleetReport) -> str:
     lines = [f"{_label(each)}: {click.unstyle(single.last_line(each))}" for each in failed]
     several = count(len(report.reports), "deploy")
     if report.reports[0].outcomes is None:
-        words = f"{several} planned, {len(failed)} would be refused" if failed else f"{several} planned"
+        stopped = sum(bool(each.stops) for each in report.reports)
+        stops = f", {stopped} would stop on this machine" if stopped else ""
+        words = f"{several} planned, {len(failed)} would be refused" if failed else f"{several} planned{stops}"
     else:
         words = f"{len(report.reports) - len(failed)} of {several} succeeded"
     lines.append(click.style(words, bold=True, fg={0: "green", 1: "red"}.get(report.exit_code, "yellow")))
