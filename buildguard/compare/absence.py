@@ -46,7 +46,7 @@ def _explain_removed(difference: Difference, hop: HopContext) -> Difference:
     if hop.is_to_image and evidence.copied is not None and path not in evidence.copied:
         words = "the Dockerfile copies it nowhere, or removes it"
         return _ignored(difference, CauseKind.IGNORED, words, words, hop)
-    if evidence.exported is not None and path not in evidence.exported:
+    if path in evidence.unexported:
         words = "git's attribute export-ignore"
         return _ignored(difference, CauseKind.EXPORT_IGNORE, words, words, hop)
     if hop.is_checkout:

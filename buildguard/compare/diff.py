@@ -10,7 +10,7 @@ from types import MappingProxyType
 
 from buildguard.compare import hop_notes
 from buildguard.compare.chain import Chain, ComparedHop, Hop, settle_chain
-from buildguard.compare.difference import Difference, find_differences, list_incomparable
+from buildguard.compare.difference import Difference, find_differences, list_incomparable, unread_paths
 from buildguard.compare.evidence import CopyRecipe, EvidenceCollector, HopSide
 from buildguard.compare.explain import explain_differences
 from buildguard.compare.image_lookup import ANY_IMAGE, ImageLookup
@@ -152,8 +152,9 @@ def _plan_upload(sides: Sequence[HopSide], stages: Sequence[OpenStage]) -> Uploa
         disk_walk.file_reader(root),
         os.path.lexists(root / ".git"),
         lambda keeps: disk_walk.walk(root, worktree.snapshot.unlisted, keeps),
+        frozenset(unread_paths(worktree.snapshot)),
     )
     try:
         return upload_risks.plan_upload(committed, folder, recipes)
     except UnprovenError as error:
-        return upload_risks.UploadPlan((), (), (upload_risks.UploadRisk("unknown", b"", error.words),))
+        return upload_risks.UploadPlan((), (), (upload_risks.UploadRisk(upload_risks.UNKNOWN, b"", error.words),))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
@@ -72,7 +71,7 @@ class EvidenceCollector:
         evidence = evidence._replace(older=self._find_in_history(rows))
         if after.snapshot.kind is not StageKind.IMAGE:
             removed = paths[ChangeKind.REMOVED] - evidence.drops.keys()
-            evidence = evidence._replace(exported=self._exported(before.snapshot, removed))
+            evidence = evidence._replace(unexported=self._unexported(before.snapshot, removed))
         if before.snapshot.kind is StageKind.WORKTREE:
             evidence = evidence._replace(committed=self._committed_blobs())
         return evidence
@@ -188,18 +187,23 @@ class EvidenceCollector:
 
         return drops
 
-    def _exported(self, before: Snapshot, removed: AbstractSet[bytes]) -> dict[bytes, str] | None:
-        """The digests that `git archive` makes of the commit; None where no attribute can be at work."""
+    def _unexported(self, before: Snapshot, removed: AbstractSet[bytes]) -> AbstractSet[bytes]:
+        """The removed paths of a commit that `git archive` leaves out; of a working tree, those of the commit that it is compared with."""
         attributes = any(path.rpartition(b"/")[2] == b".gitattributes" for path in before.manifest.entries)
-        if not removed or not attributes or self._repository is None or before.kind is not StageKind.COMMIT:
-            return None
-        child = self._repository.exported(before.commit)
+        if self._repository is None or before.kind not in {StageKind.COMMIT, StageKind.WORKTREE}:
+            return frozenset()
+        if before.kind is StageKind.WORKTREE:
+            removed = removed & self._committed_blobs().keys()
+        commit = before.commit or self._commit
+        if not removed or not attributes or not commit:
+            return frozenset()
+        child = self._repository.exported(commit)
         assert child.stdout is not None
         descriptor = child.stdout.fileno()
         try:
-            return _tar_digests(TarReader(iter(lambda: os.read(descriptor, 1 << 18), b"")), self._prefix)
+            return removed - _tar_paths(TarReader(iter(lambda: os.read(descriptor, 1 << 18), b"")), self._prefix)
         except UnprovenError:
-            return None
+            return frozenset()
         finally:
             process.stop(child)
 
@@ -264,16 +268,10 @@ def _dropped_by_all(several: list[docker.DockerIgnoreRules], path: str) -> Ignor
     return rules[0] if rules and all(rules) else None
 
 
-def _tar_digests(reader: TarReader, prefix: bytes) -> dict[bytes, str]:
-    """The SHA-256 of each member below a prefix."""
-    digests: dict[bytes, str] = {}
-    for member in reader:
-        if member.kind is not MemberKind.FOLDER and member.path.startswith(prefix):
-            digest = hashlib.sha256()
-            for piece in reader.content():
-                digest.update(piece)
-            digests[member.path[len(prefix) :]] = digest.hexdigest()
-    return digests
+def _tar_paths(reader: TarReader, prefix: bytes) -> set[bytes]:
+    """The path of each member below a prefix."""
+    members = (member.path for member in reader if member.kind is not MemberKind.FOLDER)
+    return {path[len(prefix) :] for path in members if path.startswith(prefix)}
 
 
 def file_reader(side: HopSide) -> Callable[[str], bytes | None]:

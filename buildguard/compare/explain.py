@@ -74,6 +74,9 @@ def _type_evidence(difference: Difference, evidence: HopEvidence) -> str:
 
 # ------------------------------------------------------------------------------------------ contents
 
+# What an edit may look like; line ends, encodings and keywords are what git's own filters change.
+_EDITS = frozenset({CauseKind.CONTENT, CauseKind.TRUNCATED, CauseKind.BIT_FLIP, CauseKind.FINAL_NEWLINE, CauseKind.BOM})
+
 
 def _explain_content(difference: Difference, names: NameIndex, hop: HopContext) -> Difference:
     """A path with another content, with its cause."""
@@ -160,11 +163,11 @@ def _digests_only(difference: Difference) -> Cause:
 def _find_edit(difference: Difference, cause: Cause, hop: HopContext) -> Cause:
     """A content without any other cause that was edited in the working tree, on either side."""
     assert difference.after is not None
-    if cause.name is not CauseKind.CONTENT:
-        return cause
-    if hop.is_checkout:
+    if hop.is_checkout and cause.name is CauseKind.CONTENT:
         return Cause(CauseKind.LOCAL_EDIT, cause.evidence)
-    if hop.evidence.committed.get(difference.path) == difference.after.blob:
+    # what arrived is whole where it is as committed: nothing cut it, or damaged it on the way
+    is_committed = hop.evidence.committed.get(difference.path) == difference.after.blob
+    if is_committed and cause.name in _EDITS:
         words = f"{hop.after.stage} is as committed, {hop.before.stage} was edited\n{cause.evidence}"
         return Cause(CauseKind.LOCAL_EDIT, words)
     return cause

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from types import MappingProxyType
 from typing import Any
 
@@ -16,7 +17,7 @@ class HopEvidence(NamedTuple):
     """Evidence for the causes of a hop; a field that is missing explains nothing.
 
     `before` and `after` hold contents. `older` names the commit that held a path with that blob id. `drops` is the
-    ignore rule that drops a path. `exported` is what `git archive` makes of the commit, None where it was not run.
+    ignore rule that drops a path. `unexported` are the committed paths that `git archive` leaves out.
     `filtered` is the blob that git's own filters make of a worktree file, with their names. `copied` are the paths that
     the Dockerfile copies, None without a Dockerfile. `committed` is the blob of each path in the commit. `doubts` says
     why the image may lack a path although its Dockerfile copies it. `no_modes` and `no_links` are the settings by which
@@ -27,7 +28,7 @@ class HopEvidence(NamedTuple):
     after: Mapping[bytes, bytes] = _NOTHING
     older: Mapping[tuple[bytes, str], str] = _NOTHING
     drops: Mapping[bytes, str] = _NOTHING
-    exported: Mapping[bytes, str] | None = None
+    unexported: AbstractSet[bytes] = frozenset()
     filtered: Mapping[bytes, tuple[str, str]] = _NOTHING
     copied: frozenset[bytes] | None = None
     no_modes: str = ""

@@ -17,6 +17,7 @@ from buildguard.stages.manifest import EXECUTABLE, LINK, Manifest, ManifestEntry
 from buildguard.stages.snapshot import Snapshot
 
 _LARGE = 50 << 20
+UNKNOWN, UNREAD = "unknown", "unread"  # kinds of risks that leave open what is sent
 
 
 class DroppedPath(NamedTuple):
@@ -42,17 +43,27 @@ class UploadPlan(NamedTuple):
     dropped: tuple[DroppedPath, ...]
     risks: tuple[UploadRisk, ...]
 
+    @property
+    def words(self) -> str:
+        """How much is sent and dropped, as far as the files on disk could be read."""
+        kinds = {risk.kind for risk in self.risks}
+        if UNKNOWN in kinds:
+            return "what a build would upload is unknown"
+        least = "at least " if UNREAD in kinds else ""
+        return f"a build would upload {least}{count(len(self.sent), 'file')}; gcloud's ignore rules drop {len(self.dropped)}"
+
 
 class UploadFolder(NamedTuple):
     """A working tree on disk: what git lists, how a file is read, and whether `.git` is in that very folder.
 
-    `unlisted` gives the files that git does not list; it is told which paths are sent (and whether each is a folder).
+    `unread` are the paths, as they are shown, of what could not be read. `unlisted` gives the files that git does not list; it is told which paths are sent (and whether each is a folder).
     """
 
     listed: Manifest
     read: Callable[[str], bytes | None]
     has_git: bool
     unlisted: Callable[[Callable[[str, bool], bool]], Iterable[bytes]] = lambda _keeps: ()
+    unread: frozenset[str] = frozenset()
 
 
 def plan_upload(
@@ -75,6 +86,10 @@ def plan_upload(
             UploadRisk("dropped", drop.path, f"tracked by git, and gcloud does not send it: {drop.rule}")
             for drop in gone
             if drop.rule.line or drop.matters
+        ),
+        *(
+            UploadRisk(UNREAD, os.fsencode(path), "could not be read, so what is sent of it is unknown")
+            for path in sorted(folder.unread)
         ),
         *_untracked(committed, on_disk),
         *_hidden_from_git(hidden),

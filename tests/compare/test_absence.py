@@ -39,7 +39,7 @@ _RULE = ".gcloudignore:1: *.py"
         (_BUILT, {"drops": {b"a.py": _RULE}}, CauseKind.IGNORED, False),
         (_BUILT, {"copied": frozenset()}, CauseKind.IGNORED, False),
         (_BUILT, {"copied": frozenset({b"a.py"})}, CauseKind.CONTENT, True),
-        (_SENT, {"exported": {}}, CauseKind.EXPORT_IGNORE, True),
+        (_SENT, {"unexported": {b"a.py"}}, CauseKind.EXPORT_IGNORE, True),
         (_CHECKED_OUT, {}, CauseKind.LOCAL_EDIT, True),
     ],
 )

@@ -132,7 +132,7 @@ def test_what_somebody_dropped() -> None:
     )
     assert [one.finding for one in found] == [True, True]
     exported = explain_differences(
-        difference.find_differences(before, after), before, after, HopEvidence(exported={b"a.py": ""})
+        difference.find_differences(before, after), before, after, HopEvidence(unexported={b"a.txt"})
     )
     assert [(one.cause, one.finding) for one in exported] == [
         (CauseKind.CONTENT, True),
@@ -174,6 +174,21 @@ def test_what_somebody_edits(kind: StageKind) -> None:
     assert back["b"][1] == CauseKind.LOCAL_EDIT
     assert back["b"][2].startswith(f"{kind} is as committed, worktree was edited\n")
     assert _told(after, before, committed={b"b": "another"})["b"][1] == CauseKind.CONTENT
+
+
+@pytest.mark.parametrize(("is_committed", "cause"), [(True, CauseKind.LOCAL_EDIT), (False, CauseKind.TRUNCATED)])
+def test_an_archive_as_committed_is_not_truncated(cause: CauseKind, *, is_committed: bool) -> None:
+    worktree, archive = (
+        _snapshot({"b": b"x = 1\ny\n"}, StageKind.WORKTREE),
+        _snapshot({"b": b"x = 1\n"}, StageKind.ARCHIVE),
+    )
+    blob = archive.manifest.entries[b"b"].blob if is_committed else "another"
+    evidence = HopEvidence({b"b": b"x = 1\ny\n"}, {b"b": b"x = 1\n"}, committed={b"b": blob})
+
+    [row] = explain_differences(difference.find_differences(worktree, archive), worktree, archive, evidence)
+
+    assert row.cause is cause
+    assert "cut at byte 6 of 8" in row.evidence
 
 
 def test_what_is_older() -> None:

@@ -117,6 +117,17 @@ def test_filtered_bytes_that_are_undone_are_none(repo: Path) -> None:
     assert chain.exit_code == 0
 
 
+def test_what_git_archive_leaves_out_of_a_working_tree(repo: Path) -> None:
+    _commit(repo, {"a.py": b"x = 1\n", "secret/b.py": b"", ".gitattributes": b"secret/ export-ignore\n"})
+    packed = _packed(repo)
+    write(repo, {"secret/new.py": b""})
+
+    chain = _diff(repo, "commit:HEAD", "dir:.", packed)
+
+    causes = {row.path: row.cause for row in chain.hops[1].differences}
+    assert causes == {b"secret/b.py": "export-ignore", b"secret/new.py": "content"}
+
+
 def test_damage_on_top_of_a_filter_is_found(repo: Path) -> None:
     _commit(repo, {"a.py": b"x = 1\ny = 2\n"})
     git(repo, "config", "core.autocrlf", "true")

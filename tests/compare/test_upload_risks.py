@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from buildguard.compare import diff
-from buildguard.compare.upload_risks import UploadFolder, UploadPlan, plan_upload
+from buildguard.compare.upload_risks import UploadFolder, UploadPlan, UploadRisk, plan_upload
 from buildguard.diagnostic import DisplayPath, Unproven
 from buildguard.stages.manifest import EXECUTABLE, FILE, LINK, Extras, Manifest, of_bytes
 from buildguard.stages.snapshot import Snapshot, StageKind
@@ -119,6 +119,18 @@ def test_a_large_file_is_sent_with_every_build() -> None:
     plan = plan_upload(committed, UploadFolder(committed.manifest, lambda _name: None, has_git=True), [])
 
     assert [(risk.kind, risk.message) for risk in plan.risks] == [("large", "51 MB are sent with every build")]
+
+
+def test_what_could_not_be_read_on_disk_leaves_the_number_open() -> None:
+    committed = Snapshot("commit:HEAD", StageKind.COMMIT, _manifest({"a.py": (FILE, b""), "app/b.py": (FILE, b"")}))
+    here = _manifest({"a.py": (FILE, b"")})
+
+    plan = plan_upload(committed, UploadFolder(here, lambda _name: None, has_git=True, unread=frozenset({"app"})), [])
+
+    assert _killers(plan) == [("unread", b"app")]
+    assert plan.words == "a build would upload at least 1 file; gcloud's ignore rules drop 0"
+    unknown = UploadPlan((), (), (UploadRisk("unknown", b"", "not readable"),))
+    assert unknown.words == "what a build would upload is unknown"
 
 
 def test_a_file_of_the_commit_that_was_not_read_is_not_called_untracked() -> None:

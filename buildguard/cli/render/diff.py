@@ -139,9 +139,11 @@ def _next_step(chain: Chain) -> Iterator[str]:
         return
     first = hop.findings[0]
     undo = ""
+    is_checkout = hop.after.kind is StageKind.WORKTREE and hop.before.kind.in_git
     if first.change is ChangeKind.DAMAGED:
         undo = f"{HOW_TO_REPAIR}; "
-    elif hop.after.kind is StageKind.WORKTREE and hop.before.kind.in_git and first.change is not ChangeKind.ADDED:
+    # what git's own filters make of the committed file, they make again
+    elif is_checkout and first.change is not ChangeKind.ADDED and not first.explained:
         undo = (
             f"git restore {shlex.quote(escape_text(display_path(first.path)))} undoes the change in the working tree; "
         )
@@ -175,7 +177,7 @@ def _difference(difference: Difference) -> Iterator[str]:
 
 
 def _plan(plan: UploadPlan, *, most: bool) -> Iterator[str]:
-    yield f"a build would upload {count(len(plan.sent), 'file')}; gcloud's ignore rules drop {len(plan.dropped)}"
+    yield plan.words
     kinds: dict[str, list[UploadRisk]] = {}
     for risk in plan.risks:
         kinds.setdefault(risk.kind, []).append(risk)

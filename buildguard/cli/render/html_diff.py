@@ -80,6 +80,6 @@ def _notes(chain: Chain) -> Iterator[str]:
 
 
 def _upload(plan: UploadPlan) -> Iterator[str]:
-    yield f"a build would upload {count(len(plan.sent), 'file')}; gcloud's ignore rules drop {len(plan.dropped)}"
+    yield plan.words
     for risk in plan.risks:
         yield f"{f'{display_path(risk.path)}: ' if risk.path else ''}{risk.message}"

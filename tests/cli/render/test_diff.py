@@ -38,6 +38,16 @@ def test_a_difference_has_code_cause_and_evidence() -> None:
     assert lines[-1] == "first changed at hop commit:HEAD → dir:.: a.py (line-endings)"
 
 
+def test_what_a_filter_makes_again_is_not_restored() -> None:
+    def is_restored(difference: Difference) -> bool:
+        [hop] = chain(difference).hops
+        checkout = Chain((hop._replace(after=hop.after._replace(kind=StageKind.WORKTREE)),))
+        return any("git restore a.py undoes" in line for line in _lines(DiffResult(checkout)))
+
+    assert is_restored(_CHANGED)
+    assert not is_restored(_CHANGED._replace(explained="text, eol=crlf"))
+
+
 def test_json_follows_the_published_schema() -> None:
     risk = UploadRisk("crlf", b"run.sh", "Windows line endings")
     answer = json.loads(chain_json(DiffResult(chain(_CHANGED), UploadPlan((b"a.py",), (), (risk,)))))
