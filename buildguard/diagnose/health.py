@@ -8,6 +8,7 @@ worse than an "unknown".
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 
 from buildguard.definitions import NamedTuple, lazy_pattern
@@ -179,16 +180,17 @@ def _is_every_build_over(lines: Iterable[str]) -> bool:
 
 def proof_of(lines: Sequence[str]) -> str:
     """The last line that proves that something runs, or that a build succeeded; empty if none does."""
-    proof = last_proof(lines)
+    proof = last_proof(lines, list(proofs_of(lines)))
     return proof.text if proof is not None else ""
 
 
-def last_proof(lines: Sequence[str], contexts: Sequence[LineContext] = ()) -> HealthProof | None:
-    """The last line that proves something.
+def last_proof(
+    lines: Sequence[str], proofs: Sequence[HealthProof], contexts: Sequence[LineContext] = ()
+) -> HealthProof | None:
+    """The last of the lines that prove something.
 
     None counts where something was begun after it, or where another revision or execution in the log has none.
     """
-    proofs = list(proofs_of(lines, contexts))
     if not proofs or _is_begun(lines[proofs[-1].line :]) or _is_starting(lines):
         return None
     others = _origins(contexts) - {proof.origin for proof in proofs}
@@ -237,7 +239,27 @@ def error_numbers(lines: Sequence[str]) -> list[int]:
     text = "\n".join(lines).lower()
     words = [word for word in _WORDS if word in text]
     inside = [(needle, pattern) for needle, pattern in _INSIDE if needle in text]
-    return [number for number, line in enumerate(lines) if _is_error(line, words, inside)]
+    possible = _numbers_with(text, [*words, *(needle for needle, _pattern in inside)], len(lines))
+    return [number for number in possible if _is_error(lines[number], words, inside)]
+
+
+def _numbers_with(text: str, needles: Iterable[str], lines: int) -> Iterable[int]:
+    """The indexes of the lines of a text that have one of some needles: found by plain searches, which are quick."""
+    ends = [match.start() for match in re.finditer("\n", text)] + [len(text)]
+    if len(ends) != lines:
+        return range(lines)  # a line has a line break in it
+    found: set[int] = set()
+    for needle in needles:
+        found.update(_lines_with(text, needle, ends))
+    return sorted(found)
+
+
+def _lines_with(text: str, needle: str, ends: Sequence[int]) -> Iterator[int]:
+    at = text.find(needle)
+    while at >= 0:
+        number = bisect_left(ends, at)
+        yield number
+        at = text.find(needle, ends[number])
 
 
 def looks_like_error(line: str) -> bool:

@@ -104,11 +104,15 @@ class KnownMessageMatch(NamedTuple):
         return re.sub(r"\{\w+\}", unknown, text)
 
 
-def match_messages(lines: Sequence[str]) -> list[KnownMessageMatch]:
-    """The known messages among some lines, at most one for each line; an error of settings counts once."""
+def match_messages(lines: Sequence[str], suspicious: Sequence[int] | None = None) -> list[KnownMessageMatch]:
+    """The known messages among some lines, at most one for each line; an error of settings counts once.
+
+    `suspicious` are the indexes of the lines that look like an error, where they are known already.
+    """
+    numbers = health.error_numbers(lines) if suspicious is None else suspicious
     settings = {error.line: error for error in read_settings_errors(lines)}
     within = {number for error in settings.values() for number in range(error.line, error.last + 1)}
-    matches = [match for match in _by_line(lines) if match.line not in within]
+    matches = [match for match in _by_line(lines, numbers) if match.line not in within]
     matches += [_of_settings(error, lines[error.line - 1]) for error in settings.values()]
     matches = _without_unread_index(_without_killed_by_timeout(matches))
     for message, (number, words) in (
@@ -136,8 +140,6 @@ def _without_unread_index(matches: list[KnownMessageMatch]) -> list[KnownMessage
 
 def _by_every_line(lines: Sequence[str]) -> list[KnownMessageMatch]:
     """Those among the last lines whatever these look like, for a log whose error-like lines are all unknown."""
-    if not health.error_numbers(lines):
-        return []
     first = max(0, len(lines) - _LAST_LINES)
     plain = [straighten(line) if not health.is_passed_test(line) else "" for line in lines[first:]]
     matches = (_first_match(first + at, lines[first + at], line) for at, line in enumerate(plain) if line.strip())
@@ -152,19 +154,19 @@ def _first_match(number: int, line: str, plain: str) -> KnownMessageMatch | None
     return None
 
 
-def _by_line(lines: Sequence[str]) -> list[KnownMessageMatch]:
-    matches = list(_suspicious(lines))
-    if any(match.message.cause for match in matches):
+def _by_line(lines: Sequence[str], numbers: Sequence[int]) -> list[KnownMessageMatch]:
+    matches = list(_suspicious(lines, numbers))
+    if not numbers or any(match.message.cause for match in matches):
         return matches
     known = {match.line for match in matches}
     return [*matches, *(match for match in _by_every_line(lines) if match.line not in known)]
 
 
-def _suspicious(lines: Sequence[str]) -> Iterator[KnownMessageMatch]:
+def _suspicious(lines: Sequence[str], numbers: Sequence[int]) -> Iterator[KnownMessageMatch]:
     lines = ["" if health.is_passed_test(line) else line for line in lines]
     text = straighten("\n".join(lines))
     anywhere = [known for known in _COMPILED if known[0].needle and known[0].needle in text]
-    suspicious = _last_distinct(lines, health.error_numbers(lines))
+    suspicious = _last_distinct(lines, numbers)
     for number, line in enumerate(lines):
         if number not in suspicious and not any(known.needle in line for known, _pattern in anywhere):
             continue

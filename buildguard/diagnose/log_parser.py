@@ -138,6 +138,7 @@ class Log(NamedTuple):
 
     `marked` are lines, by index, whose level, or a field beside their text, marks them as an error, each with those words.
     `cut` is set if the log was longer than what is read of one. `contexts` has what is known of each line beside its text.
+    `suspicious` are the lines, by index, whose text looks like an error.
     """
 
     lines: tuple[str, ...]
@@ -145,6 +146,7 @@ class Log(NamedTuple):
     marked: tuple[tuple[int, str], ...] = ()
     cut: bool = False
     contexts: tuple[LineContext, ...] = ()
+    suspicious: tuple[int, ...] = ()
 
     @property
     def pythons(self) -> list[str]:
@@ -161,7 +163,7 @@ class Log(NamedTuple):
     def errors(self) -> list[tuple[int, str]]:
         """The lines that look like an error, with their numbers, ascending."""
         marked = dict(self.marked)
-        numbers = sorted({*health.error_numbers(self.lines), *marked})
+        numbers = sorted({*self.suspicious, *marked})
         return [(at + 1, self.lines[at].strip() or marked[at]) for at in numbers]
 
 
@@ -186,8 +188,14 @@ def read(data: bytes) -> Log:
         contexts += [entry.context] * (len(lines) - len(contexts))
         if entry.mark:
             marked.append((len(lines) - 1, entry.mark))
-    failures = tuple(_failures(tuple(lines)))
-    return Log(tuple(lines), failures, tuple(marked), cut=len(data) > MOST_BYTES, contexts=tuple(contexts))
+    return Log(
+        tuple(lines),
+        tuple(_failures(tuple(lines))),
+        tuple(marked),
+        cut=len(data) > MOST_BYTES,
+        contexts=tuple(contexts),
+        suspicious=tuple(health.error_numbers(lines)),
+    )
 
 
 # ------------------------------------------------------------------------------------------ taking things off

@@ -176,7 +176,8 @@ class _DiagnosisBuilder:
             one.path for image in self._images for one in image.diagnostics if one.code in _REFUSALS
         }
         self._files = DeployedFiles(job)
-        self._proof = None if log.cut else health.last_proof(log.lines, log.contexts)
+        self._proofs = list(health.proofs_of(log.lines, log.contexts))
+        self._proof = None if log.cut else health.last_proof(log.lines, self._proofs, log.contexts)
 
     def diagnosis(self, declared: Declared) -> Diagnosis:
         """The whole of it."""
@@ -184,9 +185,9 @@ class _DiagnosisBuilder:
         newer = NewestPython(self._job)
         refused = self._refused(report, newer)
         locator = FailureLocator(self._job, self._files)
-        met = tuple(known_messages.match_messages(self._log.lines))
+        met = tuple(known_messages.match_messages(self._log.lines, self._log.suspicious))
         quote, neighbours = self._quote(met)
-        survived = survived_lines(self._log, met)
+        survived = survived_lines(self._log, met, self._proofs)
         counted = tuple(match for match in met if match.line not in survived)
         exceptions = [one for one in self._log.failures if one.line not in survived][-_MOST_FAILURES:]
         places = tuple(message_places(self._files, counted, self._log.lines))

@@ -32,14 +32,13 @@ _DISPENSABLE = frozenset(
 )
 
 
-def survived_lines(log: Log, matches: Iterable[KnownMessageMatch]) -> frozenset[int]:
+def survived_lines(log: Log, matches: Iterable[KnownMessageMatch], proofs: Sequence[HealthProof]) -> frozenset[int]:
     """The numbers of the lines with a failure or a known message after which the same program proved to run, or ended well.
 
-    Also what a program can live without and reports below the level of an error, in a log that has no line of that level.
+    `proofs` are the lines of the log that prove something. Also what a program can live without and reports below the level of an error, in a log that has no line of that level.
     """
     if log.cut:
         return frozenset()
-    proofs = list(health.proofs_of(log.lines, log.contexts))
     reports = {match.line for match in matches if not match.message.cause}
     calm = _calm_lines(log) - reports
     judge = _SurvivalJudge(log, proofs, calm)

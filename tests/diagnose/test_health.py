@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from buildguard.diagnose import log_parser
+from buildguard.diagnose import health, log_parser
 from buildguard.diagnose.health import error_numbers, looks_like_error, proof_of
 from buildguard.diagnose.log_parser import read
 from buildguard.diagnose.run import diagnose
@@ -18,7 +18,7 @@ from tests.diagnose.envelopes import ENVELOPES
 from tests.diagnose.messages import MESSAGES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from tests.conftest import Project
 
@@ -319,6 +319,31 @@ def test_a_quote_for_an_entry_that_its_level_marks(project: Project) -> None:
 def test_a_log_that_says_little_has_no_quote(project: Project) -> None:
     assert diagnose(project.path, b"hello\n").quote == ""
     assert diagnose(project.path, b"OrderLost: seven\nMemoryError\n").quote == ""  # the cause is known
+
+
+def test_the_lines_of_a_log_are_judged_as_each_one_alone() -> None:
+    lines = [*_EVERY_FAILURE, "", *(line for text in _HEALTHY.values() for line in text.splitlines()), "0 errors", "ok"]
+    expected = [number for number, line in enumerate(lines) if looks_like_error(line)]
+
+    assert error_numbers(lines) == expected
+    assert read(b"x\nSegmentation fault\n").suspicious == (1,)
+    assert error_numbers([]) == []
+
+
+def test_the_error_like_lines_of_a_long_log_are_looked_for_once(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = []
+
+    def counted(lines: Sequence[str]) -> list[int]:
+        calls.append(len(lines))
+        return error_numbers(lines)
+
+    monkeypatch.setattr(health, "error_numbers", counted)
+
+    diagnose(project.path, _HEALTHY["uvicorn"].encode() + b"Segmentation fault\n")
+
+    assert len(calls) == 1
 
 
 def test_a_long_log_takes_no_long_time() -> None:

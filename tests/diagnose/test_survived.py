@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from buildguard.diagnose.health import proofs_of
 from buildguard.diagnose.known_messages import match_messages
 from buildguard.diagnose.log_parser import read
 from buildguard.diagnose.run import diagnose
@@ -115,5 +116,6 @@ def test_a_log_that_was_cut_shows_no_survival(monkeypatch: pytest.MonkeyPatch) -
     log = read(_HANDLED["uvicorn"].encode())
     matches = match_messages(log.lines)
 
-    assert survived_lines(log, matches)
-    assert not survived_lines(log._replace(cut=True), matches)
+    proofs = list(proofs_of(log.lines, log.contexts))
+    assert survived_lines(log, matches, proofs)
+    assert not survived_lines(log._replace(cut=True), matches, proofs)
