@@ -171,7 +171,16 @@ def remedies_of(cause: str, led: list[Event], evidence: IncidentEvidence, proven
         remedies += _for_unknown(evidence)
     if evidence.service:
         remedies = [re.sub(r"\bSERVICE\b", evidence.service, remedy) for remedy in remedies]
-    return tuple(dict.fromkeys(remedies))
+    return tuple(_without_repeats(remedies))
+
+
+def _without_repeats(remedies: Iterable[str]) -> Iterator[str]:
+    """Each remedy once, also where a later one only adds a word to it."""
+    seen: list[str] = []
+    for remedy in remedies:
+        if not any(remedy == other or remedy.startswith(f"{other},") for other in seen):
+            seen.append(remedy)
+            yield remedy
 
 
 def _remedies_of_events(led: list[Event]) -> list[str]:

@@ -23,6 +23,8 @@ from buildguard.imports import standard_names
 _OS = ("/os.py", "<frozen os>")
 _EXECUTABLE = lazy_pattern(r".*/bin/[\w.-]+$")
 _UPPER = lazy_pattern(r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+$")
+_SPLIT_OFF = frozenset({"distutils"})  # Debian has it in a package of its own
+_NAME_INTERPRETER = "name the interpreter in CMD with its path: which -a python3 in the image"
 _REMOVED_ELSE = 13  # the version that removed most
 _IMPORTLIB = "importlib/__init__.py"
 _LOADER = lazy_pattern(
@@ -119,12 +121,23 @@ def _of_message(match: KnownMessageMatch, more: MessagePlace | None, evidence: I
 def _not_removed_yet(event: Event, match: KnownMessageMatch, evidence: IncidentEvidence) -> Event:
     """A module that this Python still has, or that was never its own, is missing from the image."""
     module = match.groups.get("name", "").partition(".")[0]
+    if match.message.id == "removed-from-python" and (other := _by_another_python(module, evidence)):
+        return event._replace(cause=CauseId.OTHER_INTERPRETER, sentence=other, remedy=_NAME_INTERPRETER)
     ran = _minor_that_ran(evidence._replace(target=""))  # a declared Python that still has it did not print this
     if match.message.id != "removed-from-python" or ran is None or ran >= _removed_in(module):
         return event
     package = {"distutils": "setuptools or python3-distutils"}.get(module, module)
     remedy = f"install {package} in the image"
     return event._replace(cause=CauseId.NOT_IMPORTABLE, sentence=f"the image has no module {module}", remedy=remedy)
+
+
+def _by_another_python(module: str, evidence: IncidentEvidence) -> str:
+    """That a newer Python than the declared one ran, which still has a module; empty if that is not known."""
+    declared = _minor_that_ran(evidence)
+    if evidence.pythons or declared is None or module in _SPLIT_OFF or declared >= _removed_in(module):
+        return ""
+    has = f"Python 3.{declared} ({evidence.found_in}) has the module {module}"
+    return f"{has}, so another Python ran this: 3.{_removed_in(module)} or newer"
 
 
 def _removed_in(module: str) -> int:
@@ -337,11 +350,7 @@ def _by_other_interpreter(placed: LocatedFailure, evidence: IncidentEvidence) ->
     where = _where(placed)
     if placed.as_shown and placed.place is not None and placed.place.path in evidence.accepted:
         sentence = f"{where}: {evidence.compiler} compiles this file, so an older Python ran it than is declared"
-        return (
-            CauseId.OTHER_INTERPRETER,
-            sentence,
-            "name the interpreter in CMD with its path: which -a python3 in the image",
-        )
+        return CauseId.OTHER_INTERPRETER, sentence, _NAME_INTERPRETER
     return None
 
 

@@ -20,6 +20,8 @@ _COMMAND = lazy_pattern(r"(?i)^\s*(?:CMD|ENTRYPOINT)\s+(?:\[\s*\")?(?:exec )?(?P
 _SCRIPT = lazy_pattern(r"[\w./-]+\.(?:sh|bash|py)\b|/[\w./-]+")
 _PACKAGE = lazy_pattern(r"(?<![\w./-])([A-Za-z][\w.-]*\w)(?=[=<>!~ ]*(?:==|[<>~!]=?|\(|depends|was not found))")
 _FOLLOWING, _MOST_WORDS = 8, 20
+_OF_A_CONTEXT = frozenset({"not-in-the-context", "not-in-the-context-of-buildkit"})
+_PATTERN = lazy_pattern(r"[*?\[$]|docker-builder")
 _NOT_STARTED = lazy_pattern(r"(?i)no such file|not found|exec format error|permission denied|exit|cannot execute")
 
 
@@ -40,6 +42,8 @@ def message_places(
         script = finder.script(match)
         if script is not None:
             yield _of_script(match, script)
+        elif absent := finder.absent(match):
+            yield absent
         elif places := finder.places(match) or finder.required(match, lines[match.line - 1 : match.line + _FOLLOWING]):
             yield MessagePlace(match.line, places)
 
@@ -103,7 +107,7 @@ class MessagePlaces:
         if match.message.cause == CauseId.DEPENDENCY_INSTALL:
             path = self._path(match.groups.get("file", ""))
             named = (SourceLocation(path, int(match.groups["row"])),) if path else ()
-            return named or tuple(self._requiring(match.groups.get("name", "")))
+            return named or tuple(self.requiring(match.groups.get("name", "")))
         return ()
 
     @staticmethod
@@ -131,6 +135,17 @@ class MessagePlaces:
                 return fitting[0]
         return ""
 
+    def absent(self, match: KnownMessageMatch) -> MessagePlace | None:
+        """What no build context can have, because no file of the repository has that path: no rule drops it."""
+        name = match.groups.get("name", "").strip("/").removeprefix("./")
+        if match.message.id not in _OF_A_CONTEXT or {"third", "fourth"} & match.groups.keys() or not name:
+            return None
+        if _PATTERN.search(name) or any(f"/{name}/" in f"/{path}/" for path in self._files.entries):
+            return None
+        places = tuple(self._copying(name))
+        sentence = f"the Dockerfile copies {name}, and the repository has no such file or folder"
+        return MessagePlace(match.line, places, match.message.cause, sentence, f"commit {name}, or correct that COPY")
+
     def _copying(self, name: str) -> Iterator[SourceLocation]:
         wanted = name.lstrip("/").rpartition("docker-builder")[2].partition("/")[2] or name.lstrip("/")
         for recipe in self._files.recipes():
@@ -144,10 +159,11 @@ class MessagePlaces:
         if match.message.cause != CauseId.DEPENDENCY_INSTALL:
             return ()
         words = dict.fromkeys(_PACKAGE.findall(" ".join(lines)))
-        places = (place for word in list(words)[:_MOST_WORDS] for place in self._requiring(word))
+        places = (place for word in list(words)[:_MOST_WORDS] for place in self.requiring(word))
         return tuple(dict.fromkeys(place for place in places if place.line is not None))
 
-    def _requiring(self, name: str) -> Iterator[SourceLocation]:
+    def requiring(self, name: str) -> Iterator[SourceLocation]:
+        """The lines of the requirements files that name a package."""
         wanted = re.compile(rf"(?i)(?<![\w.-]){re.escape(name).replace('_', '[-_.]')}(?![\w.-]*\w)") if name else None
         for path in sorted(self._files.entries):
             if wanted is not None and _REQUIREMENTS.match(path):

@@ -24,11 +24,12 @@ from buildguard.diagnose.deployed_files import DeployedFiles
 from buildguard.diagnose.evidence import HEAD, DiagnoseOptions, Evidence
 from buildguard.diagnose.hypotheses import Diagnosis
 from buildguard.diagnose.import_findings import every_finding, import_findings
-from buildguard.diagnose.incident import ImportFinding, IncidentEvidence, SourceLocation, TargetRefusal
+from buildguard.diagnose.incident import ImportFinding, IncidentEvidence, MessagePlace, SourceLocation, TargetRefusal
 from buildguard.diagnose.known_messages import KnownMessageMatch
 from buildguard.diagnose.locate_failure import FailureLocator
 from buildguard.diagnose.log_parser import Log
 from buildguard.diagnose.message_places import message_places
+from buildguard.diagnose.missing_programs import named, program_places
 from buildguard.diagnose.newest_python import REFUSED, NewestPython
 from buildguard.diagnose.redact import redact, redact_diagnosis
 from buildguard.diagnose.startup_places import StartMessages, startup_places
@@ -185,13 +186,12 @@ class _DiagnosisBuilder:
         newer = NewestPython(self._job)
         refused = self._refused(report, newer)
         locator = FailureLocator(self._job, self._files)
-        met = tuple(known_messages.match_messages(self._log.lines, self._log.suspicious))
+        met = tuple(named(known_messages.match_messages(self._log.lines, self._log.suspicious)))
         quote, neighbours = self._quote(met)
         survived = survived_lines(self._log, met, self._proofs)
         counted = tuple(match for match in met if match.line not in survived)
         exceptions = [one for one in self._log.failures if one.line not in survived][-_MOST_FAILURES:]
-        places = tuple(message_places(self._files, counted, self._log.lines))
-        places += tuple(startup_places(self._job, StartMessages(counted, exceptions), {place.line for place in places}))
+        places = self._places(counted, exceptions)
         looked, proof = _judged_by(self._images[-1] if self._images else report)
         failures = tuple(locator.locate(one, refused) for one in exceptions)
         found = hypotheses.diagnose(
@@ -299,6 +299,15 @@ class _DiagnosisBuilder:
         reports = [*self._images, report]
         found = {(one.path, one.range.line, one.code): one for each in reports[::-1] for one in each.diagnostics}
         return list(found.values())
+
+    def _places(
+        self, matches: Sequence[KnownMessageMatch], exceptions: Sequence[log_parser.Failure]
+    ) -> tuple[MessagePlace, ...]:
+        """Where known messages come from, by the first that explains each."""
+        places = [*message_places(self._files, matches, self._log.lines)]
+        places += startup_places(self._job, StartMessages(matches, exceptions), {place.line for place in places})
+        places += program_places(self._files, matches, {place.line for place in places})
+        return tuple(places)
 
     def _broken_imports(self, report: CheckReport) -> tuple[ImportFinding, ...]:
         """What was found in the imports of what was deployed."""
