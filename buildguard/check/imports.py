@@ -134,7 +134,10 @@ class ImportCheck:
             types = self._types(rows, reach[path])
             diagnostics += self._diagnostics(read[path], path, [*verdict.findings, *types.findings])
             undecided += [UndecidedImport(path, *item) for item in (*verdict.undecided, *types.undecided)]
-        executed = sorted(path for path, how in project.reach.items() if how.is_from_start and path not in read)
+        refused = (path for path, verdict in read.items() if _is_no_program(verdict))
+        executed = sorted(
+            path for path in refused if (how := project.reach.get(path)) is not None and how.is_from_start
+        )
         return TargetImports(tuple(diagnostics), tuple(undecided), tuple(executed), is_final=not self._library.is_lost)
 
     def _of_project_files(self, project: ProjectImports, read: Mapping[str, FileVerdict]) -> Iterator[Diagnostic]:
@@ -171,6 +174,11 @@ class ImportCheck:
         for entry, content in self._stage.contents(entries):
             if isinstance(content, bytes):
                 yield display_path(entry.path), content.decode("utf-8", "replace")
+
+
+def _is_no_program(verdict: FileVerdict) -> bool:
+    """Whether the target's compiler makes nothing of a source."""
+    return any(finding.code in _REFUSALS or finding.code is Code.BG103 for finding in verdict.findings)
 
 
 def _is_refused(verdict: FileVerdict) -> bool:
