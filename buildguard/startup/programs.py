@@ -31,6 +31,7 @@ _WITHOUT_BASH = frozenset({"alpine", "golang", "nginx", "node", "python"})  # wh
 _TOOLS = frozenset(
     {"uv", "uvx", "poetry", "pdm", "pipenv", "hatch", "conda"}
 )  # what starts a program in an environment
+_MISSPELLED = 0.85  # how close a name has to be to that of a program
 _WORKS = {"uvicorn": "is asked to run on"}
 _PYTHONS = frozenset({"/usr/bin/python", "/usr/bin/python3"})
 
@@ -261,8 +262,23 @@ class _ProgramCheck:
         """Report a name that no folder of PATH has, where it is known why."""
         reason, hint = self._lack_of_installed(name) if name in SERVERS or name in _TOOLS else ("", "")
         lack = reason or find_lack(self._image, name)
+        meant = "" if lack else self._meant(name)
+        if meant:
+            lack, hint = f"{self._image.tree.base} has no {name}, and nothing installs it", meant
         if lack:
             self._report(lack, name, place, hint)
+
+    def _meant(self, name: str) -> str:
+        """The program that a misspelled name means, in an image of Python's own to which nothing else comes; else empty."""
+        close = _close_program(name)
+        return f"did you mean '{close}'?" if close and self._has_base_programs_only(name) else ""
+
+    def _has_base_programs_only(self, name: str) -> bool:
+        """Whether nothing beside the base image can bring a program: `uv run` has programs of its own."""
+        image = self._image
+        is_mentioned = name in image.tree.run_text or not is_own_python(image)
+        is_started_alone = all(is_shell(earlier.name) for earlier in self._earlier)
+        return is_started_alone and not is_mentioned and brings_nothing(image, path_folders(image, self._start))
 
     def _report(self, lack: str, name: str, place: FindingPlace, hint: str = "") -> None:
         hint = hint or "install it in the Dockerfile, or correct the command"
@@ -283,6 +299,15 @@ class _ProgramCheck:
         image = self._image
         is_named = tool in image.tree.run_text or not is_own_python(image)
         return not is_named and brings_nothing(image, path_folders(image, self._start))
+
+
+def _close_program(name: str) -> str:
+    """The known program whose name is close to a name that is none; else empty."""
+    from difflib import get_close_matches
+
+    known = sorted({"python", "python3", *SERVERS, *_TOOLS})
+    is_known = name in known or is_python(name)
+    return "" if is_known else next(iter(get_close_matches(name, known, 1, _MISSPELLED)), "")
 
 
 def _add_hint(reason: str, name: str) -> str:

@@ -55,6 +55,31 @@ def test_a_shell_of_the_start(
 
 
 @pytest.mark.parametrize(
+    ("base", "start", "rows"),
+    [
+        ("python:3.12-slim", 'CMD ["pythn", "main.py"]\n', _BG701),
+        ("python:3.12-slim", 'CMD ["python3.12", "main.py"]\n', []),
+        ("python:3.12-slim", 'CMD ["perl", "-e", "1"]\n', []),
+        ("python:3.12-slim", 'CMD ["uv", "run", "pythn", "main.py"]\n', _BG701),  # uv, which is missing
+        ("python:3.12-slim", 'RUN pip install uv\nCMD ["uv", "run", "pythn", "main.py"]\n', []),
+        ("python:3.12-slim", 'RUN pip install flask==3.0.3\nCMD ["pythn", "main.py"]\n', []),  # may bring any program
+        ("python:3.12-slim", 'RUN ln -s /usr/local/bin/python /usr/local/bin/pythn\nCMD ["pythn", "main.py"]\n', []),
+        ("debian:12", 'CMD ["pythn", "main.py"]\n', []),
+    ],
+)
+def test_a_misspelled_program_where_nothing_is_installed(
+    tmp_path: Path, base: str, start: str, rows: list[tuple[str, str | None, int | None]]
+) -> None:
+    text = f"FROM {base}\nWORKDIR /srv\nCOPY . .\n{start}"
+
+    report = report_of(tmp_path, {"Dockerfile": text, **_FILES})
+
+    assert rows_of(report) == rows
+    is_misspelled = bool(rows) and "uv" not in start
+    assert any(item.hint == "did you mean 'python'?" for item in report.diagnostics) == is_misspelled
+
+
+@pytest.mark.parametrize(
     ("reference", "words"),
     [
         ("gcr.io/distroless/python3-debian12:nonroot", ("python3",)),
