@@ -300,7 +300,7 @@ def _of_sources(seen: StepReport) -> str:
     python = "Python " + ".".join(map(str, sys.version_info[:3]))
     if refused:
         words = f"{python} refuses {refused} of {seen.files} files"
-        more = f": an import stops at the first one, so deployed as they are they fail {refused} deploys in a row"
+        more = ": an import stops at the first one that it reaches, so a deploy shows one at a time"
         return words + more if refused > 1 else words
     if failing:
         return f"{python} compiles all {seen.files} files; imports of {failing} fail there"
