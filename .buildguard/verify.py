@@ -7,7 +7,7 @@ by the manifest in the archive. Nothing that it looks at is imported or run. Fin
 not be looked at with 3.
 
 version: 0.1.0
-digest: sha256:8fdf14e5f6c0a6ea635aea17d6c73ef10fa7b950036cb49db985193947131e91
+digest: sha256:7a2c30fe0f0629d291a2f1276ec8696d74f3e510b12da0a03f2321132ded24d1
     (SHA-256 of everything below the line of equals signs)
 """
 
@@ -1029,7 +1029,7 @@ def _of_sources(seen: StepReport) -> str:
     python = "Python " + ".".join(map(str, sys.version_info[:3]))
     if refused:
         words = f"{python} refuses {refused} of {seen.files} files"
-        more = f": an import stops at the first one, so deployed as they are they fail {refused} deploys in a row"
+        more = ": an import stops at the first one that it reaches, so a deploy shows one at a time"
         return words + more if refused > 1 else words
     if failing:
         return f"{python} compiles all {seen.files} files; imports of {failing} fail there"
@@ -1705,6 +1705,9 @@ class ModuleFacts(NamedTuple):
 class FileReach(NamedTuple):
     certain: bool
     chain: tuple[str, ...] = ()
+    @property
+    def is_from_start(self) -> bool:
+        return self.certain and bool(self.chain)
 class UndecidedImport(NamedTuple):
     path: str
     line: int
