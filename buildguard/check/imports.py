@@ -176,6 +176,12 @@ class ImportCheck:
                 yield display_path(entry.path), content.decode("utf-8", "replace")
 
 
+def _executed_refusals(reach: Mapping[str, FileReach], read: Mapping[str, FileVerdict]) -> list[str]:
+    """The files that a start surely executes, and that do not compile."""
+    executed = (path for path, how in reach.items() if how.is_from_start and path in read)
+    return sorted(path for path in executed if _is_no_program(read[path]))
+
+
 def _is_no_program(verdict: FileVerdict) -> bool:
     """Whether the target's compiler makes nothing of a source."""
     return any(finding.code in _REFUSALS or finding.code is Code.BG103 for finding in verdict.findings)
