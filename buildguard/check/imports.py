@@ -134,11 +134,8 @@ class ImportCheck:
             types = self._types(rows, reach[path])
             diagnostics += self._diagnostics(read[path], path, [*verdict.findings, *types.findings])
             undecided += [UndecidedImport(path, *item) for item in (*verdict.undecided, *types.undecided)]
-        refused = (path for path, verdict in read.items() if _is_no_program(verdict))
-        executed = sorted(
-            path for path in refused if (how := project.reach.get(path)) is not None and how.is_from_start
-        )
-        return TargetImports(tuple(diagnostics), tuple(undecided), tuple(executed), is_final=not self._library.is_lost)
+        executed = tuple(_executed_refusals(project.reach, read))
+        return TargetImports(tuple(diagnostics), tuple(undecided), executed, is_final=not self._library.is_lost)
 
     def _of_project_files(self, project: ProjectImports, read: Mapping[str, FileVerdict]) -> Iterator[Diagnostic]:
         """What was found in the imports of the project's own modules."""
