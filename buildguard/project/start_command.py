@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 
 from buildguard.definitions import TYPE_CHECKING, NamedTuple, lazy_pattern
@@ -80,7 +80,8 @@ class StartCommand(NamedTuple):
     `is_main` says that it runs as `__main__`. `attribute` is what a server takes from it, called where `is_factory`.
     `search_path` are the entries that come before the installed packages in sys.path. `configs` are absolute paths, `worker`
     is the program that gunicorn's workers need beside it. `before`
-    are commands that run first in the same shell, and `loads` what the script itself loads by name. `expanded` says that a shell expanded the variables. What cannot be known
+    are commands that run first, each in a process of its own; one `may_fail` where the start goes on without it.
+    `loads` is what the script itself loads by name, in its own process. `expanded` says that a shell expanded the variables. What cannot be known
     is `undecided`, with the reason; the fields then hold what is known. `unread` says that the reason is a file whose content is unknown,
     `raw` the program or script that is a variable.
     """
@@ -102,10 +103,19 @@ class StartCommand(NamedTuple):
     expanded: bool = False
     env: Mapping[str, str] = MappingProxyType({})
     before: tuple[StartCommand, ...] = ()
+    may_fail: bool = False
     loads: tuple[StartCommand, ...] = ()
     undecided: str = ""
     unread: bool = False
     raw: str = ""
+
+
+def processes(command: StartCommand) -> Iterator[StartCommand]:
+    """Each process of a start, without those before it, in their order: the last is what the container runs."""
+    for before in command.before:
+        for process in processes(before):
+            yield process._replace(may_fail=process.may_fail or before.may_fail)
+    yield command._replace(before=())
 
 
 def combine(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 from buildguard.definitions import TYPE_CHECKING, lazy_pattern
@@ -32,11 +32,6 @@ _MANAGERS = frozenset({"honcho", "supervisord"})
 _LONGEST_LIST = 1 << 14
 _LOADERS = (b"uvicorn", b"granian", b"runpy")  # the words of a script that loads a module by its name
 _SHEBANG = lazy_pattern(rb"#![ \t]*([^\r\n]+)")
-# Commands that change nothing about what a script starts in the end.
-_HARMLESS = frozenset({
-    "echo", "printf", "sleep", "true", ":", "mkdir", "chown", "chmod", "touch", "ls", "cat", "pwd", "whoami", "id", "date",
-    "trap", "ulimit", "umask", "set", "wait", "test", "[", "cp", "ln", "rm", "printenv", "unset", "readonly", "hash",
-})  # fmt: skip
 _STEERING = frozenset(
     {"exec", "exit", "cd", "export", "return", "set", "source", ".", "eval", "shift", "pushd", "popd"}
 )
@@ -61,6 +56,7 @@ class _StartRun:
         self._place = place
         self._depth = depth
         self._expanded = expanded
+        self._options: Sequence[str] = ()  # of the shell that reads a script
         self._programs: list[StartProgram] = []
         self._before: list[StartCommand] = []
 
@@ -144,6 +140,7 @@ class _StartRun:
             behind = unwrap(words)
             words = list(behind.words) if behind is not None else []
         if not words or is_shell(words[0]):
+            self._options = words[1:]
             return self._script(path, content, arguments)
         if is_python(words[0]):
             return self._python([*words[1:], path, *arguments])
@@ -211,6 +208,7 @@ class _StartRun:
 
     def _shell(self, arguments: Sequence[str]) -> StartCommand:
         rest = list(arguments)
+        self._options = arguments
         while rest and rest[0][:1] in {"-", "+"} and rest[0] != "--":
             option = rest.pop(0)
             if option.startswith("-") and not option.startswith("--") and "c" in option and rest:
@@ -236,13 +234,17 @@ class _StartRun:
         """The commands of a shell's text: the last one is what the container runs, those before it run first."""
         from buildguard.project import shell
         from buildguard.project.shell_branches import decided
+        from buildguard.project.shell_steps import find_last, may_fail, sets_errexit, steps_of
 
         self._expanded = True
         if len(text) > shell.LONGEST or "<<" in text:
             return self._undecided("the script is not followed")
-        commands = decided(shell.split_commands(text), arguments)
+        steps = steps_of(decided(shell.split_commands(text), arguments))
+        last = find_last(steps)
+        has_errexit = sets_errexit(self._options)
         base = self._place
-        for number, command in enumerate(commands):
+        for number, step in enumerate(steps):
+            command = step.command
             if base.in_image:
                 self._place = base._replace(line=(base.line or 1) + command.line - 1)
             reason = _why_not_followed(command)
@@ -250,26 +252,33 @@ class _StartRun:
                 return self._undecided(reason)
             if command.in_block:
                 continue
-            words = self._words(command.words, arguments)
-            if words[:1] == ["set"] and "--" in words:
-                arguments = words[words.index("--") + 1 :]
-            elif _is_last(commands, number) or (words[:1] == ["exec"] and len(words) > 1):
+            words, assigned = self._words(command.words, arguments)
+            if words[:1] == ["set"]:
+                has_errexit = sets_errexit(words[1:], default=has_errexit)
+                arguments = words[words.index("--") + 1 :] if "--" in words else arguments
+            elif last[number]:
+                self._env |= assigned
                 return self.follow(words)
             elif words:
-                self._run_before(words)
+                fails = may_fail(steps, number, last, has_errexit=has_errexit)
+                self._run_before(words, assigned, may_fail=fails)
+            else:
+                self._env |= assigned
         return self._undecided("the script starts nothing that is known")
 
-    def _words(self, raw: Sequence[str], arguments: Sequence[str]) -> list[str]:
-        """The words of a command; assignments before them hold for it, and from then on where it is nothing else."""
+    def _words(self, raw: Sequence[str], arguments: Sequence[str]) -> tuple[list[str], dict[str, str]]:
+        """The words of a command, and the assignments before them: they hold for it alone, unless it is nothing else."""
         from buildguard.project import shell
 
-        rest = list(raw)
+        rest, assigned = list(raw), dict[str, str]()
         while rest and (pair := shell.assignment(rest[0])) is not None:
-            self._env[pair[0]] = " ".join(shell.expand(pair[1], self._env, arguments))
+            assigned[pair[0]] = " ".join(shell.expand(pair[1], self._env | assigned, arguments))
             rest.pop(0)
-        return [text for word in rest for text in shell.expand(word, self._env, arguments)]
+        return [text for word in rest for text in shell.expand(word, self._env, arguments)], assigned
 
-    def _run_before(self, words: Sequence[str]) -> None:
+    def _run_before(self, words: Sequence[str], assigned: Mapping[str, str], *, may_fail: bool) -> None:
+        from buildguard.project.shell_steps import HARMLESS
+
         name = words[0]
         if name == "cd" and len(words) > 1:
             self._folder = in_folder(self._folder, words[1]) if not is_unknown(words[1]) else "/$unknown"
@@ -278,10 +287,10 @@ class _StartRun:
                 key, equals, value = word.partition("=")
                 if equals:
                     self._env[key] = value
-        elif name not in _HARMLESS and name not in {"source", "."} and len(self._before) < _MOST_BEFORE:
-            context = self._context._replace(folder=self._folder, env=self._env)
+        elif name not in HARMLESS and name not in {"source", "."} and len(self._before) < _MOST_BEFORE:
+            context = self._context._replace(folder=self._folder, env={**self._env, **assigned})
             run = _StartRun(context, self._place, self._depth, expanded=True)
-            self._before.append(run.follow(words))
+            self._before.append(run.follow(words)._replace(may_fail=may_fail))
 
     # -------------------------------------------------------------------------------------- records
 
@@ -303,15 +312,6 @@ class _StartRun:
 
     def _undecided(self, reason: str) -> StartCommand:
         return self._record(())._replace(undecided=reason)
-
-
-def _is_last(commands: Sequence[shell.ShellCommand], number: int) -> bool:
-    """Whether the container runs as long as a command does: nothing but its error handling and `wait` comes after it."""
-    command = commands[number]
-    if command.connector in {"||", "|"}:
-        return True
-    rest = [later for later in commands[number + 1 :] if not later.in_block]
-    return all(later.words[0] in {"wait", "exit"} for later in rest)
 
 
 def _why_not_followed(command: shell.ShellCommand) -> str:
