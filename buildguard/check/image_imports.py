@@ -14,7 +14,7 @@ from buildguard.imports.records import ImportStatement, ModuleFacts
 from buildguard.imports.resolver import SearchPath
 from buildguard.imports.site_packages import InstalledSource
 from buildguard.imports.third_party import PackageAnswer, PackagePresence
-from buildguard.project.start_command import CommandPlace, CommandText, StartCommand, StartContext
+from buildguard.project.start_command import CommandPlace, CommandText, StartCommand, StartContext, processes
 from buildguard.project.start_parser import parse_start
 
 
@@ -37,15 +37,22 @@ class ImageImportFiles:
         """What is installed in it."""
         return InstalledSource(self._image.reference, self._site_folders(), self._all.origins, self.read, facts)
 
-    def program(self, packages: InstalledSource) -> StartedProgram:
-        """What its command starts."""
-        command = self._command()
+    def programs(self, packages: InstalledSource) -> list[StartedProgram]:
+        """What its command starts: one program for each process whose modules are known, or one without any start."""
+        *before, main = (self._program(process, packages) for process in processes(self._command()))
+        started = [program for program in before if program.starts]
+        return [*started, main] if main.starts or not started else started
+
+    def _program(self, command: StartCommand, packages: InstalledSource) -> StartedProgram:
         roots = tuple(dict.fromkeys([self._image.folder, *command.search_path]))
         starts = tuple(started_modules(command, self._tree))
         front = () if command.server or not command.is_main else command.search_path
         back = tuple(dict.fromkeys([*(command.search_path if starts else roots), *packages.folders]))
         open_path = command.undecided or packages.why_open
-        return StartedProgram(self._tree, SearchPath(front, back), starts, roots, self._why_unknown, open_path)
+        path = SearchPath(front, back)
+        return StartedProgram(
+            *(self._tree, path, starts, roots, self._why_unknown, open_path), may_fail=command.may_fail
+        )
 
     def _command(self) -> StartCommand:
         env = {name: value for name, _, value in (assignment.partition("=") for assignment in self._image.env)}

@@ -17,6 +17,8 @@ from buildguard.docker.image_stage import ImageFiles, ImageStage
 from buildguard.docker.images import Image
 from buildguard.docker.shared_libraries import LibraryFinder, loader_folders, loader_settings
 from buildguard.imports.finder import FileTree, ModuleKind, ModuleLocation
+from buildguard.imports.program import StartedProgram
+from buildguard.imports.site_packages import InstalledSource
 from buildguard.startup.source_facts import SourceImport, read_facts
 
 _MOST_FILES = 3_000
@@ -145,8 +147,15 @@ class _Importer(NamedTuple):
 def loaded_modules(files: ImageImportFiles) -> Iterator[LoadedModuleFile]:
     """The compiled modules that the start surely loads: along imports at module level, through the installed packages."""
     packages = files.packages(lambda _file: None)
-    program = files.program(packages)
-    finder = _ModuleFinder(files.read, packages.tree, (*program.path.folders, *packages.folders))
+    programs = (program for program in files.programs(packages) if not program.may_fail)
+    loaded = (module for program in programs for module in _loaded_by(program, packages, files.read))
+    yield from {module.stem: module for module in loaded}.values()
+
+
+def _loaded_by(
+    program: StartedProgram, packages: InstalledSource, read: Callable[[str], bytes | None]
+) -> Iterator[LoadedModuleFile]:
+    finder = _ModuleFinder(read, packages.tree, (*program.path.folders, *packages.folders))
     pending = [_Importer(start.location.file, "", 0) for start in program.starts if start.location.file]
     seen = {each.file for each in pending}
     while pending and len(seen) < _MOST_FILES:

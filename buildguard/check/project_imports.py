@@ -119,12 +119,14 @@ class ProjectImportCheck:
             return ProjectImports({}, (), {})
         image = ImageImportFiles(stage, stage.image)
         packages = image.packages(_FactsOfTarget({}, image.read, target).of)
-        program = image.program(packages)
         facts = _FactsOfTarget(known, self._files.read, target)
-        context = self._context(program, facts)._replace(may_be_foreign=lambda name: _is_installed(packages, name))
-        texts = ProjectTexts(context.read, lambda _path: False, context.facts)
-        subject = ProgramSubject(program, context, texts, ExplainedPackages(packages, stage.lacking))
-        return read_imports([subject], known.keys())
+        explained = ExplainedPackages(packages, stage.lacking)
+        subjects = []
+        for program in image.programs(packages):
+            context = self._context(program, facts)._replace(may_be_foreign=lambda name: _is_installed(packages, name))
+            texts = ProjectTexts(context.read, lambda _path: False, context.facts)
+            subjects.append(ProgramSubject(program, context, texts, explained))
+        return read_imports(subjects, known.keys())
 
     # -------------------------------------------------------------------------------------- the project's files
 

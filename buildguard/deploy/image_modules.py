@@ -77,7 +77,7 @@ class _ImportRun:
         stage = ImageStage(f"image:{image.reference}", scope.root, files, _places(self._twins), image)
         read = ImageImportFiles(stage, image)
         packages = read.packages(lambda _file: None)
-        self._program = read.program(packages)
+        self._program = read.programs(packages)[-1]  # the process that the container runs
         reached = list(reached_modules(self._program, read.read))
         self.modules = reached[:_MOST_MODULES]
         self._left_out = len(reached) - len(self.modules)

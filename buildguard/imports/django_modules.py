@@ -35,13 +35,13 @@ class DjangoReader:
         self._settings_of = settings_of
 
     def modules(self, command: StartCommand) -> tuple[LoadedModule, ...]:
-        """The modules of the project that Django loads for a start command and those before it, in their order."""
-        names = [name for part in (*command.before, command) for name in self._names(part)]
-        return tuple(dict.fromkeys(module for name in dict.fromkeys(names) for module in self._loaded(name)))
+        """The modules of the project that Django loads for a start command, in their order."""
+        names = dict.fromkeys(self._names(command))
+        return tuple(dict.fromkeys(module for name in names for module in self._loaded(name)))
 
     def imports(self, command: StartCommand) -> tuple[tuple[LoadedModule, ImportStatement], ...]:
         """What Django imports because settings list it: the module of the settings with each import, at the line of its text."""
-        return tuple(dict.fromkeys(item for part in (*command.before, command) for item in self._listed(part)))
+        return tuple(dict.fromkeys(self._listed(command)))
 
     def _listed(self, command: StartCommand) -> Iterator[tuple[LoadedModule, ImportStatement]]:
         settings = self._settings_module(command)
@@ -57,7 +57,7 @@ class DjangoReader:
         return "runserver" in command.arguments or _APPLICATION.search(self._started(command)) is not None
 
     def _started(self, command: StartCommand) -> bytes:
-        files = [module.location.file for module in started_modules(command._replace(before=()), self._tree)]
+        files = [module.location.file for module in started_modules(command, self._tree)]
         return (self._read(files[-1]) or b"") if files else b""
 
     def _settings_module(self, command: StartCommand) -> str:

@@ -20,7 +20,7 @@ from buildguard.project.discovery import ImageRecipe
 from buildguard.project.ignore import docker
 from buildguard.project.image_build import BuildInput, build_model, takes_context
 from buildguard.project.image_match import list_installed
-from buildguard.project.start_command import CommandText, StartCommand, StartContext
+from buildguard.project.start_command import CommandText, StartCommand, StartContext, processes
 from buildguard.project.start_declarations import (
     SERVED_BY,
     buildpack_default,
@@ -67,30 +67,30 @@ def read_programs(
     entry: Sequence[str] = (),
     why_unknown: Callable[[ImageRecipe, str], str] = lambda _recipe, _path: "",
 ) -> list[StartedProgram]:
-    """The program of each image, or that of the project itself where it builds none.
+    """The programs of each image, or those of the project itself where it builds none: one for each process of a start.
 
     `entry` names start modules. `why_unknown` says why an image may hold a path that no COPY brings.
     """
-    programs = []
-    for recipe in recipes:
-        program = _of_image(sources, recipe, entry)
-        if program is not None:
-            programs.append(program._replace(why_unknown=functools.partial(why_unknown, recipe), image=recipe))
-    return programs or [_of_project(sources, "", entry)]
+    programs = [
+        program._replace(why_unknown=functools.partial(why_unknown, recipe), image=recipe)
+        for recipe in recipes
+        for program in _of_image(sources, recipe, entry)
+    ]
+    return programs or [*_of_project(sources, "", entry)]
 
 
 def project_program(sources: ProjectSources) -> StartedProgram:
     """The files of a whole project, of which no start is known."""
-    return _of_project(sources, "", ())
+    return _of_project(sources, "", ())[-1]
 
 
-def _of_image(sources: ProjectSources, recipe: ImageRecipe, entry: Sequence[str]) -> StartedProgram | None:
+def _of_image(sources: ProjectSources, recipe: ImageRecipe, entry: Sequence[str]) -> Sequence[StartedProgram]:
     service = recipe.service
     arguments = dict(service.build_args)
     final = dockerfile.resolve_final_stage(recipe.dockerfile, arguments, service.stage)
     declared = read_dockerfile(recipe.dockerfile, service.dockerfile, arguments, service.stage)
     if final is None or declared is None:
-        return None
+        return ()
     if not takes_context(recipe.dockerfile, arguments):
         return _of_project(sources, service.context, entry)
     sent = _sent_paths(sources, service.context, service.dockerfile)
@@ -113,7 +113,7 @@ def _of_image(sources: ProjectSources, recipe: ImageRecipe, entry: Sequence[str]
         context = StartContext(declared.folder, declared.env, _reader(tree, sources), scripts, tree.is_unclear)
         command = _parsed(declared.command, context)
     layers = _ImageFolders(tree, sources, _INSTALLS.search(runs) is not None)
-    return layers.program(command, entry, (declared.folder, *_python_path(declared.env)), scripts)
+    return layers.programs(command, entry, (declared.folder, *_python_path(declared.env)), scripts)
 
 
 class _ImageFolders:
@@ -124,24 +124,38 @@ class _ImageFolders:
         self._sources = sources
         self._is_installed = is_installed
 
-    def program(
+    def programs(
         self, command: StartCommand | None, entry: Sequence[str], folders: Sequence[str], scripts: Mapping[str, str]
-    ) -> StartedProgram:
-        """The program of a start command, else of the entries of the configuration, else of the project's scripts."""
+    ) -> Sequence[StartedProgram]:
+        """The programs of a start command, else that of the entries of the configuration, else of the project's scripts."""
         roots = tuple(dict.fromkeys(root for folder in folders for root in self._roots(folder)))
-        starts = [] if command is None else list(started_modules(command, self._tree))
-        path = SearchPath((), roots)
-        if starts and command is not None:
-            path = self._path(command, roots)
-        else:
-            starts = list(self._named(entry or tuple(scripts.values()), roots))
-        open_path = self._why_open(command)
+        started = list(self._processes(command, roots)) if command is not None else []
+        if started:
+            return started
+        starts = tuple(self._named(entry or tuple(scripts.values()), roots))
+        return [
+            StartedProgram(self._tree, SearchPath((), roots), starts, roots, open_path=self._why_open(command)),
+        ]
+
+    def _processes(self, command: StartCommand, roots: tuple[str, ...]) -> Iterator[StartedProgram]:
+        """One program for each process of a start command whose modules are known."""
+        *before, main = processes(command)
+        for process in (*before, main):
+            starts = tuple(started_modules(process, self._tree))
+            if starts:
+                yield self._process(process, starts, roots)._replace(is_main=process is main)
+
+    def _process(
+        self, command: StartCommand, starts: tuple[LoadedModule, ...], roots: tuple[str, ...]
+    ) -> StartedProgram:
+        path = self._path(command, roots)
         django = functools.partial(self._django, command, path.folders)
         return StartedProgram(
-            *(self._tree, path, tuple(starts), roots),
-            open_path=open_path,
-            by_name=lambda: reader.modules(command) if command is not None and (reader := django()) else (),
-            listed=lambda: reader.imports(command) if command is not None and (reader := django()) else (),
+            *(self._tree, path, starts, roots),
+            open_path=self._why_open(command),
+            by_name=lambda: reader.modules(command) if (reader := django()) else (),
+            listed=lambda: reader.imports(command) if (reader := django()) else (),
+            may_fail=command.may_fail,
         )
 
     def _why_open(self, command: StartCommand | None) -> str:
@@ -150,11 +164,11 @@ class _ImageFolders:
             return "the project is installed as a package"
         return "" if command is None else command.undecided
 
-    def _django(self, command: StartCommand | None, folders: Sequence[str]) -> DjangoReader | None:
+    def _django(self, command: StartCommand, folders: Sequence[str]) -> DjangoReader | None:
         """What reads the settings of a start command that sets Django up; None for any other."""
         read = _reader(self._tree, self._sources)
-        files = [] if command is None else [module.location.file for module in started_modules(command, self._tree)]
-        if command is None or not any(_DJANGO in (read(file) or b"") for file in files):
+        files = (module.location.file for module in started_modules(command, self._tree))
+        if not any(_DJANGO in (read(file) or b"") for file in files):
             return None
         from buildguard.imports.django_modules import DjangoReader  # a hook has no time for it in other projects
 
@@ -186,8 +200,8 @@ class _ImageFolders:
                     yield LoadedModule(".".join(parts[: number + 1]), location)
 
 
-def _of_project(sources: ProjectSources, context: str, entry: Sequence[str]) -> StartedProgram:
-    """The program of a folder that a buildpack would build, or that is built by what cannot be seen."""
+def _of_project(sources: ProjectSources, context: str, entry: Sequence[str]) -> Sequence[StartedProgram]:
+    """The programs of a folder that a buildpack would build, or that is built by what cannot be seen."""
     start = f"{context}/" if context else ""
     tree = _tree_of_project(sources, start)
     scripts = read_scripts(sources.read(f"{start}pyproject.toml") or b"", "pyproject.toml")
@@ -196,7 +210,7 @@ def _of_project(sources: ProjectSources, context: str, entry: Sequence[str]) -> 
     if declared is not None:
         command = _parsed(declared, StartContext(_WORKSPACE, {}, _reader(tree, sources), scripts, tree.is_unclear))
     folders = _ImageFolders(tree, sources, is_installed=False)
-    return folders.program(command, entry, (_WORKSPACE,), scripts)
+    return folders.programs(command, entry, (_WORKSPACE,), scripts)
 
 
 def _parsed(command: CommandText, context: StartContext) -> StartCommand:

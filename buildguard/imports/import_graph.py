@@ -92,13 +92,19 @@ def has_source(module: LoadedModule) -> bool:
     return kind is ModuleKind.MODULE or kind is ModuleKind.PACKAGE
 
 
-def find_reached(graph: ImportGraph, starts: Iterable[LoadedModule]) -> dict[str, ReachedModule]:
-    """Every module that some starts run, by its name: first what they surely run, each by its shortest chain."""
+def find_reached(
+    graph: ImportGraph, starts: Iterable[LoadedModule], *, may_fail: bool = False
+) -> dict[str, ReachedModule]:
+    """Every module that some starts run, by its name: first what they surely run, each by its shortest chain.
+
+    Nothing is sure where the starts `may_fail`.
+    """
     modules = [*starts]
-    reached = _reach(graph, modules, frozenset())
+    unsure = frozenset(module.name for module in modules if may_fail)
+    reached = _reach(graph, modules, unsure)
     guarded = _guarded_packages(graph, reached.values())
     # what a function tries is tried later, and leaves nothing behind for the imports before it
-    first = {name for name, is_late in guarded if not is_late}
+    first = unsure.union(name for name, is_late in guarded if not is_late)
     reached = _reach(graph, modules, first) if first else reached
     for name in {name for name, _is_late in guarded}:
         reached[name] = reached[name]._replace(certain=False)

@@ -77,7 +77,8 @@ class ProgramReader:
             if start.is_file_package:
                 resolver.add(start)
         graph = ImportGraph(resolver, self._facts)
-        return graph, find_reached(graph, (*self._program.starts, *self._by_name))
+        starts = (*self._program.starts, *self._by_name)
+        return graph, find_reached(graph, starts, may_fail=self._program.may_fail)
 
     def _added_folders(self, reached: dict[str, ReachedModule]) -> Iterator[tuple[str, str]]:
         for item in reached.values():

@@ -22,12 +22,13 @@ _FOLDERS = 10_000
 
 
 class StartedProgram(NamedTuple):
-    """The files of a program, where its modules are looked for, and what it starts; no `starts` where that is unknown.
+    """The files of one process, where its modules are looked for, and what it starts; no `starts` where that is unknown.
 
     `roots` are folders that may be on the path of files that no start reaches. `why_unknown` says why the image may hold a
     path that `tree` lacks, empty where it cannot. `open_path` says why other folders may be on the path. `by_name` are modules
     that a framework loads after the starts, and `listed` the imports that texts of a module stand for. `image` is what it is
-    built by, None for the project itself.
+    built by, None for the project itself. `is_main` is the process that the start ends in, and one `may_fail` where the start
+    goes on without it.
     """
 
     tree: FileTree
@@ -39,6 +40,8 @@ class StartedProgram(NamedTuple):
     by_name: Callable[[], tuple[LoadedModule, ...]] = tuple
     listed: Callable[[], tuple[tuple[LoadedModule, ImportStatement], ...]] = tuple
     image: ImageRecipe | None = None
+    is_main: bool = True
+    may_fail: bool = False
 
 
 def is_test(path: str) -> bool:
@@ -74,9 +77,7 @@ def last_word(path: str) -> str:
 
 
 def started_modules(command: StartCommand, tree: FileTree) -> Iterator[LoadedModule]:
-    """The modules that a start command runs, those of the commands before it and what it loads by name as well."""
-    for before in command.before:
-        yield from started_modules(before, tree)
+    """The modules that the process of a start command runs, with what it loads by name; those before it are others."""
     if command.script in tree.origins:
         yield _of_file(command)
     if command.module and not command.script:

@@ -10,10 +10,14 @@ from buildguard.imports.program import StartedProgram
 
 
 def program_words(programs: Sequence[StartedProgram]) -> tuple[str, ...]:
-    """The words for the one program of a target; that it is unknown where there are several, or its folders are mixed."""
-    if len(programs) != 1:
+    """The words for the main process of a target; that it is unknown where there are several, or its folders are mixed.
+
+    What runs before it is left to `check`.
+    """
+    main = [program for program in programs if program.is_main]
+    if len(main) != 1 or len({program.image for program in programs}) != 1:
         return (UNKNOWN,)
-    (program,) = programs
+    (program,) = main
     try:
         words = tuple(_words(program))
     except LookupError:

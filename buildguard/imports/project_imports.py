@@ -55,8 +55,8 @@ def read_imports(
         for path, how in judge.read_rest(reach, asked, follows_starts=follows_starts):
             reach.setdefault(path, how)
     findings = _strongest(item for judge in judges for item in judge.findings)
-    undecided = dict.fromkeys(item for judge in judges for item in judge.undecided)
-    return ProjectImports(findings, tuple(undecided), reach)
+    undecided = _surest(item for judge in judges for item in judge.undecided)
+    return ProjectImports(findings, undecided, reach)
 
 
 def _strongest(located: Iterable[tuple[str, Finding]]) -> dict[str, tuple[Finding, ...]]:
@@ -68,6 +68,16 @@ def _strongest(located: Iterable[tuple[str, Finding]]) -> dict[str, tuple[Findin
         if known is None or (finding.severity is Severity.ERROR and known.severity is not Severity.ERROR):
             of_file[finding.code, finding.range] = finding
     return {path: tuple(of_file.values()) for path, of_file in kept.items()}
+
+
+def _surest(items: Iterable[UndecidedImport]) -> tuple[UndecidedImport, ...]:
+    """Each undecided import once: as one that a start surely executes, where one does."""
+    kept: dict[UndecidedImport, UndecidedImport] = {}
+    for item in items:
+        key = item._replace(is_executed=False)
+        if key not in kept or item.is_executed:
+            kept[key] = item
+    return tuple(kept.values())
 
 
 class _ProgramJudge:

@@ -48,7 +48,7 @@ def test_a_built_image_gives_the_program_and_its_packages() -> None:
         return None if data is None else extract(data, (3, 11))
 
     packages = files.packages(facts)
-    program = files.program(packages)
+    (program,) = files.programs(packages)
 
     assert packages.folders == (_SITE,)
     assert [start.name for start in program.starts] == ["app.main"]

@@ -116,10 +116,10 @@ class _Files(ImageImportFiles):
     def packages(self, facts: Callable[[str], object]) -> InstalledSource:
         return InstalledSource("image", ["/site"], self._texts, self.read, lambda _file: None)
 
-    def program(self, packages: InstalledSource) -> StartedProgram:
+    def programs(self, packages: InstalledSource) -> list[StartedProgram]:
         tree = FileTree({path: path[5:] for path in self._texts if path.startswith("/srv/")})
         start = LoadedModule("__main__", ModuleLocation(ModuleKind.MODULE, "/srv/main.py"), home="")
-        return StartedProgram(tree, SearchPath(("/srv",), ()), (start,))
+        return [StartedProgram(tree, SearchPath(("/srv",), ()), (start,))]
 
 
 def test_modules_that_a_start_surely_loads() -> None:

@@ -12,7 +12,7 @@ from buildguard.imports.finder import FileTree
 from buildguard.imports.image_program import ProjectSources, read_programs
 from buildguard.imports.program_words import program_words
 from buildguard.project.discovery import ImageRecipe
-from buildguard.project.start_command import CommandPlace, StartCommand
+from buildguard.project.start_command import CommandPlace, StartCommand, processes
 from buildguard.project.target import Certainty, ContextBasis, ImageService
 from buildguard.stages.stage import Entry, EntryKind
 from tests.conftest import Project
@@ -66,10 +66,10 @@ def test_nothing_is_loaded_without_settings_of_the_project(start: StartCommand) 
     assert _modules(start) == []
 
 
-def test_a_command_before_the_start_loads_them_as_well() -> None:
+def test_a_command_before_the_start_loads_them_in_a_process_of_its_own() -> None:
     start = _START._replace(script="/srv/site/urls.py", before=(_START,))
 
-    assert "site.settings.prod" in _modules(start)
+    assert ["site.settings.prod" in _modules(process) for process in processes(start)] == [True, False]
 
 
 def _program(files: dict[str, str], command: str) -> tuple[list[str], tuple[str, ...]]:
