@@ -56,6 +56,8 @@ def split_commands(text: str) -> list[ShellCommand]:
         if kind == "operator":
             if words:
                 commands.append(ShellCommand(start, tuple(words), token, bool(blocks) or words[0] in _KEYWORDS))
+            elif match[0] == ";;" and commands and commands[-1].connector in {";", "\n"}:
+                commands[-1] = commands[-1]._replace(connector=token)  # it stands on a line of its own
             words = []
             _open_or_close(blocks, token)
         elif kind in {"word", "other"}:
@@ -125,7 +127,8 @@ def _value(match: re.Match[str], known: Mapping[str, str], arguments: Sequence[s
         return "$PORT"
     if name.isdigit():
         position = int(name) - 1
-        return arguments[position] if 0 <= position < len(arguments) else ""
+        default = match["word"] or "" if operator in {"-", ":-"} else ""
+        return arguments[position] if 0 <= position < len(arguments) else default
     if name in known:
         return match["word"] or "" if operator.endswith("+") else known[name]
     return f"${name}"

@@ -1,28 +1,92 @@
-"""The branches of a shell's text that its arguments decide: `if [ "$1" = "gunicorn" ]; then exec "$@"; fi`. Pure."""
+"""The branches of a shell's text that its arguments decide: `if [ "$1" = "gunicorn" ]; then exec "$@"; fi`, `case`. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+from buildguard.definitions import lazy_pattern
 from buildguard.project.shell import ShellCommand, expand
 
 _BLOCKS = frozenset({"if", "elif", "case", "for", "while", "until", "select", "{", "(", "function"})
 _TESTS = {"[": "]", "[[": "]]"}
 _CHANGES = frozenset({"set", "shift"})
 _CONSTANTS: dict[tuple[str, ...], bool] = {("true",): True, ("false",): False}
+_ENDS = frozenset({"", ";", "\n"})
+_PATTERN = lazy_pattern(r"""[^\s\\"'$`]+|"[^\\"*?[$`]*"|'[^'*?[]*'""")
 _COUNTS = frozenset({"$#", '"$#"', "${#}", '"${#}"'})
 
 
 def decided(commands: Sequence[ShellCommand], arguments: Sequence[str]) -> list[ShellCommand]:
-    """The commands, without the `if` around those that certainly run, and without those that certainly do not."""
+    """The commands, without the `if` or `case` around those that certainly run, and without those that certainly do not."""
     kept: list[ShellCommand] = []
     rest = list(commands)
     while rest:
-        block = [] if _changes_arguments(kept) else _block(rest)
-        truth = _truth(block[0].words[1:], arguments) if block else None
-        kept += [rest[0]] if truth is None else _branch(block, is_true=truth)
-        rest = rest[1:] if truth is None else rest[len(block) :]
+        block = [] if _changes_arguments(kept) else _block(rest) or _case(rest)
+        chosen = _chosen(block, arguments) if block else None
+        kept += [rest[0]] if chosen is None else chosen
+        rest = rest[1:] if chosen is None else rest[len(block) :]
     return kept
+
+
+def _chosen(block: Sequence[ShellCommand], arguments: Sequence[str]) -> list[ShellCommand] | None:
+    """What runs of a block; None where that is not known."""
+    if block[0].words[0] == "case":
+        return _arm(block, arguments)
+    truth = _truth(block[0].words[1:], arguments)
+    return None if truth is None else _branch(block, is_true=truth)
+
+
+def _case(commands: Sequence[ShellCommand]) -> list[ShellCommand]:
+    """The commands from a `case` to its `esac`; none where another `case` is in it."""
+    names = [command.words[0] for command in commands]
+    if names[0] != "case" or commands[0].words[2:3] != ("in",) or "esac" not in names:
+        return []
+    block = [*commands[: names.index("esac") + 1]]
+    return [] if names[: len(block)].count("case") > 1 or block[-1].connector not in _ENDS else block
+
+
+def _arm(block: Sequence[ShellCommand], arguments: Sequence[str]) -> list[ShellCommand] | None:
+    """What the first pattern runs that fits; None where the word or a pattern before it is not known."""
+    word = " ".join(_values(block[0].words[1], arguments))
+    first = block[0]._replace(words=block[0].words[3:])  # a pattern in the line of `case`
+    rest = [first] * bool(first.words) + [*block[1:-1]]
+    while rest:
+        patterns, body = _take_arm(rest)
+        fits = None if _is_open(word) else _fits(word, patterns)
+        if fits is None or not all(map(_is_simple, body)):
+            return None
+        if fits:
+            return [command._replace(in_block=False, connector=_connector(command)) for command in body]
+    return []
+
+
+def _take_arm(rest: list[ShellCommand]) -> tuple[list[ShellCommand], list[ShellCommand]]:
+    """Take the patterns and the commands up to `;;` from some."""
+    connectors = [command.connector for command in rest]
+    size = [*connectors, ";;"].index(";;") + 1
+    last = [*connectors, ")"].index(")") + 1
+    arm, rest[:] = rest[:size], rest[size:]
+    return arm[:last], arm[last:]
+
+
+def _fits(word: str, patterns: Sequence[ShellCommand]) -> bool | None:
+    """Whether one of some patterns fits a word; None where that is not known."""
+    from fnmatch import fnmatchcase
+
+    texts = [" ".join(pattern.words) for pattern in patterns]
+    is_known = [pattern.connector for pattern in patterns] == [*["|"] * (len(patterns) - 1), ")"]
+    if not is_known or not all(map(_PATTERN.fullmatch, texts)):
+        return None
+    return any(fnmatchcase(word, text.strip("\"'")) for text in texts)
+
+
+def _is_simple(command: ShellCommand) -> bool:
+    """Whether a command of a branch opens no block."""
+    return not _BLOCKS & {*command.words[:2]} and command.connector not in {")", "("}
+
+
+def _connector(command: ShellCommand) -> str:
+    return "\n" if command.connector == ";;" else command.connector
 
 
 def _changes_arguments(commands: Sequence[ShellCommand]) -> bool:
@@ -41,7 +105,7 @@ def _block(commands: Sequence[ShellCommand]) -> list[ShellCommand]:
         return []
     block = [*commands[: names.index("fi") + 1]]
     words = {word for command in block[1:] for word in command.words[:2]}
-    return [] if _BLOCKS & words or block[-1].connector not in {"", ";", "\n"} else block
+    return [] if _BLOCKS & words or block[-1].connector not in _ENDS else block
 
 
 def _branch(block: Sequence[ShellCommand], *, is_true: bool) -> list[ShellCommand]:

@@ -212,6 +212,15 @@ def test_a_shell_agrees(start: _Start, folder: Path) -> None:
         assert (path, line) in {(name.removeprefix(f"{folder}/"), number) for name, number in places}
 
 
+def test_a_branch_that_the_arguments_do_not_take() -> None:
+    script = 'set -e\ncase "$1" in\n  web) exec python -m app.main ;;\n  worker) exec python -m app.worker ;;\nesac\n'
+    files = {**_APP, "app/worker.py": _GONE, "entry.sh": script}
+    docker = 'FROM python:3.11\nWORKDIR /srv\nCOPY . .\nENTRYPOINT ["sh", "entry.sh"]\nCMD ["{}"]\n'
+
+    assert _found({**files, "Dockerfile": docker.format("web")}) == ("warning app/worker.py:1",)
+    assert _found({**files, "Dockerfile": docker.format("worker")}) == ("error app/worker.py:1",)
+
+
 def test_an_application_stays_in_the_process_of_its_server() -> None:
     files = {
         "scripts/pre.py": "import beside\n",

@@ -21,6 +21,11 @@ _DECIDED = [
     'if [ -n "$1" ]; then echo some; fi\nif [ "$2" = "b" ]; then echo b; fi\n',
     "if true; then echo yes; fi\nif false; then echo no; else echo else; fi\n",
     'set -e\nif [ "$1" == "web" ]; then echo yes; fi\n',
+    'case "$1" in\n  web) echo yes ;;\n  other|more)\n    echo other\n    echo twice\n    ;;\n  *) echo no ;;\nesac\necho end\n',
+    'case $1 in (w*) echo w;; ("") echo none;; esac\n',
+    'case "${1:-web}" in web) echo yes;; o[st]*) echo o;; esac; echo end\n',
+    "case \"$1\" in 'web' ) echo yes && echo too;; esac\n",
+    'if [ "${1:-web}" = "web" ]; then echo yes; fi\n',
 ]
 _OPEN = [
     'if [ "$MODE" = "web" ]; then echo yes; fi\n',
@@ -34,6 +39,17 @@ _OPEN = [
     "if ! true; then echo yes; fi\n",
     'if [[ "$1" == w* ]]; then echo yes; fi\n',
     "if [ $1 = web ]; then echo yes; fi || echo no\n",
+    'case "$MODE" in web) echo yes;; esac\n',
+    'case "$1" in "$MODE") echo yes;; esac\n',
+    'case "$1" in other) ;; web) echo yes;; esac\n',
+    'case "$1" in other)\n;;\nweb) echo yes\n;; esac\n',
+    'case "$1" in web) if true; then echo yes; fi;; esac\n',
+    'case "$1" in web) case "$2" in *) echo yes;; esac;; esac\n',
+    'case "$1" in "w*") echo yes;; esac\n',
+    'case "$1" in @(web|x)) echo yes;; esac\n',
+    'case "$1" in web) (echo yes);; esac\n',
+    'case "$1" in web) echo yes;; esac | cat\n',
+    'shift\ncase "$1" in web) echo yes;; esac\n',
 ]  # fmt: skip
 
 
@@ -53,7 +69,7 @@ def test_what_the_arguments_do_not_decide_stays(text: str) -> None:
     commands = split_commands(text)
     kept = decided(commands, ["web"])
 
-    assert any(command.words[0] == "if" for command in kept)
+    assert any(command.words[0] in {"if", "case"} for command in kept)
 
 
 def test_the_lines_stay() -> None:
