@@ -26,6 +26,7 @@ from buildguard.project.start_declarations import (
     buildpack_default,
     read_app_yaml,
     read_dockerfile,
+    read_processes,
     read_procfile,
     read_scripts,
 )
@@ -128,17 +129,17 @@ class _ImageFolders:
         self, command: StartCommand | None, entry: Sequence[str], folders: Sequence[str], scripts: Mapping[str, str]
     ) -> Sequence[StartedProgram]:
         """The programs of a start command, else that of the entries of the configuration, else of the project's scripts."""
-        roots = tuple(dict.fromkeys(root for folder in folders for root in self._roots(folder)))
-        started = list(self._processes(command, roots)) if command is not None else []
-        if started:
+        if command is not None and (started := list(self.processes(command, folders))):
             return started
+        roots = self._all_roots(folders)
         starts = tuple(self._named(entry or tuple(scripts.values()), roots))
         return [
             StartedProgram(self._tree, SearchPath((), roots), starts, roots, open_path=self._why_open(command)),
         ]
 
-    def _processes(self, command: StartCommand, roots: tuple[str, ...]) -> Iterator[StartedProgram]:
+    def processes(self, command: StartCommand, folders: Sequence[str]) -> Iterator[StartedProgram]:
         """One program for each process of a start command whose modules are known."""
+        roots = self._all_roots(folders)
         *before, main = processes(command)
         for process in (*before, main):
             starts = tuple(started_modules(process, self._tree))
@@ -186,6 +187,9 @@ class _ImageFolders:
         front = () if command.server or not command.is_main else command.search_path
         return SearchPath(front, tuple(dict.fromkeys([*command.search_path, *installed])))
 
+    def _all_roots(self, folders: Iterable[str]) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(root for folder in folders for root in self._roots(folder)))
+
     def _roots(self, folder: str) -> tuple[str, ...]:
         file = self._tree.origins.get(posixpath.join(folder, "pyproject.toml"), "")
         return package_roots(folder, self._sources.read(file) if file else None, self._tree.has_sources)
@@ -206,11 +210,21 @@ def _of_project(sources: ProjectSources, context: str, entry: Sequence[str]) -> 
     tree = _tree_of_project(sources, start)
     scripts = read_scripts(sources.read(f"{start}pyproject.toml") or b"", "pyproject.toml")
     declared = _buildpack_command(sources, start)
-    command = None
-    if declared is not None:
-        command = _parsed(declared, StartContext(_WORKSPACE, {}, _reader(tree, sources), scripts, tree.is_unclear))
+    surroundings = StartContext(_WORKSPACE, {}, _reader(tree, sources), scripts, tree.is_unclear)
+    command = None if declared is None else _parsed(declared, surroundings)
     folders = _ImageFolders(tree, sources, is_installed=False)
-    return folders.programs(command, entry, (_WORKSPACE,), scripts)
+    others = (_parsed(other, surroundings) for other in _other_processes(sources, start))
+    beside = [program for other in others for program in folders.processes(other, (_WORKSPACE,))]
+    return [
+        *(program._replace(is_main=False) for program in beside),
+        *folders.programs(command, entry, (_WORKSPACE,), scripts),
+    ]
+
+
+def _other_processes(sources: ProjectSources, start: str) -> Iterable[CommandText]:
+    """What a Procfile starts beside the process that is reached from outside."""
+    procfile = sources.read(f"{start}Procfile")
+    return () if procfile is None else read_processes(procfile, f"{start}Procfile")
 
 
 def _parsed(command: CommandText, context: StartContext) -> StartCommand:

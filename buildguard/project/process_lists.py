@@ -6,7 +6,7 @@ import itertools
 import posixpath
 import re
 import shlex
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from types import MappingProxyType
 
 from buildguard.definitions import NamedTuple, lazy_pattern
@@ -53,10 +53,11 @@ def _honcho(arguments: Sequence[str]) -> ProcessList | None:
     root = _value(arguments, "-d", "--app-root")
     named = {word for word in arguments[arguments.index("start") + 1 :] if not word.startswith("-")}
     path = posixpath.join(root, _value(arguments, "-f", "--procfile") or "Procfile")
-    return ProcessList(path, lambda text: _procfile(text, root, named), posixpath.join(root, ".env"))
+    return ProcessList(path, lambda text: procfile_processes(text, root, named), posixpath.join(root, ".env"))
 
 
-def _procfile(text: str, folder: str, named: set[str]) -> Iterator[ListedProcess]:
+def procfile_processes(text: str, folder: str = "", named: Collection[str] = ()) -> Iterator[ListedProcess]:
+    """The processes of a Procfile, or those that are named."""
     for number, line in enumerate(text.splitlines(), 1):
         match = _PROCESS.fullmatch(line.rstrip())
         if match is not None and (not named or match[1] in named):

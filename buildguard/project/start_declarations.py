@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from types import MappingProxyType
 
 from buildguard.definitions import TYPE_CHECKING, NamedTuple, lazy_pattern
@@ -82,6 +82,16 @@ def read_procfile(data: bytes, path: str) -> CommandText | None:
     text = data.decode("utf-8", "replace")
     match = _WEB.search(text)
     return _in_bash(match[1].strip(), path, text.count("\n", 0, match.start()) + 1) if match is not None else None
+
+
+def read_processes(data: bytes, path: str) -> Iterator[CommandText]:
+    """The processes of a Procfile other than `web`."""
+    from buildguard.project.process_lists import procfile_processes
+
+    web = read_procfile(data, path)
+    for process in procfile_processes(data.decode("utf-8", "replace")):
+        if web is None or process.line != web.place.line:
+            yield _in_bash(process.words[-1], path, process.line)
 
 
 def read_app_yaml(data: bytes, path: str) -> CommandText | None:

@@ -212,6 +212,16 @@ def test_a_shell_agrees(start: _Start, folder: Path) -> None:
         assert (path, line) in {(name.removeprefix(f"{folder}/"), number) for name, number in places}
 
 
+def test_a_procfile_starts_several() -> None:
+    files = {"web.py": "x = 1\n", "jobs/run.py": "import helpers\n", "helpers.py": "", "requirements.txt": ""}
+    web = {**files, "Procfile": "web: python web.py\n"}
+    both = {**files, "Procfile": "web: python web.py\nworker: python jobs/run.py\n"}
+
+    assert (_found(web), _found(both)) == ((), ("error jobs/run.py:1",))
+    assert _found({**both, "jobs/helpers.py": ""}) == ()
+    assert program_words(_programs(both)) == program_words(_programs(web))
+
+
 def test_a_branch_that_the_arguments_do_not_take() -> None:
     script = 'set -e\ncase "$1" in\n  web) exec python -m app.main ;;\n  worker) exec python -m app.worker ;;\nesac\n'
     files = {**_APP, "app/worker.py": _GONE, "entry.sh": script}

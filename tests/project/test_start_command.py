@@ -24,6 +24,7 @@ from buildguard.project.start_declarations import (
     override,
     read_app_yaml,
     read_dockerfile,
+    read_processes,
     read_procfile,
     read_scripts,
 )
@@ -325,6 +326,8 @@ def test_declarations_of_buildpacks() -> None:
     procfile = read_procfile(b"worker: x\nweb: gunicorn -b :$PORT main:app\n", "Procfile")
     assert procfile == CommandText(CommandPlace("Procfile", 2), ("/bin/bash", "-c", "gunicorn -b :$PORT main:app"))
     assert read_procfile(b"worker: x\n", "Procfile") is None
+    (worker,) = read_processes(b"worker: x\nweb: gunicorn -b :$PORT main:app\n", "Procfile")
+    assert (worker.place, worker.words) == (CommandPlace("Procfile", 1), ("/bin/bash", "-c", "x"))
     entrypoint = read_app_yaml(b"runtime: python311\nentrypoint: gunicorn main:app\n", "app.yaml")
     assert entrypoint is not None
     assert (entrypoint.place.line, entrypoint.words[2]) == (2, "gunicorn main:app")
