@@ -42,6 +42,7 @@ class StartupFindings:
         self._imports: set[FindingPlace] = set()
         self._needed: dict[str, str] = {}
         self._executed: dict[str, None] = {}
+        self.only_warns = False  # while a program is checked without which the start goes on
         self.explained_placeholders: set[str] = set()  # those that another finding is about
 
     def add(self, code: Code, place: FindingPlace, message: str, hint: str = "", *, is_error: bool = True) -> None:
@@ -49,7 +50,8 @@ class StartupFindings:
 
         `place.subject` is that file.
         """
-        severity = Severity.ERROR if is_error and code not in _WARNINGS else Severity.WARNING
+        is_error = is_error and code not in _WARNINGS and not self.only_warns
+        severity = Severity.ERROR if is_error else Severity.WARNING
         path = None if place.path is None else DisplayPath(place.path)
         where = Range(place.line)
         diagnostic = Diagnostic(code, severity, path, where, message, hint, None, "rule", subject=place.subject)

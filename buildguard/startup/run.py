@@ -115,6 +115,7 @@ def _check_start(
     findings: StartupFindings,
 ) -> None:
     for command in (*start.before, start):
+        findings.only_warns = command.may_fail
         entry = _check_command(image, command, findings)
         if entry is not None:
             check_variables(image, command, entry, sources, findings)
