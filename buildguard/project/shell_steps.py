@@ -20,6 +20,17 @@ _OPENING = frozenset({"{", "then", "else", "do"})
 _EXITS = frozenset({"exit", "return"})
 
 
+class ShellOption(NamedTuple):
+    """An option of a shell, by its letter and its name."""
+
+    letter: str
+    name: str
+
+
+ERREXIT = ShellOption("e", "errexit")
+ALLEXPORT = ShellOption("a", "allexport")
+
+
 class ShellStep(NamedTuple):
     """A command without what `||` runs in its place, and without the other programs of its pipeline.
 
@@ -120,13 +131,13 @@ def may_fail(steps: Sequence[ShellStep], number: int, last: Sequence[bool], *, h
     return True
 
 
-def sets_errexit(words: Sequence[str], *, default: bool = False) -> bool:
-    """Whether the options of a shell, or of `set`, make it end where a command fails."""
+def has_option(words: Sequence[str], option: ShellOption, *, default: bool = False) -> bool:
+    """Whether the words behind a shell, or behind `set`, switch an option on; the default where they do not name it."""
     answer = default
     rest = list(words)
-    while rest and rest[0][:1] in {"-", "+"} and rest[0] != "--":
-        option = rest.pop(0)
-        value = rest.pop(0) if "o" in option and not option.startswith("--") and rest else ""
-        if value == "errexit" or (not option.startswith("--") and "e" in option):
-            answer = option.startswith("-")
+    while rest and rest[0][:1] in {"-", "+"} and rest[0][1:2] not in {"-", ""}:
+        letters = rest.pop(0)
+        named = rest.pop(0) if "o" in letters and rest else ""
+        if option.letter in letters or named == option.name:
+            answer = letters.startswith("-")
     return answer

@@ -52,6 +52,8 @@ class _StartRun:
     def __init__(self, context: StartContext, place: CommandPlace, depth: int = 0, *, expanded: bool = False) -> None:
         self._folder = context.folder
         self._env = dict(context.env)
+        self._variables: dict[str, str] = {}  # of the shell, which no other program sees
+        self._exports_all = False
         self._context = context
         self._place = place
         self._depth = depth
@@ -234,14 +236,15 @@ class _StartRun:
         """The commands of a shell's text: the last one is what the container runs, those before it run first."""
         from buildguard.project import shell
         from buildguard.project.shell_branches import decided
-        from buildguard.project.shell_steps import find_last, may_fail, sets_errexit, steps_of
+        from buildguard.project.shell_steps import ALLEXPORT, ERREXIT, find_last, has_option, may_fail, steps_of
 
         self._expanded = True
         if len(text) > shell.LONGEST or "<<" in text:
             return self._undecided("the script is not followed")
         steps = steps_of(decided(shell.split_commands(text), arguments))
         last = find_last(steps)
-        has_errexit = sets_errexit(self._options)
+        has_errexit = has_option(self._options, ERREXIT)
+        self._variables, self._exports_all = {}, has_option(self._options, ALLEXPORT)
         base = self._place
         for number, step in enumerate(steps):
             command = step.command
@@ -254,7 +257,8 @@ class _StartRun:
                 continue
             words, assigned = self._words(command.words, arguments)
             if words[:1] == ["set"]:
-                has_errexit = sets_errexit(words[1:], default=has_errexit)
+                has_errexit = has_option(words[1:], ERREXIT, default=has_errexit)
+                self._exports_all = has_option(words[1:], ALLEXPORT, default=self._exports_all)
                 arguments = words[words.index("--") + 1 :] if "--" in words else arguments
             elif last[number]:
                 self._env |= assigned
@@ -263,7 +267,7 @@ class _StartRun:
                 fails = may_fail(steps, number, last, has_errexit=has_errexit)
                 self._run_before(words, assigned, may_fail=fails)
             else:
-                self._env |= assigned
+                self._assign(assigned)
         return self._undecided("the script starts nothing that is known")
 
     def _words(self, raw: Sequence[str], arguments: Sequence[str]) -> tuple[list[str], dict[str, str]]:
@@ -271,10 +275,25 @@ class _StartRun:
         from buildguard.project import shell
 
         rest, assigned = list(raw), dict[str, str]()
+        known = self._env | self._variables
         while rest and (pair := shell.assignment(rest[0])) is not None:
-            assigned[pair[0]] = " ".join(shell.expand(pair[1], self._env | assigned, arguments))
+            assigned[pair[0]] = " ".join(shell.expand(pair[1], known | assigned, arguments))
             rest.pop(0)
-        return [text for word in rest for text in shell.expand(word, self._env, arguments)], assigned
+        return [text for word in rest for text in shell.expand(word, known, arguments)], assigned
+
+    def _assign(self, assigned: Mapping[str, str]) -> None:
+        """Set variables in the shell: other programs see those that were exported, as the platform exports PORT."""
+        from buildguard.project import shell
+
+        for name, value in assigned.items():
+            is_exported = self._exports_all or name in {*self._env, shell.PORT}
+            (self._env if is_exported else self._variables)[name] = value
+
+    def _export(self, words: Sequence[str]) -> None:
+        for word in words:
+            name, equals, value = word.partition("=")
+            if equals or name in self._variables:
+                self._env[name] = value if equals else self._variables[name]
 
     def _run_before(self, words: Sequence[str], assigned: Mapping[str, str], *, may_fail: bool) -> None:
         from buildguard.project.shell_steps import HARMLESS
@@ -283,10 +302,7 @@ class _StartRun:
         if name == "cd" and len(words) > 1:
             self._folder = in_folder(self._folder, words[1]) if not is_unknown(words[1]) else "/$unknown"
         elif name == "export":
-            for word in words[1:]:
-                key, equals, value = word.partition("=")
-                if equals:
-                    self._env[key] = value
+            self._export(words[1:])
         elif name not in HARMLESS and name not in {"source", "."} and len(self._before) < _MOST_BEFORE:
             context = self._context._replace(folder=self._folder, env={**self._env, **assigned})
             run = _StartRun(context, self._place, self._depth, expanded=True)

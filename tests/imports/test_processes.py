@@ -92,6 +92,20 @@ _STARTS = {
         {"run.py": "import lib\n", "scripts/pre.py": "import lib\n", "src/lib.py": ""},
         ("error run.py:1",),
     ),
+    "a variable of the shell": _Start(
+        "set -e; PYTHONPATH=src; python scripts/pre.py; exec python run.py",
+        {"run.py": "x = 1\n", "scripts/pre.py": "import lib\n", "src/lib.py": ""},
+        ("error scripts/pre.py:1",),
+    ),
+    "a variable that is exported later": _Start(
+        "set -e; PYTHONPATH=src; export OTHER=1 PYTHONPATH; exec python run.py", {"run.py": "import lib\n", "src/lib.py": ""}
+    ),
+    "every variable is exported": _Start(
+        "set -a; PYTHONPATH=src; set +a; exec python run.py", {"run.py": "import lib\n", "src/lib.py": ""}
+    ),
+    "a variable that was exported": _Start(
+        "export PYTHONPATH=other; PYTHONPATH=src; exec python run.py", {"run.py": "import lib\n", "src/lib.py": ""}
+    ),
     "an exported variable": _Start(
         "set -e; export PYTHONPATH=src; python scripts/pre.py; exec python run.py",
         {"run.py": "import lib\n", "scripts/pre.py": "import lib\n", "src/lib.py": ""},

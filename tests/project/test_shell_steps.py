@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from buildguard.project.shell import split_commands
-from buildguard.project.shell_steps import find_last, may_fail, sets_errexit, steps_of
+from buildguard.project.shell_steps import ALLEXPORT, ERREXIT, find_last, has_option, may_fail, steps_of
 
 # A text with the programs `a`, `b` and `main`, and whether the start goes on to `main` where `a` fails.
 _TEXTS = {
@@ -66,7 +66,7 @@ def test_a_step_may_fail(text: str, goes_on: bool) -> None:
     has_errexit = False
     for step in steps[:main]:
         if step.command.words[0] == "set":
-            has_errexit = sets_errexit(step.command.words[1:], default=has_errexit)
+            has_errexit = has_option(step.command.words[1:], ERREXIT, default=has_errexit)
 
     assert steps[main].command.words[-1] == "main"
     if 0 <= number < main:
@@ -92,4 +92,5 @@ def test_a_step_may_fail(text: str, goes_on: bool) -> None:
     ],
 )
 def test_options_that_end_a_shell(words: str, *, expected: bool) -> None:
-    assert sets_errexit(words.split()) is expected
+    assert has_option(words.split(), ERREXIT) is expected
+    assert has_option(words.replace("e", "a").replace("arraxit", "allexport").split(), ALLEXPORT) is expected
