@@ -35,6 +35,7 @@ _SHEBANG = lazy_pattern(rb"#![ \t]*([^\r\n]+)")
 _STEERING = frozenset(
     {"exec", "exit", "cd", "export", "return", "set", "source", ".", "eval", "shift", "pushd", "popd"}
 )
+_FAILS = lazy_pattern(r"(?:^|\s)exit [1-9]\d*$")  # a start that works does not get there
 _PYTHON_VALUES = frozenset({"-W", "-X", "--check-hash-based-pycs"})
 
 
@@ -336,7 +337,8 @@ def _why_not_followed(command: shell.ShellCommand) -> str:
     if command.connector == "(" or name in {"eval", "shift", "function"}:
         return "the script has functions or computed commands"
     if command.in_block:
-        return "the script decides what it starts" if _STEERING.intersection(command.words) else ""
+        is_steering = not _STEERING.isdisjoint(command.words) and _FAILS.search(" ".join(command.words)) is None
+        return "the script decides what it starts" if is_steering else ""
     if name in {"source", "."}:
         target = command.words[1] if len(command.words) > 1 else ""
         return "" if posixpath.basename(target.strip("\"'")) == "activate" else f"the script reads {target}"

@@ -213,6 +213,23 @@ def test_entrypoint_scripts_are_followed() -> None:
     assert start.env["A"] == "1"
 
 
+@pytest.mark.parametrize(
+    ("block", "is_known"),
+    [
+        ('if [ -z "$A" ]; then\n  echo missing\n  exit 1\nfi', True),
+        ("until nc -z db 5432; do sleep 1 || exit 2; done", True),
+        ("[ -d /srv ] || { echo missing; exit 1; }", True),
+        ('if [ -n "$A" ]; then exit 0; fi', False),
+        ('if [ -n "$A" ]; then exit; fi', False),
+        ('if [ -n "$A" ]; then exec exit 1; cd 1; fi', False),
+    ],
+)
+def test_a_block_that_ends_a_start_with_an_error(block: str, *, is_known: bool) -> None:
+    start = _start('["sh", "start.sh"]', {"/srv/start.sh": f"set -e\n{block}\nexec gunicorn main:app\n"})
+
+    assert (start.module, bool(start.undecided)) == (("main", False) if is_known else ("", True))
+
+
 def test_a_script_that_a_shell_reads_is_not_executed() -> None:
     start = _start('["sh", "start.sh"]', {"/srv/start.sh": "exec gunicorn main:app"})
 
