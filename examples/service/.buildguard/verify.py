@@ -7,7 +7,7 @@ by the manifest in the archive. Nothing that it looks at is imported or run. Fin
 not be looked at with 3.
 
 version: 0.1.0
-digest: sha256:7a2c30fe0f0629d291a2f1276ec8696d74f3e510b12da0a03f2321132ded24d1
+digest: sha256:2e7ee1b5c41e946ab89791aab2e5cf25ad09b83178aac5809c35f7662b328d06
     (SHA-256 of everything below the line of equals signs)
 """
 
@@ -4963,11 +4963,14 @@ class ImportGraph:
 def has_source(module: LoadedModule) -> bool:
     kind = module.location.kind
     return kind is ModuleKind.MODULE or kind is ModuleKind.PACKAGE
-def find_reached(graph: ImportGraph, starts: Iterable[LoadedModule]) -> dict[str, ReachedModule]:
+def find_reached(
+    graph: ImportGraph, starts: Iterable[LoadedModule], *, may_fail: bool = False
+) -> dict[str, ReachedModule]:
     modules = [*starts]
-    reached = _reach(graph, modules, frozenset())
+    unsure = frozenset(module.name for module in modules if may_fail)
+    reached = _reach(graph, modules, unsure)
     guarded = _guarded_packages(graph, reached.values())
-    first = {name for name, is_late in guarded if not is_late}
+    first = unsure.union(name for name, is_late in guarded if not is_late)
     reached = _reach(graph, modules, first) if first else reached
     for name in {name for name, _is_late in guarded}:
         reached[name] = reached[name]._replace(certain=False)
@@ -5153,6 +5156,8 @@ class StartedProgram(NamedTuple):
     by_name: Callable[[], tuple[LoadedModule, ...]] = tuple
     listed: Callable[[], tuple[tuple[LoadedModule, ImportStatement], ...]] = tuple
     image: ImageRecipe | None = None
+    is_main: bool = True
+    may_fail: bool = False
 def is_test(path: str) -> bool:
     folder, _slash, base = path.rpartition("/")
     return _is_folder_of_tests(folder) or _TEST.search(base) is not None
@@ -5172,8 +5177,6 @@ def last_word(path: str) -> str:
     folder, base = posixpath.split(path)
     return posixpath.basename(folder) if base == "__init__.py" else removesuffix(base, ".py")
 def started_modules(command: StartCommand, tree: FileTree) -> Iterator[LoadedModule]:
-    for before in command.before:
-        yield from started_modules(before, tree)
     if command.script in tree.origins:
         yield _of_file(command)
     if command.module and not command.script:
@@ -5564,7 +5567,8 @@ class ProgramReader:
             if start.is_file_package:
                 resolver.add(start)
         graph = ImportGraph(resolver, self._facts)
-        return graph, find_reached(graph, (*self._program.starts, *self._by_name))
+        starts = (*self._program.starts, *self._by_name)
+        return graph, find_reached(graph, starts, may_fail=self._program.may_fail)
     def _added_folders(self, reached: dict[str, ReachedModule]) -> Iterator[tuple[str, str]]:
         for item in reached.values():
             facts = self._facts(item.module.location.file)
@@ -6324,8 +6328,8 @@ def read_imports(
         for path, how in judge.read_rest(reach, asked, follows_starts=follows_starts):
             reach.setdefault(path, how)
     findings = _strongest(item for judge in judges for item in judge.findings)
-    undecided = dict.fromkeys(item for judge in judges for item in judge.undecided)
-    return ProjectImports(findings, tuple(undecided), reach)
+    undecided = _surest(item for judge in judges for item in judge.undecided)
+    return ProjectImports(findings, undecided, reach)
 def _strongest(located: Iterable[tuple[str, Finding]]) -> dict[str, tuple[Finding, ...]]:
     kept: dict[str, dict[tuple[str, Range], Finding]] = {}
     for path, finding in located:
@@ -6334,6 +6338,13 @@ def _strongest(located: Iterable[tuple[str, Finding]]) -> dict[str, tuple[Findin
         if known is None or (finding.severity is Severity.ERROR and known.severity is not Severity.ERROR):
             of_file[finding.code, finding.range] = finding
     return {path: tuple(of_file.values()) for path, of_file in kept.items()}
+def _surest(items: Iterable[UndecidedImport]) -> tuple[UndecidedImport, ...]:
+    kept: dict[UndecidedImport, UndecidedImport] = {}
+    for item in items:
+        key = item._replace(is_executed=False)
+        if key not in kept or item.is_executed:
+            kept[key] = item
+    return tuple(kept.values())
 class _ProgramJudge:
     def __init__(self, subject: ProgramSubject) -> None:
         from buildguard.imports.doubts import DoubtFinder
