@@ -76,6 +76,7 @@ METACLASSES = ("abc.ABCMeta", "enum.EnumMeta", "enum.EnumType")  # of the librar
 OPERATORS = frozenset(("__or__", "__ror__"))
 READS_TEXT = frozenset(("pydantic", "pydantic_settings", "fastapi"))
 OPTIMIZED = 1  # in the flags of code: a function's
+COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 ROUTES = frozenset(("get", "post", "put", "delete", "patch", "options", "head", "trace", "websocket", "api_route"))
 
 
@@ -153,6 +154,29 @@ def parts_of(node, test):
             yield part, ""
 
 
+def parts_of_comprehension(node):
+    """What a comprehension evaluates once, at its place, and what it evaluates in each of its rounds: there may be none."""
+    each = [getattr(node, field, None) for field in ("key", "value", "elt")]
+    for number, generator in enumerate(node.generators):
+        each += ([generator.iter] if number else []) + generator.ifs
+    return node.generators[0].iter, [part for part in each if part is not None]
+
+
+def targets_of(statement):
+    """What a statement gives a value, but for the names of functions and classes."""
+    if isinstance(statement, ast.AnnAssign) and statement.value is None:
+        return []
+    targets = [item.optional_vars for item in getattr(statement, "items", ()) if isinstance(item, ast.withitem)]
+    targets += getattr(statement, "targets", None) or [getattr(statement, "target", None)]
+    return [target for target in targets if target is not None]
+
+
+def names_in(targets):
+    """The names that some targets bind."""
+    nodes = (node for target in targets for node in ast.walk(target))
+    return {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
+
+
 def guard_by(value):
     """The guard that a test of an unknown value is."""
     return "tested" if value.tested else "conditional"
@@ -165,6 +189,8 @@ class TypeReader:
         self.rows = []
         self._minor = minor
         self._bound = bound
+        self._local = frozenset()  # names that mean something else inside of a class or comprehension
+        self._is_in_class = False
         self._values = values
         self._later = False  # annotations stay text
         self._uses_fastapi = False
@@ -190,6 +216,18 @@ class TypeReader:
                 if isinstance(child, (ast.expr, ast.keyword, ast.withitem)):
                     self._expression(child, place, guard)
             self._forget(getattr(node, "targets", ()))
+        if self._is_in_class:
+            self._local |= names_in(targets_of(node))
+
+    def enter_class(self):
+        """Read the body of a class from here on: its names are its own. What `leave_class` comes back to."""
+        outer = self._local, self._is_in_class
+        self._local, self._is_in_class = frozenset(), True
+        return outer
+
+    def leave_class(self, outer):
+        """Read what is after a class."""
+        self._local, self._is_in_class = outer
 
     def _forget(self, targets):
         """What names of classes stand for once they are bound again is not known."""
@@ -266,6 +304,15 @@ class TypeReader:
 
     def _first(self, node, is_type):
         """The kind, node and guard of the first expression that fails, in the order of evaluation, or else that may; None without one."""
+        if isinstance(node, COMPREHENSIONS):
+            outer = self._local
+            self._local |= names_in(generator.target for generator in node.generators)
+            item = self._first_of_parts(node, is_type)
+            self._local = outer
+            return item
+        return self._first_of_parts(node, is_type)
+
+    def _first_of_parts(self, node, is_type):
         inside = (is_type and not isinstance(node, ast.Call)) or self._takes_types(node)
         doubtful = None
         for part, guard in parts_of(node, self._values.test):
@@ -296,9 +343,13 @@ class TypeReader:
 
     def _is_generic(self, node):
         if isinstance(node, ast.Name) and node.id in BUILTIN_GENERICS:
-            return node.id not in self._bound
+            return self._is_builtin(node.id)
         module, _dot, name = self._values.dotted(node).rpartition(".")
         return module in LIBRARY_GENERICS and (not LIBRARY_GENERICS[module] or name in LIBRARY_GENERICS[module])
+
+    def _is_builtin(self, name):
+        """Whether the name of a builtin means that: nothing in the module binds it, nor the class or comprehension around."""
+        return name not in self._bound and name not in self._local
 
     def _is_union(self, node, is_type):
         """Whether both sides are types: in an annotation one that is known suffices, and a name on the other side."""
@@ -322,7 +373,7 @@ class TypeReader:
         if isinstance(node, ast.Subscript):
             return self._is_type(node.value) or self._is_generic(node.value)
         if isinstance(node, ast.Name) and node.id in BUILTIN_TYPES:
-            return node.id not in self._bound
+            return self._is_builtin(node.id)
         module, _dot, name = self._values.dotted(node).rpartition(".")
         return module in ("typing", "typing_extensions") or name in LIBRARY_TYPES.get(module, ())
 

@@ -199,7 +199,10 @@ class FactReader:
         self._expressions(node, block)
         is_model = self.types is not None and self.types.is_model(node)
         inner = ImportBlock(block.guard, block.late, is_model, block.caught, True, block.absent)
+        outer = None if self.types is None else self.types.enter_class()
         self._body(node.body, inner.after_tries(block.tries, block.outside))
+        if self.types is not None:
+            self.types.leave_class(outer)
         return False
 
     def _if(self, node, block):
