@@ -7,8 +7,9 @@ import ast
 import itertools
 import re
 
+from buildguard.remote.evaluated_types import COMPREHENSIONS, parts_of, parts_of_comprehension
 from buildguard.remote.import_codes import ExportReader
-from buildguard.remote.import_outline import CallLines, all_nodes, is_main_test
+from buildguard.remote.import_outline import CallLines, is_main_test
 from buildguard.remote.import_tests import (
     ENDS,
     GUARDS,
@@ -18,7 +19,7 @@ from buildguard.remote.import_tests import (
 )
 
 CALLS = ("importlib.import_module", "importlib.__import__", "__import__", "builtins.__import__")
-EXPRESSIONS = (ast.expr, ast.withitem, ast.keyword)
+EXPRESSIONS = (ast.expr, ast.withitem, ast.keyword, ast.arguments)
 EXPORT_CALLS = tuple("__all__." + word for word in ("extend", "append", "remove", "insert", "pop", "clear"))
 IMPORTING = (ast.Import, ast.ImportFrom)
 MOST_LINES = 20  # of the imports in a `try` that handlers depend on
@@ -71,6 +72,11 @@ class ImportBlock:
         """This place, where it depends on how some tries ended."""
         self.tries, self.outside = tries, outside
         return self
+
+    def later(self):
+        """Inside of a function that is defined here: what catches errors around the definition catches none of a later call."""
+        inner = ImportBlock("" if self.guard in ("except", "module-only") else self.guard, late=True)
+        return inner.after_tries(self.tries, self.outside)
 
     @property
     def runs(self):
@@ -138,8 +144,25 @@ class FactReader:
             self.attributes.read(node, self._place, block, self.values.test)
         if self._calls is not None and self._calls.are_in(node, self._before):
             children = [item for item in ast.iter_child_nodes(node) if isinstance(item, EXPRESSIONS)]
-            for call in (item for child in children for item in all_nodes(child) if isinstance(item, ast.Call)):
-                self._call(call, block)
+            for child in children:
+                self._calls_in(child, block)
+
+    def _calls_in(self, expression, block):
+        """Calls that import, each with what the expressions around it are to it: they may skip it, or keep it for later."""
+        pending = [(expression, block)]
+        for node, around in pending:
+            if isinstance(node, ast.Call):
+                self._call(node, around)
+            if isinstance(node, ast.Lambda):
+                pending += [(node.args, around), (node.body, around.later())]
+            elif isinstance(node, COMPREHENSIONS):
+                once, each = parts_of_comprehension(node)
+                pending.append((once, around))
+                inner = around.inside("conditional")
+                pending += [(part, inner) for part in each]
+            else:
+                parts = parts_of(node, self.values.test)
+                pending += [(part, around.inside(guard) if guard else around) for part, guard in parts]
 
     def _import(self, node, block):
         self.values.see_import(node)
@@ -188,10 +211,8 @@ class FactReader:
 
     def _function(self, node, block):
         self._expressions(node, block)
-        # what catches errors around the definition catches none of a later call
         scope = self.values.scope()
-        inner = ImportBlock("" if block.guard in ("except", "module-only") else block.guard, late=True)
-        self._body(node.body, inner.after_tries(block.tries, block.outside))
+        self._body(node.body, block.later())
         self.values.leave(scope)
         return False
 

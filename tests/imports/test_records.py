@@ -107,6 +107,37 @@ def test_a_guard_is_read_for_the_target(source: str, guard: Guard) -> None:
     assert _guards(source).get("t", Guard.FALSE) is guard  # what never runs is not compiled
 
 
+@pytest.mark.parametrize(
+    ("expression", "guard"),
+    [
+        ("import_module('t') if sys.version_info >= (3, 12) else None", Guard.FALSE),
+        ("import_module('t') if sys.version_info >= (3, 11) else None", Guard.NONE),
+        ("None if X else __import__('t')", Guard.CONDITIONAL),
+        ("import_module('t') if find_spec('t') else None", Guard.TESTED),
+        ("sys.version_info >= (3, 12) and import_module('t')", Guard.FALSE),
+        ("X or import_module('t')", Guard.CONDITIONAL),
+        ("import_module('t') or X", Guard.NONE),
+        ("print((1, [import_module('t')]))", Guard.NONE),
+        ("[import_module('t') for x in X]", Guard.CONDITIONAL),
+        ("{x: import_module('t') for x in X}", Guard.CONDITIONAL),
+        ("[x for x in X if import_module('t')]", Guard.CONDITIONAL),
+        ("[x for x in import_module('t').X]", Guard.NONE),
+        ("any(x for x in X for y in __import__('t').X)", Guard.CONDITIONAL),
+    ],
+)
+def test_an_expression_guards_the_imports_by_call_in_it(expression: str, guard: Guard) -> None:
+    for source in (f"x = {expression}\n", f"class A:\n    x = {expression}\n", f"def f(x={expression}): ...\n"):
+        imports = "import sys\nfrom importlib import import_module\nfrom importlib.util import find_spec\n"
+        assert _guards(imports + source).get("t", Guard.FALSE) is guard
+
+
+def test_a_lambda_imports_later() -> None:
+    facts = extract(b"x = {'a': lambda y=__import__('a'): [__import__('b')]}\n", (3, 11))
+
+    assert facts is not None
+    assert [(row.module, row.late) for row in facts.imports] == [("a", False), ("b", True)]
+
+
 def test_a_patch_release_that_is_not_known_decides_nothing() -> None:
     assert _guards("if sys.version_info >= (3, 11, 2):\n    import t\n", (3, 11))["t"] is Guard.CONDITIONAL
     assert _guards("if sys.version_info >= (3, 10, 2):\n    import t\n", (3, 11))["t"] is Guard.NONE
