@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection
 from buildguard.docker.image_stage import ImageStage
 from buildguard.docker.images import Image
 from buildguard.imports.finder import FileTree
-from buildguard.imports.program import StartedProgram, started_modules
+from buildguard.imports.program import StartedProgram, started_modules, working_folder
 from buildguard.imports.records import ImportStatement, ModuleFacts
 from buildguard.imports.resolver import SearchPath
 from buildguard.imports.site_packages import InstalledSource
@@ -51,7 +51,9 @@ class ImageImportFiles:
         open_path = command.undecided or packages.why_open
         path = SearchPath(front, back)
         return StartedProgram(
-            *(self._tree, path, starts, roots, self._why_unknown, open_path), may_fail=command.may_fail
+            *(self._tree, path, starts, roots, self._why_unknown, open_path),
+            may_fail=command.may_fail,
+            folder=working_folder(command),
         )
 
     def _command(self) -> StartCommand:

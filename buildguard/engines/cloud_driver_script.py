@@ -13,6 +13,7 @@ _ALL: frozenset[str] = frozenset()
 _PARTS = (
     ("remote/import_outline.py", _ALL),
     ("remote/module_code.py", _ALL),
+    ("remote/import_paths.py", _ALL),
     ("remote/import_tests.py", _ALL),
     ("remote/evaluated_types.py", _ALL),
     ("remote/library_attributes.py", _ALL),

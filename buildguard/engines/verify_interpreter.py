@@ -21,6 +21,7 @@ from buildguard.remote import program
 _FACTS = (
     "import_outline.py",
     "module_code.py",
+    "import_paths.py",
     "import_tests.py",
     "evaluated_types.py",
     "library_attributes.py",

@@ -32,6 +32,7 @@ from buildguard.remote.library_query import answer_questions
 
 _ROOT = "/workspace"
 START, FRONT, BACK, UNKNOWN = "--start=", "--front=", "--path=", "--start=?"
+WORKS_IN, WORKS_ANYWHERE = "--folder=", "--folder=?"  # where the program runs, if it is not the workspace
 
 
 class BuildSources(NamedTuple):
@@ -100,7 +101,9 @@ class _BuildJudge:
     def _program(self) -> StartedProgram:
         front, back = (self._folders(kind) for kind in (FRONT, BACK))
         roots = tuple(dict.fromkeys([*front, *back, _ROOT]))
-        return StartedProgram(self._tree, SearchPath(front, back), tuple(self._starts()), roots)
+        starts = tuple(self._starts())
+        folder = next(iter(self._folders(WORKS_IN)), _ROOT) if starts and WORKS_ANYWHERE not in self._words else ""
+        return StartedProgram(self._tree, SearchPath(front, back), starts, roots, folder=folder)
 
     @property
     def _is_lost(self) -> bool:

@@ -13,7 +13,7 @@ from buildguard.errors import UnprovenError
 from buildguard.imports.finder import FileTree, ModuleKind
 from buildguard.imports.names import LoadedModule
 from buildguard.imports.package_roots import package_roots
-from buildguard.imports.program import StartedProgram, started_modules
+from buildguard.imports.program import StartedProgram, started_modules, working_folder
 from buildguard.imports.resolver import SearchPath
 from buildguard.project import dockerfile
 from buildguard.project.discovery import ImageRecipe
@@ -157,6 +157,7 @@ class _ImageFolders:
             by_name=lambda: reader.modules(command) if (reader := django()) else (),
             listed=lambda: reader.imports(command) if (reader := django()) else (),
             may_fail=command.may_fail,
+            folder=working_folder(command),
         )
 
     def _why_open(self, command: StartCommand | None) -> str:

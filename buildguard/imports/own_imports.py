@@ -12,7 +12,7 @@ from buildguard.imports.faults import FaultKind, ImportContext, ImportFault
 from buildguard.imports.import_graph import ImportEdge, ImportGraph, ReachedModule, find_reached, has_source
 from buildguard.imports.names import LoadedModule, NameReader
 from buildguard.imports.program import StartedProgram, extended_path, folders_above
-from buildguard.imports.records import Bound, Guard, ImportForm, ImportStatement, NameUse
+from buildguard.imports.records import Bound, Guard, ImportForm, ImportStatement, NameUse, PathChange
 from buildguard.imports.resolver import ImportKind, ModuleResolver, Resolution, SearchPath
 from buildguard.imports.shadows import find_shadows
 
@@ -42,12 +42,16 @@ class OpenImport(NamedTuple):
 
 
 class OwnImports(NamedTuple):
-    """What reading a program's imports brought: faults, imports that others satisfy, undecided ones, and what was reached."""
+    """What reading a program's imports brought: faults, imports that others satisfy, undecided ones, and what was reached.
+
+    `knows_path` says that all folders in which the program searches are known.
+    """
 
     faults: tuple[ImportFault, ...]
     outside: tuple[OutsideImport, ...]
     undecided: tuple[OpenImport, ...]
     reached: Mapping[str, ReachedModule]
+    knows_path: bool = True
 
 
 class ProgramReader:
@@ -64,7 +68,7 @@ class ProgramReader:
         path = self._program.path
         graph, reached = self._reach(path)
         for _ in range(_MOST_ROUNDS):
-            longer = extended_path(path, self._added_folders(reached))
+            longer = extended_path(path, self._added_folders(reached), self._program.folder)
             if longer == path:
                 break
             path = longer
@@ -88,11 +92,15 @@ class ProgramReader:
                     yield item.module.location.file, change.folder
 
     def _knows_path(self, reached: dict[str, ReachedModule]) -> bool:
-        """Whether no module adds a computed folder to sys.path, and nothing else may add one."""
+        """Whether no module adds an unknown folder to sys.path, and nothing else may add one."""
         if self._program.open_path:
             return False
         known = (self._facts(item.module.location.file) for item in reached.values())
-        return not any(change.folder is None for facts in known if facts is not None for change in facts.paths)
+        return all(self._is_known(change) for facts in known if facts is not None for change in facts.paths)
+
+    def _is_known(self, change: PathChange) -> bool:
+        """Whether it is known which folder a module adds."""
+        return change.folder is not None and (change.folder.startswith(("@", "/")) or self._program.folder != "")
 
     def _judge(self, graph: ImportGraph, reached: dict[str, ReachedModule]) -> OwnImports:
         judge = OwnImportJudge(graph, self._context, knows_path=self._knows_path(reached), loaded=reached)
@@ -140,7 +148,8 @@ class OwnImportJudge:
 
     def result(self, reached: dict[str, ReachedModule]) -> OwnImports:
         """Everything that was judged so far."""
-        return OwnImports(tuple(self._faults), tuple(self._outside), tuple(self._undecided), reached)
+        found = (tuple(self._faults), tuple(self._outside), tuple(self._undecided))
+        return OwnImports(*found, reached, self._knows_path)
 
     def judge(self, item: ReachedModule) -> None:
         """Judge every import of one module, and what it takes by a dot from other modules of the project."""

@@ -28,7 +28,7 @@ class StartedProgram(NamedTuple):
     path that `tree` lacks, empty where it cannot. `open_path` says why other folders may be on the path. `by_name` are modules
     that a framework loads after the starts, and `listed` the imports that texts of a module stand for. `image` is what it is
     built by, None for the project itself. `is_main` is the process that the start ends in, and one `may_fail` where the start
-    goes on without it.
+    goes on without it. `folder` is where it runs, empty where that is unknown.
     """
 
     tree: FileTree
@@ -42,6 +42,7 @@ class StartedProgram(NamedTuple):
     image: ImageRecipe | None = None
     is_main: bool = True
     may_fail: bool = False
+    folder: str = ""
 
 
 def is_test(path: str) -> bool:
@@ -118,18 +119,26 @@ def _named(command: StartCommand, tree: FileTree) -> Iterator[LoadedModule]:
         yield LoadedModule("__main__", last, home=command.module.rpartition(".")[0])
 
 
-def extended_path(path: SearchPath, added: Iterable[tuple[str, str]]) -> SearchPath:
+def working_folder(command: StartCommand | None) -> str:
+    """The folder in which the programs of a start run; empty where it is unknown, or not one."""
+    if command is None:
+        return ""
+    folders = {part.folder for part in (command, *command.before) if part is command or part.script or part.module}
+    return command.folder if len(folders) == 1 and "$" not in command.folder else ""
+
+
+def extended_path(path: SearchPath, added: Iterable[tuple[str, str]], folder: str) -> SearchPath:
     """A search path with the folders that modules add themselves: pairs of a module's file and the folder that it names.
 
-    A relative folder starts where the program runs, which is one of the path's own.
+    A relative folder starts in the `folder` where the program runs; where that is unknown it is left out.
     """
     front = list(path.folders)
-    for file, folder in added:
-        if folder.startswith("@"):
-            front.append(posixpath.normpath(posixpath.dirname(file) + folder.removeprefix("@")))
-        else:
-            front += [posixpath.normpath(posixpath.join(base, folder)) for base in path.folders]
-    added_folders = [folder for folder in dict.fromkeys(front) if folder not in path.folders]
+    for file, name in added:
+        if name.startswith("@"):
+            front.append(posixpath.normpath(posixpath.dirname(file) + name.removeprefix("@")))
+        elif folder or name.startswith("/"):
+            front.append(posixpath.normpath(posixpath.join(folder, name)))
+    added_folders = [name for name in dict.fromkeys(front) if name not in path.folders]
     return path._replace(back=(*path.back, *added_folders), added=(*path.added, *added_folders))
 
 

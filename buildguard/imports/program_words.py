@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from buildguard.imports.build_imports import BACK, FRONT, START, UNKNOWN
+from buildguard.imports.build_imports import BACK, FRONT, START, UNKNOWN, WORKS_ANYWHERE, WORKS_IN
 from buildguard.imports.names import LoadedModule
 from buildguard.imports.program import StartedProgram
 
@@ -31,6 +31,18 @@ def _words(program: StartedProgram) -> Iterator[str]:
     path = program.path
     for kind, folders in ((FRONT, path.front), (BACK, [*path.back, *(() if program.starts else program.roots)])):
         yield from (kind + folder for folder in _project_folders(folders, origins))
+    if program.starts and (word := _folder_word(program)) != f"{WORKS_IN}.":
+        yield word
+
+
+def _folder_word(program: StartedProgram) -> str:
+    """The word for the folder in which a program runs: it matters for the relative folders that its modules add."""
+    try:
+        return next(
+            (WORKS_IN + folder for folder in _project_folders([program.folder], program.tree.origins)), WORKS_ANYWHERE
+        )
+    except LookupError:
+        return WORKS_ANYWHERE
 
 
 def _start_word(start: LoadedModule, origins: Mapping[str, str]) -> str:

@@ -134,7 +134,7 @@ class _ProgramJudge:
             self._take_fault(fault, doubt)
         for item in result.outside:
             if self._packages is not None:
-                self._take_outside(item, self._packages)
+                self._take_outside(item, self._packages, knows_path=result.knows_path)
             else:
                 self._take_unlisted(item)
         for left in result.undecided:
@@ -152,15 +152,14 @@ class _ProgramJudge:
         text = describe(fault, self._origin)
         self._add(Code.BG604, fault, text.message, text.hint, is_error=fault.certain)
 
-    def _take_outside(self, item: OutsideImport, packages: PackageSource) -> None:
+    def _take_outside(self, item: OutsideImport, packages: PackageSource, *, knows_path: bool) -> None:
         top = item.row.module.partition(".")[0]
         if standard_names.is_standard(top) or is_guarded(item.row):
             return
         answer = packages.ask(item.row)
-        if answer.presence in _ABSENT and item.module.location.file.endswith("/setup.py"):
-            self._leave_open(_open_import(item), "a build brings packages of its own")
-        elif answer.presence in _ABSENT and self._is_beside(item, top):
-            self._leave_open(_open_import(item), f"the project has a module {top} of its own")
+        elsewhere = self._why_elsewhere(item, top, knows_path=knows_path) if answer.presence in _ABSENT else ""
+        if elsewhere:
+            self._leave_open(_open_import(item), elsewhere)
         elif answer.presence is PackagePresence.UNKNOWN:
             self._leave_open(_open_import(item), answer.detail or "its package is not known")
         elif answer.presence is not PackagePresence.PRESENT:
@@ -169,6 +168,14 @@ class _ProgramJudge:
                 return
             message, hint = _package_text(answer, packages)
             self._add(Code.BG603, item, message, hint, is_error=item.certain and not packages.predicted)
+
+    def _why_elsewhere(self, item: OutsideImport, top: str, *, knows_path: bool) -> str:
+        """What else may bring a module that no installed package does; empty where nothing may."""
+        if item.module.location.file.endswith("/setup.py"):
+            return "a build brings packages of its own"
+        if not knows_path and self._program.tree.holders(top):
+            return f"a folder of the project that has {top} may be on sys.path"
+        return f"the project has a module {top} of its own" if self._is_beside(item, top) else ""
 
     def _take_unlisted(self, item: OutsideImport) -> None:
         """Without a list of what is installed: undecided is what a folder of the project lacks, and what no requirement explains."""

@@ -12,6 +12,7 @@ from bisect import bisect_right
 
 from buildguard.remote.evaluated_types import runs_at_once
 from buildguard.remote.import_outline import BLOCK_START, CONTINUATION, has_other_caller
+from buildguard.remote.import_paths import may_change_paths
 from buildguard.remote.module_code import (
     CODE,
     EXTENDED,
@@ -38,16 +39,10 @@ IMPORT_LINE = re.compile(
 HEADERS = rb"(?:if|elif|else|for|while|with|try|except|finally|match|case|async|class|def)\b"
 HEADER = re.compile(rb"^[ \t]*(?:async[ \t]+)?(?:def|class)[ \t]+([A-Za-z0-9_]+)[^\n]*\n", re.MULTILINE)
 EXPORTS = re.compile(rb"__all__[ \t]*=[ \t]*([\[(])([^\])#]*)[\])][ \t]*(?:\n|\Z)")
-# Where the path of modules may be changed: every use of `sys`, but for `import sys` and other attributes. Each begins with a
-# literal, so that a search is fast.
-SYS_USE = re.compile(rb"sys(?!\w)(?!\.(?!path\b)\w|[ \t]*[\n,#])")
-PATH_BELOW = re.compile(rb"\n[ \t\f]*\.[ \t]*path\b")
-IN_WORD = re.compile(rb"\w")
 QUOTED = re.compile(rb"([\"'])([A-Za-z0-9_.]+)\1\Z")
 CALLERS = frozenset(("import_module", "__import__"))  # what imports without a statement
 ENDING = frozenset(("exit", "quit", "_exit"))  # the calls that end a module or function
 ENDING_WORD = re.compile(rb"(?:exit|quit)\b([\s\\]+as\b)?")
-CHANGES = frozenset(("insert", "append"))
 LOAD, ATTRIBUTE = OPERATIONS["LOAD_NAME"], OPERATIONS["LOAD_ATTR"]
 # From 3.12 on one operation loads attributes and methods, and a bit of its argument tells them apart; numbers above 255 are no bytecode.
 SHIFT = int(OPERATIONS.get("LOAD_METHOD", 256) > 255)
@@ -71,22 +66,6 @@ def plain_reader(module):
     if not ENDING.isdisjoint(names) and any(match.group(1) for match in ENDING_WORD.finditer(data)):
         return None
     return PlainReader(module)
-
-
-def may_change_paths(data, names):
-    """Whether code with these names may add folders to the path of modules."""
-    if "addsitedir" in names:
-        return True
-    is_named = "path" in names and "sys" in names and not CHANGES.isdisjoint(names)
-    return is_named and (
-        PATH_BELOW.search(data) is not None
-        or any(not at or not IN_WORD.match(data, at - 1) for at in map(start_of_match, SYS_USE.finditer(data)))
-    )
-
-
-def start_of_match(match):
-    """Where a match begins."""
-    return match.start()
 
 
 def plain_exports(data, bound):

@@ -22,7 +22,7 @@ import re
 import sys
 
 from buildguard.remote.evaluated_types import TypeReader, may_evaluate, typed_bytes
-from buildguard.remote.import_codes import CALLERS, may_change_paths, module_uses, plain_exports, plain_reader
+from buildguard.remote.import_codes import CALLERS, module_uses, plain_exports, plain_reader
 from buildguard.remote.import_outline import (
     CallLines,
     all_nodes,
@@ -30,6 +30,7 @@ from buildguard.remote.import_outline import (
     outline_of,
     statements_with,
 )
+from buildguard.remote.import_paths import SysPathReader, may_change_paths
 from buildguard.remote.import_pieces import ImportPieces, NameOrigins, PieceEvaluator, UnclearLinesError
 from buildguard.remote.import_reader import FactReader
 from buildguard.remote.import_tests import Evaluator
@@ -309,7 +310,7 @@ def tree_facts(module, bound, target, typed, blocks):
     return {
         "imports": sorted(reader.imports + rows, key=line_of) if rows else reader.imports,
         "handlers": reader.handlers,
-        "paths": reader.paths,
+        "paths": reader.paths.rows if reader.paths is not None else [],
         "exports": reader.exports.names(module),
         "evaluated": reader.types.rows if reader.types is not None else [],
     }
@@ -338,5 +339,7 @@ def read_tree(text, module, bound, target, typed):
     reader.values.forget(names_rebound(module))
     if typed is not None:
         reader.types = TypeReader(version[1], bound, reader.values)
+    if may_change_paths(module.data, module.names):
+        reader.paths = SysPathReader(module.data, module.names, reader.values)
     reader.read(ast.parse(text))
     return reader

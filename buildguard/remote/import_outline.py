@@ -24,6 +24,8 @@ KEPT = re.compile(
     rb"__all__|\bsys\b|version|platform|os\.name|find_spec|hasattr|getattr|TYPE_CHECKING|\bPY[23]|\braise\b|exit"
     rb"|addsitedir|__file__|ImportError|NotFoundError|__getattr__"
 )
+# What changes of `sys.path` are made of.
+PATHS = re.compile(rb"(?<!os\.)\bpath\b|addsitedir")
 
 CALLING = (b"import_module", b"__import__")
 CALLER = re.compile(rb"(?:import_module|__import__)[\s\\]+as[\s\\]+([\w\x80-\xff]+)")
@@ -94,7 +96,7 @@ def outline_of(data, typed, blocks, is_whole=False):
 
     Statements begin at lines that are not indented. With `typed`, those stay too that it matches, and what classes are. Left out
     are the `blocks` that are read already, by their first line; those that were found come second. So is what comes after the
-    last import, unless `is_whole` says that it matters.
+    last import, unless `is_whole` says that it matters: what changes `sys.path` stays then, wherever it is.
     """
     if b"\r" in data or b"\0" in data or b"\f" in data:
         return None, []
@@ -106,13 +108,13 @@ def outline_of(data, typed, blocks, is_whole=False):
         text = data[start:stop]
         if number >= last:
             break
-        if is_block or not is_needed(text, typed):
+        if is_block or not is_needed(text, typed, is_whole):
             pieces.append(data[kept:start])
             pieces.append(b"\n" * text.count(b"\n"))
             kept = stop
         elif len(text) > LONG_TEXT and typed is None and BLOCK_START.match(text):
             pieces.append(data[kept:start])
-            pieces.append(without_functions(text))
+            pieces.append(without_functions(text, is_whole))
             kept = stop
     pieces.append(data[kept : spans[last][0]] if last < len(spans) else data[kept:])
     return b"".join(pieces), left_out
@@ -176,8 +178,10 @@ def statements_with(data, word):
     return b"".join(pieces)
 
 
-def is_needed(text, typed):
-    """Whether imports, or what guards them, depend on a statement."""
+def is_needed(text, typed, is_whole):
+    """Whether imports, or what guards them, depend on a statement; with `is_whole` the path of modules too."""
+    if is_whole and PATHS.search(text):
+        return True
     if (b"import" in text and IMPORTS.search(text)) or (typed is not None and (typed.search(text) or b"class" in text)):
         return True
     if BLOCK_START.match(text):
@@ -189,8 +193,8 @@ def is_needed(text, typed):
     return KEPT.search(text) is not None
 
 
-def without_functions(text):
-    """A class or function whose inner functions without imports are empty, line for line."""
+def without_functions(text, is_whole=False):
+    """A class or function whose inner functions without imports are empty, line for line; with `is_whole` those that change no path."""
     pieces, kept = [], 0
     for match in BLOCK.finditer(text):
         start = match.start()
@@ -198,7 +202,7 @@ def without_functions(text):
             continue
         stop = block_end(text, match.end(), len(match.group(1)))
         block = text[start:stop]
-        if b"import" in block and IMPORTS.search(block):
+        if (b"import" in block and IMPORTS.search(block)) or (is_whole and PATHS.search(block)):
             continue
         indent, kind, name = match.groups()
         pieces.append(text[kept:start] + b"\n" + indent + kind + b" " + name)

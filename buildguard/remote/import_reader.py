@@ -14,7 +14,6 @@ from buildguard.remote.import_tests import (
     ENDS,
     GUARDS,
     PASSING,
-    PATH_CALLS,
     UnknownValue,
 )
 
@@ -36,6 +35,11 @@ def is_own_package(call):
     """Whether a call of `import_module` names the module's own package as what the import is relative to."""
     values = call.args[1:] + [keyword.value for keyword in call.keywords if keyword.arg == "package"]
     return len(values) == 1 and isinstance(values[0], ast.Name) and values[0].id in ("__package__", "__name__")
+
+
+def expressions_of(statement):
+    """What a statement itself evaluates."""
+    return [item for item in ast.iter_child_nodes(statement) if isinstance(item, EXPRESSIONS)]
 
 
 class ImportBlock:
@@ -90,7 +94,7 @@ class FactReader:
     def __init__(self, data, names, values):
         self.imports = []
         self.handlers = []  # imports that run where others fail, or where they work
-        self.paths = []
+        self.paths = None  # who looks for changes of `sys.path`
         self.exports = ExportReader()
         self.types = None  # who looks for type expressions that the target cannot evaluate
         self.attributes = None  # who looks for names that are taken by a dot
@@ -102,7 +106,6 @@ class FactReader:
         self.modules = set()
         has_calls = "import_module" in names or "__import__" in names
         self._calls = CallLines(data) if has_calls else None
-        self._has_paths = "path" in names or "addsitedir" in names
 
     def read(self, tree):
         """Read a whole module."""
@@ -142,10 +145,11 @@ class FactReader:
             self.types.read(node, self._place, block.guard, block.model)
         if self.attributes is not None and not block.absent:
             self.attributes.read(node, self._place, block, self.values.test)
+        if self.paths is not None and block.guard != "false":
+            self.paths.read(node, expressions_of(node))
         if self._calls is not None and self._calls.are_in(node, self._before):
-            children = [item for item in ast.iter_child_nodes(node) if isinstance(item, EXPRESSIONS)]
-            for child in children:
-                self._calls_in(child, block)
+            for expression in expressions_of(node):
+                self._calls_in(expression, block)
 
     def _calls_in(self, expression, block):
         """Calls that import, each with what the expressions around it are to it: they may skip it, or keep it for later."""
@@ -212,7 +216,10 @@ class FactReader:
     def _function(self, node, block):
         self._expressions(node, block)
         scope = self.values.scope()
+        outer = None if self.paths is None else self.paths.enter(node)
         self._body(node.body, block.later())
+        if self.paths is not None:
+            self.paths.leave(outer)
         self.values.leave(scope)
         return False
 
@@ -345,6 +352,8 @@ class FactReader:
                 self.exports.assign(node, block.guard)
         if not block.local and node.value is not None and not isinstance(node, ast.AugAssign):
             self.values.see_assignment(targets, node.value)
+        if block.late and self.paths is not None and node.value is not None:
+            self.paths.see_assignment(targets, node.value)
         return False
 
     def _expression(self, node, block):
@@ -353,9 +362,6 @@ class FactReader:
             return False
         call = node.value
         name = self.values.dotted(call.func)
-        if self._has_paths and name in PATH_CALLS:
-            argument = call.args[-1] if call.args else None
-            self.paths.append([node.lineno, None if argument is None else self.values.folder(argument)])
         if name in EXPORT_CALLS:
             self.exports.call(name, call, block.guard)
         return name in ENDS

@@ -6,6 +6,7 @@ A part of the probe: the standard library alone, and no syntax that CPython 3.6 
 import ast
 
 from buildguard.remote.import_outline import all_nodes
+from buildguard.remote.import_paths import FolderReader, FolderValue, index_of
 
 
 class UnknownValue:
@@ -19,18 +20,7 @@ UNKNOWN = UnknownValue()
 TESTED = UnknownValue(tested=True)
 ABSENT = UnknownValue()  # of a name that no statement gave a value
 TESTS = frozenset({"find_spec", "find_loader", "hasattr", "getattr", "iter_modules"})
-PATH_CALLS = ("sys.path.insert", "sys.path.append", "site.addsitedir")
 ENDS = ("sys.exit", "exit", "quit", "os._exit")
-FOLDER = "@"  # the folder of the module itself
-SAME_FOLDER = (
-    "os.path.abspath",
-    "os.path.realpath",
-    "os.path.normpath",
-    "os.path.expanduser",
-    "str",
-    "pathlib.Path",
-    "os.fspath",
-)
 SYSTEMS = {"linux": ("posix", "Linux"), "darwin": ("posix", "Darwin"), "win32": ("nt", "Windows")}
 # What projects call these when they come from a module of their own, or from six.
 PYTHON_FLAGS = {"PY2": False, "PY3": True, "IS_PY2": False, "IS_PY3": True, "is_py2": False, "is_py3": True}
@@ -59,6 +49,7 @@ class Evaluator:
         self._aliases = {}  # type: dict[str, str]
         self._values = {}  # type: dict[str, object]
         self._literals = set()  # type: set[str]
+        self._folders = FolderReader(self)
         self._version = version
         self._may_ask = not TESTS.isdisjoint(names) or "modules" in names
         self._known = {
@@ -128,10 +119,19 @@ class Evaluator:
                 continue
             names = self.exceptions(node) if isinstance(node, ast.Tuple) else ()
             value = tuple(names) if names and all(isinstance(item, ast.Name) for item in node.elts) else self.test(node)
-            folder = self.folder(node) if isinstance(value, UnknownValue) and not value.tested else None
-            self._values[target.id] = value if folder is None else FolderValue(folder)
+            folder = self._folders.value(node) if isinstance(value, UnknownValue) and not value.tested else None
+            self._values[target.id] = value if folder is None else folder
             if isinstance(node, ast.Constant):
                 self._literals.add(target.id)
+
+    def forget_folders(self, names):
+        """These names are variables of a function: what holds a folder or text in the module means nothing for them."""
+        self.forget(name for name in names if self._values.get(name) is not TESTED)
+
+    def see_folder(self, name, value):
+        """A variable of a function holds a folder, or None for anything else."""
+        if value is not None and self._values.get(name) is not TESTED:
+            self._values[name] = value
 
     # --- names
 
@@ -312,89 +312,6 @@ class Evaluator:
                     return UNKNOWN
         return UNKNOWN
 
-    # --- folders
-
-    def folder(self, node):
-        """The folder that an expression names: a literal, or one that begins at the module's own, "@"; None where unknown."""
-        read = FOLDERS.get(type(node))
-        return getattr(self, read)(node) if read is not None else None
-
-    def _folder_text(self, node):
-        return node.value if isinstance(node.value, str) else None
-
-    def _folder_of_name(self, node):
-        if node.id == "__file__":
-            return FOLDER + "/."
-        value = self.value_of(node.id)
-        return value.path if isinstance(value, FolderValue) else value if isinstance(value, str) else None
-
-    def _folder_above(self, node):
-        return above(self.folder(node.value)) if node.attr == "parent" else None
-
-    def _folder_below(self, node):
-        return joined([self.folder(node.left), self.folder(node.right)]) if isinstance(node.op, ast.Div) else None
-
-    def _parents(self, node):
-        if not isinstance(node.value, ast.Attribute) or node.value.attr != "parents":
-            return None
-        path, index = self.folder(node.value.value), self._value(index_of(node))
-        if not isinstance(index, int) or not 0 <= index < 20:
-            return None
-        for _ in range(index + 1):
-            path = above(path)
-        return path
-
-    def _folder_of_call(self, node):
-        name = self.dotted(node.func)
-        folders = [self.folder(argument) for argument in node.args]
-        if name == "os.path.dirname" and len(folders) == 1:
-            return above(folders[0])
-        if name == "os.path.join" and folders:
-            return joined(folders)
-        if name in SAME_FOLDER and len(folders) == 1:
-            return folders[0]
-        if (
-            isinstance(node.func, ast.Attribute)
-            and node.func.attr in ("resolve", "absolute", "as_posix")
-            and not folders
-        ):
-            return self.folder(node.func.value)
-        return None
-
-
-def index_of(node):
-    """What stands in the brackets of a subscript: Python 3.8 wraps it once more."""
-    return node.slice.value if type(node.slice).__name__ == "Index" else node.slice
-
-
-class FolderValue:
-    """The value of a name that holds a folder."""
-
-    def __init__(self, path):
-        self.path = path
-
-
-def above(path):
-    """The folder of a path; `@/.` stands for the module's file."""
-    if path is None:
-        return None
-    if path == FOLDER + "/.":
-        return FOLDER
-    head, _slash, tail = path.rpartition("/")
-    if tail in ("", ".", "..", FOLDER) or not head:
-        return path + "/.." if path.startswith(FOLDER) else None
-    return head
-
-
-def joined(paths):
-    """Paths joined; None where one is unknown."""
-    if any(path is None for path in paths):
-        return None
-    whole = paths[0]
-    for path in paths[1:]:
-        whole = path if path.startswith(("/", FOLDER)) else whole.rstrip("/") + "/" + path
-    return whole
-
 
 VALUES = {
     ast.Constant: "_constant",
@@ -409,14 +326,6 @@ VALUES = {
     ast.Compare: "_compare",
     ast.Call: "_call",
     getattr(ast, "NamedExpr", None): "_named",
-}
-FOLDERS = {
-    ast.Constant: "_folder_text",
-    ast.Name: "_folder_of_name",
-    ast.Attribute: "_folder_above",
-    ast.BinOp: "_folder_below",
-    ast.Subscript: "_parents",
-    ast.Call: "_folder_of_call",
 }
 COMPARISONS = {
     ast.Eq: lambda left, right: left == right,

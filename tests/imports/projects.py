@@ -36,7 +36,7 @@ class TextProject:
         )
         starts: tuple[LoadedModule, ...] = tuple(started_modules(command, self.tree)) if start else ()
         front = path if script else ()
-        self.program = StartedProgram(self.tree, SearchPath(front, path), starts, ("/srv",))
+        self.program = StartedProgram(self.tree, SearchPath(front, path), starts, ("/srv",), folder="/srv")
 
     def read(self, file: str) -> bytes | None:
         """The content of a file of the tree."""

@@ -166,6 +166,25 @@ def test_an_unknown_start_decides_nothing() -> None:
     assert _judged(files, "--start=app=app.py") == ([], 2)
 
 
+@pytest.mark.interpreters
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ((), ([("BG604", "app/main.py")], 0)),
+        (("--folder=other",), ([], 0)),
+        (("--folder=?",), ([], 0)),
+    ],
+)
+def test_a_relative_folder_starts_where_the_program_runs(words: tuple[str, ...], expected: object) -> None:
+    files = {
+        "app/main.py": "import sys\nsys.path.append('lib')\nfrom tool import gone\n",
+        "lib/tool.py": "",
+        ".gitignore": "",
+    }
+
+    assert _judged(files, "--start=__main__=app/main.py", "--front=app", "--path=app", *words) == expected
+
+
 def _words(tmp_path: Path, files: Mapping[str, str]) -> tuple[str, ...]:
     _write(tmp_path, files)
     stage = FolderStage(tmp_path)
@@ -184,6 +203,14 @@ def _words(tmp_path: Path, files: Mapping[str, str]) -> tuple[str, ...]:
         (
             'WORKDIR /srv\nCOPY app app\nCMD ["python", "app/main.py"]',
             ("--start=__main__=app/main.py", "--front=app", "--path=app"),
+        ),
+        (
+            'COPY . /srv\nWORKDIR /srv/app\nCMD ["python", "main.py"]',
+            ("--start=__main__=app/main.py", "--front=app", "--path=app", "--folder=app"),
+        ),
+        (
+            'COPY . /srv\nCMD ["python", "/srv/app/main.py"]',
+            ("--start=__main__=app/main.py", "--front=app", "--path=app", "--folder=?"),
         ),
         ('WORKDIR /srv\nCOPY app/main.py other.py\nCMD ["python", "other.py"]', (UNKNOWN,)),
     ],

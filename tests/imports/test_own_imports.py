@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 
 from buildguard.imports.finder import FileTree, ModuleKind
-from buildguard.imports.program import started_modules
+from buildguard.imports.program import started_modules, working_folder
+from buildguard.imports.records import ImportStatement
+from buildguard.imports.third_party import PackageAnswer, PackagePresence
 from buildguard.project.start_command import CommandPlace, StartCommand
 from tests.imports.projects import TextProject, findings, lines_of
 
@@ -94,6 +96,89 @@ def test_an_import_that_fails_is_found(files: dict[str, str], start: str, expect
 
     assert len(lines) == 1
     assert lines[0].startswith(expected)
+
+
+_LIB = {"lib/helper.py": "", "app/lib/near.py": ""}
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ("sys.path.append('lib')", []),  # the program runs in /srv
+        ("sys.path.append('../lib')", ["it is in /srv/lib, and that folder is not on sys.path"]),
+        ("sys.path += ['lib']", []),
+        (
+            "sys.path.append(Path(__file__).parent.parent / 'lib')",
+            ["it is in /srv/lib, and that folder is not on sys.path"],
+        ),
+        ("sys.path.append(str(Path(__file__).parent.parent / 'lib'))", []),
+    ],
+)
+def test_a_folder_that_a_module_adds(change: str, expected: list[str]) -> None:
+    files = {**_LIB, "app/main.py": f"import sys\nfrom pathlib import Path\n{change}\nimport helper\n"}
+
+    assert findings(files, "app/main.py") == [
+        f"error app/main.py:4 no module named 'helper': {text}" for text in expected
+    ]
+
+
+@pytest.mark.parametrize(
+    "change",
+    ["sys.path.remove('x')", "sys.path.extend(folders())", "def add(name):\n    sys.path.append(name)\nadd('lib')"],
+)
+def test_an_unknown_folder_on_the_path_leaves_imports_undecided(change: str) -> None:
+    project = TextProject({**_LIB, "app/main.py": f"import sys\n{change}\nimport helper\n"}, "app/main.py")
+
+    result = project.judge()
+
+    assert result.findings == {}
+    assert len(result.undecided) == 1
+
+
+def test_a_relative_folder_is_unknown_where_nothing_says_in_which_folder_the_program_runs() -> None:
+    project = TextProject(
+        {**_LIB, "app/main.py": "import sys\nsys.path.append('lib')\nimport helper, near\n"}, "app/main.py"
+    )
+    project.program = project.program._replace(folder="")
+
+    result = project.judge()
+
+    assert result.findings == {}
+    assert len(result.undecided) == 2
+
+
+class _NoPackages:
+    predicted = False
+    words = "an empty environment"
+
+    def ask(self, row: ImportStatement) -> PackageAnswer:
+        return PackageAnswer(PackagePresence.MISSING, row.module)
+
+
+@pytest.mark.parametrize(("folder", "count"), [("sys.argv[1]", 1), ("'lib'", 2)])
+def test_what_a_folder_of_the_project_has_may_be_found_there(folder: str, count: int) -> None:
+    files = {
+        "app/main.py": f"import sys\nsys.path.append({folder})\nimport helper\nimport flask\n",
+        "deep/helper.py": "",
+    }
+
+    lines = lines_of(TextProject(files, "app/main.py", ("flask", "helper")).judge(_NoPackages()))
+
+    assert len(lines) == count
+
+
+@pytest.mark.parametrize(
+    ("folders", "expected"),
+    [(("/srv",), "/srv"), (("/srv", "/"), ""), (("/$unknown",), ""), ((), "")],
+)
+def test_the_folder_in_which_a_start_works(folders: tuple[str, ...], expected: str) -> None:
+    place = CommandPlace("Dockerfile", 1)
+    parts = [StartCommand(place, script="/srv/main.py", folder=folder) for folder in folders]
+    nothing = StartCommand(place, folder="/elsewhere")  # no Python
+
+    command = parts[0]._replace(before=(nothing, *parts[1:])) if parts else None
+
+    assert working_folder(command) == expected
 
 
 @pytest.mark.parametrize(

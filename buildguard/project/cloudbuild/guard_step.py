@@ -43,6 +43,7 @@ _IMPORTS = (
     "buildguard.imports.finder",
     "buildguard.remote.import_outline",
     "buildguard.remote.module_code",
+    "buildguard.remote.import_paths",
     "buildguard.remote.import_tests",
     "buildguard.remote.evaluated_types",
     "buildguard.remote.library_attributes",
