@@ -111,7 +111,8 @@ def _of_image(sources: ProjectSources, recipe: ImageRecipe, entry: Sequence[str]
     scripts = read_scripts(sources.read(posixpath.join(service.context, "pyproject.toml")) or b"", "pyproject.toml")
     command = None
     if declared.command is not None:
-        context = StartContext(declared.folder, declared.env, _reader(tree, sources), scripts, tree.is_unclear)
+        env = _with_version(declared.env, final.image)
+        context = StartContext(declared.folder, env, _reader(tree, sources), scripts, tree.is_unclear)
         command = _parsed(declared.command, context)
     layers = _ImageFolders(tree, sources, _INSTALLS.search(runs) is not None)
     return layers.programs(command, entry, (declared.folder, *_python_path(declared.env)), scripts)
@@ -292,6 +293,14 @@ def _reader(tree: FileTree, sources: ProjectSources) -> Callable[[str], bytes | 
         return None if origin is None else sources.read(origin)
 
     return read
+
+
+def _with_version(env: Mapping[str, str], image: str) -> Mapping[str, str]:
+    """The variables of an image with the version that one of Python's own has there, where it says what another one means."""
+    from buildguard.project.image_reference import promised_version
+
+    version = promised_version(image) if env.get("PYTHONSAFEPATH") else None
+    return env if version is None else {"PYTHON_VERSION": f"3.{version.minor}", **env}
 
 
 def _python_path(env: Mapping[str, str]) -> Collection[str]:

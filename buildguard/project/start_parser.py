@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import posixpath
+import re
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
@@ -37,6 +38,10 @@ _STEERING = frozenset(
 )
 _FAILS = lazy_pattern(r"(?:^|\s)exit [1-9]\d*$")  # a start that works does not get there
 _PYTHON_VALUES = frozenset({"-W", "-X", "--check-hash-based-pycs"})
+_OPTION = lazy_pattern(
+    r"-(?=.)(?:-.+|(?P<flags>[A-VYZabd-ln-z?]*)(?:[WX].*|(?P<command>[mc])(?P<value>.*))?)", re.DOTALL
+)
+_SAFE_FROM = 11  # the minor version of Python that knows PYTHONSAFEPATH
 
 
 def parse_start(command: CommandText, context: StartContext) -> StartCommand:
@@ -62,6 +67,7 @@ class _StartRun:
         self._options: Sequence[str] = ()  # of the shell that reads a script
         self._programs: list[StartProgram] = []
         self._before: list[StartCommand] = []
+        self._flags: set[str] = set()  # of Python's own options
 
     def follow(self, words: Sequence[str]) -> StartCommand:
         """Follow words to the program that they end in."""
@@ -156,9 +162,10 @@ class _StartRun:
 
     def _python(self, arguments: Sequence[str]) -> StartCommand:
         rest = list(arguments)
-        while rest and rest[0].startswith("-") and rest[0] not in {"-m", "-c", "-"}:
-            if rest[0].startswith("-m"):
-                rest = ["-m", rest[0][2:], *rest[1:]]
+        while rest and (option := _OPTION.fullmatch(rest[0])):
+            self._flags |= set(option["flags"] or "")
+            if option["command"]:
+                rest = [f"-{option['command']}", *filter(None, [option["value"]]), *rest[1:]]
                 break
             rest = rest[2:] if rest[0] in _PYTHON_VALUES else rest[1:]
         if rest[:1] == ["-m"] and len(rest) > 1:
@@ -171,7 +178,7 @@ class _StartRun:
         script = in_folder(self._folder, rest[0])
         self._programs.append(StartProgram(rest[0], self._folder, self._place, is_executed=False))
         script = self._main_of(script)
-        paths = (posixpath.dirname(script), *self._python_path())
+        paths = (*self._first_folder(posixpath.dirname(script)), *self._python_path())
         start = self._record(rest[1:])._replace(script=script, is_main=True, search_path=paths)
         return self._loading(start, script)
 
@@ -181,7 +188,7 @@ class _StartRun:
         return main if self._context.read(script) is None and self._context.read(main) is not None else script
 
     def _module(self, name: str, arguments: Sequence[str]) -> StartCommand:
-        paths = (self._folder, *self._python_path())
+        paths = (*self._first_folder(self._folder), *self._python_path())
         if name in AS_MODULE:
             start = self._server(AS_MODULE[name], arguments)
             return start._replace(search_path=tuple(dict.fromkeys([*start.search_path, *paths])))
@@ -202,8 +209,20 @@ class _StartRun:
 
         return load_applications(start, path, content, lambda file: self._context.read(file) is not None)
 
+    def _first_folder(self, folder: str) -> tuple[str, ...]:
+        """The folder that Python puts first on sys.path; none with -I and -P."""
+        return () if self._is_safe() or not self._flags.isdisjoint("IP") else (folder,)
+
+    def _is_safe(self) -> bool:
+        """Whether PYTHONSAFEPATH is set, and the Python is known to be one that reads it."""
+        minor = self._env.get("PYTHON_VERSION", "").partition(".")[2].partition(".")[0]
+        is_set = bool(self._env.get("PYTHONSAFEPATH")) and "E" not in self._flags
+        return is_set and minor.isdigit() and int(minor) >= _SAFE_FROM
+
     def _python_path(self) -> tuple[str, ...]:
         """The entries of PYTHONPATH; what is unknown in it is left out."""
+        if not self._flags.isdisjoint("IE"):
+            return ()
         entries = self._env.get("PYTHONPATH", "").split(":")
         return tuple(in_folder(self._folder, entry) for entry in entries if entry and "$" not in entry)
 

@@ -546,6 +546,36 @@ def test_a_package_whose_init_names_an_application_is_asked_itself() -> None:
     assert (queue.module, queue.attribute) == ("shop", "")
 
 
+@pytest.mark.parametrize(
+    ("text", "env", "module", "folders"),
+    [
+        ("python -u main.py", {}, "", ("/srv", "/lib")),
+        ("python -E main.py", {}, "", ("/srv",)),
+        ("python -I main.py", {}, "", ()),
+        ("python -uIB main.py", {}, "", ()),
+        ("python -P main.py", {}, "", ("/lib",)),
+        ("python -P -m shop.main", {}, "shop.main", ("/lib",)),
+        ("python -Im shop.main", {}, "shop.main", ()),
+        ("python -um shop.main", {}, "shop.main", ("/srv", "/lib")),
+        ("python -mshop.main", {}, "shop.main", ("/srv", "/lib")),
+        ("python -WIgnore -XP main.py", {}, "", ("/srv", "/lib")),
+        ("python -W I -X P --check-hash-based-pycs IP main.py", {}, "", ("/srv", "/lib")),
+        ("python main.py", {"PYTHONSAFEPATH": "1", "PYTHON_VERSION": "3.11.7"}, "", ("/lib",)),
+        ("python main.py", {"PYTHONSAFEPATH": "1", "PYTHON_VERSION": "3.10"}, "", ("/srv", "/lib")),
+        ("python main.py", {"PYTHONSAFEPATH": "", "PYTHON_VERSION": "3.11"}, "", ("/srv", "/lib")),
+        ("python main.py", {"PYTHONSAFEPATH": "1"}, "", ("/srv", "/lib")),
+        ("python -E main.py", {"PYTHONSAFEPATH": "1", "PYTHON_VERSION": "3.11"}, "", ("/srv",)),
+    ],
+)
+def test_options_of_python_take_folders_away(
+    text: str, env: dict[str, str], module: str, folders: tuple[str, ...]
+) -> None:
+    start = _start(text, None, PYTHONPATH="/lib", **env)
+
+    assert (start.module, start.search_path) == (module, folders)
+    assert start.script == ("" if module else "/srv/main.py")
+
+
 def test_python_runs_the_main_file_of_a_folder() -> None:
     start = _start("python shop", {"/srv/shop/__main__.py": ""})
 
