@@ -5,7 +5,7 @@ from __future__ import annotations
 from buildguard.imports.records import Guard, ImportStatement
 
 _CAUGHT = frozenset({Guard.HANDLER, Guard.TESTED, Guard.EXCEPT})
-_CERTAIN = frozenset({Guard.NONE, Guard.MAIN, Guard.MODULE_ONLY})
+_CERTAIN = frozenset({Guard.NONE, Guard.MAIN, Guard.IMPORTED, Guard.MODULE_ONLY})
 
 
 def is_guarded(row: ImportStatement) -> bool:
@@ -15,7 +15,7 @@ def is_guarded(row: ImportStatement) -> bool:
 
 def runs_at_import(row: ImportStatement, *, is_main: bool) -> bool:
     """Whether an import is executed with its module; `is_main` says that the module is the program that was started."""
-    never = row.guard is Guard.FALSE or (row.guard is Guard.MAIN and not is_main)
+    never = row.guard is Guard.FALSE or row.guard is (Guard.IMPORTED if is_main else Guard.MAIN)
     return not (never or row.late or row.lazy)
 
 

@@ -25,6 +25,7 @@ class Guard(StrEnum):
     NONE = ""
     CONDITIONAL = "conditional"  # under a test, loop or handler that only running it could decide
     MAIN = "main"  # under `if __name__ == "__main__"`
+    IMPORTED = "imported"  # behind `if __name__ == "__main__"` that ends the program
     MODULE_ONLY = "module-only"  # ModuleNotFoundError is caught, a missing name is not
     HANDLER = "handler"  # in the handlers or the `else` of a `try` that catches ImportError
     TESTED = "tested"  # under a test of what is there: find_spec, hasattr, a flag that such a `try` sets

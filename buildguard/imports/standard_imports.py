@@ -14,7 +14,7 @@ from buildguard.imports.library_answers import Availability, LibraryAnswer, Ques
 from buildguard.imports.records import FileReach, Guard, ImportForm, ImportStatement
 
 _NEVER_FAILS = frozenset({Guard.FALSE, Guard.EXCEPT, Guard.TESTED, Guard.HANDLER})
-_MAY_NOT_RUN = frozenset({Guard.CONDITIONAL, Guard.MAIN})
+_MAY_NOT_RUN = frozenset({Guard.CONDITIONAL, Guard.MAIN, Guard.IMPORTED})
 
 # Where names are that a module lacks: the module, the one to take, and the names.
 _MOVED = (

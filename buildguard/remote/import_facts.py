@@ -248,9 +248,10 @@ def read_pieces(split, target, origins, words_and_trees):
         modules = {word: origins.module_of(word) for word in words}
         is_late = version[1] >= ANNOTATIONS_LATE_FROM or bool(module.code.co_flags & ANNOTATIONS)
         facts.attributes = AttributeReader(modules, is_late)
-    ended = [facts.read_piece(line, text, is_inner, trees) for line, _stop, text, is_inner in split.pieces]
-    if True in ended:
-        raise UnclearImportError
+    for line, stop, text, is_inner in split.pieces:
+        ended = facts.read_piece(line, text, is_inner, trees)
+        if ended == "false" or (ended and split.last_line >= stop):
+            raise UnclearImportError
     # what the compiler made of the whole proves it: as many imports, of the same modules
     if facts.count + len(split.rows) != module.count_imports() or not module.names.issuperset(facts.modules):
         raise UnclearImportError

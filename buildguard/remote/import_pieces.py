@@ -66,6 +66,11 @@ class ImportPieces:
         self._lines = None
         self._split(sorted(lines))
 
+    @property
+    def last_line(self):
+        """The line of the last import or piece."""
+        return max([row[0] for row in self.rows] + [piece[0] for piece in self.pieces])
+
     def covers(self, line):
         """Whether a line of the module's own code is in one of the pieces."""
         return is_within(line, (piece[:2] for piece in self.pieces))

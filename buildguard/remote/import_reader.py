@@ -25,6 +25,7 @@ MOST_LINES = 20  # of the imports in a `try` that handlers depend on
 CATCHES_TYPES = frozenset({"TypeError", "Exception", "BaseException"})
 CATCHES_ATTRIBUTES = frozenset({"AttributeError", "Exception", "BaseException"})
 CATCHES_OTHERS = frozenset({"AttributeError", "NameError", "TypeError"})  # what an imported module may raise as well
+STAYS_CONDITIONAL = ({"conditional", "main"}, {"conditional", "imported"})
 # Classes of the standard library with names in small letters.
 ERRORS = frozenset({"error", "timeout", "herror", "gaierror"})
 # What methods are called whose blocks may end an exception.
@@ -35,6 +36,15 @@ def is_own_package(call):
     """Whether a call of `import_module` names the module's own package as what the import is relative to."""
     values = call.args[1:] + [keyword.value for keyword in call.keywords if keyword.arg == "package"]
     return len(values) == 1 and isinstance(values[0], ast.Name) and values[0].id in ("__package__", "__name__")
+
+
+def stronger(first, second):
+    """The guard of what is under two of them."""
+    both = {first, second}
+    if both == {"imported", "main"}:
+        return "false"
+    # what is certain in one of the two ways to run a module is not so under a condition
+    return "conditional" if both in STAYS_CONDITIONAL else max(first, second, key=GUARDS.index)
 
 
 def expressions_of(statement):
@@ -63,9 +73,8 @@ class ImportBlock:
 
     def inside(self, guard):
         """The same place under one more guard."""
-        strongest = max(self.guard, guard, key=GUARDS.index)
-        block = ImportBlock(strongest, self.late, self.model, self.caught, self.local, self.absent)
-        return block.after_tries(self.tries, max(self.outside, guard, key=GUARDS.index)) if self.tries else block
+        block = ImportBlock(stronger(self.guard, guard), self.late, self.model, self.caught, self.local, self.absent)
+        return block.after_tries(self.tries, stronger(self.outside, guard)) if self.tries else block
 
     def after(self, end, lines):
         """What runs where a `try` whose imports are in some lines ends so: "fails", "lacks" a module, or "works"."""
@@ -85,7 +94,7 @@ class ImportBlock:
     @property
     def runs(self):
         """Whether what it evaluates runs at import, and fails the module where it raises."""
-        return not self.late and not self.caught and self.guard in ("", "conditional", "main")
+        return not self.late and not self.caught and self.guard in ("", "conditional", "main", "imported")
 
 
 class FactReader:
@@ -112,7 +121,7 @@ class FactReader:
         self._body(tree.body, ImportBlock())
 
     def read_piece(self, line, text, is_inner, trees):
-        """Read the text of one statement that begins at a line of the module; whether it ends the module."""
+        """Read the text of one statement that begins at a line of the module; the guard that it is to what follows it."""
         self._data, self._lines = text, None
         self._before = line - 1
         tree = trees.get(text)
@@ -124,12 +133,13 @@ class FactReader:
         return self._body(tree.body, ImportBlock())
 
     def _body(self, body, block):
-        """Read statements in their order; whether they end the module before what follows them."""
-        ended = False
+        """Read statements in their order; the guard that they are to what follows them, as they may end the module."""
+        ended = ""
         for node in body:
             if ended:
-                block = block.inside("false")
-            ended = self._statement(node, block) or ended
+                block = block.inside(ended)
+            end = self._statement(node, block)
+            ended = stronger(ended, end) if end else ended
         return ended
 
     def _statement(self, node, block):
@@ -137,7 +147,7 @@ class FactReader:
         if read is not None:
             return getattr(self, read)(node, block)
         self._expressions(node, block)
-        return False
+        return ""
 
     def _expressions(self, node, block):
         """Calls that import, and types that cannot be evaluated, in the expressions of a statement itself."""
@@ -221,7 +231,7 @@ class FactReader:
         if self.paths is not None:
             self.paths.leave(outer)
         self.values.leave(scope)
-        return False
+        return ""
 
     def _class(self, node, block):
         self._expressions(node, block)
@@ -231,20 +241,20 @@ class FactReader:
         self._body(node.body, inner.after_tries(block.tries, block.outside))
         if self.types is not None:
             self.types.leave_class(outer)
-        return False
+        return ""
 
     def _if(self, node, block):
         self._expressions(node, block)
         if is_main_test(node.test):
-            self._body(node.body, block.inside("main"))
+            ended = self._body(node.body, block.inside("main"))
             self._body(node.orelse, block.inside("conditional"))
-            return False
+            return "imported" if ended else ""  # the program that was started does not come further
         value = self.values.test(node.test)
         if isinstance(value, UnknownValue):
             guard = "tested" if value.tested else "conditional"
             first = self._body(node.body, block.inside(guard))
             second = self._body(node.orelse, block.inside(guard))
-            return first and second
+            return min(first, second, key=GUARDS.index)
         first = self._body(node.body, block if value else block.inside("false"))
         second = self._body(node.orelse, block.inside("false") if value else block)
         return first if value else second
@@ -253,7 +263,7 @@ class FactReader:
         self._expressions(node, block)
         self._body(node.body, block.inside("conditional"))
         self._body(node.orelse, block.inside("conditional"))
-        return False
+        return ""
 
     def _with(self, node, block):
         self._expressions(node, block)
@@ -265,7 +275,7 @@ class FactReader:
             elif self._may_swallow(call):
                 block = block.inside("conditional")
         self._body(node.body, block)
-        return False
+        return ""
 
     def _may_swallow(self, manager):
         """Whether a context manager may end an exception: what a module defines itself may, a method of an object by its name alone."""
@@ -278,7 +288,7 @@ class FactReader:
         self._expressions(node, block)
         for case in node.cases:
             self._body(case.body, block.inside("conditional"))
-        return False
+        return ""
 
     def _try(self, node, block):
         caught = self.values.caught_by(node.handlers)
@@ -296,7 +306,7 @@ class FactReader:
         guard = "" if not caught else "handler" if has_imports else "conditional"
         works = lines and len(lines) == len(node.body)
         self._body(node.orelse, block.after("works", lines) if works else block.inside(guard))
-        return self._body(node.finalbody, block) or (ended and not node.handlers)
+        return self._body(node.finalbody, block) or ("" if node.handlers else ended)
 
     def _tried(self, node, block, guard):
         """The place of the statements of a `try` whose handlers are a guard of imports."""
@@ -354,21 +364,21 @@ class FactReader:
             self.values.see_assignment(targets, node.value)
         if block.late and self.paths is not None and node.value is not None:
             self.paths.see_assignment(targets, node.value)
-        return False
+        return ""
 
     def _expression(self, node, block):
         self._expressions(node, block)
         if not isinstance(node.value, ast.Call):
-            return False
+            return ""
         call = node.value
         name = self.values.dotted(call.func)
         if name in EXPORT_CALLS:
             self.exports.call(name, call, block.guard)
-        return name in ENDS
+        return "false" if name in ENDS else ""
 
     def _end(self, node, block):
         self._expressions(node, block)
-        return True
+        return "false"
 
 
 READERS = {

@@ -37,7 +37,7 @@ PASSING = frozenset(
     }
 )
 # How strong each guard is: of two around one import the stronger counts.
-GUARDS = ("", "conditional", "main", "module-only", "handler", "tested", "except", "false")
+GUARDS = ("", "conditional", "main", "imported", "module-only", "handler", "tested", "except", "false")
 
 
 class Evaluator:

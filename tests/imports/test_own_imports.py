@@ -98,6 +98,26 @@ def test_an_import_that_fails_is_found(files: dict[str, str], start: str, expect
     assert lines[0].startswith(expected)
 
 
+@pytest.mark.parametrize(
+    ("start", "expected"),
+    [
+        ("main.py", "warning main.py:4 cannot import name 'x'"),
+        ("other.py", "error main.py:4 cannot import name 'x': a.py never binds it (other.py → main)"),
+    ],
+)
+def test_a_program_that_ends_in_its_own_block_imports_nothing_behind_it(start: str, expected: str) -> None:
+    files = {
+        "main.py": "import sys\nif __name__ == '__main__':\n    sys.exit(0)\nfrom a import x\n",
+        "other.py": "import main\n",
+        "a.py": "",
+    }
+
+    lines = findings(files, start)
+
+    assert len(lines) == 1
+    assert lines[0].startswith(expected)
+
+
 _LIB = {"lib/helper.py": "", "app/lib/near.py": ""}
 
 
