@@ -67,7 +67,7 @@ class _StartRun:
         self._options: Sequence[str] = ()  # of the shell that reads a script
         self._programs: list[StartProgram] = []
         self._before: list[StartCommand] = []
-        self._flags: set[str] = set()  # of Python's own options
+        self._flags: set[str] = set()  # of the last Python that was started
 
     def follow(self, words: Sequence[str]) -> StartCommand:
         """Follow words to the program that they end in."""
@@ -162,6 +162,7 @@ class _StartRun:
 
     def _python(self, arguments: Sequence[str]) -> StartCommand:
         rest = list(arguments)
+        self._flags = set()
         while rest and (option := _OPTION.fullmatch(rest[0])):
             self._flags |= set(option["flags"] or "")
             if option["command"]:

@@ -565,6 +565,7 @@ def test_a_package_whose_init_names_an_application_is_asked_itself() -> None:
         ("python main.py", {"PYTHONSAFEPATH": "", "PYTHON_VERSION": "3.11"}, "", ("/srv", "/lib")),
         ("python main.py", {"PYTHONSAFEPATH": "1"}, "", ("/srv", "/lib")),
         ("python -E main.py", {"PYTHONSAFEPATH": "1", "PYTHON_VERSION": "3.11"}, "", ("/srv",)),
+        ("sh -c 'python -I first.py && exec python main.py'", {}, "", ("/srv", "/lib")),  # each has its own
     ],
 )
 def test_options_of_python_take_folders_away(

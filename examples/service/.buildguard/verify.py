@@ -7,7 +7,7 @@ by the manifest in the archive. Nothing that it looks at is imported or run. Fin
 not be looked at with 3.
 
 version: 0.1.0
-digest: sha256:2e7ee1b5c41e946ab89791aab2e5cf25ad09b83178aac5809c35f7662b328d06
+digest: sha256:f8ba609f9aa21014efb97200851de2058259b784885244e27254446bb393ddd5
     (SHA-256 of everything below the line of equals signs)
 """
 
@@ -1630,6 +1630,7 @@ class Guard(StrEnum):
     NONE = ""
     CONDITIONAL = "conditional"
     MAIN = "main"
+    IMPORTED = "imported"
     MODULE_ONLY = "module-only"
     HANDLER = "handler"
     TESTED = "tested"
@@ -1763,11 +1764,11 @@ def extract(source: bytes, version: tuple[int, ...], platform: str = "linux") ->
     'buildguard.imports.execution': r'''from __future__ import annotations
 from buildguard.imports.records import Guard, ImportStatement
 _CAUGHT = frozenset({Guard.HANDLER, Guard.TESTED, Guard.EXCEPT})
-_CERTAIN = frozenset({Guard.NONE, Guard.MAIN, Guard.MODULE_ONLY})
+_CERTAIN = frozenset({Guard.NONE, Guard.MAIN, Guard.IMPORTED, Guard.MODULE_ONLY})
 def is_guarded(row: ImportStatement) -> bool:
     return row.guard in _CAUGHT
 def runs_at_import(row: ImportStatement, *, is_main: bool) -> bool:
-    never = row.guard is Guard.FALSE or (row.guard is Guard.MAIN and not is_main)
+    never = row.guard is Guard.FALSE or row.guard is (Guard.IMPORTED if is_main else Guard.MAIN)
     return not (never or row.late or row.lazy)
 def is_certain(row: ImportStatement, *, is_main: bool) -> bool:
     return runs_at_import(row, is_main=is_main) and row.guard in _CERTAIN
@@ -1976,6 +1977,7 @@ KEPT = re.compile(
     rb"__all__|\bsys\b|version|platform|os\.name|find_spec|hasattr|getattr|TYPE_CHECKING|\bPY[23]|\braise\b|exit"
     rb"|addsitedir|__file__|ImportError|NotFoundError|__getattr__"
 )
+PATHS = re.compile(rb"(?<!os\.)\bpath\b|addsitedir")
 CALLING = (b"import_module", b"__import__")
 CALLER = re.compile(rb"(?:import_module|__import__)[\s\\]+as[\s\\]+([\w\x80-\xff]+)")
 FIELDS = {}
@@ -2036,13 +2038,13 @@ def outline_of(data, typed, blocks, is_whole=False):
         text = data[start:stop]
         if number >= last:
             break
-        if is_block or not is_needed(text, typed):
+        if is_block or not is_needed(text, typed, is_whole):
             pieces.append(data[kept:start])
             pieces.append(b"\n" * text.count(b"\n"))
             kept = stop
         elif len(text) > LONG_TEXT and typed is None and BLOCK_START.match(text):
             pieces.append(data[kept:start])
-            pieces.append(without_functions(text))
+            pieces.append(without_functions(text, is_whole))
             kept = stop
     pieces.append(data[kept : spans[last][0]] if last < len(spans) else data[kept:])
     return b"".join(pieces), left_out
@@ -2092,7 +2094,9 @@ def statements_with(data, word):
                 pieces.append(data[start:stop])
             start = stop
     return b"".join(pieces)
-def is_needed(text, typed):
+def is_needed(text, typed, is_whole):
+    if is_whole and PATHS.search(text):
+        return True
     if (b"import" in text and IMPORTS.search(text)) or (typed is not None and (typed.search(text) or b"class" in text)):
         return True
     if BLOCK_START.match(text):
@@ -2102,7 +2106,7 @@ def is_needed(text, typed):
     if len(text) > LONG_TEXT and not COMPOUND.match(text):
         return text.startswith(b"__all__")
     return KEPT.search(text) is not None
-def without_functions(text):
+def without_functions(text, is_whole=False):
     pieces, kept = [], 0
     for match in BLOCK.finditer(text):
         start = match.start()
@@ -2110,7 +2114,7 @@ def without_functions(text):
             continue
         stop = block_end(text, match.end(), len(match.group(1)))
         block = text[start:stop]
-        if b"import" in block and IMPORTS.search(block):
+        if (b"import" in block and IMPORTS.search(block)) or (is_whole and PATHS.search(block)):
             continue
         indent, kind, name = match.groups()
         pieces.append(text[kept:start] + b"\n" + indent + kind + b" " + name)
@@ -2450,17 +2454,9 @@ def may_remove(codes):
 def has_removal(code):
     return any(isinstance(item, str) and REMOVAL.search(item) is not None for item in code.co_consts)
 ''',
-    'buildguard.remote.import_tests': r'''import ast
+    'buildguard.remote.import_paths': r'''import ast
+import re
 from buildguard.remote.import_outline import all_nodes
-class UnknownValue:
-    def __init__(self, tested=False):
-        self.tested = tested
-UNKNOWN = UnknownValue()
-TESTED = UnknownValue(tested=True)
-ABSENT = UnknownValue()
-TESTS = frozenset({"find_spec", "find_loader", "hasattr", "getattr", "iter_modules"})
-PATH_CALLS = ("sys.path.insert", "sys.path.append", "site.addsitedir")
-ENDS = ("sys.exit", "exit", "quit", "os._exit")
 FOLDER = "@"
 SAME_FOLDER = (
     "os.path.abspath",
@@ -2471,6 +2467,316 @@ SAME_FOLDER = (
     "pathlib.Path",
     "os.fspath",
 )
+WORKING_FOLDER = ("os.getcwd", "pathlib.Path.cwd")
+PATH_TYPES = ("pathlib.Path", "pathlib.PosixPath", "pathlib.PurePath", "pathlib.PurePosixPath", "pathlib.Path.cwd")
+SAME_PATH = ("resolve", "absolute", "expanduser", "joinpath")
+SYS_USE = re.compile(rb"sys(?!\w)(?!\.(?!path\b)\w|[ \t]*[\n,#])")
+PATH_BELOW = re.compile(rb"\n[ \t\f]*\.[ \t]*path\b")
+IN_WORD = re.compile(rb"\w")
+READ_PATH = re.compile(
+    rb"sys(?:\.path(?:\[[^\]\n]*\])?[ \t]*[)\]},:\n#]|[ \t]+import[ \t]+(?![^\n]*\bpath\b)[^(\\\n]*\n)"
+)
+READ_BEFORE = re.compile(
+    rb"(?:\bin[ \t]+|\bfrom[ \t]+|\b(?:print|len|list|tuple|set|sorted|enumerate|reversed|str|repr|iter)\(|\.\w+\()\Z"
+)
+LINE_BEFORE = 60
+CHANGES = frozenset(("insert", "append"))
+MOVES = frozenset(("chdir", "fchdir"))
+READING_METHODS = frozenset(("index", "count", "copy"))
+READING_CALLS = frozenset(
+    (
+        "all",
+        "any",
+        "dict",
+        "enumerate",
+        "filter",
+        "id",
+        "isinstance",
+        "iter",
+        "len",
+        "list",
+        "map",
+        "max",
+        "min",
+        "next",
+    )
+    + ("print", "repr", "reversed", "set", "frozenset", "sorted", "str", "tuple", "type", "zip")
+)
+def may_change_paths(data: bytes, names: "frozenset[str]") -> bool:
+    if "addsitedir" in names:
+        return True
+    if "path" not in names or "sys" not in names:
+        return False
+    if CHANGES.isdisjoint(names):
+        return any(not is_reading(data, at) for at in uses_of_sys(data))
+    return PATH_BELOW.search(data) is not None or next(uses_of_sys(data), None) is not None
+def uses_of_sys(data):
+    for match in SYS_USE.finditer(data):
+        at = match.start()
+        if not at or not IN_WORD.match(data, at - 1):
+            yield at
+def is_reading(data, at):
+    return READ_PATH.match(data, at) is not None and READ_BEFORE.search(data[max(0, at - LINE_BEFORE) : at]) is not None
+class FolderReader:
+    def __init__(self, values):
+        self._values = values
+    def folder(self, node):
+        read = FOLDERS.get(type(node))
+        return getattr(self, read)(node) if read is not None else None
+    def is_path(self, node):
+        read = PATH_OBJECTS.get(type(node))
+        return read is not None and getattr(self, read)(node)
+    def _is_name_of_path(self, node):
+        value = self._values.value_of(node.id)
+        return isinstance(value, FolderValue) and value.is_path
+    def _is_path_below(self, node):
+        return isinstance(node.op, ast.Div) and (self.is_path(node.left) or self.is_path(node.right))
+    def _is_path_above(self, node):
+        return node.attr in ("parent", "parents") and self.is_path(node.value)
+    def _is_one_above(self, node):
+        return isinstance(node.value, ast.Attribute) and self.is_path(node.value)
+    def _is_call_of_path(self, node):
+        return self._values.dotted(node.func) in PATH_TYPES or self._is_method_of_path(node.func)
+    def _is_method_of_path(self, function):
+        return isinstance(function, ast.Attribute) and function.attr in SAME_PATH and self.is_path(function.value)
+    def value(self, node):
+        folder = self.folder(node)
+        return None if folder is None else FolderValue(folder, self.is_path(node))
+    def _text(self, node):
+        return node.value if isinstance(node.value, str) else None
+    def _of_name(self, node):
+        if node.id == "__file__":
+            return FOLDER + "/."
+        value = self._values.value_of(node.id)
+        return value.path if isinstance(value, FolderValue) else value if isinstance(value, str) else None
+    def _above(self, node):
+        return above(self.folder(node.value)) if node.attr == "parent" else None
+    def _below(self, node):
+        return joined([self.folder(node.left), self.folder(node.right)]) if isinstance(node.op, ast.Div) else None
+    def _parents(self, node):
+        if not isinstance(node.value, ast.Attribute) or node.value.attr != "parents":
+            return None
+        path, index = self.folder(node.value.value), self._values.test(index_of(node))
+        if not isinstance(index, int) or not 0 <= index < 20:
+            return None
+        for _ in range(index + 1):
+            path = above(path)
+        return path
+    def _of_call(self, node):
+        name = self._values.dotted(node.func)
+        folders = [self.folder(argument) for argument in node.args]
+        if name in WORKING_FOLDER and not folders:
+            return "."
+        if name == "os.path.dirname" and len(folders) == 1:
+            return above(folders[0])
+        if name == "os.path.join" and folders:
+            return joined(folders)
+        if name in SAME_FOLDER and len(folders) == 1:
+            return folders[0]
+        return self._of_method(node.func, folders) if isinstance(node.func, ast.Attribute) else None
+    def _of_method(self, function, folders):
+        if function.attr == "joinpath":
+            return joined([self.folder(function.value)] + folders)
+        if function.attr in ("resolve", "absolute", "as_posix") and not folders:
+            return self.folder(function.value)
+        return None
+class SysPathReader:
+    def __init__(self, data, names, values):
+        self.rows = []
+        self._data = data
+        self._values = values
+        self._folders = FolderReader(values)
+        self._moves = not MOVES.isdisjoint(names)
+        self._function = ""
+        self._rebound = frozenset()
+    def enter(self, function):
+        outer = self._function, self._rebound
+        once, more = set(), set()
+        for name in names_given_values(all_nodes(function)):
+            (more if name in once else once).add(name)
+        self._function = function.name
+        self._rebound = outer[1].union(more)
+        self._values.forget_folders(once)
+        return outer
+    def leave(self, outer):
+        self._function, self._rebound = outer
+    def see_assignment(self, targets, node):
+        for target in targets:
+            if isinstance(target, ast.Name) and target.id not in self._rebound:
+                self._values.see_folder(target.id, self._folders.value(node))
+    def _may_run(self):
+        name = re.escape(self._function.encode("utf-8"))
+        calls = re.findall(rb"\b%s[ \t]*\(" % name, self._data)
+        return len(calls) > len(re.findall(rb"\bdef[ \t]+%s[ \t]*\(" % name, self._data))
+    def read(self, statement, expressions):
+        nodes = [statement] + [node for expression in expressions for node in all_nodes(expression)]
+        uses = {id(node): node for node in nodes if self._is_path(node)}
+        for node in nodes:
+            if isinstance(node, ast.Call) and self._values.dotted(node.func) == "site.addsitedir":
+                self._add(node, node.args[:1] or None, takes_paths=True)
+            if uses:
+                for part in reads_of(node):
+                    uses.pop(id(part), None)
+                use = self._read_change(node)
+                uses.pop(id(use), None)
+        for use in uses.values():
+            self._add(use, None)
+    def _is_path(self, node):
+        return isinstance(node, (ast.Attribute, ast.Name)) and self._values.dotted(node) == "sys.path"
+    def _read_change(self, node):
+        read = PATH_CHANGES.get(type(node))
+        return None if read is None else getattr(self, read)(node)
+    def _read_call(self, node):
+        method = node.func
+        if not isinstance(method, ast.Attribute) or not self._is_path(method.value):
+            return None
+        return self._read_method(node, method)
+    def _read_addition(self, node):
+        if not self._is_path(node.target):
+            return None
+        self._add(node, self._listed(node.value) if isinstance(node.op, ast.Add) else None)
+        return node.target
+    def _read_assignment(self, node):
+        target = node.targets[0]
+        if len(node.targets) > 1 or not isinstance(target, ast.Subscript):
+            return self._read_new_path(node, target)
+        if not self._is_path(target.value):
+            return None
+        self._add(node, self._listed(node.value) if self._inserts(index_of(target)) else None)
+        return target.value
+    def _read_new_path(self, node, target):
+        if not self._is_path(target):
+            return None
+        keeps = any(map(self._is_path, all_nodes(node.value)))
+        self._add(node, self._listed(node.value) if keeps else None)
+        return target
+    def _read_method(self, call, method):
+        folders = None
+        if not call.keywords and len(call.args) == {"append": 1, "insert": 2, "extend": 1}.get(method.attr):
+            folders = self._listed(call.args[0]) if method.attr == "extend" else call.args[-1:]
+        if method.attr not in READING_METHODS:
+            self._add(call, folders)
+        return method.value
+    def _inserts(self, part):
+        if not isinstance(part, ast.Slice) or part.step is not None:
+            return False
+        lower, upper = (None if end is None else self._values.test(end) for end in (part.lower, part.upper))
+        if part.upper is None:
+            return isinstance(part.lower, ast.Call) and self._values.dotted(part.lower.func) == "len"
+        return isinstance(upper, int) and (lower == upper or (part.lower is None and not upper))
+    def _listed(self, node):
+        if isinstance(node, (ast.List, ast.Tuple)):
+            parts = [self._listed(item.value) if isinstance(item, ast.Starred) else [item] for item in node.elts]
+        elif isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
+            parts = [self._listed(node.left), self._listed(node.right)]
+        else:
+            return [] if self._is_whole(node) else None
+        return None if None in parts else [item for part in parts for item in part]
+    def _is_whole(self, node):
+        if isinstance(node, ast.Subscript):
+            part = index_of(node)
+            return (
+                isinstance(part, ast.Slice)
+                and (part.lower, part.upper, part.step) == (None,) * 3
+                and self._is_path(node.value)
+            )
+        if isinstance(node, ast.Call):
+            return self._values.dotted(node.func) in ("list", "tuple") and any(map(self._is_path, node.args))
+        return self._is_path(node)
+    def _add(self, node, folders, takes_paths=False):
+        for item in [None] if folders is None else folders:
+            folder = None if item is None else self._folders.folder(item)
+            if item is None or takes_paths or not self._folders.is_path(item):
+                self.rows.append([node.lineno, folder if folder is not None and self._is_known(folder) else None])
+    def _is_known(self, folder):
+        return not (self._moves and not folder.startswith(("/", FOLDER))) and (not self._function or self._may_run())
+def names_given_values(nodes):
+    names = [node.arg for node in nodes if isinstance(node, ast.arg)]
+    return names + [node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)]
+def reads_of(node):
+    if isinstance(node, ast.Call):
+        is_reading = isinstance(node.func, ast.Attribute) or getattr(node.func, "id", "") in READING_CALLS
+        return node.args + [keyword.value for keyword in node.keywords] if is_reading else []
+    if isinstance(node, ast.Subscript):
+        return [node.value] if isinstance(node.ctx, ast.Load) else []
+    fields = READ_FIELDS.get(type(node).__name__, ())
+    parts = [getattr(node, field) for field in fields]
+    return [item for part in parts for item in (part if isinstance(part, list) else [part])]
+def index_of(node):
+    return node.slice.value if type(node.slice).__name__ == "Index" else node.slice
+class FolderValue:
+    def __init__(self, path, is_path=False):
+        self.path = path
+        self.is_path = is_path
+def above(path):
+    if path is None:
+        return None
+    if path == FOLDER + "/.":
+        return FOLDER
+    head, _slash, tail = path.rpartition("/")
+    if tail in ("", ".", "..", FOLDER) or not head:
+        return path + "/.." if path.startswith(FOLDER) else None
+    return head
+def joined(paths):
+    if any(path is None for path in paths):
+        return None
+    whole = paths[0]
+    for path in paths[1:]:
+        whole = path if path.startswith(("/", FOLDER)) else whole.rstrip("/") + "/" + path
+    return whole
+PATH_OBJECTS = {
+    ast.Name: "_is_name_of_path",
+    ast.BinOp: "_is_path_below",
+    ast.Attribute: "_is_path_above",
+    ast.Subscript: "_is_one_above",
+    ast.Call: "_is_call_of_path",
+}
+PATH_CHANGES = {
+    ast.Call: "_read_call",
+    ast.AugAssign: "_read_addition",
+    ast.Assign: "_read_assignment",
+}
+FOLDERS = {
+    ast.Constant: "_text",
+    ast.Name: "_of_name",
+    ast.Attribute: "_above",
+    ast.BinOp: "_below",
+    ast.Subscript: "_parents",
+    ast.Call: "_of_call",
+}
+READ_FIELDS = {
+    "Compare": ("left", "comparators"),
+    "arguments": ("defaults", "kw_defaults"),
+    "comprehension": ("iter",),
+    "For": ("iter",),
+    "AsyncFor": ("iter",),
+    "FormattedValue": ("value",),
+    "Starred": ("value",),
+    "BinOp": ("left", "right"),
+    "UnaryOp": ("operand",),
+    "AugAssign": ("value",),
+    "List": ("elts",),
+    "Tuple": ("elts",),
+    "Set": ("elts",),
+    "Dict": ("values",),
+    "If": ("test",),
+    "While": ("test",),
+    "Assert": ("test", "msg"),
+    "Expr": ("value",),
+    "Return": ("value",),
+}
+''',
+    'buildguard.remote.import_tests': r'''import ast
+from buildguard.remote.import_outline import all_nodes
+from buildguard.remote.import_paths import FolderReader, FolderValue, index_of
+class UnknownValue:
+    def __init__(self, tested=False):
+        self.tested = tested
+UNKNOWN = UnknownValue()
+TESTED = UnknownValue(tested=True)
+ABSENT = UnknownValue()
+TESTS = frozenset({"find_spec", "find_loader", "hasattr", "getattr", "iter_modules"})
+ENDS = ("sys.exit", "exit", "quit", "os._exit")
 SYSTEMS = {"linux": ("posix", "Linux"), "darwin": ("posix", "Darwin"), "win32": ("nt", "Windows")}
 PYTHON_FLAGS = {"PY2": False, "PY3": True, "IS_PY2": False, "IS_PY3": True, "is_py2": False, "is_py3": True}
 CAUGHT = frozenset({"ImportError", "ModuleNotFoundError", "Exception", "BaseException"})
@@ -2484,7 +2790,7 @@ PASSING = frozenset(
         *("unittest.mock.patch", "mock.patch", "patch"),
     }
 )
-GUARDS = ("", "conditional", "main", "module-only", "handler", "tested", "except", "false")
+GUARDS = ("", "conditional", "main", "imported", "module-only", "handler", "tested", "except", "false")
 class Evaluator:
     def __init__(self, version: "tuple[int, ...]", platform: str, names: "frozenset[str]") -> None:
         system, name = SYSTEMS.get(platform, ("posix", platform.capitalize()))
@@ -2492,6 +2798,7 @@ class Evaluator:
         self._aliases = {}
         self._values = {}
         self._literals = set()
+        self._folders = FolderReader(self)
         self._version = version
         self._may_ask = not TESTS.isdisjoint(names) or "modules" in names
         self._known = {
@@ -2545,10 +2852,15 @@ class Evaluator:
                 continue
             names = self.exceptions(node) if isinstance(node, ast.Tuple) else ()
             value = tuple(names) if names and all(isinstance(item, ast.Name) for item in node.elts) else self.test(node)
-            folder = self.folder(node) if isinstance(value, UnknownValue) and not value.tested else None
-            self._values[target.id] = value if folder is None else FolderValue(folder)
+            folder = self._folders.value(node) if isinstance(value, UnknownValue) and not value.tested else None
+            self._values[target.id] = value if folder is None else folder
             if isinstance(node, ast.Constant):
                 self._literals.add(target.id)
+    def forget_folders(self, names):
+        self.forget(name for name in names if self._values.get(name) is not TESTED)
+    def see_folder(self, name, value):
+        if value is not None and self._values.get(name) is not TESTED:
+            self._values[name] = value
     def alias_of(self, name):
         return self._aliases.get(name, name)
     def value_of(self, name):
@@ -2690,66 +3002,6 @@ class Evaluator:
                 except TypeError:
                     return UNKNOWN
         return UNKNOWN
-    def folder(self, node):
-        read = FOLDERS.get(type(node))
-        return getattr(self, read)(node) if read is not None else None
-    def _folder_text(self, node):
-        return node.value if isinstance(node.value, str) else None
-    def _folder_of_name(self, node):
-        if node.id == "__file__":
-            return FOLDER + "/."
-        value = self.value_of(node.id)
-        return value.path if isinstance(value, FolderValue) else value if isinstance(value, str) else None
-    def _folder_above(self, node):
-        return above(self.folder(node.value)) if node.attr == "parent" else None
-    def _folder_below(self, node):
-        return joined([self.folder(node.left), self.folder(node.right)]) if isinstance(node.op, ast.Div) else None
-    def _parents(self, node):
-        if not isinstance(node.value, ast.Attribute) or node.value.attr != "parents":
-            return None
-        path, index = self.folder(node.value.value), self._value(index_of(node))
-        if not isinstance(index, int) or not 0 <= index < 20:
-            return None
-        for _ in range(index + 1):
-            path = above(path)
-        return path
-    def _folder_of_call(self, node):
-        name = self.dotted(node.func)
-        folders = [self.folder(argument) for argument in node.args]
-        if name == "os.path.dirname" and len(folders) == 1:
-            return above(folders[0])
-        if name == "os.path.join" and folders:
-            return joined(folders)
-        if name in SAME_FOLDER and len(folders) == 1:
-            return folders[0]
-        if (
-            isinstance(node.func, ast.Attribute)
-            and node.func.attr in ("resolve", "absolute", "as_posix")
-            and not folders
-        ):
-            return self.folder(node.func.value)
-        return None
-def index_of(node):
-    return node.slice.value if type(node.slice).__name__ == "Index" else node.slice
-class FolderValue:
-    def __init__(self, path):
-        self.path = path
-def above(path):
-    if path is None:
-        return None
-    if path == FOLDER + "/.":
-        return FOLDER
-    head, _slash, tail = path.rpartition("/")
-    if tail in ("", ".", "..", FOLDER) or not head:
-        return path + "/.." if path.startswith(FOLDER) else None
-    return head
-def joined(paths):
-    if any(path is None for path in paths):
-        return None
-    whole = paths[0]
-    for path in paths[1:]:
-        whole = path if path.startswith(("/", FOLDER)) else whole.rstrip("/") + "/" + path
-    return whole
 VALUES = {
     ast.Constant: "_constant",
     ast.Name: "_name",
@@ -2763,14 +3015,6 @@ VALUES = {
     ast.Compare: "_compare",
     ast.Call: "_call",
     getattr(ast, "NamedExpr", None): "_named",
-}
-FOLDERS = {
-    ast.Constant: "_folder_text",
-    ast.Name: "_folder_of_name",
-    ast.Attribute: "_folder_above",
-    ast.BinOp: "_folder_below",
-    ast.Subscript: "_parents",
-    ast.Call: "_folder_of_call",
 }
 COMPARISONS = {
     ast.Eq: lambda left, right: left == right,
@@ -2853,6 +3097,7 @@ METACLASSES = ("abc.ABCMeta", "enum.EnumMeta", "enum.EnumType")
 OPERATORS = frozenset(("__or__", "__ror__"))
 READS_TEXT = frozenset(("pydantic", "pydantic_settings", "fastapi"))
 OPTIMIZED = 1
+COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 ROUTES = frozenset(("get", "post", "put", "delete", "patch", "options", "head", "trace", "websocket", "api_route"))
 def typed_bytes(minor):
     if minor >= UNIONS_FROM:
@@ -2903,6 +3148,20 @@ def parts_of(node, test):
     elif not isinstance(node, ast.Lambda):
         for part in ast.iter_child_nodes(node):
             yield part, ""
+def parts_of_comprehension(node):
+    each = [getattr(node, field, None) for field in ("key", "value", "elt")]
+    for number, generator in enumerate(node.generators):
+        each += ([generator.iter] if number else []) + generator.ifs
+    return node.generators[0].iter, [part for part in each if part is not None]
+def targets_of(statement):
+    if isinstance(statement, ast.AnnAssign) and statement.value is None:
+        return []
+    targets = [item.optional_vars for item in getattr(statement, "items", ()) if isinstance(item, ast.withitem)]
+    targets += getattr(statement, "targets", None) or [getattr(statement, "target", None)]
+    return [target for target in targets if target is not None]
+def names_in(targets):
+    nodes = (node for target in targets for node in ast.walk(target))
+    return {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
 def guard_by(value):
     return "tested" if value.tested else "conditional"
 class TypeReader:
@@ -2910,6 +3169,8 @@ class TypeReader:
         self.rows = []
         self._minor = minor
         self._bound = bound
+        self._local = frozenset()
+        self._is_in_class = False
         self._values = values
         self._later = False
         self._uses_fastapi = False
@@ -2931,6 +3192,14 @@ class TypeReader:
                 if isinstance(child, (ast.expr, ast.keyword, ast.withitem)):
                     self._expression(child, place, guard)
             self._forget(getattr(node, "targets", ()))
+        if self._is_in_class:
+            self._local |= names_in(targets_of(node))
+    def enter_class(self):
+        outer = self._local, self._is_in_class
+        self._local, self._is_in_class = frozenset(), True
+        return outer
+    def leave_class(self, outer):
+        self._local, self._is_in_class = outer
     def _forget(self, targets):
         for target in targets:
             if isinstance(target, ast.Name) and target.id in self._classes:
@@ -2989,6 +3258,14 @@ class TypeReader:
             line, column = place(node)
             self.rows.append([line, column, kind + how, self._written(node), guard or within])
     def _first(self, node, is_type):
+        if isinstance(node, COMPREHENSIONS):
+            outer = self._local
+            self._local |= names_in(generator.target for generator in node.generators)
+            item = self._first_of_parts(node, is_type)
+            self._local = outer
+            return item
+        return self._first_of_parts(node, is_type)
+    def _first_of_parts(self, node, is_type):
         inside = (is_type and not isinstance(node, ast.Call)) or self._takes_types(node)
         doubtful = None
         for part, guard in parts_of(node, self._values.test):
@@ -3012,9 +3289,11 @@ class TypeReader:
         return isinstance(node, ast.Subscript) and (self._is_type(node.value) or self._is_generic(node.value))
     def _is_generic(self, node):
         if isinstance(node, ast.Name) and node.id in BUILTIN_GENERICS:
-            return node.id not in self._bound
+            return self._is_builtin(node.id)
         module, _dot, name = self._values.dotted(node).rpartition(".")
         return module in LIBRARY_GENERICS and (not LIBRARY_GENERICS[module] or name in LIBRARY_GENERICS[module])
+    def _is_builtin(self, name):
+        return name not in self._bound and name not in self._local
     def _is_union(self, node, is_type):
         known = [self._is_type(side) for side in (node.left, node.right)]
         nothing = [is_none(side) for side in (node.left, node.right)]
@@ -3032,7 +3311,7 @@ class TypeReader:
         if isinstance(node, ast.Subscript):
             return self._is_type(node.value) or self._is_generic(node.value)
         if isinstance(node, ast.Name) and node.id in BUILTIN_TYPES:
-            return node.id not in self._bound
+            return self._is_builtin(node.id)
         module, _dot, name = self._values.dotted(node).rpartition(".")
         return module in ("typing", "typing_extensions") or name in LIBRARY_TYPES.get(module, ())
     def _written(self, node):
@@ -3397,6 +3676,7 @@ import sys
 from bisect import bisect_right
 from buildguard.remote.evaluated_types import runs_at_once
 from buildguard.remote.import_outline import BLOCK_START, CONTINUATION, has_other_caller
+from buildguard.remote.import_paths import may_change_paths
 from buildguard.remote.module_code import (
     CODE,
     EXTENDED,
@@ -3421,14 +3701,10 @@ IMPORT_LINE = re.compile(
 HEADERS = rb"(?:if|elif|else|for|while|with|try|except|finally|match|case|async|class|def)\b"
 HEADER = re.compile(rb"^[ \t]*(?:async[ \t]+)?(?:def|class)[ \t]+([A-Za-z0-9_]+)[^\n]*\n", re.MULTILINE)
 EXPORTS = re.compile(rb"__all__[ \t]*=[ \t]*([\[(])([^\])#]*)[\])][ \t]*(?:\n|\Z)")
-SYS_USE = re.compile(rb"sys(?!\w)(?!\.(?!path\b)\w|[ \t]*[\n,#])")
-PATH_BELOW = re.compile(rb"\n[ \t\f]*\.[ \t]*path\b")
-IN_WORD = re.compile(rb"\w")
 QUOTED = re.compile(rb"([\"'])([A-Za-z0-9_.]+)\1\Z")
 CALLERS = frozenset(("import_module", "__import__"))
 ENDING = frozenset(("exit", "quit", "_exit"))
 ENDING_WORD = re.compile(rb"(?:exit|quit)\b([\s\\]+as\b)?")
-CHANGES = frozenset(("insert", "append"))
 LOAD, ATTRIBUTE = OPERATIONS["LOAD_NAME"], OPERATIONS["LOAD_ATTR"]
 SHIFT = int(OPERATIONS.get("LOAD_METHOD", 256) > 255)
 METHOD = ATTRIBUTE if SHIFT else OPERATIONS["LOAD_METHOD"]
@@ -3447,16 +3723,6 @@ def plain_reader(module):
     if not ENDING.isdisjoint(names) and any(match.group(1) for match in ENDING_WORD.finditer(data)):
         return None
     return PlainReader(module)
-def may_change_paths(data, names):
-    if "addsitedir" in names:
-        return True
-    is_named = "path" in names and "sys" in names and not CHANGES.isdisjoint(names)
-    return is_named and (
-        PATH_BELOW.search(data) is not None
-        or any(not at or not IN_WORD.match(data, at - 1) for at in map(start_of_match, SYS_USE.finditer(data)))
-    )
-def start_of_match(match):
-    return match.start()
 def plain_exports(data, bound):
     at = data.find(b"__all__")
     match = EXPORTS.match(data, at) if at == 0 or data[at - 1 : at] == b"\n" else None
@@ -3696,28 +3962,36 @@ def import_of(module, places, name, offset):
     'buildguard.remote.import_reader': r'''import ast
 import itertools
 import re
+from buildguard.remote.evaluated_types import COMPREHENSIONS, parts_of, parts_of_comprehension
 from buildguard.remote.import_codes import ExportReader
-from buildguard.remote.import_outline import CallLines, all_nodes, is_main_test
+from buildguard.remote.import_outline import CallLines, is_main_test
 from buildguard.remote.import_tests import (
     ENDS,
     GUARDS,
     PASSING,
-    PATH_CALLS,
     UnknownValue,
 )
 CALLS = ("importlib.import_module", "importlib.__import__", "__import__", "builtins.__import__")
-EXPRESSIONS = (ast.expr, ast.withitem, ast.keyword)
+EXPRESSIONS = (ast.expr, ast.withitem, ast.keyword, ast.arguments)
 EXPORT_CALLS = tuple("__all__." + word for word in ("extend", "append", "remove", "insert", "pop", "clear"))
 IMPORTING = (ast.Import, ast.ImportFrom)
 MOST_LINES = 20
 CATCHES_TYPES = frozenset({"TypeError", "Exception", "BaseException"})
 CATCHES_ATTRIBUTES = frozenset({"AttributeError", "Exception", "BaseException"})
 CATCHES_OTHERS = frozenset({"AttributeError", "NameError", "TypeError"})
+STAYS_CONDITIONAL = ({"conditional", "main"}, {"conditional", "imported"})
 ERRORS = frozenset({"error", "timeout", "herror", "gaierror"})
 SWALLOWING = re.compile("(?i)suppress|ignor|option|catch|try|safe|allow|skip|swallow|silen|toler|handle|guard")
 def is_own_package(call):
     values = call.args[1:] + [keyword.value for keyword in call.keywords if keyword.arg == "package"]
     return len(values) == 1 and isinstance(values[0], ast.Name) and values[0].id in ("__package__", "__name__")
+def stronger(first, second):
+    both = {first, second}
+    if both == {"imported", "main"}:
+        return "false"
+    return "conditional" if both in STAYS_CONDITIONAL else max(first, second, key=GUARDS.index)
+def expressions_of(statement):
+    return [item for item in ast.iter_child_nodes(statement) if isinstance(item, EXPRESSIONS)]
 class ImportBlock:
     tries = ()
     outside = ""
@@ -3729,23 +4003,25 @@ class ImportBlock:
         self.caught = caught
         self.local = local or late
     def inside(self, guard):
-        strongest = max(self.guard, guard, key=GUARDS.index)
-        block = ImportBlock(strongest, self.late, self.model, self.caught, self.local, self.absent)
-        return block.after_tries(self.tries, max(self.outside, guard, key=GUARDS.index)) if self.tries else block
+        block = ImportBlock(stronger(self.guard, guard), self.late, self.model, self.caught, self.local, self.absent)
+        return block.after_tries(self.tries, stronger(self.outside, guard)) if self.tries else block
     def after(self, end, lines):
         block = self.inside("handler")
         return block.after_tries(self.tries + ((end, lines),), self.outside if self.tries else self.guard)
     def after_tries(self, tries, outside):
         self.tries, self.outside = tries, outside
         return self
+    def later(self):
+        inner = ImportBlock("" if self.guard in ("except", "module-only") else self.guard, late=True)
+        return inner.after_tries(self.tries, self.outside)
     @property
     def runs(self):
-        return not self.late and not self.caught and self.guard in ("", "conditional", "main")
+        return not self.late and not self.caught and self.guard in ("", "conditional", "main", "imported")
 class FactReader:
     def __init__(self, data, names, values):
         self.imports = []
         self.handlers = []
-        self.paths = []
+        self.paths = None
         self.exports = ExportReader()
         self.types = None
         self.attributes = None
@@ -3757,7 +4033,6 @@ class FactReader:
         self.modules = set()
         has_calls = "import_module" in names or "__import__" in names
         self._calls = CallLines(data) if has_calls else None
-        self._has_paths = "path" in names or "addsitedir" in names
     def read(self, tree):
         self._body(tree.body, ImportBlock())
     def read_piece(self, line, text, is_inner, trees):
@@ -3771,27 +4046,44 @@ class FactReader:
             return self._body(tree.body[0].body, ImportBlock(local=True))
         return self._body(tree.body, ImportBlock())
     def _body(self, body, block):
-        ended = False
+        ended = ""
         for node in body:
             if ended:
-                block = block.inside("false")
-            ended = self._statement(node, block) or ended
+                block = block.inside(ended)
+            end = self._statement(node, block)
+            ended = stronger(ended, end) if end else ended
         return ended
     def _statement(self, node, block):
         read = READERS.get(type(node))
         if read is not None:
             return getattr(self, read)(node, block)
         self._expressions(node, block)
-        return False
+        return ""
     def _expressions(self, node, block):
         if self.types is not None and block.runs:
             self.types.read(node, self._place, block.guard, block.model)
         if self.attributes is not None and not block.absent:
             self.attributes.read(node, self._place, block, self.values.test)
+        if self.paths is not None and block.guard != "false":
+            self.paths.read(node, expressions_of(node))
         if self._calls is not None and self._calls.are_in(node, self._before):
-            children = [item for item in ast.iter_child_nodes(node) if isinstance(item, EXPRESSIONS)]
-            for call in (item for child in children for item in all_nodes(child) if isinstance(item, ast.Call)):
-                self._call(call, block)
+            for expression in expressions_of(node):
+                self._calls_in(expression, block)
+    def _calls_in(self, expression, block):
+        pending = [(expression, block)]
+        for node, around in pending:
+            if isinstance(node, ast.Call):
+                self._call(node, around)
+            if isinstance(node, ast.Lambda):
+                pending += [(node.args, around), (node.body, around.later())]
+            elif isinstance(node, COMPREHENSIONS):
+                once, each = parts_of_comprehension(node)
+                pending.append((once, around))
+                inner = around.inside("conditional")
+                pending += [(part, inner) for part in each]
+            else:
+                parts = parts_of(node, self.values.test)
+                pending += [(part, around.inside(guard) if guard else around) for part, guard in parts]
     def _import(self, node, block):
         self.values.see_import(node)
         self.count += len(node.names)
@@ -3833,28 +4125,33 @@ class FactReader:
     def _function(self, node, block):
         self._expressions(node, block)
         scope = self.values.scope()
-        inner = ImportBlock("" if block.guard in ("except", "module-only") else block.guard, late=True)
-        self._body(node.body, inner.after_tries(block.tries, block.outside))
+        outer = None if self.paths is None else self.paths.enter(node)
+        self._body(node.body, block.later())
+        if self.paths is not None:
+            self.paths.leave(outer)
         self.values.leave(scope)
-        return False
+        return ""
     def _class(self, node, block):
         self._expressions(node, block)
         is_model = self.types is not None and self.types.is_model(node)
         inner = ImportBlock(block.guard, block.late, is_model, block.caught, True, block.absent)
+        outer = None if self.types is None else self.types.enter_class()
         self._body(node.body, inner.after_tries(block.tries, block.outside))
-        return False
+        if self.types is not None:
+            self.types.leave_class(outer)
+        return ""
     def _if(self, node, block):
         self._expressions(node, block)
         if is_main_test(node.test):
-            self._body(node.body, block.inside("main"))
+            ended = self._body(node.body, block.inside("main"))
             self._body(node.orelse, block.inside("conditional"))
-            return False
+            return "imported" if ended else ""
         value = self.values.test(node.test)
         if isinstance(value, UnknownValue):
             guard = "tested" if value.tested else "conditional"
             first = self._body(node.body, block.inside(guard))
             second = self._body(node.orelse, block.inside(guard))
-            return first and second
+            return min(first, second, key=GUARDS.index)
         first = self._body(node.body, block if value else block.inside("false"))
         second = self._body(node.orelse, block.inside("false") if value else block)
         return first if value else second
@@ -3862,7 +4159,7 @@ class FactReader:
         self._expressions(node, block)
         self._body(node.body, block.inside("conditional"))
         self._body(node.orelse, block.inside("conditional"))
-        return False
+        return ""
     def _with(self, node, block):
         self._expressions(node, block)
         for item in node.items:
@@ -3873,7 +4170,7 @@ class FactReader:
             elif self._may_swallow(call):
                 block = block.inside("conditional")
         self._body(node.body, block)
-        return False
+        return ""
     def _may_swallow(self, manager):
         function = manager.func if isinstance(manager, ast.Call) else manager
         if self.values.dotted(function) in PASSING:
@@ -3883,7 +4180,7 @@ class FactReader:
         self._expressions(node, block)
         for case in node.cases:
             self._body(case.body, block.inside("conditional"))
-        return False
+        return ""
     def _try(self, node, block):
         caught = self.values.caught_by(node.handlers)
         body = self._tried(node, block, caught or self._perhaps_caught(node.handlers))
@@ -3899,7 +4196,7 @@ class FactReader:
         guard = "" if not caught else "handler" if has_imports else "conditional"
         works = lines and len(lines) == len(node.body)
         self._body(node.orelse, block.after("works", lines) if works else block.inside(guard))
-        return self._body(node.finalbody, block) or (ended and not node.handlers)
+        return self._body(node.finalbody, block) or ("" if node.handlers else ended)
     def _tried(self, node, block, guard):
         if guard:
             self.values.see_names(node)
@@ -3939,22 +4236,21 @@ class FactReader:
                 self.exports.assign(node, block.guard)
         if not block.local and node.value is not None and not isinstance(node, ast.AugAssign):
             self.values.see_assignment(targets, node.value)
-        return False
+        if block.late and self.paths is not None and node.value is not None:
+            self.paths.see_assignment(targets, node.value)
+        return ""
     def _expression(self, node, block):
         self._expressions(node, block)
         if not isinstance(node.value, ast.Call):
-            return False
+            return ""
         call = node.value
         name = self.values.dotted(call.func)
-        if self._has_paths and name in PATH_CALLS:
-            argument = call.args[-1] if call.args else None
-            self.paths.append([node.lineno, None if argument is None else self.values.folder(argument)])
         if name in EXPORT_CALLS:
             self.exports.call(name, call, block.guard)
-        return name in ENDS
+        return "false" if name in ENDS else ""
     def _end(self, node, block):
         self._expressions(node, block)
-        return True
+        return "false"
 READERS = {
     getattr(ast, kind): read
     for kind, read in (
@@ -5158,6 +5454,7 @@ class StartedProgram(NamedTuple):
     image: ImageRecipe | None = None
     is_main: bool = True
     may_fail: bool = False
+    folder: str = ""
 def is_test(path: str) -> bool:
     folder, _slash, base = path.rpartition("/")
     return _is_folder_of_tests(folder) or _TEST.search(base) is not None
@@ -5209,14 +5506,19 @@ def _named(command: StartCommand, tree: FileTree) -> Iterator[LoadedModule]:
             yield LoadedModule("__main__", main, home=command.module)
     else:
         yield LoadedModule("__main__", last, home=command.module.rpartition(".")[0])
-def extended_path(path: SearchPath, added: Iterable[tuple[str, str]]) -> SearchPath:
+def working_folder(command: StartCommand | None) -> str:
+    if command is None:
+        return ""
+    folders = {part.folder for part in (command, *command.before) if part is command or part.script or part.module}
+    return command.folder if len(folders) == 1 and "$" not in command.folder else ""
+def extended_path(path: SearchPath, added: Iterable[tuple[str, str]], folder: str) -> SearchPath:
     front = list(path.folders)
-    for file, folder in added:
-        if folder.startswith("@"):
-            front.append(posixpath.normpath(posixpath.dirname(file) + removeprefix(folder, "@")))
-        else:
-            front += [posixpath.normpath(posixpath.join(base, folder)) for base in path.folders]
-    added_folders = [folder for folder in dict.fromkeys(front) if folder not in path.folders]
+    for file, name in added:
+        if name.startswith("@"):
+            front.append(posixpath.normpath(posixpath.dirname(file) + removeprefix(name, "@")))
+        elif folder or name.startswith("/"):
+            front.append(posixpath.normpath(posixpath.join(folder, name)))
+    added_folders = [name for name in dict.fromkeys(front) if name not in path.folders]
     return path._replace(back=(*path.back, *added_folders), added=(*path.added, *added_folders))
 def home_of(file: str, tree: FileTree) -> tuple[str, str]:
     folder, base = posixpath.split(file)
@@ -5523,7 +5825,7 @@ from buildguard.imports.faults import FaultKind, ImportContext, ImportFault
 from buildguard.imports.import_graph import ImportEdge, ImportGraph, ReachedModule, find_reached, has_source
 from buildguard.imports.names import LoadedModule, NameReader
 from buildguard.imports.program import StartedProgram, extended_path, folders_above
-from buildguard.imports.records import Bound, Guard, ImportForm, ImportStatement, NameUse
+from buildguard.imports.records import Bound, Guard, ImportForm, ImportStatement, NameUse, PathChange
 from buildguard.imports.resolver import ImportKind, ModuleResolver, Resolution, SearchPath
 from buildguard.imports.shadows import find_shadows
 if TYPE_CHECKING:
@@ -5545,6 +5847,7 @@ class OwnImports(NamedTuple):
     outside: tuple[OutsideImport, ...]
     undecided: tuple[OpenImport, ...]
     reached: Mapping[str, ReachedModule]
+    knows_path: bool = True
 class ProgramReader:
     def __init__(self, program: StartedProgram, context: ImportContext) -> None:
         self._program = program
@@ -5555,7 +5858,7 @@ class ProgramReader:
         path = self._program.path
         graph, reached = self._reach(path)
         for _ in range(_MOST_ROUNDS):
-            longer = extended_path(path, self._added_folders(reached))
+            longer = extended_path(path, self._added_folders(reached), self._program.folder)
             if longer == path:
                 break
             path = longer
@@ -5579,7 +5882,9 @@ class ProgramReader:
         if self._program.open_path:
             return False
         known = (self._facts(item.module.location.file) for item in reached.values())
-        return not any(change.folder is None for facts in known if facts is not None for change in facts.paths)
+        return all(self._is_known(change) for facts in known if facts is not None for change in facts.paths)
+    def _is_known(self, change: PathChange) -> bool:
+        return change.folder is not None and (change.folder.startswith(("@", "/")) or self._program.folder != "")
     def _judge(self, graph: ImportGraph, reached: dict[str, ReachedModule]) -> OwnImports:
         judge = OwnImportJudge(graph, self._context, knows_path=self._knows_path(reached), loaded=reached)
         for item in reached.values():
@@ -5615,7 +5920,8 @@ class OwnImportJudge:
     def _follow(self, module: LoadedModule, row: ImportStatement) -> LoadedModule | None:
         return self._graph.resolver.resolve(module, row).last
     def result(self, reached: dict[str, ReachedModule]) -> OwnImports:
-        return OwnImports(tuple(self._faults), tuple(self._outside), tuple(self._undecided), reached)
+        found = (tuple(self._faults), tuple(self._outside), tuple(self._undecided))
+        return OwnImports(*found, reached, self._knows_path)
     def judge(self, item: ReachedModule) -> None:
         for edge in self._graph.edges(item.module):
             self._judge_edge(item, edge)
@@ -6385,7 +6691,7 @@ class _ProgramJudge:
             self._take_fault(fault, doubt)
         for item in result.outside:
             if self._packages is not None:
-                self._take_outside(item, self._packages)
+                self._take_outside(item, self._packages, knows_path=result.knows_path)
             else:
                 self._take_unlisted(item)
         for left in result.undecided:
@@ -6399,15 +6705,14 @@ class _ProgramJudge:
             return
         text = describe(fault, self._origin)
         self._add(Code.BG604, fault, text.message, text.hint, is_error=fault.certain)
-    def _take_outside(self, item: OutsideImport, packages: PackageSource) -> None:
+    def _take_outside(self, item: OutsideImport, packages: PackageSource, *, knows_path: bool) -> None:
         top = item.row.module.partition(".")[0]
         if standard_names.is_standard(top) or is_guarded(item.row):
             return
         answer = packages.ask(item.row)
-        if answer.presence in _ABSENT and item.module.location.file.endswith("/setup.py"):
-            self._leave_open(_open_import(item), "a build brings packages of its own")
-        elif answer.presence in _ABSENT and self._is_beside(item, top):
-            self._leave_open(_open_import(item), f"the project has a module {top} of its own")
+        elsewhere = self._why_elsewhere(item, top, knows_path=knows_path) if answer.presence in _ABSENT else ""
+        if elsewhere:
+            self._leave_open(_open_import(item), elsewhere)
         elif answer.presence is PackagePresence.UNKNOWN:
             self._leave_open(_open_import(item), answer.detail or "its package is not known")
         elif answer.presence is not PackagePresence.PRESENT:
@@ -6416,6 +6721,12 @@ class _ProgramJudge:
                 return
             message, hint = _package_text(answer, packages)
             self._add(Code.BG603, item, message, hint, is_error=item.certain and not packages.predicted)
+    def _why_elsewhere(self, item: OutsideImport, top: str, *, knows_path: bool) -> str:
+        if item.module.location.file.endswith("/setup.py"):
+            return "a build brings packages of its own"
+        if not knows_path and self._program.tree.holders(top):
+            return f"a folder of the project that has {top} may be on sys.path"
+        return f"the project has a module {top} of its own" if self._is_beside(item, top) else ""
     def _take_unlisted(self, item: OutsideImport) -> None:
         top = item.row.module.partition(".")[0]
         if standard_names.is_standard(top) or is_guarded(item.row) or item.row.guard is Guard.MODULE_ONLY:
@@ -6594,7 +6905,7 @@ from buildguard.imports import standard_names
 from buildguard.imports.library_answers import Availability, LibraryAnswer, Question
 from buildguard.imports.records import FileReach, Guard, ImportForm, ImportStatement
 _NEVER_FAILS = frozenset({Guard.FALSE, Guard.EXCEPT, Guard.TESTED, Guard.HANDLER})
-_MAY_NOT_RUN = frozenset({Guard.CONDITIONAL, Guard.MAIN})
+_MAY_NOT_RUN = frozenset({Guard.CONDITIONAL, Guard.MAIN, Guard.IMPORTED})
 _MOVED = (
     (
         "typing",
@@ -7006,6 +7317,9 @@ class ImportPieces:
         self._reader = reader
         self._lines = None
         self._split(sorted(lines))
+    @property
+    def last_line(self):
+        return max([row[0] for row in self.rows] + [piece[0] for piece in self.pieces])
     def covers(self, line):
         return is_within(line, (piece[:2] for piece in self.pieces))
     def _split(self, lines):
@@ -7256,7 +7570,7 @@ def binds(code, name):
 import re
 import sys
 from buildguard.remote.evaluated_types import TypeReader, may_evaluate, typed_bytes
-from buildguard.remote.import_codes import CALLERS, may_change_paths, module_uses, plain_exports, plain_reader
+from buildguard.remote.import_codes import CALLERS, module_uses, plain_exports, plain_reader
 from buildguard.remote.import_outline import (
     CallLines,
     all_nodes,
@@ -7264,6 +7578,7 @@ from buildguard.remote.import_outline import (
     outline_of,
     statements_with,
 )
+from buildguard.remote.import_paths import SysPathReader, may_change_paths
 from buildguard.remote.import_pieces import ImportPieces, NameOrigins, PieceEvaluator, UnclearLinesError
 from buildguard.remote.import_reader import FactReader
 from buildguard.remote.import_tests import Evaluator
@@ -7427,9 +7742,10 @@ def read_pieces(split, target, origins, words_and_trees):
         modules = {word: origins.module_of(word) for word in words}
         is_late = version[1] >= ANNOTATIONS_LATE_FROM or bool(module.code.co_flags & ANNOTATIONS)
         facts.attributes = AttributeReader(modules, is_late)
-    ended = [facts.read_piece(line, text, is_inner, trees) for line, _stop, text, is_inner in split.pieces]
-    if True in ended:
-        raise UnclearImportError
+    for line, stop, text, is_inner in split.pieces:
+        ended = facts.read_piece(line, text, is_inner, trees)
+        if ended == "false" or (ended and split.last_line >= stop):
+            raise UnclearImportError
     if facts.count + len(split.rows) != module.count_imports() or not module.names.issuperset(facts.modules):
         raise UnclearImportError
     return facts
@@ -7473,7 +7789,7 @@ def tree_facts(module, bound, target, typed, blocks):
     return {
         "imports": sorted(reader.imports + rows, key=line_of) if rows else reader.imports,
         "handlers": reader.handlers,
-        "paths": reader.paths,
+        "paths": reader.paths.rows if reader.paths is not None else [],
         "exports": reader.exports.names(module),
         "evaluated": reader.types.rows if reader.types is not None else [],
     }
@@ -7493,6 +7809,8 @@ def read_tree(text, module, bound, target, typed):
     reader.values.forget(names_rebound(module))
     if typed is not None:
         reader.types = TypeReader(version[1], bound, reader.values)
+    if may_change_paths(module.data, module.names):
+        reader.paths = SysPathReader(module.data, module.names, reader.values)
     reader.read(ast.parse(text))
     return reader
 ''',
@@ -7521,6 +7839,7 @@ from buildguard.imports.standard_imports import ImportJudge, questions_of
 from buildguard.remote.library_query import answer_questions
 _ROOT = "/workspace"
 START, FRONT, BACK, UNKNOWN = "--start=", "--front=", "--path=", "--start=?"
+WORKS_IN, WORKS_ANYWHERE = "--folder=", "--folder=?"
 class BuildSources(NamedTuple):
     paths: Sequence[str]
     facts: Mapping[str, bytes]
@@ -7568,7 +7887,9 @@ class _BuildJudge:
     def _program(self) -> StartedProgram:
         front, back = (self._folders(kind) for kind in (FRONT, BACK))
         roots = tuple(dict.fromkeys([*front, *back, _ROOT]))
-        return StartedProgram(self._tree, SearchPath(front, back), tuple(self._starts()), roots)
+        starts = tuple(self._starts())
+        folder = next(iter(self._folders(WORKS_IN)), _ROOT) if starts and WORKS_ANYWHERE not in self._words else ""
+        return StartedProgram(self._tree, SearchPath(front, back), starts, roots, folder=folder)
     @property
     def _is_lost(self) -> bool:
         return any(word.startswith(START) for word in self._words) and not list(self._starts())
