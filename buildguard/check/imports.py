@@ -43,6 +43,7 @@ class ImportCheck:
         self._target = subject.target
         self._library = StandardLibrary(subject.engine, subject.ready, subject.judge.cache)
         self._provided = ProvidedModules(self._declarations, subject.sources)
+        self._without_imports: set[str] = set()  # of the files that do not compile
 
     def run(self) -> TargetImports:
         """Judge the imports of every source that compiles. Raises UnprovenError where an answer cannot be read."""
@@ -112,8 +113,13 @@ class ImportCheck:
         """What sources import that the target cannot compile, and this Python can: repaired, they would fail there next."""
         paths = {verdict.entry: path for path, verdict in refused.items()}
         version = (3, self._library.minor)
-        contents = self._stage.contents(paths)
-        return {paths[entry]: extract(data, version) for entry, data in contents if isinstance(data, bytes)}
+        facts: dict[str, ModuleFacts | None] = {}
+        for entry, data in self._stage.contents(paths):
+            if isinstance(data, bytes):
+                facts[paths[entry]] = extract(data, version)
+                if b"import" not in data:
+                    self._without_imports.add(paths[entry])
+        return facts
 
     def _judge(
         self,
@@ -127,7 +133,8 @@ class ImportCheck:
         brings = self._provided.brings
         judge = ImportJudge(answers, f"3.{self._library.minor}", brings, patched_names(facts.values()))
         diagnostics = list(self._of_project_files(project, read))
-        undecided = [UndecidedImport(path, 1, _UNREAD, how.certain) for path, how in reach.items() if path not in known]
+        unread = reach.keys() - known.keys() - self._without_imports
+        undecided = [UndecidedImport(path, 1, _UNREAD, reach[path].certain) for path in sorted(unread)]
         undecided += (item for item in project.undecided if item.path in known)
         for path, rows in known.items():
             verdict = judge.judge(rows.library_uses, reach[path])

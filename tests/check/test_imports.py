@@ -380,11 +380,12 @@ def test_a_package_that_only_another_file_requires(repository: Callable[..., Pro
 
 
 _REFUSED = {
-    "main.py": "import app.a, app.b, app.c\n",
+    "main.py": "import app.a, app.b, app.c, app.d\n",
     "app/__init__.py": "",
     "app/a.py": 'import tomllib\nx = f"{"a"}"\n',  # read without its f-string
     "app/b.py": "import sys\nmatch 1:\n    case 1: from enum import StrEnum\n",  # read by this Python
     "app/c.py": "import tomllib\nprint 1\n",  # read by none
+    "app/d.py": "print 1\n",  # there is nothing to read
 }
 
 
