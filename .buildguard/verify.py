@@ -7,7 +7,7 @@ by the manifest in the archive. Nothing that it looks at is imported or run. Fin
 not be looked at with 3.
 
 version: 0.1.0
-digest: sha256:f8ba609f9aa21014efb97200851de2058259b784885244e27254446bb393ddd5
+digest: sha256:e82be3c53ad0599ffc60d67feedfb909d814b04714273a75670f08ab5d0b3f1c
     (SHA-256 of everything below the line of equals signs)
 """
 
@@ -6207,21 +6207,24 @@ from buildguard.imports.program import is_test, last_word
 from buildguard.imports.records import ImportForm
 if TYPE_CHECKING:
     from buildguard.imports.doubts import ProjectTexts
-_BETWEEN = rb"(?:'[^']{0,2000}'|\"[^\"]{0,2000}\"|\\\r?\n|[^\n;&|'\"])*?"
-_WRITING = rb"(?:>>?\s*|\b(?:sed|perl|g?awk)\b%b\s-(?:\w*i|-in-place)%b|\b(?:tee|patch|ed|ex|truncate)\b%b" % (
-    (_BETWEEN,) * 3
-)
-_WRITING += (
-    rb"|\b(?:curl|wget)\b%b\s-(?:\w*[oO]|-output[\w-]*)[ =]?|\bof=|\b(?P<copies>cp|mv|ln|install|rsync)\b%b)[\"']?"
-    % ((_BETWEEN,) * 2)
-)
-_WRITING_ALL = lazy_pattern(
-    rb"(?m)^[^\n]*?\b(?:sed|perl)\b%b\s-(?:\w*i|-in-place)%b(?:[\w./$-]*\*(?:\.py)?|\{\}|[\"']?\$\{?(?:f|file|path|i)\}?)[\"']?(?=[\s;)]|\Z)"
-    rb"|^[^\n]*\bxargs\b[^\n]*\bsed\b[^\n]*\s-\w*i\b|\bpatch[ \t]+(?:-p\d|<|-i)|\bgit[ \t]+(?:apply|am)\b|\b2to3\b[^\n]*\s-w|\bquilt[ \t]+push\b"
-    % ((_BETWEEN,) * 2)
-)
+_LONGEST = 2000
+_MOST_NAMED = 200
+_IN_QUOTES = lazy_pattern(rb"'[^'\n]*'|\"(?!\$\{?\w+\}?\")[^\"\n]*\"")
+_SEPARATORS = lazy_pattern(rb"[;&|]")
+_COMMAND = lazy_pattern(rb"\b(?:sed|perl|g?awk|tee|patch|ed|ex|truncate|curl|wget|cp|mv|ln|install|rsync)\b")
+_EDITORS = frozenset({b"sed", b"perl", b"awk", b"gawk"})
+_FETCHERS = frozenset({b"curl", b"wget"})
+_COPIERS = frozenset({b"cp", b"mv", b"ln", b"install", b"rsync"})
+_IN_PLACE = lazy_pattern(rb"\s-(?:\w*i\b|\w*i[.\s]|-in-place)")
+_TO_FILE = lazy_pattern(rb"\s-(?:\w*[oO]|-output[\w-]*)[ =]?\Z")
+_REDIRECTION = lazy_pattern(rb"(?:>[ \t]*|\bof=)[\"']?\Z")
+_IN_PATH = bytes(code for code in range(33, 127) if code not in b"'\";&|=>()[],")
+_IN_WORD, _IN_NAME = lazy_pattern(rb"[\w.-]"), lazy_pattern(rb"[\w.]")
+_LAST = lazy_pattern(rb"[\"']?[ \t]*(?:[;&|\r\n\"')\]]|\Z)")
+_EVERY_FILE = lazy_pattern(rb"[\s/]\*(?:\.py)?[\s;)\"']|\{\}|\$\{?(?:f|file|path|i)\}?[\s;)\"']|\bxargs\b")
+_PATCHES = lazy_pattern(rb"\bpatch[ \t]+(?:-p\d|<|-i)|\bgit[ \t]+(?:apply|am)\b|\bquilt[ \t]+push\b|\b2to3\b")
 _OTHER_FILES = lazy_pattern(rb"\*\.(?!py\b)\w")
-_PATH = lazy_pattern(rb"[\w./-]*\.py\b")
+_PATH = lazy_pattern(rb"(?<![\w./-])[\w./-]{1,200}\.py\b")
 _SETATTR = rb"setattr\(\s*(?!self\b|cls\b)[\w.\[\]\"']+\s*,\s*(?!\s|[\"'][^\"'\n]*[\"']\s*,)"
 _SETS_COMPUTED = lazy_pattern(_SETATTR + rb"|(?:__dict__|vars\([^()\n]*\))(?:\[|\.(?:update|setdefault)\()")
 _ANY_MODULE = lazy_pattern(rb"\bmodules\s*(?:\[\s*(?!__name__|[\"'])|\.get\()|\bgetmodule\(")
@@ -6230,7 +6233,8 @@ _ANY_GLOBALS = lazy_pattern(
 )
 _FUNCTION = lazy_pattern(rb"\bdef\s+(\w+)")
 _REGISTERS = lazy_pattern(
-    rb"\bmodules\[\s*([^\]\n]+?)\s*\]\s*=(?!=)|\bmodules\.(?:setdefault|update|__setitem__)\(([^\n]*)|\b(?:setitem|patch\.dict)\(([^\n]*\bmodules\b[^\n]*)"
+    rb"\bmodules\[[ \t]*([^\]\n]{1,200}?)[ \t]*\]\s*=(?!=)|\bmodules\.(?:setdefault|update|__setitem__)\(([^\n]{0,200})"
+    rb"|\b(?:setitem|patch\.dict)\(([^\n]{0,200}?\bmodules\b[^\n]{0,200})"
 )
 _QUOTED = lazy_pattern(rb"[\"']([\w.]+)[\"']")
 _LITERAL = lazy_pattern(rb"[\"'][\w.]+[\"']")
@@ -6273,11 +6277,11 @@ class _Marks:
         self.functions.update(_FUNCTION.findall(data))
         return _ANY_MODULE.search(data) is not None
     def _note_registered(self, data: bytes) -> None:
-        for key in (key for keys in _REGISTERS.findall(data) for key in keys if key and key != b"__name__"):
-            if _LITERAL.fullmatch(key):
-                self.registered.add(key[1:-1])
-            else:
-                self.registered_words.update(text.rpartition(b".")[2] for text in _QUOTED.findall(data))
+        keys = {key for keys in _REGISTERS.findall(data) for key in keys if key} - {b"__name__"}
+        literal = {key for key in keys if _LITERAL.fullmatch(key)}
+        self.registered.update(key[1:-1] for key in literal)
+        if keys - literal:
+            self.registered_words.update(text.rpartition(b".")[2] for text in _QUOTED.findall(data))
 class _PlaceSearch:
     def __init__(self, places: Iterable[_SetPlace]) -> None:
         self._left = {place: _setting(place) for place in places}
@@ -6351,26 +6355,45 @@ class ChangedModules:
         return reason
     def _why_rewritten(self, file: str) -> str:
         base, texts = posixpath.basename(file), self._texts.build_files()
-        name = base.encode()
-        if name in texts:
-            ends = rb"([^\s'\";&|=>]*)(?<![\w-])%s(?![\w.])[\"']?(?P<last>\s*(?:[;&|\n\"')\]]|\Z))?" % re.escape(name)
-            for match in re.finditer(_WRITING + ends, texts):
-                if _is_written(
-                    match[2] + name, file, copies=match["copies"] is not None, is_last=match["last"] is not None
-                ):
-                    return f"a build file or script may rewrite {base}"
+        if any(_is_written(*place, file) for place in _places_of(base.encode(), texts)):
+            return f"a build file or script may rewrite {base}"
         return "a build file or script may rewrite any source" if self._writes_all else ""
     @cached_property
     def _writes_all(self) -> bool:
-        found = _WRITING_ALL.finditer(self._texts.build_files())
-        return any(not _OTHER_FILES.search(match[0]) for match in found)
+        return any(map(_writes_every_file, self._texts.build_files().split(b"\n")))
     def _is_run(self, script: str) -> bool:
         return re.search(rb"\b%s\b" % re.escape(last_word(script).encode()), self._texts.build_files()) is not None
-def _is_written(path: bytes, file: str, *, copies: bool, is_last: bool) -> bool:
-    if not copies or is_last:
+def _places_of(name: bytes, texts: bytes) -> Iterator[tuple[bytes, bytes, bytes]]:
+    at = texts.find(name)
+    for _ in range(_MOST_NAMED):
+        if at < 0:
+            return
+        before, behind = _line_before(texts, at), texts[at + len(name) : at + len(name) + _LONGEST]
+        start = len(before.rstrip(_IN_PATH))
+        if not (_IN_NAME.match(behind) or (start < len(before) and _IN_WORD.match(before[-1:]))):
+            yield before[:start], before[start:] + name, behind
+        at = texts.find(name, at + 1)
+def _line_before(texts: bytes, at: int) -> bytes:
+    start = max(at - _LONGEST, 0)
+    text = texts[start:at].replace(b"\\\r\n", b"  ").replace(b"\\\n", b"  ")
+    return text[text.rfind(b"\n") + 1 :]
+def _is_written(before: bytes, path: bytes, behind: bytes, file: str) -> bool:
+    if _REDIRECTION.search(before):
         return _may_be(path, file)
+    command = _SEPARATORS.split(_IN_QUOTES.sub(b"''", before))[-1]
+    program = next((match for match in _COMMAND.finditer(command) if _writes(match[0], command[match.end() :])), None)
+    if program is None or program[0] not in _COPIERS or _LAST.match(behind):
+        return program is not None and _may_be(path, file)
     folder = posixpath.dirname(path.decode("utf-8", "replace"))
     return folder not in {"", "."} and (not _may_be(path, file) or "$" in folder)
+def _writes(program: bytes, arguments: bytes) -> bool:
+    if program in _EDITORS:
+        return _IN_PLACE.search(arguments) is not None
+    return program not in _FETCHERS or _TO_FILE.search(arguments) is not None
+def _writes_every_file(line: bytes) -> bool:
+    text = _IN_QUOTES.sub(b"''", line[:_LONGEST] + b" ")
+    is_edit = (b"sed" in text or b"perl" in text) and _IN_PLACE.search(text) and _EVERY_FILE.search(text)
+    return bool(is_edit or _PATCHES.search(text)) and not _OTHER_FILES.search(line[:_LONGEST])
 def _may_be(written: bytes, file: str) -> bool:
     folder, name = posixpath.split(written.decode("utf-8", "replace"))
     last = posixpath.basename(folder)
@@ -6392,13 +6415,20 @@ def _setting(place: _SetPlace) -> re.Pattern[bytes]:
     if place.is_module:
         space = rb"(?:\b%s\.__dict__|vars\(\s*(?:\w+\.)*%s\s*\))(?:\[|\.(?:update|setdefault)\()" % (word, word)
         return re.compile(_SETATTR + b"|" + space)
-    statement = rb"\.%s\s*(?::[^=\n]+)?=(?!=)|^[\w., \t]*\.%s[ \t]*,[\w., \t]*=(?!=)" % (word, word)
-    target = rb"\bfor\s+[\w.]+\.%s\s+in\b|\bwith\b[^\n]*\bas\s+[\w.]+\.%s\b|setattr\((?:[^\n]*|[^()]*)[\"']%s[\"']" % (
-        (word,) * 3
+    statement = rb"\.%s\s{0,200}(?::[^=\n]{1,200})?=(?!=)|^[\w., \t]{0,200}\.%s[ \t]*,[\w., \t]{0,200}=(?!=)" % (
+        word,
+        word,
+    )
+    target = (
+        rb"\bfor\s+[\w.]{1,200}\.%s\s+in\b|\bwith\b[^\n]{0,200}\bas\s+[\w.]{1,200}\.%s\b|setattr\((?:[^\n]{0,200}|[^()]{0,200})[\"']%s[\"']"
+        % ((word,) * 3)
     )
     return re.compile(statement + b"|" + target, re.MULTILINE)
 def _passing(word: bytes) -> re.Pattern[bytes]:
-    return re.compile(rb"\b(\w+)\(\s*(?:[^()\n]*,\s*)?(?:\w+\s*=\s*)?(?:\w+\.)*%s\s*[,)]" % re.escape(word))
+    return re.compile(
+        rb"\b(\w+)\(\s{0,99}(?:[^()\n]{1,200},[ \t]{0,9})?(?:\w{1,99} ?= ?)?(?:\w{1,99}\.){0,9}%s\s{0,99}[,)]"
+        % re.escape(word)
+    )
 ''',
     'buildguard.imports.doubts': r'''from __future__ import annotations
 import posixpath

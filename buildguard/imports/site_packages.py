@@ -138,7 +138,7 @@ class InstalledSource:
 def _setting(name: str) -> re.Pattern[bytes]:
     """What finds a statement that sets an attribute of that name."""
     word = re.escape(name.encode())
-    return re.compile(rb"\.%s\s*(?::[^=\n]+)?=(?!=)|setattr\([^\n]*[\"']%s[\"']" % (word, word))
+    return re.compile(rb"\.%s\s{0,200}(?::[^=\n]{1,200})?=(?!=)|setattr\([^\n]{0,200}[\"']%s[\"']" % (word, word))
 
 
 @functools.lru_cache(64)
@@ -146,6 +146,6 @@ def _setting_any(module: str) -> re.Pattern[bytes]:
     """What finds a statement that sets a computed attribute of what may be a module of that name, or puts another one in its place."""
     own = re.escape(module.encode())
     return re.compile(
-        rb"setattr\(\s*(?:[^,\n]*\bmodules\b[^,\n]*|\w*mod(?:ule)?\w*|(?:\w+\.)*%s)\s*,|\bmodules\[[^\]\n]*\]\s*=|\bf_globals\b"
+        rb"setattr\(\s{0,99}(?:[^,\n]{0,200}\bmodules\b[^,\n]{0,200}|\w{0,99}mod(?:ule)?\w{0,99}|(?:\w{1,99}\.){0,9}%s)\s{0,99},|\bmodules\[[^\]\n]{0,200}\]\s{0,99}=|\bf_globals\b"
         % own
     )

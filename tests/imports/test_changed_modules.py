@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
 from buildguard.imports.changed_modules import ChangedModules
 from buildguard.imports.doubts import ProjectTexts
+from buildguard.imports.faults import FaultKind, ImportFault
+from buildguard.imports.finder import ModuleKind, ModuleLocation
+from buildguard.imports.names import LoadedModule
+from buildguard.imports.records import ImportForm, ImportStatement
 from tests.imports.projects import TextProject, findings, lines_of
 
 _CONFIG = {"config.py": "HOST = 1\n"}
@@ -272,12 +277,83 @@ def test_a_circle_that_computed_imports_enter_elsewhere_is_undecided(tmp_path: P
     assert len(findings(late, "main.py")) == 1
 
 
-def _changes(build: str) -> ChangedModules:
-    def read_none(_wanted: object) -> Iterator[tuple[str, bytes]]:
-        return iter(())
+_LONG = 200_000
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        *(
+            "cp ",
+            "sed ",
+            "sed -i ",
+            "cp '",
+            ">",
+            "a",
+            "xargs sed ",
+            "config.py ",
+            "sed -i config.py\n",
+            "f( ",
+            "f(a,",
+            "setattr(",
+        ),
+        *(
+            "setattr( ",
+            "setattr(x,",
+            "vars(",
+            "globals = ",
+            "modules[",
+            "modules.update(",
+            "patch.dict(modules",
+            "import_module( ",
+        ),
+        *(
+            ".DEBUG:",
+            ".DEBUG,",
+            ".DEBUG ",
+            "with a as ",
+            "for a.",
+            "def ",
+            "write.py",
+            "'DEBUG.",
+            "config.",
+            "x = globals ",
+        ),
+    ],
+)
+@pytest.mark.parametrize("begin", ["config.py DEBUG ", "write.py globals modules setattr(a, b) DEBUG config "])
+def test_a_text_that_somebody_made_long_is_searched_in_time(word: str, begin: str) -> None:
+    """A pattern that looks twice for each place takes minutes for what a repository may hold."""
+    text = begin + word * (_LONG // len(word))
+    fault = ImportFault(
+        FaultKind.UNBOUND,
+        _loaded("main"),
+        ImportStatement(1, 1, ImportForm.FROM, "config", ("DEBUG",)),
+        "DEBUG",
+        _loaded("config"),
+        True,
+        (),
+    )
+    changes = _changes(text, [("/srv/long.py", text.encode()), ("/srv/config.py", _CONFIG["config.py"].encode())])
+    started = time.process_time()
+
+    changes.look_for([fault])
+    changes.why_other(fault, ())
+    changes.why_rewritten("/srv/app/config.py")
+
+    assert time.process_time() - started < 5
+
+
+def _loaded(name: str) -> LoadedModule:
+    return LoadedModule(name, ModuleLocation(ModuleKind.MODULE, f"/srv/{name}.py"))
+
+
+def _changes(build: str, sources: Sequence[tuple[str, bytes]] = ()) -> ChangedModules:
+    def read_each(_wanted: object) -> Iterator[tuple[str, bytes]]:
+        return iter(sources)
 
     return ChangedModules(
-        ProjectTexts(lambda _path: None, lambda _path: False, lambda _path: None, build.encode), read_none
+        ProjectTexts(lambda _path: None, lambda _path: False, lambda _path: None, build.encode), read_each
     )
 
 
