@@ -7,7 +7,7 @@ by the manifest in the archive. Nothing that it looks at is imported or run. Fin
 not be looked at with 3.
 
 version: 0.1.0
-digest: sha256:e82be3c53ad0599ffc60d67feedfb909d814b04714273a75670f08ab5d0b3f1c
+digest: sha256:e6d2f7177274bd3d619ff60c4906c8d64cc5bded88921e7e2d3819d2dd9c7202
     (SHA-256 of everything below the line of equals signs)
 """
 
@@ -5888,8 +5888,11 @@ class ProgramReader:
         return all(self._is_known(change) for facts in known if facts is not None for change in facts.paths)
     def _is_known(self, change: PathChange) -> bool:
         return change.folder is not None and (change.folder.startswith(("@", "/")) or self._program.folder != "")
+    def _loaded(self, reached: Mapping[str, ReachedModule]) -> Container[str] | None:
+        files = {item.module.location.file for item in reached.values() if has_source(item.module)}
+        return None if any(self._facts(file) is None for file in files) else reached
     def _judge(self, graph: ImportGraph, reached: dict[str, ReachedModule]) -> OwnImports:
-        judge = OwnImportJudge(graph, self._context, knows_path=self._knows_path(reached), loaded=reached)
+        judge = OwnImportJudge(graph, self._context, knows_path=self._knows_path(reached), loaded=self._loaded(reached))
         for item in reached.values():
             judge.judge(item)
         for module, row in self._program.listed():

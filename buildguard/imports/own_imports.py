@@ -102,8 +102,13 @@ class ProgramReader:
         """Whether it is known which folder a module adds."""
         return change.folder is not None and (change.folder.startswith(("@", "/")) or self._program.folder != "")
 
+    def _loaded(self, reached: Mapping[str, ReachedModule]) -> Container[str] | None:
+        """The modules that the program may import; None where one of them could not be read, as it may import any."""
+        files = {item.module.location.file for item in reached.values() if has_source(item.module)}
+        return None if any(self._facts(file) is None for file in files) else reached
+
     def _judge(self, graph: ImportGraph, reached: dict[str, ReachedModule]) -> OwnImports:
-        judge = OwnImportJudge(graph, self._context, knows_path=self._knows_path(reached), loaded=reached)
+        judge = OwnImportJudge(graph, self._context, knows_path=self._knows_path(reached), loaded=self._loaded(reached))
         for item in reached.values():
             judge.judge(item)
         for module, row in self._program.listed():

@@ -281,6 +281,7 @@ def test_a_submodule_that_nothing_imports(main: str, line: int, package: str, tm
         {"main.py": "import app\ntry:\n    app.users.X\nexcept AttributeError:\n    pass\n"},
         {"main.py": "import app\nif hasattr(app, 'users'): app.users.X\n"},
         {"main.py": "import app\ndef f(): app.users.X\n"},
+        {"main.py": "import app, other\napp.users.X\n", "other.py": "import app.users\nprint 1\n"},  # it cannot be read
     ],
 )
 def test_a_submodule_that_something_may_import_is_no_finding(files: dict[str, str]) -> None:
