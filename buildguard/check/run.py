@@ -168,6 +168,7 @@ def _order(diagnostic: Diagnostic) -> tuple[object, ...]:
         diagnostic.range.column or 0,
         diagnostic.code,
         diagnostic.target or "",
+        diagnostic.message,  # a set of several has another order in each run
     )
 
 

@@ -29,6 +29,26 @@ _DOCKERFILE = {"Dockerfile": "FROM python:3.11-slim\n"}
 _BROKEN = {"bad.py": BROKEN_BEFORE_312}
 
 
+def test_the_order_of_findings_is_the_same_in_each_run(
+    repository: Callable[..., Project], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = ("alpha", "beta", "gamma", "delta")
+    made = repository(
+        {
+            "Dockerfile": 'FROM python:3.11-slim\nWORKDIR /app\nCOPY main.py .\nCMD ["python", "main.py"]\n',
+            "main.py": "".join(f"import {name}\n" for name in names),
+            **{f"{name}.py": "x = 1\n" for name in names},
+        }
+    )
+    orders = []
+    for seed in "123":
+        monkeypatch.setenv("PYTHONHASHSEED", seed)
+        orders.append([finding["message"] for finding in made.check("--no-cache").json["diagnostics"]])
+
+    assert len(orders[0]) == 4
+    assert orders[0] == orders[1] == orders[2]
+
+
 def test_the_contract_of_the_json(repository: Callable[..., Project]) -> None:
     made = repository({**_DOCKERFILE, **_BROKEN, "ok.py": "x = 1\n"})
 
