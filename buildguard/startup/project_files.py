@@ -193,9 +193,15 @@ class ProjectFileTree:
 
     def git_ignore_rule(self, path: str) -> IgnoreRule | None:
         """The rule of a `.gitignore` that keeps a path out of git."""
+        if not self._has_git_rules:
+            return None
         from buildguard.project.ignore.rules import find_git_rule
 
         return find_git_rule(self.read, path)
+
+    @functools.cached_property
+    def _has_git_rules(self) -> bool:
+        return any(path.endswith(".gitignore") for path in self._listing.texts)
 
 
 class _UploadRules:

@@ -218,6 +218,17 @@ def test_the_rule_of_git_that_ignores_a_path() -> None:
     assert find_git_rule(files.get, "made.py") is None
 
 
+def test_without_a_gitignore_nothing_is_read_for_a_path(
+    repository: Callable[..., Project], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = repository({"app/main.py": "x = 1\n"})
+    place = git.repository_of(project.path)
+    files = ProjectFileTree(stage_on_disk(project.path, place), place, BuildSender.UNKNOWN)
+    monkeypatch.setattr(files, "read", pytest.fail)
+
+    assert files.git_ignore_rule("app/made.py") is None
+
+
 def test_a_trigger_sends_what_git_has(repository: Callable[..., Project]) -> None:
     project = repository({"start.sh": "#!/bin/sh\n", "late.txt": "x\n", ".gitignore": "made.txt\n"})
     script = project.path / "start.sh"

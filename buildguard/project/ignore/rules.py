@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable, Iterable, Sequence
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 
 _NAME = r"(?!\.{1,2}(?:/|$))[\w.-]+"
 _PLAIN = lazy_pattern(rf"(?:(?P<any>\*\*/)|(?P<root>/))?(?P<path>{_NAME}(?:/{_NAME})*)(?P<end>/|/\*\*)?", re.ASCII)
+_MOST_LINES = 2000
 
 
 class IgnoreRule(NamedTuple):
@@ -116,6 +118,11 @@ def _git_matches(line: str, path: str, *, is_folder: bool) -> bool:
     if not line.strip() or line.startswith("#"):
         return False
     try:
-        return spec_of([line]).match_file(f"{path}/" if is_folder else path)
+        return _spec_of_line(line).match_file(f"{path}/" if is_folder else path)
     except ValueError:
         return False
+
+
+@functools.lru_cache(_MOST_LINES)  # every path is matched with each of them
+def _spec_of_line(line: str) -> GitIgnoreSpec:
+    return spec_of([line])
