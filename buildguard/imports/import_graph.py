@@ -41,12 +41,13 @@ class ImportGraph:
         self._own_edges: dict[str, tuple[ImportEdge, ...]] = {}
 
     def edges(self, module: LoadedModule) -> tuple[ImportEdge, ...]:
-        """The imports of a module that the target may execute, in their order."""
+        """The imports of a module that the target may execute, in their order, without those that are the library's on every path."""
         known = self._edges.get(module.name)
         if known is None:
             facts = self.facts(module.location.file)
-            rows = () if facts is None else facts.imports
-            known = tuple(self._edge(module, row) for row in rows if row.guard is not Guard.FALSE)
+            is_of_library = self.resolver.is_of_library
+            rows = () if facts is None else (row for row in facts.imports if not is_of_library(module, row))
+            known = tuple([self._edge(module, row) for row in rows if row.guard is not Guard.FALSE])
             self._edges[module.name] = known
         return known
 

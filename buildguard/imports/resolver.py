@@ -8,7 +8,8 @@ from collections.abc import Callable, Container, Sequence
 from buildguard.definitions import NamedTuple, StrEnum
 from buildguard.imports.finder import FileTree, Lookup, ModuleKind, ModuleLocation
 from buildguard.imports.names import LoadedModule
-from buildguard.imports.records import ImportStatement
+from buildguard.imports.records import ImportStatement, NameUse
+from buildguard.imports.standard_names import is_standard
 
 # Loaded before the first line of any program: a file of the same name is never imported.
 LOADED_AT_START = frozenset(
@@ -103,28 +104,54 @@ class ModuleResolver:
         self._found: dict[str, Resolution] = {}
         self._absolute: dict[str, tuple[str, Resolution]] = {}
         self._found_relative: dict[tuple[str, int, str], Resolution] = {}
+        # what does not depend on the path
         self._installed: dict[str, bool] = {}
+        self._outside: dict[str, tuple[str, Resolution]] = {}
+        self._of_library: dict[str, str] = {}
+
+    def with_path(self, path: SearchPath) -> ModuleResolver:
+        """The same for another search path; both know what is installed once one of them does."""
+        other = ModuleResolver(
+            self.tree, path, self.standard, self._may_be_foreign, prefer_installed=self._prefer_installed
+        )
+        other._installed, other._outside, other._of_library = self._installed, self._outside, self._of_library
+        return other
 
     def add(self, module: LoadedModule) -> None:
         """A module that is loaded under its name before any import looks for it."""
         self._found[module.name] = Resolution(ImportKind.RESOLVED, (module,))
         self._absolute.clear()
 
-    def resolve(self, module: LoadedModule, row: ImportStatement) -> Resolution:
-        """The modules that an import in a module runs."""
+    def resolve(self, module: LoadedModule, row: ImportStatement | NameUse) -> Resolution:
+        """The modules that an import in a module runs, or the one of a use."""
         if row.level:
             return self._find_relative(module.package, row)
-        top, resolution = self._absolute.get(row.module) or self._find_for_others(row.module)
+        dotted = row.module
+        top, resolution = self._absolute.get(dotted) or self._outside.get(dotted) or self._find_for_others(dotted)
         if not self._prefer_installed or (module.home is None and not module.name.startswith(top)):
             return resolution
-        return _OUTSIDE if self._means_installed(module, top) else self.find(row.module)
+        return _OUTSIDE if self._means_installed(module, top) else self.find(dotted)
+
+    def is_of_library(self, module: LoadedModule, row: ImportStatement) -> bool:
+        """Whether an import leads to the standard library on every path: no folder is looked into for it, and nothing said of it here."""
+        if not self._prefer_installed or row.level:
+            return False
+        top = self._of_library.get(row.module)
+        if top is None:
+            top = row.module.partition(".")[0]
+            if not (is_standard(top) and self.may_be_installed(top)):
+                top = ""
+            self._of_library[row.module] = top
+        return top != "" and module.home is None and not module.name.startswith(top)
 
     def _find_for_others(self, dotted: str) -> tuple[str, Resolution]:
         """The top-level name of an absolute import, and what it runs in modules that are in no package of that name: nearly all."""
         top = dotted.partition(".")[0]
-        resolution = _OUTSIDE if self._prefer_installed and self.may_be_installed(top) else self.find(dotted)
-        self._absolute[dotted] = (top, resolution)
-        return top, resolution
+        if self._prefer_installed and self.may_be_installed(top):
+            known = self._outside[dotted] = (top, _OUTSIDE)
+        else:
+            known = self._absolute[dotted] = (top, self.find(dotted))
+        return known
 
     def _means_installed(self, module: LoadedModule, top: str) -> bool:
         """Whether an import means an installed package: so does a file that imports its own name, and what Alembic runs."""
@@ -180,14 +207,14 @@ class ModuleResolver:
         """Whether a folder without `__init__` is only one portion of a namespace, or none at all."""
         return first.kind is ModuleKind.NAMESPACE and self.may_be_installed(top)
 
-    def _find_relative(self, package: str, row: ImportStatement) -> Resolution:
+    def _find_relative(self, package: str, row: ImportStatement | NameUse) -> Resolution:
         place = (package, row.level, row.module)
         known = self._found_relative.get(place)
         if known is None:
             known = self._found_relative[place] = self._relative(package, row)
         return known
 
-    def _relative(self, package: str, row: ImportStatement) -> Resolution:
+    def _relative(self, package: str, row: ImportStatement | NameUse) -> Resolution:
         if not package:
             return Resolution(ImportKind.NO_PACKAGE)
         parts = package.split(".")

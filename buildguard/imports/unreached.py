@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from buildguard.definitions import TYPE_CHECKING, NamedTuple
 from buildguard.imports.circles import CircularImport, find_circles
+from buildguard.imports.faults import FaultKind, ImportFault
 from buildguard.imports.finder import FileTree, ModuleKind, ModuleLocation
 from buildguard.imports.import_graph import ImportGraph, ReachedModule
 from buildguard.imports.names import LoadedModule
@@ -16,8 +17,9 @@ from buildguard.imports.program import folders_above, home_of
 from buildguard.imports.resolver import ModuleResolver, SearchPath
 
 if TYPE_CHECKING:
-    from buildguard.imports.faults import ImportContext, ImportFault
+    from buildguard.imports.faults import ImportContext
 
+_KINDS_OF_CIRCLES = frozenset({FaultKind.CIRCULAR, FaultKind.EARLY, FaultKind.UNBOUND})
 _MOST_MEMBERS = 8  # of a circle that is tried from each of its modules
 
 
@@ -38,6 +40,10 @@ class LooseReader:
         self._tree = tree
         self._roots = roots
         self._context = context
+        self._alone: dict[tuple[str, str], ModuleLocation | None] = {}
+        self._resolver = ModuleResolver(
+            tree, SearchPath(()), context.standard, context.may_be_foreign, prefer_installed=True
+        )
 
     def read(self, files: Iterable[str], is_asked: Callable[[str], bool], *, certain: bool) -> OwnImports:
         """Judge every import of those of the files that are asked for; the others may be in a circle with them."""
@@ -66,10 +72,12 @@ class LooseReader:
 
     def _read_group(self, home: str, group: _Group, *, certain: bool) -> OwnImports:
         folders = tuple(dict.fromkeys([*folders_above(home, self._roots), *self._roots]))
-        first = self._judge(folders, group, certain=certain)
+        first = self._judge(folders, group, certain=certain, with_circles=certain)
         if not first.faults or len(folders) == 1:
             return first
-        second = self._judge(folders[::-1], group._replace(asked=_to_judge_again(first, group.asked)), certain=certain)
+        again = group._replace(asked=_to_judge_again(first, group.asked))
+        with_circles = certain and not _KINDS_OF_CIRCLES.isdisjoint([fault.kind for fault in first.faults])
+        second = self._judge(folders[::-1], again, certain=certain, with_circles=with_circles)
         shared = {_place(fault) for fault in second.faults}
         faults = tuple(fault for fault in first.faults if _place(fault) in shared)
         lost = [
@@ -79,20 +87,13 @@ class LooseReader:
         ]
         return first._replace(faults=faults, undecided=(*first.undecided, *lost))
 
-    def _judge(self, folders: tuple[str, ...], group: _Group, *, certain: bool) -> OwnImports:
-        resolver = ModuleResolver(
-            self._tree,
-            SearchPath((), folders),
-            self._context.standard,
-            self._context.may_be_foreign,
-            prefer_installed=True,
-        )
-        graph = ImportGraph(resolver, self._context.facts)
+    def _judge(self, folders: tuple[str, ...], group: _Group, *, certain: bool, with_circles: bool) -> OwnImports:
+        graph = ImportGraph(self._resolver.with_path(SearchPath((), folders)), self._context.facts)
         judge = OwnImportJudge(graph, self._context)
         items = {module.name: ReachedModule(module, certain, (module.name,)) for module in group.modules}
         for module in group.asked:
             judge.judge(items[module.name])
-        circles = list(self._circles(graph, judge, group)) if certain else []
+        circles = list(self._circles(graph, judge, group)) if with_circles else []
         for circle in circles:
             if not circle.is_open:
                 judge.add_circle(circle, items)
@@ -103,16 +104,16 @@ class LooseReader:
 
     def _without_loose(self, result: OwnImports, folders: tuple[str, ...], left: Iterable[OpenImport]) -> OwnImports:
         """A result without the faults that another folder repairs; undecided are those that none of the program's does, and what is `left`."""
-        loose = [fault for fault in result.faults if self._is_loose(fault, folders)]
+        faults: list[ImportFault] = []
+        loose: list[ImportFault] = []
+        for fault in result.faults:
+            (loose if self._is_loose(fault, folders) else faults).append(fault)
         outside = (fault for fault in loose if fault.certain and self._leaves_roots(fault))
         undecided = (OpenImport(fault.module.location.file, fault.row.line, fault.certain) for fault in outside)
-        faults = tuple(fault for fault in result.faults if fault not in loose)
-        return result._replace(faults=faults, undecided=(*result.undecided, *left, *undecided))
+        return result._replace(faults=tuple(faults), undecided=(*result.undecided, *left, *undecided))
 
     def _is_loose(self, fault: ImportFault, folders: tuple[str, ...]) -> bool:
         """Whether an import fails only because of the folder that was taken for the one of the program's modules."""
-        from buildguard.imports.faults import FaultKind
-
         if fault.row.level:
             return fault.kind in {FaultKind.BEYOND, FaultKind.NO_PACKAGE}
         top = fault.detail if fault.kind is FaultKind.OTHER_CASE and "." not in fault.name else fault.row.module
@@ -133,8 +134,15 @@ class LooseReader:
         """Whether one of the folders, or one that the file is in, gives another module of the name: a script starts there."""
         used = fault.source.location.file if fault.source is not None else ""
         inside = folders_above(posixpath.dirname(fault.module.location.file), self._roots)
-        alone = (self._tree.look_up(fault.row.module, [folder]) for folder in (*inside, *folders))
-        return any(lookup.last is not None and lookup.last.file != used for lookup in alone)
+        alone = (self._look_up_in(folder, fault.row.module) for folder in (*inside, *folders))
+        return any(location is not None and location.file != used for location in alone)
+
+    def _look_up_in(self, folder: str, dotted: str) -> ModuleLocation | None:
+        """The module of a name in one folder: many imports that fail ask for the same."""
+        place = folder, dotted
+        if place not in self._alone:
+            self._alone[place] = self._tree.look_up(dotted, place[:1]).last
+        return self._alone[place]
 
     def _circles(self, graph: ImportGraph, judge: OwnImportJudge, group: _Group) -> Iterator[CircularImport]:
         by_name = {module.name: module for module in group.modules}
@@ -151,8 +159,6 @@ class LooseReader:
 
 def _to_judge_again(first: OwnImports, modules: tuple[LoadedModule, ...]) -> tuple[LoadedModule, ...]:
     """The modules with a fault; all of them where one is a circle, which any of them may close."""
-    from buildguard.imports.faults import FaultKind
-
     if any(fault.kind is FaultKind.CIRCULAR for fault in first.faults):
         return modules
     files = {fault.module.location.file for fault in first.faults}

@@ -7,10 +7,12 @@ import pytest
 from buildguard.imports.circles import find_circles
 from buildguard.imports.execution import is_certain, is_guarded, runs_at_import
 from buildguard.imports.faults import ImportContext
+from buildguard.imports.finder import ModuleKind, ModuleLocation
 from buildguard.imports.import_graph import ImportGraph, find_reached
+from buildguard.imports.names import LoadedModule
 from buildguard.imports.own_imports import OwnImportJudge
 from buildguard.imports.records import ModuleFacts, extract
-from buildguard.imports.resolver import ModuleResolver
+from buildguard.imports.resolver import ImportKind, ModuleResolver, SearchPath
 from buildguard.imports.shadows import find_shadows
 from buildguard.imports.standard import LibraryModules
 from buildguard.imports.unreached import LooseReader
@@ -137,3 +139,39 @@ def test_guards_decide_whether_an_import_runs() -> None:
     assert not runs_at_import(rows["b"], is_main=False)
     assert is_guarded(rows["c"])
     assert not is_certain(rows["d"], is_main=True)
+
+
+def test_what_is_installed_is_asked_once_for_all_search_paths() -> None:
+    project = TextProject({"a/x.py": "import json\nimport requests\nimport x\n", "b/x.py": ""}, "")
+    asked: list[str] = []
+
+    def may_be_foreign(name: str) -> bool:
+        asked.append(name)
+        return name == "requests"
+
+    first = ModuleResolver(
+        project.tree, SearchPath(("/srv/a",)), LibraryModules(11), may_be_foreign, prefer_installed=True
+    )
+    for path, file in ((SearchPath(("/srv/a",)), "/srv/a/x.py"), (SearchPath(("/srv/b",)), "/srv/b/x.py")):
+        graph = ImportGraph(first.with_path(path), project.facts)
+        module = graph.resolver.find("x").last
+        assert module is not None
+        assert module.location.file == file
+        kinds = [
+            edge.resolution.kind
+            for edge in graph.edges(LoadedModule("main", ModuleLocation(ModuleKind.MODULE, "/srv/a/x.py")))
+        ]
+        assert kinds == [ImportKind.OUTSIDE, ImportKind.RESOLVED]  # without the one of the library
+
+    assert asked == ["requests", "x"]
+
+
+def test_an_import_of_the_library_in_a_package_of_its_name_is_followed() -> None:
+    project = TextProject({"json/__init__.py": "", "json/x.py": "import json\n"}, "")
+    resolver = ModuleResolver(
+        project.tree, SearchPath((), ("/srv",)), LibraryModules(11), project.may_be_foreign, prefer_installed=True
+    )
+    graph = ImportGraph(resolver, project.facts)
+    location = ModuleLocation(ModuleKind.MODULE, "/srv/json/x.py")
+
+    assert [len(graph.edges(LoadedModule(name, location))) for name in ("json.x", "x")] == [1, 0]
