@@ -8,10 +8,10 @@ from buildguard.definitions import TYPE_CHECKING, NamedTuple
 from buildguard.imports.execution import is_guarded, runs_at_import
 from buildguard.imports.import_graph import ImportEdge, ImportGraph, has_source
 from buildguard.imports.names import LoadedModule, NameReader
-from buildguard.imports.records import Bound, ImportForm, ImportStatement, NameUse
+from buildguard.imports.records import Bound, ImportForm, ImportStatement
 
 if TYPE_CHECKING:
-    from buildguard.imports.taken_names import TakenNameReader
+    from buildguard.imports.taken_names import OwnUse, TakenNameReader
 
 
 class CircularImport(NamedTuple):
@@ -119,15 +119,16 @@ class _Execution:
         del self._lines[module.name]
         self._done.add(module.name)
 
-    def _uses_of(self, module: LoadedModule) -> list[tuple[int, NameUse, str]]:
-        """What a module takes by a dot, the last line first."""
+    def _uses_of(self, module: LoadedModule) -> list[tuple[int, OwnUse, str]]:
+        """What a module takes by a dot from modules of the project, the last line first."""
         facts = self._graph.facts(module.location.file)
         if facts is None or not facts.uses:
             return []
-        uses = [(line, use, dotted) for use in facts.uses for dotted, line in use.taken.items()]
+        own_uses = self._names.taken().own_uses(module)
+        uses = [(line, own_use, dotted) for own_use in own_uses for dotted, line in own_use.use.taken.items()]
         return sorted(uses, key=_line_of, reverse=True)
 
-    def _check_use(self, module: LoadedModule, line: int, use: NameUse, dotted: str) -> None:
+    def _check_use(self, module: LoadedModule, line: int, use: OwnUse, dotted: str) -> None:
         self._lines[module.name] = line
         taken = self._names.taken().read_early(module, use, dotted, self._lines)
         if taken is None:
@@ -168,5 +169,5 @@ class _Execution:
         return facts.exports
 
 
-def _line_of(place: tuple[int, NameUse, str]) -> int:
+def _line_of(place: tuple[int, OwnUse, str]) -> int:
     return place[0]

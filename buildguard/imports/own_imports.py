@@ -12,7 +12,7 @@ from buildguard.imports.faults import FaultKind, ImportContext, ImportFault
 from buildguard.imports.import_graph import ImportEdge, ImportGraph, ReachedModule, find_reached, has_source
 from buildguard.imports.names import LoadedModule, NameReader
 from buildguard.imports.program import StartedProgram, extended_path, folders_above
-from buildguard.imports.records import Bound, Guard, ImportForm, ImportStatement, NameUse, PathChange
+from buildguard.imports.records import Bound, Guard, ImportForm, ImportStatement, PathChange
 from buildguard.imports.resolver import ImportKind, ModuleResolver, Resolution, SearchPath
 from buildguard.imports.shadows import find_shadows
 
@@ -162,7 +162,7 @@ class OwnImportJudge:
             self._judge_edge(item, edge)
         facts = self._facts(item.module.location.file)
         if facts is not None and facts.uses:
-            self._judge_uses(item, facts.uses)
+            self._judge_uses(item)
 
     def _taken_names(self) -> TakenNameReader:
         from buildguard.imports.taken_names import TakenNameReader  # few sources of a hook take any
@@ -171,8 +171,8 @@ class OwnImportJudge:
             self._taken = TakenNameReader(self._graph, self.names, self._context, self._loaded)
         return self._taken
 
-    def _judge_uses(self, item: ReachedModule, uses: tuple[NameUse, ...]) -> None:
-        for row, source, name, is_open, is_unloaded, _is_early in self._taken_names().read(item.module, uses):
+    def _judge_uses(self, item: ReachedModule) -> None:
+        for row, source, name, is_open, is_unloaded, _is_early in self._taken_names().read(item.module):
             certain = is_certain(row, is_main=item.module.is_main)
             if is_open:
                 reason = f"whether {source.name} has {name} when it is asked for is not known"

@@ -30,6 +30,13 @@ class TakenName(NamedTuple):
     is_early: bool = False
 
 
+class OwnUse(NamedTuple):
+    """A use of a name that a module imports from one of the project, the `owner`."""
+
+    use: NameUse
+    owner: LoadedModule
+
+
 class _Part(NamedTuple):
     """A module that a part of a dotted name stands for, if a package binds a name only by the import of a `use`.
 
@@ -71,21 +78,39 @@ class TakenNameReader:
         self._loaded = loaded
         self._names = names
         self._context = context
+        # many modules take the same names of one
+        self._own_uses: dict[str, tuple[OwnUse, ...]] = {}
+        self._lacking: dict[tuple[str, str, str], _MissingName | None] = {}
 
-    def read(self, module: LoadedModule, uses: tuple[NameUse, ...]) -> Iterator[TakenName]:
-        """Those among some uses of a module that it executes, or may execute."""
-        for use in uses:
-            first = self._part_of(module, use)
-            for dotted, line in use.taken.items() if first is not None else ():
-                found = self._missing(first, dotted, self._bound, self._is_unloaded)
+    def own_uses(self, module: LoadedModule) -> tuple[OwnUse, ...]:
+        """What a module takes by a dot from modules of the project."""
+        known = self._own_uses.get(module.name)
+        if known is None:
+            facts = self._facts(module)
+            pairs = ((use, self._graph.resolver.resolve(module, use).last) for use in facts.uses) if facts else ()
+            known = tuple(OwnUse(use, owner) for use, owner in pairs if owner is not None)
+            self._own_uses[module.name] = known
+        return known
+
+    def read(self, module: LoadedModule) -> Iterator[TakenName]:
+        """Those among the uses of a module that it executes, or may execute."""
+        for use, owner in self.own_uses(module):
+            for dotted, line in use.taken.items() if not self._is_of_library(use) else ():
+                found = self._lacking_in(owner, use.imported, dotted)
                 taken = None if found is None else self._executed(module, use, found, line)
                 if taken is not None:
                     was_there = not taken.is_open and self._was_there(taken.source, taken.name, module)
                     yield taken._replace(is_open=True) if was_there else taken
 
-    def read_early(self, module: LoadedModule, use: NameUse, dotted: str, lines: Mapping[str, int]) -> TakenName | None:
+    def read_early(
+        self, module: LoadedModule, own_use: OwnUse, dotted: str, lines: Mapping[str, int]
+    ) -> TakenName | None:
         """The same for one use, of a name that a module has not bound yet; `lines` says where those stand that are being executed."""
-        early = self._early_submodule(module, use, lines)
+        use, owner = own_use
+        early = self._early_submodule(owner, use.imported, lines)
+        first = _part_name(owner, use.imported)
+        if early is None and not any(name.startswith(first) for name in lines):
+            return None  # no module that the name leads to is being executed
 
         def bound(source: LoadedModule, name: str) -> Bound:
             if f"{source.name}.{name}" in lines and not self._binds(source, name):
@@ -94,21 +119,17 @@ class TakenNameReader:
                 return self._names.is_bound(source, name, lines[source.name])
             return self._bound(source, name) if early is not None and source == early.module else Bound.YES
 
-        found = self._missing(early or self._part_of(module, use), dotted, bound)
+        part = early or (None if self._is_of_library(use) else self._part_of(owner, use.imported))
+        found = self._missing(part, dotted, bound)
         taken = None if found is None else self._executed(module, use, found, use.taken[dotted])
         is_early = taken is not None and early is not None and taken.source == early.module
         return taken._replace(is_early=True) if taken is not None and is_early else taken
 
-    def _early_submodule(self, module: LoadedModule, use: NameUse, lines: Mapping[str, int]) -> _Part | None:
+    def _early_submodule(self, package: LoadedModule, name: str, lines: Mapping[str, int]) -> _Part | None:
         """The submodule that `from package import name` gets while the package has not yet bound something else of that name."""
-        package = self._imported(module, use) if use.imported else None
-        if (
-            package is None
-            or package.name not in lines
-            or not self._binds_later(package, use.imported, lines[package.name])
-        ):
+        if not name or package.name not in lines or not self._binds_later(package, name, lines[package.name]):
             return None
-        source = self._graph.resolver.submodule(package, use.imported)
+        source = self._graph.resolver.submodule(package, name)
         return None if source is None else _Part(source, is_open=self._may_bind_more(package))
 
     def _binds_later(self, package: LoadedModule, name: str, line: int) -> bool:
@@ -116,19 +137,19 @@ class TakenNameReader:
         facts = self._facts(package)
         return facts is not None and facts.bound.get(name, 0) >= line
 
-    def _imported(self, module: LoadedModule, use: NameUse) -> LoadedModule | None:
-        """The module of the project that a use names; None for any other."""
-        row = ImportStatement(1, 1, ImportForm.IMPORT, use.module, (), use.level)
-        return self._graph.resolver.resolve(module, row).last
+    def _is_of_library(self, use: NameUse) -> bool:
+        return not use.level and use.module.partition(".")[0] in self._context.standard
 
-    def _part_of(self, module: LoadedModule, use: NameUse) -> _Part | None:
-        """The module of the project that a name stands for; None where it is something else."""
-        if not use.level and use.module.partition(".")[0] in self._context.standard:
-            return None
-        last = self._imported(module, use)
-        if last is None:
-            return None
-        return self._below(last, use.imported) if use.imported else _Part(last)
+    def _part_of(self, owner: LoadedModule, imported: str) -> _Part | None:
+        """The module of the project that a module, or what is imported from it, stands for; None where it is something else."""
+        return self._below(owner, imported) if imported else _Part(owner)
+
+    def _lacking_in(self, owner: LoadedModule, imported: str, dotted: str) -> _MissingName | None:
+        """What is missing in the end in a dotted name that starts from a module, or from what is imported from it."""
+        key = owner.name, imported, dotted
+        if key not in self._lacking:
+            self._lacking[key] = self._missing(self._part_of(owner, imported), dotted, self._bound, self._is_unloaded)
+        return self._lacking[key]
 
     def _below(self, package: LoadedModule, name: str) -> _Part | None:
         """The submodule that a name of a package is: nothing else is called so there, or only an import of just that."""
@@ -225,6 +246,11 @@ class TakenNameReader:
             return True
         data = self._context.read(part.package.location.file)
         return data is not None and is_only_import(data, part.use)
+
+
+def _part_name(owner: LoadedModule, imported: str) -> str:
+    """The name that a submodule would have, or the module's own: all that is taken from it has one that begins so."""
+    return f"{owner.name}.{imported}" if imported else owner.name
 
 
 def _is_conditional(row: ImportStatement) -> bool:

@@ -11,10 +11,11 @@ from buildguard.imports.finder import ModuleKind, ModuleLocation
 from buildguard.imports.import_graph import ImportGraph, find_reached
 from buildguard.imports.names import LoadedModule
 from buildguard.imports.own_imports import OwnImportJudge
-from buildguard.imports.records import ModuleFacts, extract
+from buildguard.imports.records import Bound, ModuleFacts, extract
 from buildguard.imports.resolver import ImportKind, ModuleResolver, SearchPath
 from buildguard.imports.shadows import find_shadows
 from buildguard.imports.standard import LibraryModules
+from buildguard.imports.taken_names import TakenNameReader
 from buildguard.imports.unreached import LooseReader
 from tests.imports.projects import TextProject
 
@@ -175,3 +176,24 @@ def test_an_import_of_the_library_in_a_package_of_its_name_is_followed() -> None
     location = ModuleLocation(ModuleKind.MODULE, "/srv/json/x.py")
 
     assert [len(graph.edges(LoadedModule(name, location))) for name in ("json.x", "x")] == [1, 0]
+
+
+def test_a_name_that_many_take_is_followed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    takes = "import config\nconfig.DEBUG\n"
+    project = TextProject(
+        {"config.py": "X = 1\n", "main.py": f"import a\nimport b\n{takes}", "a.py": takes, "b.py": takes}, "main"
+    )
+    graph, judge, context = _graph(project)
+    reader = TakenNameReader(graph, judge.names, context)
+    asked: list[str] = []
+    is_bound = judge.names.is_bound
+
+    def count(module: LoadedModule, name: str, before: int | None = None) -> Bound:
+        asked.append(name)
+        return is_bound(module, name, before)
+
+    monkeypatch.setattr(judge.names, "is_bound", count)
+    modules = [graph.resolver.find(name).last for name in ("main", "a", "b")]
+
+    assert [taken.name for module in modules if module is not None for taken in reader.read(module)] == ["DEBUG"] * 3
+    assert asked == ["DEBUG"]

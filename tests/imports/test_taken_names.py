@@ -12,7 +12,6 @@ from buildguard.imports import executed_uses
 from buildguard.imports.faults import ImportContext
 from buildguard.imports.import_graph import ImportGraph
 from buildguard.imports.names import NameReader
-from buildguard.imports.records import NameUse
 from buildguard.imports.resolver import ModuleResolver, SearchPath
 from buildguard.imports.taken_names import TakenNameReader
 from tests.imports.projects import TextProject, findings, lines_of
@@ -238,7 +237,7 @@ def test_what_is_read_of_a_module() -> None:
     main = resolver.find("main").last
     assert main is not None
 
-    (taken,) = TakenNameReader(graph, names, context).read(main, (NameUse("config", 0, "config", "", {"DEBUG": 2}),))
+    (taken,) = TakenNameReader(graph, names, context).read(main)
 
     assert (taken.source.name, taken.name, taken.row.line, taken.is_open) == ("config", "DEBUG", 2, False)
 
