@@ -105,7 +105,8 @@ class ImportCheck:
 
         digests = (verdict.digest for verdict in read.values())
         rows = self._subject.judge.facts.of(digests, contents, self._subject.engine.compile)
-        facts = {path: facts_from(rows[verdict.digest]) for path, verdict in read.items()}
+        by_digest = {digest: facts_from(data) for digest, data in rows.items()}
+        facts = {path: by_digest[verdict.digest] for path, verdict in read.items()}
         refused = {path: read[path] for path, known in facts.items() if known is None and _is_refused(read[path])}
         return {**facts, **self._facts_of_refused(refused)} if refused else facts
 

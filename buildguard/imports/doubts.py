@@ -9,6 +9,7 @@ from functools import cached_property
 
 from buildguard.definitions import TYPE_CHECKING, NamedTuple, lazy_pattern
 from buildguard.imports.faults import FaultKind, ImportFault
+from buildguard.imports.names import LoadedModule
 from buildguard.imports.program import StartedProgram, is_test
 from buildguard.imports.records import ModuleFacts
 
@@ -84,6 +85,7 @@ class DoubtFinder:
         self._program = program
         self._tree = program.tree
         self._texts = texts
+        self._absent: dict[tuple[str, LoadedModule | None, bool], str] = {}
 
     def find(
         self, faults: Iterable[ImportFault], reached: Callable[[], Collection[str]]
@@ -113,7 +115,10 @@ class DoubtFinder:
             return rewritten
         is_package = fault.source is not None and bool(fault.source.location.folders)
         if fault.kind in _ABSENT or (fault.kind in {FaultKind.UNBOUND, FaultKind.CIRCULAR} and is_package):
-            return next(self._of_absent(fault), "")
+            place = fault.name, fault.source, fault.kind in _ABSENT
+            if place not in self._absent:  # many import the same
+                self._absent[place] = next(self._of_absent(fault), "")
+            return self._absent[place]
         return ""
 
     def _of_absent(self, fault: ImportFault) -> Iterator[str]:

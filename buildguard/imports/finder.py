@@ -64,6 +64,7 @@ class FileTree:
         self._found: dict[tuple[str, tuple[str, ...]], ModuleLocation | None] = {}
         self._stems: dict[str, dict[str, list[str]]] = {}
         self._children: dict[str, frozenset[str]] = {}
+        self._homes: dict[str, tuple[str, str]] = {}
         self._folded: dict[str, dict[str, list[str]]] = {}
 
     # A commit hook looks a few names up among the files of an image of any size: nothing is made for each of them.
@@ -135,6 +136,18 @@ class FileTree:
 
     def _from(self, start: str) -> Iterator[str]:
         return map(self._paths.__getitem__, range(bisect_left(self._paths, start), len(self._paths)))
+
+    def home_of(self, folder: str) -> tuple[str, str]:
+        """The folder above the outermost package of a folder, and the dotted name of its package; that is empty if it is in none."""
+        known = self._homes.get(folder)
+        if known is None:
+            known = folder, ""
+            if folder not in {"", "/"} and f"{folder}/__init__.py" in self.origins:
+                above, name = posixpath.split(folder)
+                home, package = self.home_of(above)
+                known = home, f"{package}.{name}" if package else name
+            self._homes[folder] = known
+        return known
 
     def children(self, folder: str) -> frozenset[str]:
         """The names in a folder."""

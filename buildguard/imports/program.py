@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import posixpath
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator
 
 from buildguard.definitions import NamedTuple, lazy_pattern
 from buildguard.imports.finder import FileTree, ModuleKind, ModuleLocation
@@ -18,7 +18,7 @@ _TEST = lazy_pattern(
     r"(?:^|/)(?:tests?|[^/]*-tests?(?:\.py)?|[^/]*_tests|testing|e2e|fixtures|conftest\.py|test_[^/]*\.py|[^/]*_tests?\.py"
     r"|[^/]*\{\{[^/]*)(?:/|$)"
 )
-_FOLDERS = 10_000
+_FILES, _FOLDERS = 100_000, 10_000
 
 
 class StartedProgram(NamedTuple):
@@ -45,13 +45,14 @@ class StartedProgram(NamedTuple):
     folder: str = ""
 
 
+@functools.lru_cache(_FILES)  # every file is asked about more than once
 def is_test(path: str) -> bool:
     """Whether a path of the project is a test's, or in a folder whose name is a template (`{{name}}`): no module is."""
     folder, _slash, base = path.rpartition("/")
     return _is_folder_of_tests(folder) or _TEST.search(base) is not None
 
 
-@functools.lru_cache(_FOLDERS)  # every file is asked about more than once, and most share their folder
+@functools.lru_cache(_FOLDERS)  # most files share their folder
 def _is_folder_of_tests(folder: str) -> bool:
     return _TEST.search(folder) is not None
 
@@ -145,14 +146,13 @@ def extended_path(path: SearchPath, added: Iterable[tuple[str, str]], folder: st
 def home_of(file: str, tree: FileTree) -> tuple[str, str]:
     """The folder above a file's outermost package, and the dotted name that the file has from there."""
     folder, base = posixpath.split(file)
-    parts = [] if base == "__init__.py" else [base.removesuffix(".py")]
-    while folder not in {"", "/"} and f"{folder}/__init__.py" in tree.origins:
-        folder, name = posixpath.split(folder)
-        parts.insert(0, name)
-    return folder, ".".join(parts)
+    home, package = tree.home_of(folder)
+    name = "" if base == "__init__.py" else base.removesuffix(".py")
+    return home, f"{package}.{name}" if package and name else package or name
 
 
-def folders_above(folder: str, roots: Sequence[str]) -> tuple[str, ...]:
+@functools.lru_cache(_FOLDERS)
+def folders_above(folder: str, roots: tuple[str, ...]) -> tuple[str, ...]:
     """A folder and those above it, up to the nearest root that holds it."""
     folders = [folder]
     while folder not in {"", "/", *roots}:

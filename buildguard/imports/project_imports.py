@@ -93,6 +93,7 @@ class _ProgramJudge:
         self._context = context
         self._doubts = DoubtFinder(program, texts)
         self._packages = packages
+        self._unlisted: dict[str, PackageAnswer | None] = {}
         self._start_names = frozenset(start.name for start in program.starts)
 
     def follow(self) -> Iterator[tuple[str, FileReach]]:
@@ -182,13 +183,23 @@ class _ProgramJudge:
         top = item.row.module.partition(".")[0]
         if standard_names.is_standard(top) or is_guarded(item.row) or item.row.guard is Guard.MODULE_ONLY:
             return
-        lookup = self._program.tree.look_up(item.row.module, self._program.path.folders)
-        if lookup.modules and lookup.missing:
-            self._leave_open(_open_import(item), "a package may bring the rest of a folder without __init__.py")
-        elif not self._context.may_be_foreign(top):
-            self._leave_open(_open_import(item), f"no file and no requirement of the project is known to bring {top}")
-        elif answer := self._context.ask_unlisted(top):
+        if item.row.module not in self._unlisted:  # many import the same
+            self._unlisted[item.row.module] = self._ask_unlisted(item.row.module, top)
+        answer = self._unlisted[item.row.module]
+        if answer is not None:
             self._take_unlisted_answer(item, answer)
+
+    def _ask_unlisted(self, dotted: str, top: str) -> PackageAnswer | None:
+        from buildguard.imports.third_party import PackageAnswer
+
+        lookup = self._program.tree.look_up(dotted, self._program.path.folders)
+        if lookup.modules and lookup.missing:
+            reason = "a package may bring the rest of a folder without __init__.py"
+        elif not self._context.may_be_foreign(top):
+            reason = f"no file and no requirement of the project is known to bring {top}"
+        else:
+            return self._context.ask_unlisted(top)
+        return PackageAnswer(PackagePresence.UNKNOWN, top, reason)
 
     def _take_unlisted_answer(self, item: OutsideImport, answer: PackageAnswer) -> None:
         """An image that installs nothing lacks what no folder of it holds."""

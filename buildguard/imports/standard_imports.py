@@ -53,9 +53,11 @@ class ImportVerdict(NamedTuple):
 def questions_of(statements: Iterable[ImportStatement]) -> set[Question]:
     """What the target has to be asked about some imports, each module once."""
     names: dict[str, set[str]] = defaultdict(set)
-    for statement in statements:
-        if is_of_library(statement):
-            names[statement.module].update(() if statement.is_star else statement.names)
+    # many import the same
+    wanted = {(row.module, row.names) for row in statements if not row.level and row.guard not in _NEVER_FAILS}
+    for module, asked in wanted:
+        if _is_in_library(module):
+            names[module].update(() if asked == ("*",) else asked)
     return {(module, frozenset(asked)) for module, asked in names.items()}
 
 
@@ -95,9 +97,9 @@ class ImportJudge:
         """What is said of one module's imports."""
         findings: list[Finding] = []
         undecided: list[tuple[int, str, bool]] = []
-        for statement in filter(is_of_library, statements):
+        for statement in statements:
             what = (statement.module, statement.names)
-            if what in self._fine:
+            if what in self._fine or not is_of_library(statement):
                 continue
             items = list(self._judge(statement, reach))
             if not items and statement.form is not ImportForm.ATTRIBUTE and statement.guard is Guard.NONE:

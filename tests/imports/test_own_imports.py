@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+from buildguard.imports.doubts import ProjectTexts
+from buildguard.imports.faults import ImportContext
 from buildguard.imports.finder import FileTree, ModuleKind
 from buildguard.imports.program import started_modules, working_folder
+from buildguard.imports.project_imports import ProgramSubject, read_imports
 from buildguard.imports.records import ImportStatement
+from buildguard.imports.standard import LibraryModules
 from buildguard.imports.third_party import PackageAnswer, PackagePresence
 from buildguard.project.start_command import CommandPlace, StartCommand
 from tests.imports.projects import TextProject, findings, lines_of
@@ -391,3 +395,23 @@ def test_a_circle_that_fails_from_some_of_its_modules_is_undecided_where_no_star
 
     assert lines_of(result) == []
     assert [(item.path, item.line, item.is_executed) for item in result.undecided] == [("b.py", 2, True)]
+
+
+def test_what_many_import_is_asked_once() -> None:
+    text = "import app.missing\nimport elsewhere.part\n"
+    project = TextProject({"app/__init__.py": "", "app/a.py": text, "app/b.py": text}, "", requires=("elsewhere",))
+    ignored: list[str] = []
+    unlisted: list[str] = []
+
+    def is_ignored(path: str) -> bool:
+        ignored.append(path)
+        return False
+
+    context = ImportContext(project.facts, project.read, LibraryModules(11), project.may_be_foreign, unlisted.append)
+    texts = ProjectTexts(project.read, is_ignored, project.facts, bytes, project.read_each)
+
+    result = read_imports([ProgramSubject(project.program, context, texts)])
+
+    assert [*result.findings] == ["app/a.py", "app/b.py"]
+    assert ignored == ["app/missing.py", "app/missing/__init__.py"]
+    assert unlisted == ["elsewhere"]
