@@ -120,12 +120,12 @@ class _Execution:
         self._done.add(module.name)
 
     def _uses_of(self, module: LoadedModule) -> list[tuple[int, OwnUse, str]]:
-        """What a module takes by a dot from modules of the project, the last line first."""
+        """What a module takes by a dot from modules that are being executed, the last line first."""
         facts = self._graph.facts(module.location.file)
         if facts is None or not facts.uses:
             return []
-        own_uses = self._names.taken().own_uses(module)
-        uses = [(line, own_use, dotted) for own_use in own_uses for dotted, line in own_use.use.taken.items()]
+        early = [item for item in self._names.taken().own_uses(module) if item.may_be_early(self._lines)]
+        uses = [(line, item, dotted) for item in early for dotted, line in item.use.taken.items()]
         return sorted(uses, key=_line_of, reverse=True)
 
     def _check_use(self, module: LoadedModule, line: int, use: OwnUse, dotted: str) -> None:
@@ -147,11 +147,9 @@ class _Execution:
         return edge.certain if self._only_certain else runs_at_import(edge.row, is_main=module.is_main)
 
     def _check(self, module: LoadedModule, edge: ImportEdge) -> None:
-        source = edge.resolution.last
-        if source is None or not has_source(source) or is_guarded(edge.row) or edge.row.form is not ImportForm.FROM:
-            return
-        line = self._lines.get(source.name)
-        if line is None:
+        source = edge.resolution.last if edge.row.form is ImportForm.FROM else None
+        line = None if source is None else self._lines.get(source.name)
+        if source is None or line is None or not has_source(source) or is_guarded(edge.row):
             return
         circle = tuple(self._stack[self._stack.index(source.name) :])
         is_open = not edge.certain or bool(self._late & {*circle})

@@ -5,7 +5,7 @@ Compiled code is enough to see that a name is missing. Whether its use is execut
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterator, Mapping
+from collections.abc import Callable, Collection, Container, Iterator, Mapping
 
 from buildguard.definitions import NamedTuple
 from buildguard.imports.execution import is_guarded, runs_at_import
@@ -31,10 +31,18 @@ class TakenName(NamedTuple):
 
 
 class OwnUse(NamedTuple):
-    """A use of a name that a module imports from one of the project, the `owner`."""
+    """A use of a name that a module imports from one of the project, the `owner`.
+
+    `first` is the name of the owner, or that of a submodule where something is imported from it: all that the use takes begins so.
+    """
 
     use: NameUse
     owner: LoadedModule
+    first: str
+
+    def may_be_early(self, running: Collection[str]) -> bool:
+        """Whether one of the modules that are being executed may not have yet what the use takes."""
+        return self.owner.name in running or any(name.startswith(self.first) for name in running)
 
 
 class _Part(NamedTuple):
@@ -87,14 +95,22 @@ class TakenNameReader:
         known = self._own_uses.get(module.name)
         if known is None:
             facts = self._facts(module)
-            pairs = ((use, self._graph.resolver.resolve(module, use).last) for use in facts.uses) if facts else ()
-            known = tuple(OwnUse(use, owner) for use, owner in pairs if owner is not None)
+            pairs = (
+                ((use, self._graph.resolver.resolve(module, use).last) for use in facts.uses)
+                if facts is not None
+                else ()
+            )
+            known = tuple(
+                OwnUse(use, owner, f"{owner.name}.{use.imported}" if use.imported else owner.name)
+                for use, owner in pairs
+                if owner is not None
+            )
             self._own_uses[module.name] = known
         return known
 
     def read(self, module: LoadedModule) -> Iterator[TakenName]:
         """Those among the uses of a module that it executes, or may execute."""
-        for use, owner in self.own_uses(module):
+        for use, owner, _first in self.own_uses(module):
             for dotted, line in use.taken.items() if not self._is_of_library(use) else ():
                 found = self._lacking_in(owner, use.imported, dotted)
                 taken = None if found is None else self._executed(module, use, found, line)
@@ -106,11 +122,8 @@ class TakenNameReader:
         self, module: LoadedModule, own_use: OwnUse, dotted: str, lines: Mapping[str, int]
     ) -> TakenName | None:
         """The same for one use, of a name that a module has not bound yet; `lines` says where those stand that are being executed."""
-        use, owner = own_use
+        use, owner, _first = own_use
         early = self._early_submodule(owner, use.imported, lines)
-        first = _part_name(owner, use.imported)
-        if early is None and not any(name.startswith(first) for name in lines):
-            return None  # no module that the name leads to is being executed
 
         def bound(source: LoadedModule, name: str) -> Bound:
             if f"{source.name}.{name}" in lines and not self._binds(source, name):
@@ -246,11 +259,6 @@ class TakenNameReader:
             return True
         data = self._context.read(part.package.location.file)
         return data is not None and is_only_import(data, part.use)
-
-
-def _part_name(owner: LoadedModule, imported: str) -> str:
-    """The name that a submodule would have, or the module's own: all that is taken from it has one that begins so."""
-    return f"{owner.name}.{imported}" if imported else owner.name
 
 
 def _is_conditional(row: ImportStatement) -> bool:
