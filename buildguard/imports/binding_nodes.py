@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from functools import cached_property, lru_cache
 from typing import Any
 
-from buildguard.remote.import_outline import BLOCK_START, statement_ends
+from buildguard.remote.import_outline import BLOCK_START, all_nodes, statement_ends
 
 # Nodes that bind the name in one of their fields.
 _NAMED = {
@@ -127,7 +127,8 @@ class ParsedSource:
     @cached_property
     def nodes(self) -> list[ast.AST]:
         """Every node."""
-        return list(ast.walk(self.tree))
+        nodes: list[ast.AST] = all_nodes(self.tree)
+        return nodes
 
     @cached_property
     def writers(self) -> dict[str, list[ast.AST]]:
@@ -135,14 +136,23 @@ class ParsedSource:
         writers: dict[str, list[ast.AST]] = {}
         for node in self.nodes:
             if isinstance(node, FUNCTIONS):
-                for name in {name for item in ast.walk(node) if isinstance(item, ast.Global) for name in item.names}:
+                for name in _declared_in(all_nodes(node)):
                     writers.setdefault(name, []).append(node)
         return writers
+
+    @cached_property
+    def declared(self) -> set[str]:
+        """The names that a function declares `global`."""
+        return _declared_in(self.nodes)
 
     @cached_property
     def changing(self) -> set[str]:
         """The names that are no constants."""
         return changing_names(self.nodes)
+
+
+def _declared_in(nodes: list[ast.AST]) -> set[str]:
+    return {name for node in nodes if isinstance(node, ast.Global) for name in node.names}
 
 
 parse_source = lru_cache(_MOST_TREES)(ParsedSource)  # many names are asked of one module

@@ -54,9 +54,9 @@ def _parsed(data: bytes) -> ParsedSource | None:
 
 
 def _is_only(use: NameUse, source: ParsedSource) -> bool:
-    if any(isinstance(node, ast.Global) and use.name in node.names for node in source.nodes):
-        return False
-    return all(origin == use[1:4] for node in _of_module(source.tree) for origin in _origins(node, use.name))
+    return use.name not in source.declared and all(
+        origin == use[1:4] for node in _of_module(source.tree) for origin in _origins(node, use.name)
+    )
 
 
 def _of_module(tree: ast.Module) -> Iterator[ast.AST]:
