@@ -176,12 +176,9 @@ class ProjectImportCheck:
             origin = tree.origins.get(file)
             return self._files.read(origin) if origin else None
 
-        def facts_of(file: str) -> ModuleFacts | None:
-            origin = tree.origins.get(file)
-            return facts.of(origin) if origin else None
-
         unlisted = functools.partial(self._ask_unlisted, program.image, facts.minor)
-        return ImportContext(facts_of, read, LibraryModules(facts.minor), self._may_be_foreign, unlisted)
+        facts_of = _FactsByFile(tree.origins, facts)
+        return ImportContext(facts_of.__getitem__, read, LibraryModules(facts.minor), self._may_be_foreign, unlisted)
 
     @functools.cached_property
     def _requirements(self) -> Requirements:
@@ -313,6 +310,20 @@ class _FactsOfTarget:
             data = self._read(path) if self._extracted <= _MOST_EXTRACTED else None
             self._facts[path] = None if data is None else extract(data, (3, self.minor))
         return self._facts[path]
+
+
+class _FactsByFile(dict[str, "ModuleFacts | None"]):
+    """The facts of the files of a tree: each is asked for many times, and looked for once."""
+
+    def __init__(self, origins: Mapping[str, str], facts: _FactsOfTarget) -> None:
+        super().__init__()
+        self._origins = origins
+        self._facts = facts
+
+    def __missing__(self, file: str) -> ModuleFacts | None:
+        origin = self._origins.get(file)
+        facts = self[file] = self._facts.of(origin) if origin else None
+        return facts
 
 
 def open_environment(folder: Path, target: Target) -> InstalledSource:

@@ -21,4 +21,6 @@ def runs_at_import(row: ImportStatement, *, is_main: bool) -> bool:
 
 def is_certain(row: ImportStatement, *, is_main: bool) -> bool:
     """Whether an import is executed whatever the program's conditions are, and its failure ends the program."""
-    return runs_at_import(row, is_main=is_main) and row.guard in _CERTAIN
+    guard = row.guard  # asked of every import: no call of `runs_at_import`
+    is_run = guard in _CERTAIN and guard is not (Guard.IMPORTED if is_main else Guard.MAIN)
+    return is_run and not (row.late or row.lazy)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
+from functools import partial
 
 from buildguard.definitions import NamedTuple
 from buildguard.imports.execution import is_certain, is_guarded
@@ -21,6 +22,9 @@ class ImportEdge(NamedTuple):
     resolution: Resolution
     targets: tuple[LoadedModule, ...]
     certain: bool
+
+
+_edge_of = partial(tuple.__new__, ImportEdge)  # of all its fields: one is made for every import of a project
 
 
 class ReachedModule(NamedTuple):
@@ -45,9 +49,9 @@ class ImportGraph:
         known = self._edges.get(module.name)
         if known is None:
             facts = self.facts(module.location.file)
-            is_of_library = self.resolver.is_of_library
-            rows = () if facts is None else (row for row in facts.imports if not is_of_library(module, row))
-            known = tuple([self._edge(module, row) for row in rows if row.guard is not Guard.FALSE])
+            rows = () if facts is None else self.resolver.without_library(module, facts.imports)
+            is_main = module.is_main
+            known = tuple([self._edge(module, row, is_main=is_main) for row in rows if row.guard is not Guard.FALSE])
             self._edges[module.name] = known
         return known
 
@@ -55,15 +59,15 @@ class ImportGraph:
         """Those that lead to modules of the tree."""
         known = self._own_edges.get(module.name)
         if known is None:
-            known = tuple(edge for edge in self.edges(module) if edge.resolution.modules)
+            known = tuple([edge for edge in self.edges(module) if edge.resolution.modules])
             self._own_edges[module.name] = known
         return known
 
-    def _edge(self, module: LoadedModule, row: ImportStatement) -> ImportEdge:
+    def _edge(self, module: LoadedModule, row: ImportStatement, *, is_main: bool) -> ImportEdge:
         resolution = self.resolver.resolve(module, row)
         sources = self._sources(module, resolution, row) if resolution.modules else ()
-        certain = resolution.kind is not ImportKind.UNCLEAR and is_certain(row, is_main=module.is_main)
-        return ImportEdge(row, resolution, sources, certain)
+        certain = resolution.kind is not ImportKind.UNCLEAR and is_certain(row, is_main=is_main)
+        return _edge_of((row, resolution, sources, certain))
 
     def _sources(self, module: LoadedModule, resolution: Resolution, row: ImportStatement) -> tuple[LoadedModule, ...]:
         targets = [*resolution.modules, *self._submodules(module, resolution.last, row)]

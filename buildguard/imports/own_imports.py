@@ -165,9 +165,9 @@ class OwnImportJudge:
             self._judge_uses(item)
 
     def _taken_names(self) -> TakenNameReader:
-        from buildguard.imports.taken_names import TakenNameReader  # few sources of a hook take any
-
         if self._taken is None:
+            from buildguard.imports.taken_names import TakenNameReader  # few sources of a hook take any
+
             self._taken = TakenNameReader(self._graph, self.names, self._context, self._loaded)
         return self._taken
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from functools import partial
 from types import MappingProxyType
 
 from buildguard.definitions import NamedTuple, StrEnum
@@ -70,6 +71,10 @@ class ImportStatement(NamedTuple):
         return self.names == ("*",)
 
 
+# Made of all their fields, for every import of a project: without a call of what a record does about defaults.
+_statement = partial(tuple.__new__, ImportStatement)
+
+
 class TryEnd(StrEnum):
     """How the imports of a `try` end: one fails, one lacks its module, or each of them works."""
 
@@ -122,6 +127,9 @@ class NameUse(NamedTuple):
     module: str
     imported: str
     taken: Mapping[str, int]
+
+
+_use = partial(tuple.__new__, NameUse)
 
 
 class ModuleFacts(NamedTuple):
@@ -206,8 +214,10 @@ def facts_from(data: bytes) -> ModuleFacts | None:
         rows = _DECODER.decode(data.decode("ascii"))
         return ModuleFacts(
             tuple(
-                ImportStatement(line, column, _FORMS[form], module, tuple(names), level, _GUARDS[guard], late, lazy)
-                for line, column, form, module, names, level, guard, late, lazy in rows["imports"]
+                [
+                    _statement((line, column, _FORMS[form], module, tuple(names), level, _GUARDS[guard], late, lazy))
+                    for line, column, form, module, names, level, guard, late, lazy in rows["imports"]
+                ]
             ),
             MappingProxyType(rows["bound"]),
             None if rows["exports"] is None else tuple(rows["exports"]),
@@ -228,7 +238,9 @@ def facts_from(data: bytes) -> ModuleFacts | None:
                 HandlerImport(line, column, _GUARDS[guard], tuple((TryEnd(end), tuple(lines)) for end, lines in tries))
                 for line, column, guard, tries in rows["handlers"]
             ),
-            tuple(NameUse(*row) for row in rows["uses"]),
+            tuple(
+                [_use((name, level, module, imported, taken)) for name, level, module, imported, taken in rows["uses"]]
+            ),
         )
     except (TypeError, KeyError) as error:
         raise ValueError(f"these are no facts: {error}") from error

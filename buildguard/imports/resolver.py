@@ -132,17 +132,24 @@ class ModuleResolver:
             return resolution
         return _OUTSIDE if self._means_installed(module, top) else self.find(dotted)
 
-    def is_of_library(self, module: LoadedModule, row: ImportStatement) -> bool:
-        """Whether an import leads to the standard library on every path: no folder is looked into for it, and nothing said of it here."""
-        if not self._prefer_installed or row.level:
-            return False
-        top = self._of_library.get(row.module)
-        if top is None:
-            top = row.module.partition(".")[0]
-            if not (is_standard(top) and self.may_be_installed(top)):
-                top = ""
-            self._of_library[row.module] = top
-        return top != "" and module.home is None and not module.name.startswith(top)
+    def without_library(self, module: LoadedModule, rows: Sequence[ImportStatement]) -> Sequence[ImportStatement]:
+        """The imports of a module, without those of the standard library on every path: no folder is looked into for them."""
+        if not self._prefer_installed or module.home is not None:
+            return rows
+        others = []
+        for row in rows:
+            top = "" if row.level else self._of_library.get(row.module)
+            if top is None:
+                top = self._top_of_library(row.module)
+            if not top or module.name.startswith(top):
+                others.append(row)
+        return others
+
+    def _top_of_library(self, dotted: str) -> str:
+        """The top-level name of a module of the standard library; empty for any other."""
+        top = dotted.partition(".")[0]
+        known = self._of_library[dotted] = top if is_standard(top) and self.may_be_installed(top) else ""
+        return known
 
     def _find_for_others(self, dotted: str) -> tuple[str, Resolution]:
         """The top-level name of an absolute import, and what it runs in modules that are in no package of that name: nearly all."""
