@@ -89,6 +89,7 @@ class TakenNameReader:
         # many modules take the same names of one
         self._own_uses: dict[str, tuple[OwnUse, ...]] = {}
         self._lacking: dict[tuple[str, str, str], _MissingName | None] = {}
+        self._read_rows: dict[tuple[object, ...], list[ImportStatement] | None] = {}
 
     def own_uses(self, module: LoadedModule) -> tuple[OwnUse, ...]:
         """What a module takes by a dot from modules of the project."""
@@ -249,7 +250,10 @@ class TakenNameReader:
         facts, data = self._graph.facts(module.location.file), self._context.read(module.location.file)
         if facts is None or data is None or not all(map(self._holds, found.parts)):
             return None
-        return rows_of(data, use, found.dotted, facts.version)
+        key = module.location.file, found.dotted, *use[:4]
+        if key not in self._read_rows:  # the circles of a project are followed from several modules
+            self._read_rows[key] = rows_of(data, use, found.dotted, facts.version)
+        return self._read_rows[key]
 
     def _holds(self, part: _Part) -> bool:
         """Whether a part of a dotted name stands for its module whatever the package before it does."""
