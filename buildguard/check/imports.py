@@ -13,7 +13,7 @@ from buildguard.check.shared_imports import SharedProjectImports
 from buildguard.codes import RULE_ERRORS, Code
 from buildguard.diagnostic import Diagnostic, DisplayPath, Finding, display_path
 from buildguard.errors import UnprovenError
-from buildguard.imports.declared import DECLARES, ProvidedModules
+from buildguard.imports.declared import DECLARES, ProvidedModules, may_declare
 from buildguard.imports.library import StandardLibrary
 from buildguard.imports.library_answers import LibraryAnswer
 from buildguard.imports.program import is_test, last_word, words_of_imports
@@ -138,10 +138,12 @@ class ImportCheck:
         undecided = [UndecidedImport(path, 1, _UNREAD, reach[path].certain) for path in sorted(unread)]
         undecided += (item for item in project.undecided if item.path in known)
         for path, rows in known.items():
-            verdict = judge.judge(rows.library_uses, reach[path])
-            types = self._types(rows, reach[path])
-            diagnostics += self._diagnostics(read[path], path, [*verdict.findings, *types.findings])
-            undecided += [UndecidedImport(path, *item) for item in (*verdict.undecided, *types.undecided)]
+            verdicts = [judge.judge(rows.library_uses, reach[path])]
+            if rows.evaluated:
+                verdicts.append(self._types(rows, reach[path]))
+            for verdict in verdicts:
+                diagnostics += self._diagnostics(read[path], path, verdict.findings)
+                undecided += [UndecidedImport(path, *item) for item in verdict.undecided]
         executed = tuple(_executed_refusals(project.reach, read))
         return TargetImports(tuple(diagnostics), tuple(undecided), executed, is_final=not self._library.is_lost)
 
@@ -152,8 +154,6 @@ class ImportCheck:
                 yield from self._diagnostics(read[path], path, findings)
 
     def _types(self, rows: ModuleFacts, reach: FileReach) -> ImportVerdict:
-        if not rows.evaluated:
-            return ImportVerdict((), ())
         from buildguard.imports.evaluated import BACKPORT, judge_types
 
         has_backport = self._provided.declares(BACKPORT)
@@ -170,10 +170,12 @@ class ImportCheck:
             yield diagnostic_of(finding._replace(excerpt=excerpt), DisplayPath(path), self._target.python, "rule")
 
     def _declarations(self) -> Iterator[tuple[str, str]]:
+        named = ((entry, display_path(entry.path)) for entry in self._stage.entries())
         entries = [
             entry
-            for entry in self._stage.entries()
-            if DECLARES.search(display_path(entry.path))
+            for entry, path in named
+            if may_declare(path)
+            and DECLARES.search(path)
             and (not entry.path.count(b"/") or self._target.covers(entry.path))
         ]
         for entry, content in self._stage.contents(entries):

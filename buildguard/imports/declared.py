@@ -35,6 +35,11 @@ _COMMANDS = lazy_pattern(r"(^|/)([^/]*(Docker|Container)file[^/]*|cloudbuild[^/]
 _INSTALLS = lazy_pattern(r"\b(install|add|sync)\b")
 
 
+def may_declare(path: str) -> bool:
+    """Whether a path may be that of such a file: most of a project are sources, for which a pattern takes longer."""
+    return not path.endswith(".py") or path.endswith("setup.py") or "file" in path  # of Docker
+
+
 class ProvidedModules:
     """What may bring a module that the standard library lacks.
 

@@ -72,9 +72,9 @@ def _strongest(located: Iterable[tuple[str, Finding]]) -> dict[str, tuple[Findin
 
 def _surest(items: Iterable[UndecidedImport]) -> tuple[UndecidedImport, ...]:
     """Each undecided import once: as one that a start surely executes, where one does."""
-    kept: dict[UndecidedImport, UndecidedImport] = {}
+    kept: dict[tuple[str, int, str], UndecidedImport] = {}
     for item in items:
-        key = item._replace(is_executed=False)
+        key = item.path, item.line, item.reason
         if key not in kept or item.is_executed:
             kept[key] = item
     return tuple(kept.values())
@@ -111,18 +111,17 @@ class _ProgramJudge:
         """Judge the files that no start reaches, tests aside; without a start all of them count as executed."""
         certain = not self._program.starts and follows_starts
 
-        def is_asked(file: str) -> bool:
-            return asked is None or self._origin(file) in asked
-
         def is_left(path: str) -> bool:
             return path not in reached and not is_test(path)
 
         # what nothing executes says nothing of other files
         files = sources_of(self._program.tree, is_left, None if certain else asked)
+        origins = {file: self._origin(file) for file in files}
+        kept = {file: origin for file, origin in origins.items() if asked is None or origin in asked}
         reader = LooseReader(self._program.tree, self._program.roots, self._context)
-        self._take(reader.read(files, is_asked, certain=certain))
-        for file in filter(is_asked, files):
-            yield self._origin(file), FileReach(certain or not follows_starts)
+        self._take(reader.read(files, kept.__contains__, certain=certain))
+        how = FileReach(certain or not follows_starts)
+        yield from ((origin, how) for origin in kept.values())
 
     def _origin(self, file: str) -> str:
         return self._program.tree.origins.get(file, "")

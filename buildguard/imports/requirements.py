@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from buildguard.definitions import NamedTuple, lazy_pattern
 from buildguard.errors import UsageError
+from buildguard.imports.declared import may_declare
 from buildguard.imports.lock import LOCKS
 from buildguard.project import toml
 from buildguard.project.package_names import normalize
@@ -49,7 +50,7 @@ def read_requirements(paths: Iterable[str], read: Callable[[str], bytes | None])
     names: set[str] = set()
     has_unnamed = False
     for path in paths:
-        if _FILE.search(path):
+        if may_declare(path) and _FILE.search(path):
             text = (read(path) or b"").decode("utf-8", "replace")
             names |= {normalize(name) for name in _names(posixpath.basename(path), text)}
             has_unnamed |= path.endswith((".txt", ".in")) and _UNNAMED.search(text) is not None
