@@ -141,7 +141,7 @@ class ImportCheck:
             verdicts = [judge.judge(rows.library_uses, reach[path])]
             if rows.evaluated:
                 verdicts.append(self._types(rows, reach[path]))
-            for verdict in verdicts:
+            for verdict in filter(any, verdicts):  # of most files nothing is said
                 diagnostics += self._diagnostics(read[path], path, verdict.findings)
                 undecided += [UndecidedImport(path, *item) for item in verdict.undecided]
         executed = tuple(_executed_refusals(project.reach, read))

@@ -75,16 +75,13 @@ class _Execution:
         self._only_certain = only_certain
         self._lines: dict[str, int] = {}  # where each module on the stack stands
         self._stack: list[str] = []
-        self._done: set[str] = set()
+        self._entered: set[str] = set()
         self._late: set[str] = set()  # what functions of finished modules import, so that calls may have run it
 
     def run(self, starts: Iterable[LoadedModule]) -> None:
         for start in starts:
-            if not self._is_known(start):
+            if start.name not in self._entered:
                 self._run_from(start)
-
-    def _is_known(self, module: LoadedModule) -> bool:
-        return module.name in self._done or module.name in self._lines
 
     def _run_from(self, start: LoadedModule) -> None:
         running = [self._execute(start)]
@@ -97,6 +94,7 @@ class _Execution:
 
     def _execute(self, module: LoadedModule) -> Iterator[LoadedModule]:
         """The modules that an execution of a module enters, each when it is due."""
+        self._entered.add(module.name)
         self._stack.append(module.name)
         self._lines[module.name] = 0
         late: set[str] = set()
@@ -109,7 +107,7 @@ class _Execution:
                 continue
             self._lines[module.name] = edge.row.line
             for target in edge.targets:
-                if not self._is_known(target):
+                if target.name not in self._entered:
                     yield target
             self._check(module, edge)
         while uses:
@@ -117,7 +115,6 @@ class _Execution:
         self._late |= late
         self._stack.pop()
         del self._lines[module.name]
-        self._done.add(module.name)
 
     def _uses_of(self, module: LoadedModule) -> list[tuple[int, OwnUse, str]]:
         """What a module takes by a dot from modules that are being executed, the last line first."""

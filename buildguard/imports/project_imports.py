@@ -179,18 +179,21 @@ class _ProgramJudge:
 
     def _take_unlisted(self, item: OutsideImport) -> None:
         """Without a list of what is installed: undecided is what a folder of the project lacks, and what no requirement explains."""
-        top = item.row.module.partition(".")[0]
-        if standard_names.is_standard(top) or is_guarded(item.row) or item.row.guard is Guard.MODULE_ONLY:
+        dotted = item.row.module
+        if is_guarded(item.row) or item.row.guard is Guard.MODULE_ONLY:
             return
-        if item.row.module not in self._unlisted:  # many import the same
-            self._unlisted[item.row.module] = self._ask_unlisted(item.row.module, top)
-        answer = self._unlisted[item.row.module]
+        if dotted not in self._unlisted:  # many import the same
+            self._unlisted[dotted] = self._ask_unlisted(dotted)
+        answer = self._unlisted[dotted]
         if answer is not None:
             self._take_unlisted_answer(item, answer)
 
-    def _ask_unlisted(self, dotted: str, top: str) -> PackageAnswer | None:
+    def _ask_unlisted(self, dotted: str) -> PackageAnswer | None:
         from buildguard.imports.third_party import PackageAnswer
 
+        top = dotted.partition(".")[0]
+        if standard_names.is_standard(top):
+            return None
         lookup = self._program.tree.look_up(dotted, self._program.path.folders)
         if lookup.modules and lookup.missing:
             reason = "a package may bring the rest of a folder without __init__.py"
