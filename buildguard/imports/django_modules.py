@@ -7,20 +7,23 @@ from collections.abc import Callable, Iterator, Sequence
 
 from buildguard.definitions import lazy_pattern
 from buildguard.imports.finder import FileTree, ModuleKind
+from buildguard.imports.named_objects import import_of_module, import_of_object
 from buildguard.imports.names import LoadedModule
-from buildguard.imports.program import started_modules
-from buildguard.imports.records import ImportForm, ImportStatement
+from buildguard.imports.program import absolute_name, modules_named, started_modules
+from buildguard.imports.records import ImportStatement
 from buildguard.project import django_settings
 from buildguard.project.django_settings import ListedName
 from buildguard.project.start_command import StartCommand
 
-_SOURCES = frozenset({ModuleKind.PACKAGE, ModuleKind.MODULE})
 _MOST_SETTINGS = 20
 _APPLICATION = lazy_pattern(rb"\bget_[aw]sgi_application\(")
 
 
 class DjangoReader:
-    """Finds the modules; `read` gives the content of a file of the tree, and `settings_of` the settings that count for a default."""
+    """Finds the modules; `read` gives the content of a file of the tree, and `settings_of` the settings that count for a default.
+
+    `finds_tasks` says that a worker of Celery looks for `tasks` in each app.
+    """
 
     def __init__(
         self,
@@ -28,16 +31,21 @@ class DjangoReader:
         folders: Sequence[str],
         read: Callable[[str], bytes | None],
         settings_of: Callable[[StartCommand, str], str],
+        *,
+        finds_tasks: bool = False,
     ) -> None:
         self._tree = tree
         self._folders = folders
         self._read = read
         self._settings_of = settings_of
+        self._finds_tasks = finds_tasks
 
     def modules(self, command: StartCommand) -> tuple[LoadedModule, ...]:
         """The modules of the project that Django loads for a start command, in their order."""
         names = dict.fromkeys(self._names(command))
-        return tuple(dict.fromkeys(module for name in names for module in self._loaded(name)))
+        return tuple(
+            dict.fromkeys(module for name in names for module in modules_named(name, self._tree, self._folders))
+        )
 
     def imports(self, command: StartCommand) -> tuple[tuple[LoadedModule, ImportStatement], ...]:
         """What Django imports because settings list it: the module of the settings with each import, at the line of its text."""
@@ -75,7 +83,8 @@ class DjangoReader:
         listed = [name for tree in trees for name, _line in django_settings.listed_modules(tree)]
         yield from listed
         packages = (name.removesuffix(".apps") for name in listed)
-        yield from (f"{package}.models" for package in packages)
+        parts = ("models", "tasks") if self._finds_tasks else ("models",)
+        yield from (f"{package}.{part}" for package in packages for part in parts)
         if "runserver" in command.arguments:  # it checks what it will serve; other servers wait for a request
             yield from (name for tree in trees for name in django_settings.served_modules(tree))
 
@@ -100,23 +109,11 @@ class DjangoReader:
         except (SyntaxError, ValueError, RecursionError, MemoryError):
             return None
 
-    def _loaded(self, name: str) -> Iterator[LoadedModule]:
-        """A module by its name with the packages above it, as far as the project has them as sources."""
-        lookup = self._tree.look_up(name, self._folders)
-        parts = name.split(".")
-        if lookup.is_unclear:
-            return
-        for number, location in enumerate(lookup.modules):
-            if location.kind in _SOURCES:
-                yield LoadedModule(".".join(parts[: number + 1]), location)
-
 
 def _import_of(row: ListedName) -> ImportStatement:
     """The import that a text stands for: a middleware is a name of a module, and so is `shop.apps.ShopConfig`."""
-    module, _dot, last = row.text.rpartition(".")
-    if module and (row.is_middleware or last[:1].isupper()):
-        return ImportStatement(row.line, 1, ImportForm.FROM, module, (last,))
-    return ImportStatement(row.line, 1, ImportForm.IMPORT, row.text)
+    is_object = row.is_middleware or row.text.rpartition(".")[2][:1].isupper()
+    return (import_of_object if is_object else import_of_module)(row.text, row.line)
 
 
 def _is_own(text: str) -> bool:
@@ -127,5 +124,4 @@ def _is_own(text: str) -> bool:
 def _starred(tree: ast.Module, package: str) -> Iterator[str]:
     for node in tree.body:
         if isinstance(node, ast.ImportFrom) and any(alias.name == "*" for alias in node.names):
-            above = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
-            yield ".".join(filter(None, [*above, node.module or ""]))
+            yield absolute_name(node.module or "", node.level, package)

@@ -8,12 +8,13 @@ import posixpath
 from bisect import bisect_left
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
-from buildguard.definitions import TYPE_CHECKING, NamedTuple, lazy_pattern
+from buildguard.definitions import NamedTuple, lazy_pattern
 from buildguard.errors import UnprovenError
 from buildguard.imports.finder import FileTree, ModuleKind
 from buildguard.imports.names import LoadedModule
 from buildguard.imports.package_roots import package_roots
 from buildguard.imports.program import StartedProgram, started_modules, working_folder
+from buildguard.imports.records import ImportStatement
 from buildguard.imports.resolver import SearchPath
 from buildguard.project import dockerfile
 from buildguard.project.discovery import ImageRecipe
@@ -32,9 +33,6 @@ from buildguard.project.start_declarations import (
 )
 from buildguard.project.target import PythonVersion
 from buildguard.stages.stage import Entry, Listing
-
-if TYPE_CHECKING:
-    from buildguard.imports.django_modules import DjangoReader
 
 _WORKSPACE = "/workspace"
 _RUNTIME = lazy_pattern(rb"(?m)^runtime:[ \t]*[\"']?python3(\d{1,2})\b")
@@ -118,6 +116,13 @@ def _of_image(sources: ProjectSources, recipe: ImageRecipe, entry: Sequence[str]
     return layers.programs(command, entry, (declared.folder, *_python_path(declared.env)), scripts)
 
 
+class _LoadedByName(NamedTuple):
+    """What a start loads by name: the modules, and the imports that texts of modules stand for."""
+
+    modules: tuple[LoadedModule, ...]
+    imports: tuple[tuple[LoadedModule, ImportStatement], ...]
+
+
 class _ImageFolders:
     """The files of an image, and whether the project is installed in it as a package too."""
 
@@ -151,12 +156,12 @@ class _ImageFolders:
         self, command: StartCommand, starts: tuple[LoadedModule, ...], roots: tuple[str, ...]
     ) -> StartedProgram:
         path = self._path(command, roots)
-        django = functools.partial(self._django, command, path.folders)
+        loaded = functools.cache(functools.partial(self._loaded, command, path.folders))
         return StartedProgram(
             *(self._tree, path, starts, roots),
             open_path=self._why_open(command),
-            by_name=lambda: reader.modules(command) if (reader := django()) else (),
-            listed=lambda: reader.imports(command) if (reader := django()) else (),
+            by_name=lambda: loaded().modules,
+            listed=lambda: loaded().imports,
             may_fail=command.may_fail,
             folder=working_folder(command),
         )
@@ -167,15 +172,25 @@ class _ImageFolders:
             return "the project is installed as a package"
         return "" if command is None else command.undecided
 
-    def _django(self, command: StartCommand, folders: Sequence[str]) -> DjangoReader | None:
-        """What reads the settings of a start command that sets Django up; None for any other."""
+    def _loaded(self, command: StartCommand, folders: Sequence[str]) -> _LoadedByName:
+        """What the frameworks of a start command load by name."""
         read = _reader(self._tree, self._sources)
-        files = (module.location.file for module in started_modules(command, self._tree))
-        if not any(_DJANGO in (read(file) or b"") for file in files):
-            return None
-        from buildguard.imports.django_modules import DjangoReader  # a hook has no time for it in other projects
+        modules: tuple[LoadedModule, ...] = ()
+        imports: tuple[tuple[LoadedModule, ImportStatement], ...] = ()
+        finds_tasks = False
+        if command.server == "celery":
+            from buildguard.imports.celery_modules import CeleryReader  # it needs `ast`
 
-        return DjangoReader(self._tree, folders, read, self._settings_of)
+            worker = CeleryReader(self._tree, folders, read, command)
+            modules, imports = worker.modules(), worker.imports()
+            command, finds_tasks = worker.application, worker.finds_all
+        files = (module.location.file for module in started_modules(command, self._tree))
+        if any(_DJANGO in (read(file) or b"") for file in files):
+            from buildguard.imports.django_modules import DjangoReader  # a hook has no time for it in other projects
+
+            django = DjangoReader(self._tree, folders, read, self._settings_of, finds_tasks=finds_tasks)
+            modules, imports = (*django.modules(command), *modules), (*django.imports(command), *imports)
+        return _LoadedByName(modules, imports)
 
     def _settings_of(self, command: StartCommand, default: str) -> str:
         from buildguard.project import django_settings

@@ -19,6 +19,7 @@ _TEST = lazy_pattern(
     r"|[^/]*\{\{[^/]*)(?:/|$)"
 )
 _FILES, _FOLDERS = 100_000, 10_000
+_SOURCES = frozenset({ModuleKind.PACKAGE, ModuleKind.MODULE})
 
 
 class StartedProgram(NamedTuple):
@@ -118,6 +119,22 @@ def _named(command: StartCommand, tree: FileTree) -> Iterator[LoadedModule]:
             yield LoadedModule("__main__", main, home=command.module)
     else:
         yield LoadedModule("__main__", last, home=command.module.rpartition(".")[0])
+
+
+def modules_named(name: str, tree: FileTree, folders: Sequence[str]) -> Iterator[LoadedModule]:
+    """A module by its dotted name with the packages above it, as far as the project has them as sources."""
+    lookup = tree.look_up(name, folders)
+    parts = name.split(".")
+    for number, location in enumerate(() if lookup.is_unclear else lookup.modules):
+        if location.kind in _SOURCES:
+            yield LoadedModule(".".join(parts[: number + 1]), location)
+
+
+def absolute_name(module: str, level: int, package: str) -> str:
+    """The dotted name that a relative import in a package means; `level` are its dots."""
+    parts = package.split(".")
+    above = parts[: len(parts) - level + 1] if level else []
+    return ".".join(filter(None, [*above, module]))
 
 
 def working_folder(command: StartCommand | None) -> str:

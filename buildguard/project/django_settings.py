@@ -17,7 +17,7 @@ _SETTERS = (".yaml", ".yml", ".tf", ".tfvars", ".sh", ".mk", "Makefile", ".toml"
 _DEFAULT = lazy_pattern(rb"""\bsetdefault\(\s*["']DJANGO_SETTINGS_MODULE["']\s*,\s*["']([\w.]+)["']\s*,?\s*\)""")
 
 
-_NamedLists: TypeAlias = "Mapping[str, Sequence[ast.expr | None]]"
+NamedLists: TypeAlias = "Mapping[str, Sequence[ast.expr | None]]"
 
 
 class ListedName(NamedTuple):
@@ -55,11 +55,11 @@ def may_set(path: str) -> bool:
 
 def listed_modules(tree: ast.Module) -> Iterator[tuple[str, int]]:
     """The modules of the apps and the middleware that settings list at their top level, each with its line."""
-    lists = _named_lists(tree)
+    lists = named_lists(tree)
     for node in tree.body:
         names = _targets(node)
         if _LISTS.intersection(names) and isinstance(node, ast.Assign | ast.AugAssign | ast.AnnAssign):
-            yield from ((_module_of(text), line) for text, line in _texts(node.value, lists))
+            yield from ((_module_of(text), line) for text, line in texts_in(node.value, lists))
 
 
 def listed_names(trees: Iterable[tuple[str, ast.Module]]) -> Iterator[ListedName]:
@@ -74,24 +74,27 @@ def listed_names(trees: Iterable[tuple[str, ast.Module]]) -> Iterator[ListedName
             bound = [node for node in tree.body if name in _targets(node)]
             if _is_changed(tree, bound, name):
                 break
-            texts = _listed_texts(bound, _named_lists(tree))
+            texts = _listed_texts(bound, named_lists(tree))
             yield from (ListedName(file, text, line, name == "MIDDLEWARE") for text, line in texts)
             if any(_replaces(node, name) for node in bound):
                 break
 
 
-def _listed_texts(bound: Iterable[ast.stmt], lists: _NamedLists) -> Iterator[tuple[str, int]]:
-    return (pair for node in bound for pair in _texts(_value_of(node), lists))
+def _listed_texts(bound: Iterable[ast.stmt], lists: NamedLists) -> Iterator[tuple[str, int]]:
+    return (pair for node in bound for pair in texts_in(_value_of(node), lists))
 
 
-def _named_lists(tree: ast.Module) -> _NamedLists:
-    """The values of each list that settings bind once at their top level and only add to others: `DJANGO_APPS + LOCAL_APPS`."""
+def named_lists(tree: ast.Module, *others: ast.expr) -> NamedLists:
+    """The values of each list that a source binds once at its top level and only adds to others: `DJANGO_APPS + LOCAL_APPS`.
+
+    `others` are expressions that may add them as well.
+    """
     nodes = _bindings(tree)
     values = {name: list(map(_value_of, bound)) for name, bound in nodes.items()}
-    every = [value for of_name in values.values() for value in of_name]
+    every = [*others, *(value for of_name in values.values() for value in of_name)]
 
     def is_only_added(name: str) -> bool:
-        return _uses(tree, name) == len(values[name]) + sum(_mentions(value, name) for value in every)
+        return uses_of(tree, name) == len(values[name]) + sum(_mentions(value, name) for value in every)
 
     return {name: values[name] for name in nodes.keys() - _LISTS if _is_bound_once(nodes[name]) and is_only_added(name)}
 
@@ -116,10 +119,11 @@ def _value_of(node: ast.stmt) -> ast.expr | None:
 
 def _is_changed(tree: ast.Module, bound: Sequence[ast.stmt], name: str) -> bool:
     """Whether something else than a binding uses a list: it may take an entry out, or a condition decides."""
-    return _uses(tree, name) > len(bound) + sum(_mentions(_value_of(node), name) for node in bound)
+    return uses_of(tree, name) > len(bound) + sum(_mentions(_value_of(node), name) for node in bound)
 
 
-def _uses(tree: ast.Module, name: str) -> int:
+def uses_of(tree: ast.Module, name: str) -> int:
+    """How often a source has a name, to bind it as well."""
     return sum(isinstance(node, ast.Name) and node.id == name for node in ast.walk(tree))
 
 
@@ -153,33 +157,33 @@ def _targets(node: ast.stmt) -> list[str]:
 
 
 @singledispatch
-def _texts(_value: ast.expr | None, _lists: _NamedLists) -> Iterator[tuple[str, int]]:
+def texts_in(_value: ast.expr | None, _lists: NamedLists) -> Iterator[tuple[str, int]]:
     """The literal texts of a list or a tuple with their lines, also of several that are added, some by their names."""
     return iter(())
 
 
-@_texts.register(ast.BinOp)
-def _of_sum(value: ast.BinOp, lists: _NamedLists) -> Iterator[tuple[str, int]]:
+@texts_in.register(ast.BinOp)
+def _of_sum(value: ast.BinOp, lists: NamedLists) -> Iterator[tuple[str, int]]:
     if isinstance(value.op, ast.Add):
-        yield from _texts(value.left, lists)
-        yield from _texts(value.right, lists)
+        yield from texts_in(value.left, lists)
+        yield from texts_in(value.right, lists)
 
 
-@_texts.register(ast.List)
-@_texts.register(ast.Tuple)
-def _of_items(value: ast.List | ast.Tuple, lists: _NamedLists) -> Iterator[tuple[str, int]]:
+@texts_in.register(ast.List)
+@texts_in.register(ast.Tuple)
+def _of_items(value: ast.List | ast.Tuple, lists: NamedLists) -> Iterator[tuple[str, int]]:
     for item in value.elts:
         if isinstance(item, ast.Constant) and isinstance(item.value, str):
             yield item.value, item.lineno
         elif isinstance(item, ast.Starred):
-            yield from _texts(item.value, lists)
+            yield from texts_in(item.value, lists)
 
 
-@_texts.register(ast.Name)
-def _of_name(value: ast.Name, lists: _NamedLists) -> Iterator[tuple[str, int]]:
+@texts_in.register(ast.Name)
+def _of_name(value: ast.Name, lists: NamedLists) -> Iterator[tuple[str, int]]:
     others = {name: values for name, values in lists.items() if name != value.id}
     for part in lists.get(value.id, ()):
-        yield from _texts(part, others)
+        yield from texts_in(part, others)
 
 
 def _module_of(name: str) -> str:
