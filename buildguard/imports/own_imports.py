@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 
 from buildguard.definitions import TYPE_CHECKING, NamedTuple
 from buildguard.imports.circles import CircularImport, ExecutedNames, find_circles
@@ -11,16 +11,20 @@ from buildguard.imports.execution import is_certain, is_guarded
 from buildguard.imports.faults import FaultKind, ImportContext, ImportFault
 from buildguard.imports.import_graph import ImportEdge, ImportGraph, ReachedModule, find_reached, has_source
 from buildguard.imports.names import LoadedModule, NameReader
-from buildguard.imports.program import StartedProgram, extended_path, folders_above
-from buildguard.imports.records import Bound, Guard, ImportForm, ImportStatement, PathChange
+from buildguard.imports.program import StartedProgram, extended_path, folders_above, modules_named
+from buildguard.imports.records import Bound, Guard, ImportForm, ImportStatement, NameUse, PathChange
 from buildguard.imports.resolver import ImportKind, ModuleResolver, Resolution, SearchPath
 from buildguard.imports.shadows import find_shadows
 
 if TYPE_CHECKING:
+    from typing import TypeAlias
+
     from buildguard.imports.taken_names import TakenNameReader
 
 _WRONG_LEVEL = {ImportKind.NO_PACKAGE: FaultKind.NO_PACKAGE, ImportKind.BEYOND: FaultKind.BEYOND}
+_FLASKS = frozenset({"flask", "quart"})
 _MOST_ROUNDS = 4  # of modules that extend sys.path, and lead to modules that do
+_NamedObject: TypeAlias = "tuple[LoadedModule, ImportStatement]"
 
 
 class OutsideImport(NamedTuple):
@@ -73,7 +77,34 @@ class ProgramReader:
                 break
             path = longer
             graph, reached = self._reach(path)
-        return self._judge(graph, reached)
+        objects = self._objects(reached)
+        loaded = [*self._loaded_objects(objects, path, reached)]
+        if any(module.name not in reached for module in loaded):
+            self._by_name = (*self._by_name, *loaded)
+            graph, reached = self._reach(path)
+            objects = self._objects(reached)
+        return self._judge(graph, reached, objects)
+
+    def _loaded_objects(
+        self, objects: Iterable[_NamedObject], path: SearchPath, reached: Mapping[str, ReachedModule]
+    ) -> Iterator[LoadedModule]:
+        """The modules of objects that a start surely loads."""
+        for module, row in objects:
+            if reached[module.name].certain and is_certain(row, is_main=module.is_main):
+                yield from modules_named(row.module, self._program.tree, path.folders)
+
+    def _objects(self, reached: Mapping[str, ReachedModule]) -> Sequence[_NamedObject]:
+        """The objects that the configuration of an application loads by name."""
+        modules = [item.module for item in reached.values() if self._imports_flask(item.module)]
+        if not modules:
+            return ()
+        from buildguard.imports.flask_objects import flask_objects  # few sources of a hook need it
+
+        return tuple(flask_objects(modules, self._context.read))
+
+    def _imports_flask(self, module: LoadedModule) -> bool:
+        facts = self._facts(module.location.file)
+        return facts is not None and any(row.module in _FLASKS for row in facts.imports)
 
     def _reach(self, path: SearchPath) -> tuple[ImportGraph, dict[str, ReachedModule]]:
         resolver = ModuleResolver(self._program.tree, path, self._context.standard, self._context.may_be_foreign)
@@ -107,11 +138,13 @@ class ProgramReader:
         files = {item.module.location.file for item in reached.values() if has_source(item.module)}
         return None if any(self._facts(file) is None for file in files) else reached
 
-    def _judge(self, graph: ImportGraph, reached: dict[str, ReachedModule]) -> OwnImports:
+    def _judge(
+        self, graph: ImportGraph, reached: dict[str, ReachedModule], objects: Iterable[_NamedObject]
+    ) -> OwnImports:
         judge = OwnImportJudge(graph, self._context, knows_path=self._knows_path(reached), loaded=self._loaded(reached))
         for item in reached.values():
             judge.judge(item)
-        for module, row in self._program.listed():
+        for module, row in (*self._program.listed(), *objects):
             if module.name in reached:
                 judge.judge_listed(reached[module.name], row)
         for circle in find_circles(graph, judge.executed, self._program.starts):
@@ -185,7 +218,8 @@ class OwnImportJudge:
 
     def judge_listed(self, item: ReachedModule, row: ImportStatement) -> None:
         """Judge an import that a text of a module stands for, and that runs once all modules are there."""
-        self._judge_edge(item, ImportEdge(row, self._graph.resolver.resolve(item.module, row), (), certain=True))
+        certain = is_certain(row, is_main=item.module.is_main)
+        self._judge_edge(item, ImportEdge(row, self._graph.resolver.resolve(item.module, row), (), certain))
 
     def _judge_edge(self, item: ReachedModule, edge: ImportEdge) -> None:
         if edge.resolution.kind is ImportKind.OUTSIDE:
