@@ -57,7 +57,7 @@ def listed_modules(tree: ast.Module) -> Iterator[tuple[str, int]]:
     """The modules of the apps and the middleware that settings list at their top level, each with its line."""
     lists = named_lists(tree)
     for node in tree.body:
-        names = _targets(node)
+        names = targets_of(node)
         if _LISTS.intersection(names) and isinstance(node, ast.Assign | ast.AugAssign | ast.AnnAssign):
             yield from ((_module_of(text), line) for text, line in texts_in(node.value, lists))
 
@@ -71,7 +71,7 @@ def listed_names(trees: Iterable[tuple[str, ast.Module]]) -> Iterator[ListedName
     sources = [*trees]
     for name in sorted(_LISTS):
         for file, tree in sources:
-            bound = [node for node in tree.body if name in _targets(node)]
+            bound = [node for node in tree.body if name in targets_of(node)]
             if _is_changed(tree, bound, name):
                 break
             texts = _listed_texts(bound, named_lists(tree))
@@ -81,7 +81,7 @@ def listed_names(trees: Iterable[tuple[str, ast.Module]]) -> Iterator[ListedName
 
 
 def _listed_texts(bound: Iterable[ast.stmt], lists: NamedLists) -> Iterator[tuple[str, int]]:
-    return (pair for node in bound for pair in texts_in(_value_of(node), lists))
+    return (pair for node in bound for pair in texts_in(value_of(node), lists))
 
 
 def named_lists(tree: ast.Module, *others: ast.expr) -> NamedLists:
@@ -90,7 +90,7 @@ def named_lists(tree: ast.Module, *others: ast.expr) -> NamedLists:
     `others` are expressions that may add them as well.
     """
     nodes = _bindings(tree)
-    values = {name: list(map(_value_of, bound)) for name, bound in nodes.items()}
+    values = {name: list(map(value_of, bound)) for name, bound in nodes.items()}
     every = [*others, *(value for of_name in values.values() for value in of_name)]
 
     def is_only_added(name: str) -> bool:
@@ -103,7 +103,7 @@ def _bindings(tree: ast.Module) -> dict[str, list[ast.stmt]]:
     """The statements at the top level that bind each name."""
     nodes: dict[str, list[ast.stmt]] = {}
     for node in tree.body:
-        for name in _targets(node):
+        for name in targets_of(node):
             nodes.setdefault(name, []).append(node)
     return nodes
 
@@ -113,13 +113,14 @@ def _is_bound_once(nodes: Sequence[ast.stmt]) -> bool:
     return all(isinstance(node, ast.AugAssign) for node in nodes[1:])
 
 
-def _value_of(node: ast.stmt) -> ast.expr | None:
+def value_of(node: ast.stmt) -> ast.expr | None:
+    """The value that a statement binds; None for one without."""
     return getattr(node, "value", None)
 
 
 def _is_changed(tree: ast.Module, bound: Sequence[ast.stmt], name: str) -> bool:
     """Whether something else than a binding uses a list: it may take an entry out, or a condition decides."""
-    return uses_of(tree, name) > len(bound) + sum(_mentions(_value_of(node), name) for node in bound)
+    return uses_of(tree, name) > len(bound) + sum(_mentions(value_of(node), name) for node in bound)
 
 
 def uses_of(tree: ast.Module, name: str) -> int:
@@ -137,21 +138,22 @@ def _mentions(value: ast.expr | None, name: str) -> int:
 
 
 def _replaces(node: ast.stmt, name: str) -> bool:
-    return not isinstance(node, ast.AugAssign) and not _mentions(_value_of(node), name)
+    return not isinstance(node, ast.AugAssign) and not _mentions(value_of(node), name)
 
 
 def served_modules(tree: ast.Module) -> Iterator[str]:
     """The modules that settings name for the requests of a server: of the URLs, and of the application."""
     for node in tree.body:
         if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
-            targets = _targets(node)
+            targets = targets_of(node)
             if "ROOT_URLCONF" in targets:
                 yield node.value.value
             elif "WSGI_APPLICATION" in targets:
                 yield node.value.value.rpartition(".")[0]
 
 
-def _targets(node: ast.stmt) -> list[str]:
+def targets_of(node: ast.stmt) -> list[str]:
+    """The names that an assignment binds."""
     targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
     return [target.id for target in targets if isinstance(target, ast.Name)]
 

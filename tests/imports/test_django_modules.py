@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Callable
 
 import pytest
@@ -12,6 +13,7 @@ from buildguard.imports.finder import FileTree
 from buildguard.imports.image_program import ProjectSources, read_programs
 from buildguard.imports.program_words import program_words
 from buildguard.project.discovery import ImageRecipe
+from buildguard.project.django_names import literal_setting
 from buildguard.project.start_command import CommandPlace, StartCommand, processes
 from buildguard.project.target import Certainty, ContextBasis, ImageService
 from buildguard.stages.stage import Entry, EntryKind
@@ -132,14 +134,83 @@ _LISTS = [
 def test_what_settings_list_is_imported(settings: str, expected: list[str]) -> None:
     files = {f"/srv/{path}": text for path, text in {**_FILES, "site/settings/prod.py": settings}.items()}
     tree = FileTree({path: path.removeprefix("/srv/") for path in files})
-    reader = DjangoReader(tree, ("/srv",), lambda path: files[path].encode(), lambda _command, default: default)
+    reader = DjangoReader(tree, ("/srv",), lambda path: files.get(path, "").encode(), lambda _command, default: default)
 
     served, other = (
         [":".join([row.module, *row.names]) for _module, row in reader.imports(_START._replace(arguments=words))]
-        for words in (("runserver",), ("migrate",))
+        for words in (("runserver", "--skip-checks"), ("migrate",))
     )
     assert served == expected
     assert other == ([] if "MIDDLEWARE" in settings else expected)  # a command makes no application
+
+
+_CONFIG = "from django.apps import AppConfig\nclass ShopConfig(AppConfig):\n    name = 'lost'\n"
+_FORMATTER = "LOGGING = {'formatters': {'f': {'()': 'site.logs.Json'}}}\n"
+
+# Settings and an apps.py, and what Django 5.2 imports beside what the settings list, as executing them shows.
+_NAMES = [
+    ("INSTALLED_APPS = ['shop']\n", _CONFIG, ["lost:3"]),
+    ("INSTALLED_APPS = ['shop.apps.ShopConfig']\n", _CONFIG, ["lost:3"]),
+    ("INSTALLED_APPS = ['shop.apps.ShopConfig']\n", _CONFIG + "class Other(AppConfig):\n    name = 'other'\n", ["lost:3"]),
+    ("INSTALLED_APPS = ['shop']\n", _CONFIG + "class Other(AppConfig):\n    name = 'other'\n", []),
+    ("INSTALLED_APPS = ['shop']\n", _CONFIG + "    default = False\n", []),
+    ("INSTALLED_APPS = ['shop']\n", "from blog.apps import BlogConfig\n" + _CONFIG, []),
+    ("INSTALLED_APPS = ['shop']\n", _CONFIG.replace("'lost'", "__package__"), []),
+    ("INSTALLED_APPS = ['shop']\n", _CONFIG + "    name = 'shop'\n", []),
+    ("INSTALLED_APPS = ['shop']\n", "def f(:\n", []),
+    ("ROOT_URLCONF = 'site.lost'\n", "", ["site.lost:1"]),
+    ("WSGI_APPLICATION = 'site.wsgi.lost'\n", "", ["site.wsgi.lost:1"]),
+    ("INSTALLED_APPS = ['daphne']\nWSGI_APPLICATION = 'site.wsgi.lost'\n", "", []),
+    ("ROOT_URLCONF = 'a'\nif ROOT_URLCONF:\n    ROOT_URLCONF = 'b'\n", "", []),
+    ("AUTHENTICATION_BACKENDS = ['site.lost.Backend']\nASGI_APPLICATION = 'site.lost.app'\n", "", []),
+    (_FORMATTER, "", ["site.logs.Json:1"]),
+    ("LOGGING = {\n'handlers': {'h': {'class': 'site.logs.H', 'level': 'a.b'}},\n'filters': {'f': {'()': 'site.logs.F'}}}\n", "", ["site.logs.H:2", "site.logs.F:3"]),
+    ("LOGGING = {'loggers': {'a.b': {'class': 'site.logs.H'}}, 'handlers': {'h': {'class': make(), 'x': 'a.b'}}}\n", "", []),
+    ("LOGGING_CONFIG = None\n" + _FORMATTER, "", []),
+    (_FORMATTER + "LOGGING['formatters'].clear()\n", "", []),
+    ("LOGGING = {'incremental': True, 'handlers': {'h': {'class': 'site.logs.H'}}}\n", "", []),
+    ("LOGGING = make()\n", "", []),
+    ("from .base import *\n", "", ["site.urls:2"]),
+    ("from .base import *\nROOT_URLCONF = 'site.lost'\n", "", ["site.lost:2"]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("settings", "apps", "expected"), _NAMES)
+def test_what_else_settings_name_is_imported(settings: str, apps: str, expected: list[str]) -> None:
+    files = {**_FILES, "site/settings/prod.py": settings, "shop/apps.py": apps}
+    texts = {f"/srv/{path}": text.encode() for path, text in files.items()}
+    tree = FileTree({path: path.removeprefix("/srv/") for path in texts})
+    reader = DjangoReader(tree, ("/srv",), texts.get, lambda _command, default: default)
+
+    rows = [row for _module, row in reader.imports(_START._replace(arguments=("runserver",)))]
+    named = [f"{'.'.join([row.module, *row.names])}:{row.line}" for row in rows]
+    listed = {"shop", "shop.apps.ShopConfig", "blog.apps.BlogConfig", "rest_framework", "daphne"}
+    assert [name for name in named if name.partition(":")[0] not in listed] == expected
+
+
+@pytest.mark.parametrize(
+    ("pin", "modules"), [("Django==3.1.7\n", []), ("django==3.2\n", ["shop.apps"]), ("", ["shop.apps"])]
+)
+def test_a_configuration_beside_an_app_is_found_from_3_2_on(pin: str, modules: list[str]) -> None:
+    files = {
+        **_FILES,
+        "site/settings/prod.py": "INSTALLED_APPS = ['shop']\n",
+        "shop/apps.py": "",
+        "requirements.txt": pin,
+    }
+
+    assert [name for name in _modules(_START, files) if name == "shop.apps"] == modules
+
+
+def test_only_a_server_of_django_s_own_loads_the_urls() -> None:
+    sources = [("a.py", ast.parse("ROOT_URLCONF = 'site.urls'\n"))]
+    files = {f"/srv/{path}": text.encode() for path, text in _FILES.items()}
+    reader = DjangoReader(FileTree(dict.fromkeys(files, "")), ("/srv",), files.get, lambda _command, default: default)
+
+    assert literal_setting(sources, "ROOT_URLCONF") == ("a.py", "site.urls", 1)
+    for words in (("migrate",), ("runserver", "--skip-checks")):
+        rows = reader.imports(_START._replace(arguments=words))
+        assert "site.urls" not in [row.module for _module, row in rows]
 
 
 def test_a_class_that_settings_list_and_no_module_binds(repository: Callable[..., Project]) -> None:
