@@ -110,8 +110,10 @@ class DjangoReader:
         return "runserver" in command.arguments or _APPLICATION.search(self._started(command)) is not None
 
     def _started(self, command: StartCommand) -> bytes:
+        """The source of what sets Django up: a server may load its configuration and other modules beside it."""
         files = [module.location.file for module in started_modules(command, self._tree)]
-        return (self._read(files[-1]) or b"") if files else b""
+        sources = [self._read(file) or b"" for file in reversed(files)]
+        return next(filter(django_settings.default_settings, sources), b"")
 
     def _settings_module(self, command: StartCommand) -> str:
         default = django_settings.default_settings(self._started(command))

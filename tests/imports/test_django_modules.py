@@ -90,6 +90,12 @@ def test_a_program_has_them_beside_its_starts() -> None:
     assert not any("models" in word for word in words)  # the step of a build follows its start alone
 
 
+def test_the_configuration_of_a_server_hides_no_settings() -> None:
+    files = {**_FILES, "gunicorn.conf.py": "bind = ':8080'\n", "extra.py": ""}
+
+    assert "shop.models" in _program(files, "gunicorn -c gunicorn.conf.py site.wsgi")[0]
+
+
 @pytest.mark.parametrize(
     "files",
     [{"deploy.yaml": "DJANGO_SETTINGS_MODULE: x"}, {".gitignore": "", "x.sh": "export DJANGO_SETTINGS_MODULE=y"}],
