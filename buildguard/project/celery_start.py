@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from buildguard.definitions import lazy_pattern
 from buildguard.project.server_options import OptionRole, ParsedOptions
-from buildguard.project.start_command import StartCommand, StartContext
-from buildguard.project.start_servers import MODULE, PINS, read_module, searching_folder, text_of
+from buildguard.project.start_command import MODULE, StartCommand, StartContext, read_module
+from buildguard.project.start_servers import PINS, searching_folder, text_of
 
 _CELERY_NAMES = lazy_pattern(rb"\b(?:app|celery)\b")  # what celery looks for in a package, before its module `celery`
 _COMMENTS = lazy_pattern(rb"#[^\n]*")

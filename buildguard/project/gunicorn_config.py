@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from buildguard.definitions import NamedTuple
 
-_NAMES = frozenset({"bind", "wsgi_app", "chdir", "pythonpath"})
+_NAMES = frozenset({"bind", "wsgi_app", "chdir", "pythonpath", "worker_class", "logger_class"})
 
 
 class ConfigSetting(NamedTuple):

@@ -24,6 +24,7 @@ class OptionRole(StrEnum):
     WORKER = "worker"
     NEEDED = "needed"  # a file that must exist
     SOCKET = "socket"  # another listener than an address
+    CLASS = "class"  # what a server loads by its name
     LIBRARY = "library"  # what a server runs on, a package of its own
     PLAIN = "plain"
 
@@ -128,7 +129,7 @@ _GUNICORN = ServerSyntax(
         "-w --workers --threads --worker-connections --max-requests --max-requests-jitter -t --timeout "
         "--graceful-timeout --keep-alive --limit-request-line --limit-request-fields --limit-request-field_size "
         "--reload-engine --reload-extra-file --worker-tmp-dir -u --user -g --group -m --umask --forwarded-allow-ips "
-        "--access-logfile --access-logformat --error-logfile --log-file --log-level --logger-class --log-config "
+        "--access-logfile --access-logformat --error-logfile --log-file --log-level "
         "--log-config-json --log-syslog-to --log-syslog-prefix --log-syslog-facility --statsd-host --statsd-prefix "
         "--dogstatsd-tags -n --name -e --env -p --pid --keyfile --certfile --ssl-version --cert-reqs --ca-certs --ciphers "
         "--backlog --paste-global --proxy-allow-from --header-map --forwarder-headers",
@@ -137,6 +138,8 @@ _GUNICORN = ServerSyntax(
         path="--pythonpath",
         config="-c --config",
         worker="-k --worker-class",
+        **{"class": "--logger-class"},
+        needed="--log-config",
         socket="--paste --paster",
     ),
     words(
@@ -152,7 +155,7 @@ _GUNICORN = ServerSyntax(
 _UVICORN = ServerSyntax(
     _values(
         "--reload-dir --reload-include --reload-exclude --reload-delay --workers --log-level "
-        "--ws --ws-max-size --ws-max-queue --ws-ping-interval --ws-ping-timeout --ws-per-message-deflate --lifespan "
+        "--ws-max-size --ws-max-queue --ws-ping-interval --ws-ping-timeout --ws-per-message-deflate --lifespan "
         "--interface --root-path --forwarded-allow-ips --limit-concurrency --backlog --limit-max-requests "
         "--limit-max-requests-jitter --timeout-keep-alive --timeout-graceful-shutdown --timeout-worker-healthcheck "
         "--ssl-keyfile --ssl-certfile --ssl-keyfile-password --ssl-version --ssl-cert-reqs --ssl-ca-certs --ssl-ciphers "
@@ -161,7 +164,7 @@ _UVICORN = ServerSyntax(
         port="--port",
         path="--app-dir",
         needed="--env-file --log-config",
-        library="--loop --http",
+        library="--loop --http --ws",
         socket="--uds --fd",
     ),
     words(

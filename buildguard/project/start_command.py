@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from buildguard.project.gunicorn_config import ConfigSetting
 
 _SHELLS = frozenset({"sh", "bash", "ash", "dash", "zsh"})
+MODULE = lazy_pattern(r"[^\W\d]\w*(?:\.[^\W\d]\w*)*")
 _PYTHON = lazy_pattern(r"(?:python|pypy)(?:3(?:\.\d+)?t?)?")
 
 
@@ -184,3 +185,26 @@ def configured_listener(start: StartCommand, path: str, setting: ConfigSetting) 
 def unknown_listener(start: StartCommand, path: str) -> ListenAddress:
     """An address that only running the start would tell."""
     return ListenAddress("", "", posixpath.basename(path), start.place)
+
+
+def read_module(start: StartCommand, name: str, context: StartContext) -> bytes | None:
+    """The source of a module or package on the search path; None where the image is not known to have one."""
+    bases = (posixpath.join(folder, *name.split(".")) for folder in start.search_path)
+    contents = (context.read(path) for base in bases for path in (f"{base}/__init__.py", f"{base}.py"))
+    return next((content for content in contents if content is not None), None)
+
+
+def with_class(start: StartCommand, name: str, place: CommandPlace, context: StartContext) -> StartCommand:
+    """With a class of the project that a server loads by its name: `jobs.Worker`, and `loops:make` of uvicorn."""
+    module, _, attribute = name.replace(":", ".").rpartition(".")
+    return with_module(start, module, attribute, place, context) if MODULE.fullmatch(attribute) else start
+
+
+def with_module(
+    start: StartCommand, module: str, attribute: str, place: CommandPlace, context: StartContext
+) -> StartCommand:
+    """With a module of the project that a server loads by its name, in its own process."""
+    if not MODULE.fullmatch(module) or read_module(start, module.partition(".")[0], context) is None:
+        return start
+    loaded = StartCommand(place, server=start.server, module=module, attribute=attribute, folder=start.folder)
+    return start._replace(loads=(*start.loads, loaded._replace(search_path=start.search_path, env=start.env)))

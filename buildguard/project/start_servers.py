@@ -12,6 +12,7 @@ from buildguard.errors import UsageError
 from buildguard.project import toml
 from buildguard.project.server_options import SERVERS, OptionRole, ParsedOptions, parse_options
 from buildguard.project.start_command import (
+    MODULE,
     ListenAddress,
     StartCommand,
     StartContext,
@@ -20,6 +21,8 @@ from buildguard.project.start_command import (
     is_unknown,
     split_address,
     unknown_listener,
+    with_class,
+    with_module,
 )
 
 _CALL = lazy_pattern(r"([A-Za-z_][\w.]*)\s*\(.*\)", re.DOTALL)
@@ -37,7 +40,6 @@ _LITESTAR_PATHS = ("app.py", "application.py")
 _FASTAPI_PATHS = ("main.py", "app.py", "api.py", "app/main.py", "app/app.py", "app/api.py")
 _CLI_PIN = lazy_pattern(rb"(?m)^(?:name = \")?fastapi-cli(?:\[[^\]\n]*\])?(?:\s*==\s*|\"\r?\nversion = \")0\.0\.(\d+)")
 _CLI_RANGE = lazy_pattern(rb"(?m)^fastapi-cli(?:\[[^\]\n]*\])?\s*(?:<|~=|!=|===)")
-MODULE = lazy_pattern(r"[^\W\d]\w*(?:\.[^\W\d]\w*)*")
 # What `import_module` takes: a file may be called as no `import` statement can.
 _LOADED_MODULE = lazy_pattern(r"[\w-]+(?:\.[\w-]+)*")
 PINS = ("requirements.txt", "uv.lock", "poetry.lock")  # what may name the version of a server
@@ -51,6 +53,7 @@ _WORKERS = MappingProxyType(
         "tornado": "tornado",
     }
 )
+_CLASSES = MappingProxyType({"worker_class": OptionRole.WORKER, "logger_class": OptionRole.CLASS})
 _LIBRARIES = frozenset(
     {"uvloop", "httptools"}
 )  # what uvicorn takes by itself where it is there, and requires where it is named
@@ -119,6 +122,8 @@ def _gunicorn(start: StartCommand, parsed: ParsedOptions, context: StartContext)
     if start.folder not in start.search_path:
         start = start._replace(search_path=(start.folder, *start.search_path))
     start = _with_worker(start, parsed, context)
+    for name in parsed.all(OptionRole.CLASS)[-1:]:
+        start = with_class(start, name, start.place, context)
     operand = parsed.operands[0] if parsed.operands else ""
     application = operand or (start.module and f"{start.module}:{start.attribute}")
     if not application:
@@ -132,14 +137,10 @@ def _with_worker(start: StartCommand, parsed: ParsedOptions, context: StartConte
     name = option.value if option is not None else ""
     if name in _WORKERS:
         return start._replace(worker=_WORKERS[name])
-    module, _, attribute = name.rpartition(".")
-    top = module.partition(".")[0]
-    if top in {"uvicorn", "gevent", "tornado"}:
+    top = name.partition(".")[0]
+    if "." in name and top in {"uvicorn", "gevent", "tornado"}:
         return start._replace(worker=top)
-    if not module or not MODULE.fullmatch(name) or read_module(start, top, context) is None:
-        return start
-    loaded = StartCommand(start.place, server="gunicorn", module=module, attribute=attribute, folder=start.folder)
-    return start._replace(loads=(loaded._replace(search_path=start.search_path, env=start.env),))
+    return with_class(start, name, start.place, context)
 
 
 def _with_config(start: StartCommand, parsed: ParsedOptions, context: StartContext) -> StartCommand:
@@ -147,6 +148,7 @@ def _with_config(start: StartCommand, parsed: ParsedOptions, context: StartConte
     option = parsed.last(OptionRole.CONFIG)
     name = option.value.removeprefix("file:") if option is not None else "gunicorn.conf.py"
     if name.startswith("python:"):
+        start = with_module(start, name[7:], "", start.place, context)
         return start._replace(undecided=f"gunicorn reads its configuration from the module {name[7:]}")
     path = in_folder(context.folder, name)
     content = context.read(path)
@@ -159,14 +161,23 @@ def _with_config(start: StartCommand, parsed: ParsedOptions, context: StartConte
             if parsed.last(OptionRole.BIND) is not None
             else start._replace(listener=unknown_listener(start, path))
         )
+    return _with_settings(start, content, parsed, context)
+
+
+def _with_settings(start: StartCommand, content: bytes, parsed: ParsedOptions, context: StartContext) -> StartCommand:
+    """With what the source of gunicorn's configuration sets."""
     from buildguard.project.gunicorn_config import read_settings  # it needs `ast`
 
-    settings = read_settings(content)
+    (path,), settings = start.configs, read_settings(content)
     if "chdir" in settings and parsed.last(OptionRole.FOLDER) is None:
         start = start._replace(folder=in_folder(context.folder, settings["chdir"].text))
     if "wsgi_app" in settings:
         module, _, attribute = settings["wsgi_app"].text.partition(":")
         start = start._replace(module=module, attribute=attribute)
+    for key, role in _CLASSES.items():
+        if key in settings and not parsed.has(role):
+            place = start.place._replace(file=path, line=settings[key].line, in_image=True)
+            start = with_class(start, settings[key].text, place, context)
     setting = settings.get("bind")
     if setting is None or parsed.last(OptionRole.BIND) is not None:
         return start
@@ -188,8 +199,9 @@ def _named(start: StartCommand, parsed: ParsedOptions, context: StartContext) ->
     elif not parsed.has(OptionRole.PATH):
         start = searching_folder(start)
     start = _application(start, application)
-    is_factory = parsed.has(OptionRole.FACTORY)
-    return start._replace(is_factory=start.is_factory or is_factory)
+    for name in parsed.all(OptionRole.LIBRARY) if start.server == "uvicorn" else ():
+        start = with_class(start, name if ":" in name else "", start.place, context)
+    return start._replace(is_factory=start.is_factory or parsed.has(OptionRole.FACTORY))
 
 
 def _with_hypercorn_config(start: StartCommand, parsed: ParsedOptions, context: StartContext) -> StartCommand:
@@ -369,13 +381,6 @@ def searching_folder(start: StartCommand) -> StartCommand:
 def text_of(start: StartCommand, name: str, context: StartContext) -> bytes:
     """The content of a file of the working folder; empty where the image is not known to have one."""
     return context.read(in_folder(start.folder, name)) or b""
-
-
-def read_module(start: StartCommand, name: str, context: StartContext) -> bytes | None:
-    """The source of a module or package on the search path; None where the image is not known to have one."""
-    bases = (posixpath.join(folder, *name.split(".")) for folder in start.search_path)
-    contents = (context.read(path) for base in bases for path in (f"{base}/__init__.py", f"{base}.py"))
-    return next((content for content in contents if content is not None), None)
 
 
 def _celery(start: StartCommand, parsed: ParsedOptions, context: StartContext) -> StartCommand:

@@ -8,8 +8,8 @@ import pytest
 
 from buildguard.project.script_applications import load_applications
 from buildguard.project.script_calls import dotted, full_name, imported_names, reached_calls
-from buildguard.project.start_command import CommandPlace, StartCommand, StartContext
-from buildguard.project.start_servers import read_module, searching_folder
+from buildguard.project.start_command import CommandPlace, StartCommand, StartContext, read_module
+from buildguard.project.start_servers import searching_folder
 
 _START = StartCommand(CommandPlace("Dockerfile", 1), script="/srv/run.py", is_main=True, search_path=("/srv",))
 
