@@ -164,8 +164,10 @@ def _other_place(fault: ImportFault, _source: str) -> FaultText:
 
 
 def _shadows(fault: ImportFault, source: str) -> FaultText:
+    wanted = f", which {fault.row.module} imports" if fault.row.module != fault.detail else ""
     return FaultText(
-        f"{source} shadows the standard library's '{fault.detail}', and never binds '{fault.name}'", f"rename {source}"
+        f"{source} shadows the standard library's '{fault.detail}'{wanted}, and never binds '{fault.name}'",
+        f"rename {source}",
     )
 
 

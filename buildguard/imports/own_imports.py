@@ -14,7 +14,7 @@ from buildguard.imports.names import LoadedModule, NameReader
 from buildguard.imports.program import StartedProgram, extended_path, folders_above, modules_named
 from buildguard.imports.records import Bound, Guard, ImportForm, ImportStatement, NameUse, PathChange
 from buildguard.imports.resolver import ImportKind, ModuleResolver, Resolution, SearchPath
-from buildguard.imports.shadows import find_shadows
+from buildguard.imports.shadows import find_shadows, may_shadow
 
 if TYPE_CHECKING:
     from typing import TypeAlias
@@ -149,8 +149,20 @@ class ProgramReader:
                 judge.judge_listed(reached[module.name], row)
         for circle in find_circles(graph, judge.executed, self._program.starts):
             judge.add_circle(circle, reached)
-        judge.add_faults(find_shadows(graph, judge.names, reached, self._context.read))
+        judge.add_faults(self._find_shadows(graph, judge.names, reached))
         return judge.result(reached)
+
+    def _find_shadows(
+        self, graph: ImportGraph, names: NameReader, reached: dict[str, ReachedModule]
+    ) -> Iterator[ImportFault]:
+        """Files that stand in for a module of the standard library, for the project or for the library itself."""
+        shadows = [*find_shadows(graph, names, reached, self._context.read)]
+        yield from shadows
+        if may_shadow(graph) and self._knows_path(reached):
+            from buildguard.imports.library_shadows import find_library_shadows  # few projects have such a file
+
+            known = {fault.detail for fault in shadows}
+            yield from find_library_shadows(graph, names, reached, self._facts, known)
 
 
 class OwnImportJudge:

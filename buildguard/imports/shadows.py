@@ -38,6 +38,13 @@ def find_shadows(
                 )
 
 
+def may_shadow(graph: ImportGraph) -> bool:
+    """Whether a folder that comes before the standard library has something of the name of one of its modules."""
+    resolver = graph.resolver
+    children = (child for folder in resolver.path.front for child in resolver.tree.children(folder))
+    return any(child.partition(".")[0] in resolver.standard for child in children)
+
+
 def _shadowing(graph: ImportGraph, edge: ImportEdge) -> LoadedModule | None:
     """The project's module that a plain import of a standard-library module gets; None for any other import."""
     source = edge.resolution.last
