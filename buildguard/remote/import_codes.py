@@ -96,6 +96,7 @@ class ExportReader:
         self._names = []
         self._is_known = False
         self._count = 0
+        self.is_guarded = False  # whether something that what guards a statement decides about was taken as unknown
 
     def names(self, module):
         """The names; None without `__all__`, where it is computed, or where more binds it than was read."""
@@ -108,6 +109,7 @@ class ExportReader:
             return
         names = literal_names(node.value)
         adds = isinstance(node, ast.AugAssign)
+        self.is_guarded = self.is_guarded or bool(guard)
         self._set(None if guard or (adds and not self._is_known) else names, adds)
 
     def call(self, name, call, guard):
@@ -118,6 +120,7 @@ class ExportReader:
         names = literal_names(argument) if name == "__all__.extend" else None
         if name == "__all__.append" and isinstance(argument, ast.Constant) and isinstance(argument.value, str):
             names = [argument.value]
+        self.is_guarded = self.is_guarded or bool(guard)
         self._set(None if guard or not self._is_known else names, True)
 
     def _set(self, names, adds):

@@ -27,6 +27,7 @@ from buildguard.remote.import_outline import (
     CallLines,
     all_nodes,
     has_other_caller,
+    lines_with,
     outline_of,
     statements_with,
 )
@@ -167,9 +168,12 @@ def read_attributes(module, target):
     nodes = all_nodes(tree)
     found = [node for node in nodes if isinstance(node, ast.Attribute)]
     attributes = AttributeReader(module_names(nodes), version[1] >= ANNOTATIONS_LATE_FROM or has_future(tree))
-    if attributes.are_taken(found):
+    taken = attributes.taken_in(found)
+    if taken:
         reader = FactReader(module.data, module.names, Evaluator(version, platform, module.names))
         reader.attributes = attributes
+        reader.wanted = taken
+        reader.need(module.data)
         reader.read(tree)
     return {"attributes": attributes.rows, "patched": attributes.patched(nodes, found)}
 
@@ -199,16 +203,26 @@ def plain_facts(module, bound, target, reader, uses):
         return facts
     parts = read_exports(module)
     if parts is not None:
-        facts["exports"] = parts.exports.names(module)
+        exports = parts.exports
+        facts["exports"] = guarded_exports(module, target, reader) if exports.is_guarded else exports.names(module)
     return None if parts is None else facts
 
 
-def split_and_read(module, target, reader, uses):
-    """A module's plain imports, and what has read the statements around the others.
+def guarded_exports(module, target, reader):
+    """The names in an `__all__` that a constant decides about, which only the statements around its uses show; None where they do not."""
+    try:
+        pieces = split_and_read(module, target, reader, (), lines_with((b"__all__",), module.data))[1]
+    except (UnclearImportError, SyntaxError, ValueError):
+        return None
+    return pieces.exports.names(module)
+
+
+def split_and_read(module, target, reader, uses, lines=()):
+    """A module's plain imports, and what has read the statements around the others, and around some lines.
 
     Where the value of a name is unclear, the statements that bind it are among those. Raises UnclearImportError.
     """
-    lines = {module.data.count(b"\n", 0, at) + 1 for at, _word in uses}
+    lines = {module.data.count(b"\n", 0, at) + 1 for at, _word in uses}.union(lines)
     if not CALLERS.isdisjoint(module.names):
         lines.update(CallLines(module.data).lines)
     words = {word for _at, word in uses}
@@ -248,6 +262,7 @@ def read_pieces(split, target, origins, words_and_trees):
         modules = {word: origins.module_of(word) for word in words}
         is_late = version[1] >= ANNOTATIONS_LATE_FROM or bool(module.code.co_flags & ANNOTATIONS)
         facts.attributes = AttributeReader(modules, is_late)
+    facts.wanted = split.lines
     for line, stop, text, is_inner in split.pieces:
         ended = facts.read_piece(line, text, is_inner, trees)
         if ended == "false" or (ended and split.last_line >= stop):
@@ -342,5 +357,7 @@ def read_tree(text, module, bound, target, typed):
         reader.types = TypeReader(version[1], bound, reader.values)
     if may_change_paths(module.data, module.names):
         reader.paths = SysPathReader(module.data, module.names, reader.values)
+    if typed is None and reader.paths is None:
+        reader.need(text)
     reader.read(ast.parse(text))
     return reader

@@ -241,6 +241,28 @@ def has_other_caller(data):
     return any(CALLER.match(data, at) for at in places_of(CALLING, data))
 
 
+def lines_with(words, data, before=0):
+    """The lines of a source in which some words are, sorted; it begins after some lines of another one."""
+    lines, last, line = [], 0, before + 1
+    for at in sorted(places_of(words, data)):
+        line += data.count(b"\n", last, at)
+        last = at
+        lines.append(line)
+    return lines
+
+
+def first_line(node):
+    """The first line of a statement, with what decorates it."""
+    decorators = getattr(node, "decorator_list", None)
+    return min(node.lineno, decorators[0].lineno) if decorators else node.lineno
+
+
+def are_in(lines, node, before):
+    """Whether one of some sorted lines is in the text of a statement, which was parsed without some lines before it."""
+    at = bisect_left(lines, first_line(node) + before)
+    return at < len(lines) and lines[at] <= node.end_lineno + before
+
+
 class CallLines:
     """The lines of a source in which a function that imports may be called."""
 
@@ -253,11 +275,7 @@ class CallLines:
 
     def are_in(self, node, before):
         """Whether one is in the text of a statement, which was parsed without some lines before it."""
-        if self.lines is None:
-            return True
-        first = min([node.lineno] + [decorator.lineno for decorator in getattr(node, "decorator_list", ())]) + before
-        at = bisect_left(self.lines, first)
-        return at < len(self.lines) and self.lines[at] <= node.end_lineno + before
+        return self.lines is None or are_in(self.lines, node, before)
 
 
 def is_main_test(node: ast.AST) -> bool:

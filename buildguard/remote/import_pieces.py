@@ -53,7 +53,7 @@ class ImportPieces:
     """The rows of a module's plain imports, and the statements around the others.
 
     `rows` are as in the facts. `pieces` are the first line of each statement, the line after it, its text, and whether it is a
-    function of a class. The statements around some `lines` are among them. `star_lines` are those of `from … import *`.
+    function of a class. The statements around some `lines` are among them; these are sorted. `star_lines` are those of stars.
     """
 
     def __init__(self, reader, lines=()):
@@ -64,7 +64,8 @@ class ImportPieces:
         self.data = reader.module.data
         self._reader = reader
         self._lines = None
-        self._split(sorted(lines))
+        self.lines = sorted(lines)
+        self._split(self.lines)
 
     @property
     def last_line(self):

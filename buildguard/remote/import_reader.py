@@ -6,10 +6,11 @@ A part of the probe: the standard library alone, and no syntax that CPython 3.6 
 import ast
 import itertools
 import re
+from bisect import bisect_right
 
 from buildguard.remote.evaluated_types import COMPREHENSIONS, parts_of, parts_of_comprehension
-from buildguard.remote.import_codes import ExportReader
-from buildguard.remote.import_outline import CallLines, is_main_test
+from buildguard.remote.import_codes import ENDING, ExportReader
+from buildguard.remote.import_outline import CallLines, are_in, first_line, is_main_test, lines_with
 from buildguard.remote.import_tests import (
     ENDS,
     GUARDS,
@@ -21,6 +22,10 @@ CALLS = ("importlib.import_module", "importlib.__import__", "__import__", "built
 EXPRESSIONS = (ast.expr, ast.withitem, ast.keyword, ast.arguments)
 EXPORT_CALLS = tuple("__all__." + word for word in ("extend", "append", "remove", "insert", "pop", "clear"))
 IMPORTING = (ast.Import, ast.ImportFrom)
+SAID = (b"import", b"__all__")  # in each statement that imports, or changes what a star takes
+FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
+HOLDING = (ast.If, ast.For, ast.AsyncFor, ast.While, ast.With, ast.AsyncWith, ast.ClassDef)
+DECIDING = frozenset(("Raise", "Return", "Try", "TryStar", "Match"))
 MOST_LINES = 20  # of the imports in a `try` that handlers depend on
 CATCHES_TYPES = frozenset({"TypeError", "Exception", "BaseException"})
 CATCHES_ATTRIBUTES = frozenset({"AttributeError", "Exception", "BaseException"})
@@ -97,8 +102,23 @@ class ImportBlock:
         return not self.late and not self.caught and self.guard in ("", "conditional", "main", "imported")
 
 
+def may_decide(node, has_exits):
+    """Whether a statement may decide about others behind it: it ends the function around it, or is a `try`, which tests names."""
+    if isinstance(node, ast.Expr):
+        return has_exits and isinstance(node.value, ast.Call)
+    if not isinstance(node, HOLDING):
+        return type(node).__name__ in DECIDING
+    return any(may_decide(part, has_exits) for part in node.body + getattr(node, "orelse", []))
+
+
 class FactReader:
-    """Reads the imports of a module's tree, with what guards them on one target."""
+    """Reads the imports of a module's tree, with what guards them on one target.
+
+    With lines that are `needed`, functions and classes are read for what is in these alone; `wanted` are those that others ask for.
+    """
+
+    needed = None  # type: list[int] | None
+    wanted = ()  # type: tuple[int, ...]
 
     def __init__(self, data, names, values):
         self.imports = []
@@ -115,20 +135,33 @@ class FactReader:
         self.modules = set()
         has_calls = "import_module" in names or "__import__" in names
         self._calls = CallLines(data) if has_calls else None
+        self._has_exits = not ENDING.isdisjoint(names)
 
     def read(self, tree):
         """Read a whole module."""
         self._body(tree.body, ImportBlock())
 
+    def need(self, text):
+        """Read no more of functions and classes in a text than what is in the wanted lines, imports, or changes `__all__`.
+
+        Whatever else they hold is read only where it may end them before that.
+        """
+        calls = self._calls.lines if self._calls is not None else []
+        if calls is not None and b"\r" not in text:
+            self.needed = sorted([*lines_with(SAID, text, self._before), *calls, *self.wanted])
+
+    def _needs(self, node):
+        return self.needed is None or are_in(self.needed, node, self._before)
+
     def read_piece(self, line, text, is_inner, trees):
         """Read the text of one statement that begins at a line of the module; the guard that it is to what follows it."""
         self._data, self._lines = text, None
-        self._before = line - 1
+        self._before = line - 1 - is_inner
+        self.need(text)
         tree = trees.get(text)
         if tree is None:
             tree = trees[text] = ast.parse(text)
         if is_inner:
-            self._before -= 1
             return self._body(tree.body[0].body, ImportBlock(local=True))
         return self._body(tree.body, ImportBlock())
 
@@ -143,6 +176,8 @@ class FactReader:
         return ended
 
     def _statement(self, node, block):
+        if block.local and not self._needs(node) and not may_decide(node, self._has_exits):
+            return ""
         read = READERS.get(type(node))
         if read is not None:
             return getattr(self, read)(node, block)
@@ -153,7 +188,7 @@ class FactReader:
         """Calls that import, and types that cannot be evaluated, in the expressions of a statement itself."""
         if self.types is not None and block.runs:
             self.types.read(node, self._place, block.guard, block.model)
-        if self.attributes is not None and not block.absent:
+        if self.attributes is not None and not block.absent and self._needs(node):
             self.attributes.read(node, self._place, block, self.values.test)
         if self.paths is not None and block.guard != "false":
             self.paths.read(node, expressions_of(node))
@@ -224,14 +259,24 @@ class FactReader:
     # --- blocks
 
     def _function(self, node, block):
+        if not self._needs(node):
+            return ""
         self._expressions(node, block)
         scope = self.values.scope()
         outer = None if self.paths is None else self.paths.enter(node)
-        self._body(node.body, block.later())
+        self._body(self._needed_of(node), block.later())
         if self.paths is not None:
             self.paths.leave(outer)
         self.values.leave(scope)
         return ""
+
+    def _needed_of(self, function):
+        """The statements of a function up to the last one that is needed: what is behind that changes nothing before it."""
+        if self.needed is None:
+            return function.body
+        at = bisect_right(self.needed, function.end_lineno + self._before)
+        last = self.needed[at - 1] - self._before
+        return list(itertools.takewhile(lambda item: first_line(item) <= last, function.body))
 
     def _class(self, node, block):
         self._expressions(node, block)

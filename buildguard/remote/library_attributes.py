@@ -297,9 +297,9 @@ class AttributeReader:
         self._has_late_annotations = has_late_annotations
         self._seen = set()
 
-    def are_taken(self, attributes):
-        """Whether one of some attributes is such a name."""
-        return any(node.attr in CHANGED.get(self._module_of(node.value), ()) for node in attributes)
+    def taken_in(self, attributes):
+        """The lines of those among some attributes that are such a name."""
+        return [node.lineno for node in attributes if node.attr in CHANGED.get(self._module_of(node.value), ())]
 
     def patched(self, nodes, attributes):
         """The names that the source gives one of these modules itself: `collections.Mapping = …`, `setattr(collections, "Mapping", …)`."""
