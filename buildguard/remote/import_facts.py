@@ -204,14 +204,15 @@ def plain_facts(module, bound, target, reader, uses):
     parts = read_exports(module)
     if parts is not None:
         exports = parts.exports
-        facts["exports"] = guarded_exports(module, target, reader) if exports.is_guarded else exports.names(module)
+        facts["exports"] = guarded_exports(module, target, reader, split) if exports.is_guarded else exports.names(module)
     return None if parts is None else facts
 
 
-def guarded_exports(module, target, reader):
+def guarded_exports(module, target, reader, split):
     """The names in an `__all__` that a constant decides about, which only the statements around its uses show; None where they do not."""
     try:
-        pieces = split_and_read(module, target, reader, (), lines_with((b"__all__",), module.data))[1]
+        lines = split.lines + lines_with((b"__all__",), module.data)
+        pieces = split_and_read(module, target, reader, (), lines)[1]
     except (UnclearImportError, SyntaxError, ValueError):
         return None
     return pieces.exports.names(module)
@@ -357,7 +358,7 @@ def read_tree(text, module, bound, target, typed):
         reader.types = TypeReader(version[1], bound, reader.values)
     if may_change_paths(module.data, module.names):
         reader.paths = SysPathReader(module.data, module.names, reader.values)
-    if typed is None and reader.paths is None:
+    if typed is None:
         reader.need(text)
     reader.read(ast.parse(text))
     return reader

@@ -31,6 +31,14 @@ CALLING = (b"import_module", b"__import__")
 CALLER = re.compile(rb"(?:import_module|__import__)[\s\\]+as[\s\\]+([\w\x80-\xff]+)")
 
 
+# A function, alone or below what makes that of a class parse, with the margin of its first statement.
+FUNCTION_START = re.compile(
+    rb"(?s)(?:if 1:\n[ \t]+)?(?:@[^\n]*\n[ \t]*)*(?:async[ \t]+)?def\b.*?:[ \t]*(?:#[^\n]*)?\n([ \t]+)"
+)
+STATEMENT_START = rb"(?!else\b|elif\b|except\b|finally\b)[^\s#)\]}]"
+HOLDING = (ast.If, ast.For, ast.AsyncFor, ast.While, ast.With, ast.AsyncWith, ast.ClassDef)
+DECIDING = frozenset(("Raise", "Return", "Try", "TryStar", "Match"))
+
 FIELDS = {}  # type: dict[type, list[str]]
 LEAVES = frozenset(
     ("ctx", "op", "ops", "id", "attr", "kind", "lineno", "level", "type_comment", "conversion", "type_ignores")
@@ -225,6 +233,42 @@ def block_end(text, at, indent):
         at = end.end()
 
 
+def tree_of(text, trees):
+    """The tree of a text, which may be among those that are known."""
+    tree = trees.get(text)
+    if tree is None:
+        tree = trees[text] = ast.parse(text)
+    return tree
+
+
+def tree_of_piece(text, last, is_inner, trees):
+    """The tree of a statement; of a function without most of what comes after its `last` line that matters, if that parses.
+
+    A cut within brackets, a text or a `try` does not. Any other leaves what matters, and what that depends on.
+    """
+    start = FUNCTION_START.match(text) if last > 0 else None
+    cut = None if start is None else cut_after(text, last, start.group(1))
+    if cut is not None:
+        try:
+            tree = tree_of(cut, trees)
+            function = tree.body[0].body[0] if is_inner else tree.body[0]
+            if function.body[0].col_offset == len(start.group(1)):
+                return tree
+        except SyntaxError:
+            pass
+    return tree_of(text, trees)
+
+
+def cut_after(text, line, margin):
+    """A text up to the first statement at a margin that is behind a line; None without one."""
+    parts = text.split(b"\n", line)
+    if len(parts) <= line:
+        return None
+    end = re.compile(b"\n" + margin + STATEMENT_START)  # `re` keeps it
+    match = end.search(text, len(text) - len(parts[line]) - 1)
+    return text[: match.start() + 1] if match is not None else None
+
+
 def places_of(words, data):
     """Where some words are in a source, in any order: a search for one of several takes far longer."""
     places = []
@@ -261,6 +305,15 @@ def are_in(lines, node, before):
     """Whether one of some sorted lines is in the text of a statement, which was parsed without some lines before it."""
     at = bisect_left(lines, first_line(node) + before)
     return at < len(lines) and lines[at] <= node.end_lineno + before
+
+
+def may_decide(node, has_exits):
+    """Whether a statement may decide about others behind it: it ends the function around it, or is a `try`, which tests names."""
+    if isinstance(node, ast.Expr):
+        return has_exits and isinstance(node.value, ast.Call)
+    if not isinstance(node, HOLDING):
+        return type(node).__name__ in DECIDING
+    return any(may_decide(part, has_exits) for part in node.body + getattr(node, "orelse", []))
 
 
 class CallLines:

@@ -34,6 +34,9 @@ READ_BEFORE = re.compile(
     rb"(?:\bin[ \t]+|\bfrom[ \t]+|\b(?:print|len|list|tuple|set|sorted|enumerate|reversed|str|repr|iter)\(|\.\w+\()\Z"
 )
 LINE_BEFORE = 60  # bytes before a use that are looked at
+# What each of its uses says, in a source that gives neither it nor `sys` another name.
+PATH_WORDS = (b"sys", b"addsitedir")
+RENAMED = re.compile(rb"(?:sys|addsitedir)(?:(?:[ \t\f]|\\\n)+import\b|(?:[\s\\]|#[^\n]*\n)+as\b)")
 CHANGES = frozenset(("insert", "append"))
 MOVES = frozenset(("chdir", "fchdir"))  # what changes the folder in which a process works
 READING_METHODS = frozenset(("index", "count", "copy"))
@@ -67,6 +70,11 @@ def may_change_paths(data: bytes, names: "frozenset[str]") -> bool:
     if CHANGES.isdisjoint(names):
         return any(not is_reading(data, at) for at in uses_of_sys(data))
     return PATH_BELOW.search(data) is not None or next(uses_of_sys(data), None) is not None
+
+
+def names_paths(data):
+    """Whether each line of a source that uses the path of modules has one of the words for it."""
+    return data.isascii() and RENAMED.search(data) is None
 
 
 def uses_of_sys(data):

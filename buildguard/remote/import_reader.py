@@ -10,22 +10,23 @@ from bisect import bisect_right
 
 from buildguard.remote.evaluated_types import COMPREHENSIONS, parts_of, parts_of_comprehension
 from buildguard.remote.import_codes import ENDING, ExportReader
-from buildguard.remote.import_outline import CallLines, are_in, first_line, is_main_test, lines_with
-from buildguard.remote.import_tests import (
-    ENDS,
-    GUARDS,
-    PASSING,
-    UnknownValue,
+from buildguard.remote.import_outline import (
+    CallLines,
+    are_in,
+    first_line,
+    is_main_test,
+    lines_with,
+    may_decide,
+    tree_of_piece,
 )
+from buildguard.remote.import_paths import PATH_WORDS, names_paths
+from buildguard.remote.import_tests import ENDS, GUARDS, PASSING, UnknownValue
 
 CALLS = ("importlib.import_module", "importlib.__import__", "__import__", "builtins.__import__")
 EXPRESSIONS = (ast.expr, ast.withitem, ast.keyword, ast.arguments)
 EXPORT_CALLS = tuple("__all__." + word for word in ("extend", "append", "remove", "insert", "pop", "clear"))
 IMPORTING = (ast.Import, ast.ImportFrom)
 SAID = (b"import", b"__all__")  # in each statement that imports, or changes what a star takes
-FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
-HOLDING = (ast.If, ast.For, ast.AsyncFor, ast.While, ast.With, ast.AsyncWith, ast.ClassDef)
-DECIDING = frozenset(("Raise", "Return", "Try", "TryStar", "Match"))
 MOST_LINES = 20  # of the imports in a `try` that handlers depend on
 CATCHES_TYPES = frozenset({"TypeError", "Exception", "BaseException"})
 CATCHES_ATTRIBUTES = frozenset({"AttributeError", "Exception", "BaseException"})
@@ -102,15 +103,6 @@ class ImportBlock:
         return not self.late and not self.caught and self.guard in ("", "conditional", "main", "imported")
 
 
-def may_decide(node, has_exits):
-    """Whether a statement may decide about others behind it: it ends the function around it, or is a `try`, which tests names."""
-    if isinstance(node, ast.Expr):
-        return has_exits and isinstance(node.value, ast.Call)
-    if not isinstance(node, HOLDING):
-        return type(node).__name__ in DECIDING
-    return any(may_decide(part, has_exits) for part in node.body + getattr(node, "orelse", []))
-
-
 class FactReader:
     """Reads the imports of a module's tree, with what guards them on one target.
 
@@ -146,9 +138,10 @@ class FactReader:
 
         Whatever else they hold is read only where it may end them before that.
         """
-        calls = self._calls.lines if self._calls is not None else []
-        if calls is not None and b"\r" not in text:
-            self.needed = sorted([*lines_with(SAID, text, self._before), *calls, *self.wanted])
+        if b"\r" not in text and (self.paths is None or names_paths(text)):
+            words = SAID if self.paths is None else SAID + PATH_WORDS
+            calls = self._calls.lines if self._calls is not None else []
+            self.needed = sorted([*lines_with(words, text, self._before), *calls, *self.wanted])
 
     def _needs(self, node):
         return self.needed is None or are_in(self.needed, node, self._before)
@@ -158,9 +151,8 @@ class FactReader:
         self._data, self._lines = text, None
         self._before = line - 1 - is_inner
         self.need(text)
-        tree = trees.get(text)
-        if tree is None:
-            tree = trees[text] = ast.parse(text)
+        last = 0 if self.needed is None else self._last_needed(text.count(b"\n"))
+        tree = tree_of_piece(text, last, is_inner, trees)
         if is_inner:
             return self._body(tree.body[0].body, ImportBlock(local=True))
         return self._body(tree.body, ImportBlock())
@@ -176,7 +168,8 @@ class FactReader:
         return ended
 
     def _statement(self, node, block):
-        if block.local and not self._needs(node) and not may_decide(node, self._has_exits):
+        # what a function assigns may be a folder
+        if block.local and self.paths is None and not self._needs(node) and not may_decide(node, self._has_exits):
             return ""
         read = READERS.get(type(node))
         if read is not None:
@@ -190,7 +183,7 @@ class FactReader:
             self.types.read(node, self._place, block.guard, block.model)
         if self.attributes is not None and not block.absent and self._needs(node):
             self.attributes.read(node, self._place, block, self.values.test)
-        if self.paths is not None and block.guard != "false":
+        if self.paths is not None and block.guard != "false" and self._needs(node):
             self.paths.read(node, expressions_of(node))
         if self._calls is not None and self._calls.are_in(node, self._before):
             for expression in expressions_of(node):
@@ -274,9 +267,13 @@ class FactReader:
         """The statements of a function up to the last one that is needed: what is behind that changes nothing before it."""
         if self.needed is None:
             return function.body
-        at = bisect_right(self.needed, function.end_lineno + self._before)
-        last = self.needed[at - 1] - self._before
+        last = self._last_needed(function.end_lineno)
         return list(itertools.takewhile(lambda item: first_line(item) <= last, function.body))
+
+    def _last_needed(self, line):
+        """The last needed line up to one of the text; none of it where that is before the text."""
+        at = bisect_right(self.needed, line + self._before)
+        return self.needed[at - 1] - self._before if at else 0
 
     def _class(self, node, block):
         self._expressions(node, block)
