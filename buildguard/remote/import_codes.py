@@ -96,7 +96,7 @@ class ExportReader:
         self._names = []
         self._is_known = False
         self._count = 0
-        self.is_guarded = False  # whether something that what guards a statement decides about was taken as unknown
+        self.is_guarded = False  # whether something may decide about a statement
 
     def names(self, module):
         """The names; None without `__all__`, where it is computed, or where more binds it than was read."""

@@ -29,6 +29,7 @@ from buildguard.remote.import_outline import (
     has_other_caller,
     lines_with,
     outline_of,
+    outline_with,
     statements_with,
 )
 from buildguard.remote.import_paths import SysPathReader, may_change_paths
@@ -130,7 +131,7 @@ def read_facts(data, code, version, platform):
 def facts_of_text(module, bound, target):
     """What imports, exports and names by a dot are, for which code alone does not suffice; `target` is a version and a platform."""
     data, names = module.data, module.names
-    uses = uses_of(module) if may_use(data, names) else ()
+    uses, words = uses_of(module) if may_use(data, names) else ((), ())
     typed = typed_source(module, target[0][1])
     facts = {}
     if typed is not None or b"import" in data or "__all__" in names:
@@ -139,7 +140,7 @@ def facts_of_text(module, bound, target):
         if facts is None:
             facts = tree_facts(module, bound, target, typed, {} if reader is None else reader.read_blocks())
     if uses is None or (uses and "attributes" not in facts):
-        facts.update(read_attributes(module, target))
+        facts.update(read_attributes(module, target, words))
     return facts
 
 
@@ -161,10 +162,16 @@ def typed_source(module, minor):
     return typed if may_evaluate(module.code, names, minor) or may_change_paths(data, names) else None
 
 
-def read_attributes(module, target):
-    """The rows of the names that are taken from the standard library by a dot, and those that are set: few sources need a tree for it."""
+def read_attributes(module, target, words):
+    """The rows of the names that are taken from the standard library by a dot, and those that are set: few sources need a tree for it.
+
+    The words stand for the modules of these names.
+    """
     version, platform = target
-    tree = ast.parse(module.data)
+    try:
+        tree = ast.parse(outline_with(module.data, words))
+    except SyntaxError:
+        tree = ast.parse(module.data)
     nodes = all_nodes(tree)
     found = [node for node in nodes if isinstance(node, ast.Attribute)]
     attributes = AttributeReader(module_names(nodes), version[1] >= ANNOTATIONS_LATE_FROM or has_future(tree))
@@ -203,13 +210,15 @@ def plain_facts(module, bound, target, reader, uses):
         return facts
     parts = read_exports(module)
     if parts is not None:
-        exports = parts.exports
-        facts["exports"] = guarded_exports(module, target, reader, split) if exports.is_guarded else exports.names(module)
+        facts["exports"] = exports_of(parts.exports, split, reader, target)
     return None if parts is None else facts
 
 
-def guarded_exports(module, target, reader, split):
-    """The names in an `__all__` that a constant decides about, which only the statements around its uses show; None where they do not."""
+def exports_of(exports, split, reader, target):
+    """The names that the statements with `__all__` show; where something decides about one, so do those that its test asks for."""
+    module = split.module
+    if not exports.is_guarded:
+        return exports.names(module)
     try:
         lines = split.lines + lines_with((b"__all__",), module.data)
         pieces = split_and_read(module, target, reader, (), lines)[1]

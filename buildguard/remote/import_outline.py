@@ -16,6 +16,7 @@ MARGIN = re.compile(rb"\n[^\s#)\]}]")
 CONTINUED = re.compile(rb"(?:else|elif|except|finally)\b")
 BLOCK_START = re.compile(rb"(?:@|def\b|class\b|async[ \t]+def\b)")
 DECORATED = re.compile(rb"\n(?:async[ \t]+)?(?:def|class)\b")
+CLASS = re.compile(rb"(?:\A|\n)[ \t]*class\b")
 BLOCK = re.compile(rb"\n([ \t]+)(?:async[ \t]+)?(def|class)[ \t]+([^\s(:\[\\]+)")
 IMPORTS = re.compile(rb"(?:^|[\n;:])[ \t]*(?:lazy[ \t]+)?(?:import|from)\b|import_module|__import__")
 COMPOUND = re.compile(rb"(?:if|try|with|for|while|match|async)\b")
@@ -122,7 +123,7 @@ def outline_of(data, typed, blocks, is_whole=False):
             kept = stop
         elif len(text) > LONG_TEXT and typed is None and BLOCK_START.match(text):
             pieces.append(data[kept:start])
-            pieces.append(without_functions(text, is_whole))
+            pieces.append(without_functions(text, has_changes if is_whole else has_imports))
             kept = stop
     pieces.append(data[kept : spans[last][0]] if last < len(spans) else data[kept:])
     return b"".join(pieces), left_out
@@ -175,6 +176,31 @@ def statement_ends(data):
     yield len(data), True
 
 
+def has_imports(text):
+    """Whether some text imports."""
+    return b"import" in text and IMPORTS.search(text) is not None
+
+
+def has_changes(text):
+    """Whether some text imports, or changes the path of modules."""
+    return has_imports(text) or PATHS.search(text) is not None
+
+
+def outline_with(data, words):
+    """A source whose functions are empty, line for line, but for those that import, or that say one of some words."""
+    if b"\r" in data or b"\f" in data:
+        return data
+    is_kept = re.compile(rb"\b(?:import|%s)\b" % b"|".join(sorted(map(re.escape, words)))).search
+    pieces, start = [], 0
+    for stop, is_whole in statement_ends(data):
+        if is_whole:
+            text = data[start:stop]
+            is_bare = BLOCK_START.match(text) and not CLASS.search(text) and not is_kept(text)
+            pieces.append(b"\n" * text.count(b"\n") if is_bare else without_functions(text, is_kept))
+            start = stop
+    return b"".join(pieces)
+
+
 def statements_with(data, word):
     """The text of the statements at the left margin in which a word is."""
     pieces, start = [], 0
@@ -201,8 +227,8 @@ def is_needed(text, typed, is_whole):
     return KEPT.search(text) is not None
 
 
-def without_functions(text, is_whole=False):
-    """A class or function whose inner functions without imports are empty, line for line; with `is_whole` those that change no path."""
+def without_functions(text, is_kept):
+    """A class or function whose inner functions are empty, line for line, but for those that are kept by what they say."""
     pieces, kept = [], 0
     for match in BLOCK.finditer(text):
         start = match.start()
@@ -210,7 +236,7 @@ def without_functions(text, is_whole=False):
             continue
         stop = block_end(text, match.end(), len(match.group(1)))
         block = text[start:stop]
-        if (b"import" in block and IMPORTS.search(block)) or (is_whole and PATHS.search(block)):
+        if is_kept(block):
             continue
         indent, kind, name = match.groups()
         pieces.append(text[kept:start] + b"\n" + indent + kind + b" " + name)

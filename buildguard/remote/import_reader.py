@@ -9,7 +9,7 @@ import re
 from bisect import bisect_right
 
 from buildguard.remote.evaluated_types import COMPREHENSIONS, parts_of, parts_of_comprehension
-from buildguard.remote.import_codes import ENDING, ExportReader
+from buildguard.remote.import_codes import CALLERS, ENDING, ExportReader
 from buildguard.remote.import_outline import (
     CallLines,
     are_in,
@@ -110,7 +110,7 @@ class FactReader:
     """
 
     needed = None  # type: list[int] | None
-    wanted = ()  # type: tuple[int, ...]
+    wanted = ()
 
     def __init__(self, data, names, values):
         self.imports = []
@@ -125,8 +125,7 @@ class FactReader:
         self._before = 0  # how many lines of the module stand before the text
         self.count = 0
         self.modules = set()
-        has_calls = "import_module" in names or "__import__" in names
-        self._calls = CallLines(data) if has_calls else None
+        self._calls = None if CALLERS.isdisjoint(names) else CallLines(data)
         self._has_exits = not ENDING.isdisjoint(names)
 
     def read(self, tree):

@@ -164,10 +164,10 @@ WAYS = {}  # type: dict[str, list[tuple[str, list[str], bytes, bytes]]]
 PARTS = frozenset(part.encode("ascii") for module in CHANGED for part in module.split("."))
 WORDS = rb"[\w\x80-\xff]+"
 SETS_BY_NAME = re.compile(rb"setattr\(\s*(%s)[\w.\x80-\xff]*\s*,\s*[\"']" % WORDS)
-ALIAS = re.compile(rb"as[\s\\]+(%s)" % WORDS)  # a literal comes first in each, so that a search is fast
+ALIAS = re.compile(rb"as(?<=[\s\\]as)[\s\\]+(%s)" % WORDS)  # a literal comes first in each, so that a search is fast
 WORD_BEFORE = re.compile(rb"(\w+)[\s\\]+\Z")
 REST = rb"((?:[\s\\)]*\.[\s\\]*%s)+)(\s*[(\[]|[ \t]+(?:as|import)\b)?" % WORDS
-SPACED = re.compile(rb"(?<!from)[\s\\]\.[\s\\]*[\w\x80-\xff]")
+BETWEEN_PARTS = b" \t\n\r\f\v\\)"  # what may stand before the dots in it
 FAR = 80  # bytes before `as` that are looked at
 INSIDE = re.compile(rb"[\w.\x80-\xff]")
 WORD = re.compile(WORDS)
@@ -177,10 +177,16 @@ def may_use(data: bytes, names: "frozenset[str]") -> bool:
     """Whether a source may take one of these from its module, or give it one: by the names in its code, then by its text."""
     if "setattr" in names and SETS_BY_NAME.search(data) is not None and not names.isdisjoint(CHANGED):
         return True
+    may_take = {}  # type: dict[bytes, bool]  # whether a dot is behind the last part of a module, by what renames it
     for name in NAMES & names:
         for module, parts, dotted, renamed in ways_to_use(name):
-            if (module in names or (parts and names.issuperset(parts))) and (dotted in data or renamed in data):
-                return True
+            if module in names or (parts and names.issuperset(parts)):
+                if renamed not in may_take:
+                    if renamed in data:
+                        return True
+                    may_take[renamed] = renamed[:-4] + b"." in data
+                if may_take[renamed] and dotted in data:
+                    return True
     return False
 
 
@@ -200,15 +206,14 @@ def ways_to_use(name):
 def uses_of(module):
     """Where a source that may do so takes one of these: pairs of an offset and the word that stands for the module there.
 
-    None where it may set one, or use one in a way that only its syntax tree shows. It is read from the text and the code: few
-    sources are left.
+    None where it may set one, or use one in a way that only its syntax tree shows. The words of the modules whose names are taken
+    or set come second. All is read from the text and the code: few sources are left.
     """
     data, names = module.data, module.names
     aliases = dict(module_aliases(data))
     words = {name.encode("utf-8") for name in names}
     modules = PARTS & words.union(name.partition(b".")[0] for name in words) | set(aliases)
-    if "setattr" in names and any(match.group(1) in modules for match in SETS_BY_NAME.finditer(data)):
-        return None
+    setting = {match.group(1) for match in SETS_BY_NAME.finditer(data)} & modules if "setattr" in names else set()
     are_set = stored_names(module.codes, modules)
     wanted = wanted_owners(NAMES & names)
     if not are_set:  # then only what may be one of these matters
@@ -217,10 +222,10 @@ def uses_of(module):
     uses = []
     for start, word, parts, is_taken in dotted_names(data, modules):
         if parts[-1] in are_set and not is_taken:
-            return None
+            setting.add(word)
         if any(owner in wanted.get(part, ()) for owner, part in zip([aliases.get(word, word)] + parts, parts)):
             uses.append((start, word.decode("utf-8")))
-    return uses
+    return None if setting else uses, setting.union(word.encode("utf-8") for _start, word in uses)
 
 
 def parts_of_modules(names):
@@ -248,9 +253,9 @@ def module_aliases(data):
 
 def dotted_names(data, modules):
     """Each dotted name that begins with one of some words: where, that word, the others, and what shows that it is not set."""
-    is_spaced = SPACED.search(data) is not None
+    together = data.translate(None, BETWEEN_PARTS)
     for module in modules:
-        if is_spaced or module + b"." in data or module + b")" in data:
+        if module + b"." in together:
             for match in re.finditer(re.escape(module) + REST, data):
                 start = match.start()
                 if not start or not INSIDE.match(data, start - 1):
@@ -281,6 +286,12 @@ def is_of_local(text, offset, others):
         return False
     number = text[at + 1] & (15 if text[at] in LOADS_TWO else 255)
     return (at < 2 or text[at - 2] != EXTENDED) and number < len(others) and others[number]
+
+
+# The most frequent of the nodes that bind nothing.
+NAMELESS = frozenset(
+    (ast.Attribute, ast.Constant, ast.Call, ast.keyword, ast.Expr, ast.Assign, ast.If, ast.Return, ast.arguments)
+)
 
 
 class AttributeReader:
@@ -391,13 +402,17 @@ def module_names(nodes):
     imported = {}
     other = set()
     for node in nodes:
-        if isinstance(node, ast.Import):
+        kind = type(node)
+        if kind is ast.Name:
+            if type(node.ctx) is not ast.Load:
+                other.add(node.id)
+        elif kind is ast.Import:
             for alias in node.names:
                 top = alias.name.partition(".")[0]
                 note(imported, other, alias.asname or top, alias.name if alias.asname else top)
-        elif isinstance(node, ast.ImportFrom):
+        elif kind is ast.ImportFrom:
             note_names(imported, other, node)
-        else:
+        elif kind not in NAMELESS:
             other.update(names_bound(node))
     return {name: module for name, module in imported.items() if name not in other and "*" not in other}
 
