@@ -88,13 +88,8 @@ class SourceLines:
             raise ValueError("no such line")
         return self._ends[line - 2] + line - 1
 
-    def is_indented(self, line):
-        """Whether a line begins with a space or tab. Raises ValueError where the source has fewer."""
-        begin = self.start_of(line)
-        return self.data[begin : begin + 1] in b" \t" and begin < len(self.data)
-
     def text_of(self, line):
-        """A line without its end, and whether the line before it goes on in it."""
+        """A line without its end, and whether the line before it goes on in it. Raises ValueError where the source has fewer."""
         begin = self.start_of(line)
         end = self.data.find(b"\n", begin)
         return self.data[begin : len(self.data) if end < 0 else end], self.data[begin - 2 : begin] == b"\\\n"

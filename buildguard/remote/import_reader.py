@@ -133,10 +133,7 @@ class FactReader:
         self._body(tree.body, ImportBlock())
 
     def need(self, text):
-        """Read no more of functions and classes in a text than what is in the wanted lines, imports, or changes `__all__`.
-
-        Whatever else they hold is read only where it may end them before that.
-        """
+        """Read no more of functions and classes in a text than the wanted lines, imports, what changes `__all__`, and what may end them."""
         if b"\r" not in text and (self.paths is None or names_paths(text)):
             words = SAID if self.paths is None else SAID + PATH_WORDS
             calls = self._calls.lines if self._calls is not None else []
@@ -147,9 +144,10 @@ class FactReader:
 
     def read_piece(self, line, text, is_inner, trees):
         """Read the text of one statement that begins at a line of the module; the guard that it is to what follows it."""
-        self._data, self._lines = text, None
+        self._data, self._lines, self.needed = text, None, None
         self._before = line - 1 - is_inner
-        self.need(text)
+        if self.attributes is not None or b"def" in text or b"class" in text:  # nothing is left out elsewhere
+            self.need(text)
         last = 0 if self.needed is None else self._last_needed(text.count(b"\n"))
         tree = tree_of_piece(text, last, is_inner, trees)
         if is_inner:

@@ -81,7 +81,7 @@ class Evaluator:
 
     def see_import_from(self, node: ast.ImportFrom) -> None:
         """Note what `from x import y as z` calls a name; a star may bring other values of literal constants."""
-        if any(alias.name == "*" for alias in node.names):
+        if node.names[0].name == "*":
             self.forget(name for name in self._literals if self._values[name] is not TESTED)
         if node.module and not node.level:
             for alias in node.names:

@@ -26,6 +26,7 @@ SURE = re.compile(
     rb"(?!(?:if|elif|else|for|while|with|try|except|finally|match|case|async[ \t]+(?:for|with))\b)"
     rb"(?:type\b|[A-Za-z_][\w.,* \t]*(?::[^=]*)?[-+*/%&|^@<>]*=(?!=))"
 )
+MARGINS = (b" ", b"\t")
 PLAIN = (b"import ", b"from ", b"def ", b"class ", b"async def ")
 PAIRS = ((b"(", b")"), (b"[", b"]"), (b"{", b"}"))
 # One for each operation that may go on elsewhere.
@@ -114,6 +115,8 @@ class ModuleCode:
 
     def names_bound_again(self):
         """The names that a module binds more than once, and once by anything else than an import; what only type checkers set aside."""
+        if len({name for name, _offset in self.stores}) == len(self.stores):
+            return []  # as in most modules
         once, others, again = set(), set(), set()
         for name, offset in self.stores:
             if self.operations[self.filled_at(offset) // 2] not in (IMPORT, IMPORT_FROM):
@@ -160,7 +163,9 @@ class ModuleCode:
         """The identities of the nested code that imports, or holds code that does."""
         holding = set()
         for part in reversed(self.codes[1:]):  # what is in it comes behind it
-            if IMPORT in part.co_code[::2] or (holding and not holding.isdisjoint(map(id, part.co_consts))):
+            text = part.co_code
+            imports = IMPORT in text and IMPORT in text[::2]
+            if imports or (holding and not holding.isdisjoint(map(id, part.co_consts))):
                 holding.add(id(part))
         return holding
 
@@ -209,18 +214,19 @@ def line_table(code):
 
 def lines_at(code, offsets):
     """The lines at some offsets of a code object, which ascend: what comes after the last of them is not looked at."""
-    lines = []
-    if hasattr(code, "co_lines"):
-        line = code.co_firstlineno
-        for _start, end, number in code.co_lines():
-            line = line if number is None else number
-            while len(lines) < len(offsets) and offsets[len(lines)] < end:
-                lines.append(line)
-            if len(lines) == len(offsets):
-                break
-    elif offsets:
-        starts, numbers = line_table(code)
-        lines = [numbers[bisect_right(starts, offset) - 1] for offset in offsets]
+    if not offsets or not hasattr(code, "co_lines"):
+        starts, numbers = line_table(code) if offsets else ((), ())
+        return [numbers[bisect_right(starts, offset) - 1] for offset in offsets]
+    lines, pending = [], iter(offsets)
+    line, offset = code.co_firstlineno, next(pending)
+    for _start, end, number in code.co_lines():
+        if number is not None:
+            line = number
+        while offset < end:
+            lines.append(line)
+            offset = next(pending, None)
+            if offset is None:
+                return lines
     return lines
 
 
@@ -231,7 +237,8 @@ def offset_of(pair):
 
 def operands_of(code, operation):
     """Each name that one operation takes in a code object, and where in the bytecode."""
-    return operands(code, code.co_code[::2], operation)
+    text = code.co_code
+    return operands(code, text[::2], operation) if operation in text else []
 
 
 def operands(code, operations, operation):
@@ -239,13 +246,13 @@ def operands(code, operations, operation):
     pairs = []
     at = operations.find(operation)
     if at >= 0:
-        text, names = code.co_code, code.co_names
+        text, names, find = code.co_code, code.co_names, operations.find
         while at >= 0:
             argument = text[2 * at + 1]
             if at and operations[at - 1] == EXTENDED:
                 argument |= extended_argument(text, 2 * at)
             pairs.append((names[argument], 2 * at))
-            at = operations.find(operation, at + 1)
+            at = find(operation, at + 1)
     return pairs
 
 
@@ -303,7 +310,8 @@ def uses_in(code, name):
 
 def imports_in(codes):
     """How many imports compiled code has."""
-    return sum(code.co_code[::2].count(IMPORT) for code in codes)
+    texts = [code.co_code for code in codes]
+    return sum([text[::2].count(IMPORT) for text in texts if IMPORT in text])
 
 
 # --- names that are there for sure
@@ -356,12 +364,10 @@ def straight_until(code, operations):
 def is_sure(lines, number):
     """Whether a line begins a statement that a module always executes, and is in no text or brackets of one before it."""
     try:
-        if lines.is_indented(number):
-            return False
+        line, is_continued = lines.text_of(number)
     except ValueError:  # no such line
         return False
-    line, is_continued = lines.text_of(number)
-    if is_continued or DOUBLE in line or SINGLE in line:
+    if is_continued or line.startswith(MARGINS) or DOUBLE in line or SINGLE in line:
         return False
     if line.startswith(PLAIN):  # in brackets none of them can be
         return True
