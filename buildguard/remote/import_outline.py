@@ -40,7 +40,7 @@ STATEMENT_START = rb"(?!else\b|elif\b|except\b|finally\b)[^\s#)\]}]"
 HOLDING = (ast.If, ast.For, ast.AsyncFor, ast.While, ast.With, ast.AsyncWith, ast.ClassDef)
 DECIDING = frozenset(("Raise", "Return", "Try", "TryStar", "Match"))
 
-FIELDS = {}  # type: dict[type, list[str]]
+FIELDS = {ast.Constant: []}  # type: dict[type, list[str]]
 LEAVES = frozenset(
     ("ctx", "op", "ops", "id", "attr", "kind", "lineno", "level", "type_comment", "conversion", "type_ignores")
 )

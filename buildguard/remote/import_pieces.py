@@ -5,6 +5,7 @@ code; where that does not show it, `UnclearImportError` leaves the source to a t
 """
 
 import ast
+import re
 from bisect import bisect_right
 
 from buildguard.remote.import_codes import ENDING, ENDING_WORD, first_of, import_row, plain_line
@@ -30,6 +31,17 @@ VARIABLE, KEYWORDS = 4, 8  # in the flags of code: a function with `*args`, and 
 BLOCKS = (b"def", b"class", b"async")
 CODING = b"coding"
 STAR = ("*",)  # what `from x import *` takes
+FLAG, FLAG_RENAMED = "TYPE_CHECKING", b"TYPE_CHECKING as"
+# What the row of its import says, but for the line and the names.
+FLAG_ROWS = [[[1, "from", module, 0, "", False, False]] for module in ("typing", "typing_extensions")]
+ROW_GUARD = 6  # where a row has its guard
+# A statement at the left margin for type checkers that holds nothing but imports, each of which begins a line.
+TYPING = b"if TYPE_CHECKING:"
+TYPING_IMPORTS = re.compile(
+    rb"if TYPE_CHECKING:[ \t]*(?:#[^\n]*)?\n"
+    rb"(?:[ \t]*(?:#[^\n]*)?\n|[ \t]+import [\w., ]+(?:#[^\n]*)?\n"
+    rb"|[ \t]+from [\w.]+ import (?:[\w, ]+|\((?:[\w,\s]|#[^\n]*\n)*\)[ \t]*)(?:#[^\n]*)?\n)+"
+)
 INNER = b"if 1:\n"  # what a function of a class is put below, so that it parses alone
 
 
@@ -142,7 +154,28 @@ class ImportPieces:
 
     def _add_statement(self, line):
         """Add the statement at the left margin that a line is in; return the line after it."""
-        return self._add_between(*self._statement_around(line))
+        start, stop = self._statement_around(line)
+        begin = self._reader.start_of(start)
+        is_typing = stop and self.data.startswith(TYPING, begin) and self._has_flag()
+        match = TYPING_IMPORTS.match(self.data, begin) if is_typing else None
+        if match is None or match.end() != self._reader.start_of(stop):
+            return self._add_between(start, stop)
+        for number, item in self._reader.items():
+            if start < number < stop:
+                begin = self._reader.start_of(number)
+                row = import_row(number, self._reader.margin_of(begin, None) + 1, item, False)
+                row[ROW_GUARD] = "false"
+                self.rows.append(row)
+        return stop
+
+    def _has_flag(self):
+        """Whether `TYPE_CHECKING` is that of `typing`, by one import at the left margin that nothing guards."""
+        module = self.module
+        if module.declaring or FLAG_RENAMED in self.data or STAR in module.code.co_consts:
+            return False
+        rows = [row[1:] for row in self.rows if FLAG in row[4]]
+        stores = [name for name, _at in module.stores if name == FLAG]
+        return len(stores) == 1 and [row[:3] + row[4:] for row in rows] in FLAG_ROWS
 
     def _statement_around(self, line):
         """The first line of the statement at the left margin that a line is in, and the one after it; 0 for the end."""
@@ -314,6 +347,7 @@ class NameOrigins:
         self._module = reader.module
         self._reader = reader
         self._split = split
+        self._stores = None  # type: dict[str, list[int]] | None  # where each name is bound
         self._fills = {}  # type: dict[str, list[int]]  # where the operation is whose result each name is
 
     def lines_of(self, name):
@@ -353,15 +387,19 @@ class NameOrigins:
         return modules.pop()
 
     def _fills_of(self, name):
+        if self._stores is None:
+            self._stores = {}
+            for stored, at in self._module.stores:
+                self._stores.setdefault(stored, []).append(at)
         fills = self._fills.get(name)
         if fills is None:
-            module = self._module
-            fills = self._fills[name] = [module.filled_at(at) for stored, at in module.stores if stored == name]
+            fills = self._fills[name] = [self._module.filled_at(at) for at in self._stores.get(name, ())]
         return fills
 
     def _outside(self, name):
         """Where a name is bound outside of the pieces."""
-        return [at for at in self._fills_of(name) if not self._split.covers(self._module.line_at(at))]
+        covers, line_at = self._split.covers, self._module.line_at
+        return [at for at in self._fills_of(name) if not covers(line_at(at))]
 
     def _is_import(self, at):
         return self._module.operations[at // 2] in (IMPORT, IMPORT_FROM)
