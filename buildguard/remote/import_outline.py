@@ -269,15 +269,18 @@ def tree_of_piece(text, last, is_inner, trees):
     """
     start = FUNCTION_START.match(text) if last > 0 else None
     cut = None if start is None else cut_after(text, last, start.group(1))
-    if cut is not None:
-        try:
-            tree = tree_of(cut, trees)
-            function = tree.body[0].body[0] if is_inner else tree.body[0]
-            if function.body[0].col_offset == len(start.group(1)):
-                return tree
-        except SyntaxError:
-            pass
-    return tree_of(text, trees)
+    tree = None if cut is None else tree_of_cut(cut, len(start.group(1)), is_inner, trees)
+    return tree_of(text, trees) if tree is None else tree
+
+
+def tree_of_cut(text, margin, is_inner, trees):
+    """The tree of a function that was cut at a margin; None where it does not parse, or its statements have another one."""
+    try:
+        tree = tree_of(text, trees)
+    except SyntaxError:
+        return None
+    function = tree.body[0].body[0] if is_inner else tree.body[0]
+    return tree if function.body[0].col_offset == margin else None
 
 
 def cut_after(text, line, margin):

@@ -160,13 +160,15 @@ class ImportPieces:
         match = TYPING_IMPORTS.match(self.data, begin) if is_typing else None
         if match is None or match.end() != self._reader.start_of(stop):
             return self._add_between(start, stop)
-        for number, item in self._reader.items():
-            if start < number < stop:
-                begin = self._reader.start_of(number)
-                row = import_row(number, self._reader.margin_of(begin, None) + 1, item, False)
-                row[ROW_GUARD] = "false"
-                self.rows.append(row)
+        self.rows += [self._typing_row(*item) for item in self._reader.items() if start < item[0] < stop]
         return stop
+
+    def _typing_row(self, line, item):
+        """The row of an import that no target reaches."""
+        margin = self._reader.margin_of(self._reader.start_of(line), None)
+        row = import_row(line, margin + 1, item, False)
+        row[ROW_GUARD] = "false"
+        return row
 
     def _has_flag(self):
         """Whether `TYPE_CHECKING` is that of `typing`, by one import at the left margin that nothing guards."""

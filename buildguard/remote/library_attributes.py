@@ -178,16 +178,18 @@ def may_use(data: bytes, names: "frozenset[str]") -> bool:
     if "setattr" in names and SETS_BY_NAME.search(data) is not None and not names.isdisjoint(CHANGED):
         return True
     may_take = {}  # type: dict[bytes, bool]  # whether a dot is behind the last part of a module, by what renames it
-    for name in NAMES & names:
-        for module, parts, dotted, renamed in ways_to_use(name):
-            if module in names or (parts and names.issuperset(parts)):
-                if renamed not in may_take:
-                    if renamed in data:
-                        return True
-                    may_take[renamed] = renamed[:-4] + b"." in data
-                if may_take[renamed] and dotted in data:
-                    return True
-    return False
+    ways = [way for name in NAMES & names for way in ways_to_use(name)]
+    return any(is_way(way, data, may_take) for way in ways if way[0] in names or (way[1] and names.issuperset(way[1])))
+
+
+def is_way(way, data, may_take):
+    """Whether a source that names a module and a name of it may take that; `may_take` is what was found for other names."""
+    _module, _parts, dotted, renamed = way
+    if renamed not in may_take:
+        may_take[renamed] = renamed[:-4] + b"." in data
+        if renamed in data:
+            return True
+    return may_take[renamed] and dotted in data
 
 
 def ways_to_use(name):

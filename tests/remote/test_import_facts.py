@@ -100,6 +100,35 @@ def test_an_outline_that_is_not_the_whole_does_not_count(monkeypatch: pytest.Mon
     ]
 
 
+@pytest.mark.parametrize(("test", "names"), [("NEW", ("a", "b")), ("not NEW", ("a",)), ("x()", None)])
+def test_a_constant_decides_about_what_is_exported(test: str, names: tuple[str, ...] | None) -> None:
+    source = (
+        f"import sys\nNEW = sys.version_info >= (3,)\n__all__ = [\n    'a']\nif {test}:\n    __all__.extend(['b'])\n"
+    )
+
+    facts = extract(source.encode(), (3, 13))
+
+    assert facts is not None
+    assert facts.exports == names
+
+
+@pytest.mark.parametrize(
+    ("start", "path"),
+    [
+        ("import sys", "sys.path"),
+        ("import sys as y", "y.path"),
+        ("from sys import path", "path"),
+    ],
+)
+def test_a_change_of_the_path_is_found_under_any_name(start: str, path: str) -> None:
+    source = f"{start}\n\n\ndef f():\n    x = '/a'\n    y.append(1)\n    {path}.append(x)\n\n\nf()\n".encode()
+
+    facts = extract(source, (3, 13))
+
+    assert facts is not None
+    assert [change.folder for change in facts.paths] == ["/a"]
+
+
 @pytest.mark.parametrize("end", [b"\n", b"\r\n"])
 def test_calls_that_import_are_found_under_any_name(end: bytes) -> None:
     source = b"""\

@@ -18,6 +18,7 @@ from buildguard.remote.module_code import ModuleCode, UnclearImportError
 
 _TARGET: Any = (sys.version_info, "linux")
 _READ: Any = read_pieces
+_OUTLINE: Any = import_outline
 _READER: Any = import_reader  # written for old Pythons, without annotations
 
 PIECES = {
@@ -55,6 +56,15 @@ PIECES = {
     "imports that follow a star": "if x:\n    import a\n    from b import *\n    import c\n    import d\n",
     "imports that follow behind tabs": "if x:\n\timport a\n\timport b\n\tfrom c import d\n",
     "imports that follow in a text": 'if x:\n    import a\n    y = """\n    import a\n    import b\n"""\n    import b\n    import c; import d\n    import e\n',
+    "a function that goes on": "def f():\n    if x:\n        import a\n    y = [\n        1,\n    ]\n    return y\n",
+    "a function with a text behind its import": "def f():\n    if x:\n        import a\n    y = '''\n    z\n    import b\n'''\n    return y\n",
+    "a function with a try around its import": "def f():\n    try:\n        import a\n        return 1\n    except ImportError:\n        pass\n    return 2\n",
+    "what ends a function in branches": "def f():\n    if x:\n        return\n    else:\n        raise E\n    if y:\n        import a\n",
+    "a constant that ends a function": "import sys\n\n\ndef f():\n    if sys.version_info > (2,):\n        return 1\n    if y:\n        import a\n",
+    "a test in a class of a function": "def f():\n    class A:\n        try:\n            x = y()\n        except ImportError:\n            x = None\n    if x:\n        import a\n",
+    "a function with a header over lines": "def f(\n        a,\n        b: x[\n            y\n        ],\n) -> z:\n    if a:\n        import a\n    return [\n    a\n    ]\n",
+    "a function below a function": "def f():\n    def g():\n        if x:\n            return 1\n        import a\n    if y:\n        import b\n    return g\n",
+    "exports in a function": "def f():\n    if x:\n        import a\n    __all__.append(y)\n\n\n__all__ = []\n",
     "two ifs": "if a:\n    import b\nif c:\n    import d\nelse:\n    import e\n",
 }
 # What decides is in statements that import nothing.
@@ -123,6 +133,83 @@ def test_what_surrounds_an_import_is_enough(case: str, monkeypatch: pytest.Monke
     monkeypatch.setattr(import_facts, "tree_facts", _fail)
 
     assert _facts(data) == expected
+
+
+@pytest.mark.parametrize("case", [*PIECES, *DECIDED_ELSEWHERE, *CALLS, *WHOLE, *TEXTS])
+def test_what_is_left_out_of_functions_changes_nothing(case: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = {**PIECES, **DECIDED_ELSEWHERE, **CALLS, **WHOLE, **TEXTS}[case].encode()
+    by_pieces, by_tree = _facts(data), _by_tree(data)
+    monkeypatch.setattr(_READER.FactReader, "need", lambda *_rest: None)
+
+    assert (_facts(data), _by_tree(data)) == (by_pieces, by_tree)
+
+
+@pytest.mark.parametrize(
+    ("text", "last", "parsed"),
+    [
+        ("def f():\n    import a\n    y = 1\n    return y\n", 2, 2),
+        ("def f():\n    import a\n\n    # why\n    return 1\n", 2, 4),
+        ("def f():\n    if x:\n        import a\n        y = 1\n    return y\n", 3, 4),
+        ("if 1:\n    @x\n    def f(\n        self,\n    ):\n        import a\n        return 1\n", 6, 6),
+        ("def f():\n    import a\n", 2, 2),
+        ("def f():\n    y = [\n    1]\n    return y\n", 2, 4),
+        ("def f():\n    y = '''\n    1'''\n    return y\n", 2, 4),
+        ("def f(a=[\n    1]): return\n", 1, 2),
+        ("def f():\n    try:\n        import a\n    except E:\n        y = 1\n    return y\n", 3, 5),
+    ],
+)
+def test_a_function_is_parsed_as_far_as_it_matters(text: str, last: int, parsed: int) -> None:
+    tree = _OUTLINE.tree_of_piece(text.encode(), last, text.startswith("if"), {})
+
+    assert ast.dump(tree) == ast.dump(ast.parse("\n".join(text.split("\n")[:parsed])))
+
+
+@pytest.mark.parametrize(
+    ("text", "is_read"),
+    [
+        (
+            "    import a\n    import b.c as d, e\n\n    # why\n    from f import g as h, i  # why\n    from . import j\n",
+            False,
+        ),
+        ("    from a import (\n        b,  # why )\n        c as d,\n    )\n    from ..e.f import (g, h)\n", False),
+        ("    import a; import b\n", True),
+        ("    import a\nelse:\n    import b\n", True),
+        ("    import a\n    x = 1\n", True),
+        ("    import a\n    '''\n    import b\n    '''\n", True),
+        ("    from a import *\n", True),
+        ("    import \\\n        a\n", True),
+    ],
+)
+def test_what_type_checkers_import_needs_no_tree(text: str, monkeypatch: pytest.MonkeyPatch, *, is_read: bool) -> None:
+    data = f"import x\nfrom typing import Any, TYPE_CHECKING\nif TYPE_CHECKING:  # why\n{text}\n\nimport y\n".encode()
+    rows = _rows_by_tree(data)
+    parsed: list[object] = []
+
+    def note(*rest: object) -> object:
+        parsed.append(rest)
+        return _READ(*rest)
+
+    monkeypatch.setattr(import_facts, "read_pieces", note)
+
+    assert _rows(data) == rows
+    assert bool(parsed) is is_read
+
+
+@pytest.mark.parametrize(
+    "start",
+    [
+        "from typing import TYPE_CHECKING as T\nTYPE_CHECKING = f()\n",
+        "from typing import TYPE_CHECKING\nTYPE_CHECKING = f()\n",
+        "from x import TYPE_CHECKING\n",
+        "try:\n    from typing import TYPE_CHECKING\nexcept ImportError:\n    pass\n",
+        "from typing import TYPE_CHECKING\ndef f():\n    global TYPE_CHECKING\n    TYPE_CHECKING = 1\n",
+        "def f():\n    from typing import TYPE_CHECKING\n",
+    ],
+)
+def test_another_flag_may_be_anything(start: str) -> None:
+    data = f"{start}if TYPE_CHECKING:\n    import a\nimport b\n".encode()
+
+    assert _rows(data) == _rows_by_tree(data)
 
 
 @pytest.mark.parametrize("case", WHOLE)
@@ -210,6 +297,17 @@ def _facts(data: bytes) -> object:
         warnings.simplefilter("ignore")
         facts: Any = read_facts(data, compile(data, "<source>", "exec", dont_inherit=True), sys.version_info, "linux")
     return [row for row in facts["imports"] if row[6] != "false"], facts["exports"]
+
+
+def _rows(data: bytes) -> object:
+    facts: Any = read_facts(data, compile(data, "<source>", "exec", dont_inherit=True), sys.version_info, "linux")
+    return facts["imports"]
+
+
+def _rows_by_tree(data: bytes) -> object:
+    module = _module(data)
+    reader: Any = import_facts.read_tree(data, module, module.bindings()[1], _TARGET, None)
+    return reader.imports
 
 
 def _by_tree(data: bytes) -> object:
