@@ -12,7 +12,7 @@ from buildguard.imports.faults import FaultKind, ImportContext, ImportFault
 from buildguard.imports.import_graph import ImportEdge, ImportGraph, ReachedModule, find_reached, has_source
 from buildguard.imports.names import LoadedModule, NameReader
 from buildguard.imports.program import StartedProgram, extended_path, folders_above, modules_named
-from buildguard.imports.records import Bound, Guard, ImportForm, ImportStatement, NameUse, PathChange
+from buildguard.imports.records import Bound, Guard, ImportForm, ImportStatement, PathChange
 from buildguard.imports.resolver import ImportKind, ModuleResolver, Resolution, SearchPath
 from buildguard.imports.shadows import find_shadows, may_shadow
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import posixpath
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
 from buildguard.definitions import NamedTuple, lazy_pattern
 from buildguard.imports.finder import FileTree, ModuleKind, ModuleLocation
