@@ -7,7 +7,7 @@ by the manifest in the archive. Nothing that it looks at is imported or run. Fin
 not be looked at with 3.
 
 version: 0.1.0
-digest: sha256:e6d2f7177274bd3d619ff60c4906c8d64cc5bded88921e7e2d3819d2dd9c7202
+digest: sha256:120e2229fe05a302f8e11fe6cc1294998022ad29eaecd703a628d354d7f4a40a
     (SHA-256 of everything below the line of equals signs)
 """
 
@@ -1618,6 +1618,7 @@ def providers_of(module: str) -> tuple[str, ...]:
     'buildguard.imports.records': r'''from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
+from functools import partial
 from types import MappingProxyType
 from buildguard.definitions import NamedTuple, StrEnum
 from buildguard.diagnostic import Finding
@@ -1656,6 +1657,7 @@ class ImportStatement(NamedTuple):
     @property
     def is_star(self) -> bool:
         return self.names == ("*",)
+_statement = partial(tuple.__new__, ImportStatement)
 class TryEnd(StrEnum):
     FAILS = "fails"
     LACKS = "lacks"
@@ -1680,6 +1682,7 @@ class NameUse(NamedTuple):
     module: str
     imported: str
     taken: Mapping[str, int]
+_use = partial(tuple.__new__, NameUse)
 class ModuleFacts(NamedTuple):
     imports: tuple[ImportStatement, ...]
     bound: Mapping[str, int]
@@ -1724,8 +1727,10 @@ def facts_from(data: bytes) -> ModuleFacts | None:
         rows = _DECODER.decode(data.decode("ascii"))
         return ModuleFacts(
             tuple(
-                ImportStatement(line, column, _FORMS[form], module, tuple(names), level, _GUARDS[guard], late, lazy)
-                for line, column, form, module, names, level, guard, late, lazy in rows["imports"]
+                [
+                    _statement((line, column, _FORMS[form], module, tuple(names), level, _GUARDS[guard], late, lazy))
+                    for line, column, form, module, names, level, guard, late, lazy in rows["imports"]
+                ]
             ),
             MappingProxyType(rows["bound"]),
             None if rows["exports"] is None else tuple(rows["exports"]),
@@ -1746,7 +1751,9 @@ def facts_from(data: bytes) -> ModuleFacts | None:
                 HandlerImport(line, column, _GUARDS[guard], tuple((TryEnd(end), tuple(lines)) for end, lines in tries))
                 for line, column, guard, tries in rows["handlers"]
             ),
-            tuple(NameUse(*row) for row in rows["uses"]),
+            tuple(
+                [_use((name, level, module, imported, taken)) for name, level, module, imported, taken in rows["uses"]]
+            ),
         )
     except (TypeError, KeyError) as error:
         raise ValueError(f"these are no facts: {error}") from error
@@ -1771,7 +1778,9 @@ def runs_at_import(row: ImportStatement, *, is_main: bool) -> bool:
     never = row.guard is Guard.FALSE or row.guard is (Guard.IMPORTED if is_main else Guard.MAIN)
     return not (never or row.late or row.lazy)
 def is_certain(row: ImportStatement, *, is_main: bool) -> bool:
-    return runs_at_import(row, is_main=is_main) and row.guard in _CERTAIN
+    guard = row.guard
+    is_run = guard in _CERTAIN and guard is not (Guard.IMPORTED if is_main else Guard.MAIN)
+    return is_run and not (row.late or row.lazy)
 ''',
     'buildguard.imports.finder': r'''from __future__ import annotations
 import functools
@@ -1811,6 +1820,7 @@ class FileTree:
         self._found: dict[tuple[str, tuple[str, ...]], ModuleLocation | None] = {}
         self._stems: dict[str, dict[str, list[str]]] = {}
         self._children: dict[str, frozenset[str]] = {}
+        self._homes: dict[str, tuple[str, str]] = {}
         self._folded: dict[str, dict[str, list[str]]] = {}
     @functools.cached_property
     def _paths(self) -> Sequence[str]:
@@ -1864,6 +1874,16 @@ class FileTree:
         return any(path.endswith(".py") and path in self.origins for path in inside)
     def _from(self, start: str) -> Iterator[str]:
         return map(self._paths.__getitem__, range(bisect_left(self._paths, start), len(self._paths)))
+    def home_of(self, folder: str) -> tuple[str, str]:
+        known = self._homes.get(folder)
+        if known is None:
+            known = folder, ""
+            if folder not in {"", "/"} and f"{folder}/__init__.py" in self.origins:
+                above, name = posixpath.split(folder)
+                home, package = self.home_of(above)
+                known = home, f"{package}.{name}" if package else name
+            self._homes[folder] = known
+        return known
     def children(self, folder: str) -> frozenset[str]:
         known = self._children.get(folder)
         if known is None:
@@ -1970,6 +1990,7 @@ MARGIN = re.compile(rb"\n[^\s#)\]}]")
 CONTINUED = re.compile(rb"(?:else|elif|except|finally)\b")
 BLOCK_START = re.compile(rb"(?:@|def\b|class\b|async[ \t]+def\b)")
 DECORATED = re.compile(rb"\n(?:async[ \t]+)?(?:def|class)\b")
+CLASS = re.compile(rb"(?:\A|\n)[ \t]*class\b")
 BLOCK = re.compile(rb"\n([ \t]+)(?:async[ \t]+)?(def|class)[ \t]+([^\s(:\[\\]+)")
 IMPORTS = re.compile(rb"(?:^|[\n;:])[ \t]*(?:lazy[ \t]+)?(?:import|from)\b|import_module|__import__")
 COMPOUND = re.compile(rb"(?:if|try|with|for|while|match|async)\b")
@@ -1980,7 +2001,13 @@ KEPT = re.compile(
 PATHS = re.compile(rb"(?<!os\.)\bpath\b|addsitedir")
 CALLING = (b"import_module", b"__import__")
 CALLER = re.compile(rb"(?:import_module|__import__)[\s\\]+as[\s\\]+([\w\x80-\xff]+)")
-FIELDS = {}
+FUNCTION_START = re.compile(
+    rb"(?s)(?:if 1:\n[ \t]+)?(?:@[^\n]*\n[ \t]*)*(?:async[ \t]+)?def\b.*?:[ \t]*(?:#[^\n]*)?\n([ \t]+)"
+)
+STATEMENT_START = rb"(?!else\b|elif\b|except\b|finally\b)[^\s#)\]}]"
+HOLDING = (ast.If, ast.For, ast.AsyncFor, ast.While, ast.With, ast.AsyncWith, ast.ClassDef)
+DECIDING = frozenset(("Raise", "Return", "Try", "TryStar", "Match"))
+FIELDS = {ast.Constant: []}
 LEAVES = frozenset(
     ("ctx", "op", "ops", "id", "attr", "kind", "lineno", "level", "type_comment", "conversion", "type_ignores")
 )
@@ -2020,9 +2047,6 @@ class SourceLines:
         if line > len(self._ends):
             raise ValueError("no such line")
         return self._ends[line - 2] + line - 1
-    def is_indented(self, line):
-        begin = self.start_of(line)
-        return self.data[begin : begin + 1] in b" \t" and begin < len(self.data)
     def text_of(self, line):
         begin = self.start_of(line)
         end = self.data.find(b"\n", begin)
@@ -2044,7 +2068,7 @@ def outline_of(data, typed, blocks, is_whole=False):
             kept = stop
         elif len(text) > LONG_TEXT and typed is None and BLOCK_START.match(text):
             pieces.append(data[kept:start])
-            pieces.append(without_functions(text, is_whole))
+            pieces.append(without_functions(text, has_changes if is_whole else has_imports))
             kept = stop
     pieces.append(data[kept : spans[last][0]] if last < len(spans) else data[kept:])
     return b"".join(pieces), left_out
@@ -2086,6 +2110,22 @@ def statement_ends(data):
         if not is_decorator:
             at = stop
     yield len(data), True
+def has_imports(text):
+    return b"import" in text and IMPORTS.search(text) is not None
+def has_changes(text):
+    return has_imports(text) or PATHS.search(text) is not None
+def outline_with(data, words):
+    if b"\r" in data or b"\f" in data:
+        return data
+    is_kept = re.compile(rb"\b(?:import|%s)\b" % b"|".join(sorted(map(re.escape, words)))).search
+    pieces, start = [], 0
+    for stop, is_whole in statement_ends(data):
+        if is_whole:
+            text = data[start:stop]
+            is_bare = BLOCK_START.match(text) and not CLASS.search(text) and not is_kept(text)
+            pieces.append(b"\n" * text.count(b"\n") if is_bare else without_functions(text, is_kept))
+            start = stop
+    return b"".join(pieces)
 def statements_with(data, word):
     pieces, start = [], 0
     for stop, is_whole in statement_ends(data):
@@ -2106,7 +2146,7 @@ def is_needed(text, typed, is_whole):
     if len(text) > LONG_TEXT and not COMPOUND.match(text):
         return text.startswith(b"__all__")
     return KEPT.search(text) is not None
-def without_functions(text, is_whole=False):
+def without_functions(text, is_kept):
     pieces, kept = [], 0
     for match in BLOCK.finditer(text):
         start = match.start()
@@ -2114,7 +2154,7 @@ def without_functions(text, is_whole=False):
             continue
         stop = block_end(text, match.end(), len(match.group(1)))
         block = text[start:stop]
-        if (b"import" in block and IMPORTS.search(block)) or (is_whole and PATHS.search(block)):
+        if is_kept(block):
             continue
         indent, kind, name = match.groups()
         pieces.append(text[kept:start] + b"\n" + indent + kind + b" " + name)
@@ -2132,6 +2172,30 @@ def block_end(text, at, indent):
         if text.count(DOUBLE, start, end.start()) % 2 == 0 and text.count(SINGLE, start, end.start()) % 2 == 0:
             return end.start()
         at = end.end()
+def tree_of(text, trees):
+    tree = trees.get(text)
+    if tree is None:
+        tree = trees[text] = ast.parse(text)
+    return tree
+def tree_of_piece(text, last, is_inner, trees):
+    start = FUNCTION_START.match(text) if last > 0 else None
+    cut = None if start is None else cut_after(text, last, start.group(1))
+    tree = None if cut is None else tree_of_cut(cut, len(start.group(1)), is_inner, trees)
+    return tree_of(text, trees) if tree is None else tree
+def tree_of_cut(text, margin, is_inner, trees):
+    try:
+        tree = tree_of(text, trees)
+    except SyntaxError:
+        return None
+    function = tree.body[0].body[0] if is_inner else tree.body[0]
+    return tree if function.body[0].col_offset == margin else None
+def cut_after(text, line, margin):
+    parts = text.split(b"\n", line)
+    if len(parts) <= line:
+        return None
+    end = re.compile(b"\n" + margin + STATEMENT_START)
+    match = end.search(text, len(text) - len(parts[line]) - 1)
+    return text[: match.start() + 1] if match is not None else None
 def places_of(words, data):
     places = []
     for word in words:
@@ -2142,6 +2206,25 @@ def places_of(words, data):
     return places
 def has_other_caller(data):
     return any(CALLER.match(data, at) for at in places_of(CALLING, data))
+def lines_with(words, data, before=0):
+    lines, last, line = [], 0, before + 1
+    for at in sorted(places_of(words, data)):
+        line += data.count(b"\n", last, at)
+        last = at
+        lines.append(line)
+    return lines
+def first_line(node):
+    decorators = getattr(node, "decorator_list", None)
+    return min(node.lineno, decorators[0].lineno) if decorators else node.lineno
+def are_in(lines, node, before):
+    at = bisect_left(lines, first_line(node) + before)
+    return at < len(lines) and lines[at] <= node.end_lineno + before
+def may_decide(node, has_exits):
+    if isinstance(node, ast.Expr):
+        return has_exits and isinstance(node.value, ast.Call)
+    if not isinstance(node, HOLDING):
+        return type(node).__name__ in DECIDING
+    return any(may_decide(part, has_exits) for part in node.body + getattr(node, "orelse", []))
 class CallLines:
     def __init__(self, data):
         places = places_of(CALLING, data)
@@ -2150,11 +2233,7 @@ class CallLines:
             places += [match.start() for match in re.finditer(rb"\b%s\b" % re.escape(alias), data)]
         self.lines = None if b"\r" in data else sorted({data.count(b"\n", 0, at) + 1 for at in places})
     def are_in(self, node, before):
-        if self.lines is None:
-            return True
-        first = min([node.lineno] + [decorator.lineno for decorator in getattr(node, "decorator_list", ())]) + before
-        at = bisect_left(self.lines, first)
-        return at < len(self.lines) and self.lines[at] <= node.end_lineno + before
+        return self.lines is None or are_in(self.lines, node, before)
 def is_main_test(node: ast.AST) -> bool:
     if not isinstance(node, ast.Compare) or len(node.ops) != 1 or not isinstance(node.ops[0], ast.Eq):
         return False
@@ -2197,6 +2276,7 @@ SURE = re.compile(
     rb"(?!(?:if|elif|else|for|while|with|try|except|finally|match|case|async[ \t]+(?:for|with))\b)"
     rb"(?:type\b|[A-Za-z_][\w.,* \t]*(?::[^=]*)?[-+*/%&|^@<>]*=(?!=))"
 )
+MARGINS = (b" ", b"\t")
 PLAIN = (b"import ", b"from ", b"def ", b"class ", b"async def ")
 PAIRS = ((b"(", b")"), (b"[", b"]"), (b"{", b"}"))
 JUMPS = bytes(item in opcode.hasjrel or item in opcode.hasjabs for item in range(256))
@@ -2258,6 +2338,8 @@ class ModuleCode:
                 bound.setdefault(name, part.co_firstlineno)
         return offsets, bound
     def names_bound_again(self):
+        if len({name for name, _offset in self.stores}) == len(self.stores):
+            return []
         once, others, again = set(), set(), set()
         for name, offset in self.stores:
             if self.operations[self.filled_at(offset) // 2] not in (IMPORT, IMPORT_FROM):
@@ -2291,7 +2373,9 @@ class ModuleCode:
     def holding_imports(self):
         holding = set()
         for part in reversed(self.codes[1:]):
-            if IMPORT in part.co_code[::2] or (holding and not holding.isdisjoint(map(id, part.co_consts))):
+            text = part.co_code
+            imports = IMPORT in text and IMPORT in text[::2]
+            if imports or (holding and not holding.isdisjoint(map(id, part.co_consts))):
                 holding.add(id(part))
         return holding
     def bare_blocks(self):
@@ -2327,34 +2411,36 @@ def line_table(code):
         numbers.append(line)
     return starts, numbers
 def lines_at(code, offsets):
-    lines = []
-    if hasattr(code, "co_lines"):
-        line = code.co_firstlineno
-        for _start, end, number in code.co_lines():
-            line = line if number is None else number
-            while len(lines) < len(offsets) and offsets[len(lines)] < end:
-                lines.append(line)
-            if len(lines) == len(offsets):
-                break
-    elif offsets:
-        starts, numbers = line_table(code)
-        lines = [numbers[bisect_right(starts, offset) - 1] for offset in offsets]
+    if not offsets or not hasattr(code, "co_lines"):
+        starts, numbers = line_table(code) if offsets else ((), ())
+        return [numbers[bisect_right(starts, offset) - 1] for offset in offsets]
+    lines, pending = [], iter(offsets)
+    line, offset = code.co_firstlineno, next(pending)
+    for _start, end, number in code.co_lines():
+        if number is not None:
+            line = number
+        while offset < end:
+            lines.append(line)
+            offset = next(pending, None)
+            if offset is None:
+                return lines
     return lines
 def offset_of(pair):
     return pair[1]
 def operands_of(code, operation):
-    return operands(code, code.co_code[::2], operation)
+    text = code.co_code
+    return operands(code, text[::2], operation) if operation in text else []
 def operands(code, operations, operation):
     pairs = []
     at = operations.find(operation)
     if at >= 0:
-        text, names = code.co_code, code.co_names
+        text, names, find = code.co_code, code.co_names, operations.find
         while at >= 0:
             argument = text[2 * at + 1]
             if at and operations[at - 1] == EXTENDED:
                 argument |= extended_argument(text, 2 * at)
             pairs.append((names[argument], 2 * at))
-            at = operations.find(operation, at + 1)
+            at = find(operation, at + 1)
     return pairs
 def extended_argument(text, offset):
     argument, shift = 0, 8
@@ -2397,7 +2483,8 @@ def uses_in(code, name):
             at = operations.find(OPERATIONS[kind], at + 1)
     return count
 def imports_in(codes):
-    return sum(code.co_code[::2].count(IMPORT) for code in codes)
+    texts = [code.co_code for code in codes]
+    return sum([text[::2].count(IMPORT) for text in texts if IMPORT in text])
 def unsure_names(module, bound, offsets, is_dynamic):
     if is_dynamic and may_remove(module.codes):
         return ["*"]
@@ -2431,12 +2518,10 @@ def straight_until(code, operations):
     return whole
 def is_sure(lines, number):
     try:
-        if lines.is_indented(number):
-            return False
+        line, is_continued = lines.text_of(number)
     except ValueError:
         return False
-    line, is_continued = lines.text_of(number)
-    if is_continued or DOUBLE in line or SINGLE in line:
+    if is_continued or line.startswith(MARGINS) or DOUBLE in line or SINGLE in line:
         return False
     if line.startswith(PLAIN):
         return True
@@ -2480,6 +2565,8 @@ READ_BEFORE = re.compile(
     rb"(?:\bin[ \t]+|\bfrom[ \t]+|\b(?:print|len|list|tuple|set|sorted|enumerate|reversed|str|repr|iter)\(|\.\w+\()\Z"
 )
 LINE_BEFORE = 60
+PATH_WORDS = (b"sys", b"addsitedir")
+RENAMED = re.compile(rb"(?:sys|addsitedir)(?:(?:[ \t\f]|\\\n)+import\b|(?:[\s\\]|#[^\n]*\n)+as\b)")
 CHANGES = frozenset(("insert", "append"))
 MOVES = frozenset(("chdir", "fchdir"))
 READING_METHODS = frozenset(("index", "count", "copy"))
@@ -2510,6 +2597,8 @@ def may_change_paths(data: bytes, names: "frozenset[str]") -> bool:
     if CHANGES.isdisjoint(names):
         return any(not is_reading(data, at) for at in uses_of_sys(data))
     return PATH_BELOW.search(data) is not None or next(uses_of_sys(data), None) is not None
+def names_paths(data):
+    return data.isascii() and RENAMED.search(data) is None
 def uses_of_sys(data):
     for match in SYS_USE.finditer(data):
         at = match.start()
@@ -2824,7 +2913,7 @@ class Evaluator:
             if alias.asname:
                 self._aliases[alias.asname] = alias.name
     def see_import_from(self, node: ast.ImportFrom) -> None:
-        if any(alias.name == "*" for alias in node.names):
+        if node.names[0].name == "*":
             self.forget(name for name in self._literals if self._values[name] is not TESTED)
         if node.module and not node.level:
             for alias in node.names:
@@ -3478,21 +3567,26 @@ WAYS = {}
 PARTS = frozenset(part.encode("ascii") for module in CHANGED for part in module.split("."))
 WORDS = rb"[\w\x80-\xff]+"
 SETS_BY_NAME = re.compile(rb"setattr\(\s*(%s)[\w.\x80-\xff]*\s*,\s*[\"']" % WORDS)
-ALIAS = re.compile(rb"as[\s\\]+(%s)" % WORDS)
+ALIAS = re.compile(rb"as(?<=[\s\\]as)[\s\\]+(%s)" % WORDS)
 WORD_BEFORE = re.compile(rb"(\w+)[\s\\]+\Z")
 REST = rb"((?:[\s\\)]*\.[\s\\]*%s)+)(\s*[(\[]|[ \t]+(?:as|import)\b)?" % WORDS
-SPACED = re.compile(rb"(?<!from)[\s\\]\.[\s\\]*[\w\x80-\xff]")
+BETWEEN_PARTS = b" \t\n\r\f\v\\)"
 FAR = 80
 INSIDE = re.compile(rb"[\w.\x80-\xff]")
 WORD = re.compile(WORDS)
 def may_use(data: bytes, names: "frozenset[str]") -> bool:
     if "setattr" in names and SETS_BY_NAME.search(data) is not None and not names.isdisjoint(CHANGED):
         return True
-    for name in NAMES & names:
-        for module, parts, dotted, renamed in ways_to_use(name):
-            if (module in names or (parts and names.issuperset(parts))) and (dotted in data or renamed in data):
-                return True
-    return False
+    may_take = {}
+    ways = [way for name in NAMES & names for way in ways_to_use(name)]
+    return any(is_way(way, data, may_take) for way in ways if way[0] in names or (way[1] and names.issuperset(way[1])))
+def is_way(way, data, may_take):
+    _module, _parts, dotted, renamed = way
+    if renamed not in may_take:
+        may_take[renamed] = renamed[:-4] + b"." in data
+        if renamed in data:
+            return True
+    return may_take[renamed] and dotted in data
 def ways_to_use(name):
     ways = WAYS.get(name)
     if ways is None:
@@ -3508,8 +3602,7 @@ def uses_of(module):
     aliases = dict(module_aliases(data))
     words = {name.encode("utf-8") for name in names}
     modules = PARTS & words.union(name.partition(b".")[0] for name in words) | set(aliases)
-    if "setattr" in names and any(match.group(1) in modules for match in SETS_BY_NAME.finditer(data)):
-        return None
+    setting = {match.group(1) for match in SETS_BY_NAME.finditer(data)} & modules if "setattr" in names else set()
     are_set = stored_names(module.codes, modules)
     wanted = wanted_owners(NAMES & names)
     if not are_set:
@@ -3518,10 +3611,10 @@ def uses_of(module):
     uses = []
     for start, word, parts, is_taken in dotted_names(data, modules):
         if parts[-1] in are_set and not is_taken:
-            return None
+            setting.add(word)
         if any(owner in wanted.get(part, ()) for owner, part in zip([aliases.get(word, word)] + parts, parts)):
             uses.append((start, word.decode("utf-8")))
-    return uses
+    return None if setting else uses, setting.union(word.encode("utf-8") for _start, word in uses)
 def parts_of_modules(names):
     modules = {module for name in names for module in MODULES_WITH[name]}
     return {part.encode("ascii") for module in modules for part in module.split(".")}
@@ -3537,9 +3630,9 @@ def module_aliases(data):
         if before is not None and before.group(1) in PARTS:
             yield match.group(1), before.group(1)
 def dotted_names(data, modules):
-    is_spaced = SPACED.search(data) is not None
+    together = data.translate(None, BETWEEN_PARTS)
     for module in modules:
-        if is_spaced or module + b"." in data or module + b")" in data:
+        if module + b"." in together:
             for match in re.finditer(re.escape(module) + REST, data):
                 start = match.start()
                 if not start or not INSIDE.match(data, start - 1):
@@ -3561,6 +3654,9 @@ def is_of_local(text, offset, others):
         return False
     number = text[at + 1] & (15 if text[at] in LOADS_TWO else 255)
     return (at < 2 or text[at - 2] != EXTENDED) and number < len(others) and others[number]
+NAMELESS = frozenset(
+    (ast.Attribute, ast.Constant, ast.Call, ast.keyword, ast.Expr, ast.Assign, ast.If, ast.Return, ast.arguments)
+)
 class AttributeReader:
     def __init__(self, modules, has_late_annotations, wanted=CHANGED):
         self.rows = []
@@ -3568,8 +3664,8 @@ class AttributeReader:
         self._modules = modules
         self._has_late_annotations = has_late_annotations
         self._seen = set()
-    def are_taken(self, attributes):
-        return any(node.attr in CHANGED.get(self._module_of(node.value), ()) for node in attributes)
+    def taken_in(self, attributes):
+        return [node.lineno for node in attributes if node.attr in CHANGED.get(self._module_of(node.value), ())]
     def patched(self, nodes, attributes):
         return sorted(set(self._assigned(attributes)).union(self._set(nodes)))
     def _assigned(self, attributes):
@@ -3640,13 +3736,17 @@ def module_names(nodes):
     imported = {}
     other = set()
     for node in nodes:
-        if isinstance(node, ast.Import):
+        kind = type(node)
+        if kind is ast.Name:
+            if type(node.ctx) is not ast.Load:
+                other.add(node.id)
+        elif kind is ast.Import:
             for alias in node.names:
                 top = alias.name.partition(".")[0]
                 note(imported, other, alias.asname or top, alias.name if alias.asname else top)
-        elif isinstance(node, ast.ImportFrom):
+        elif kind is ast.ImportFrom:
             note_names(imported, other, node)
-        else:
+        elif kind not in NAMELESS:
             other.update(names_bound(node))
     return {name: module for name, module in imported.items() if name not in other and "*" not in other}
 def note_names(imported, other, node):
@@ -3743,6 +3843,7 @@ class ExportReader:
         self._names = []
         self._is_known = False
         self._count = 0
+        self.is_guarded = False
     def names(self, module):
         return self._names if self._is_known and module.changes_of("__all__", True) <= self._count else None
     def assign(self, node, guard):
@@ -3751,6 +3852,7 @@ class ExportReader:
             return
         names = literal_names(node.value)
         adds = isinstance(node, ast.AugAssign)
+        self.is_guarded = self.is_guarded or bool(guard)
         self._set(None if guard or (adds and not self._is_known) else names, adds)
     def call(self, name, call, guard):
         if guard == "false":
@@ -3759,6 +3861,7 @@ class ExportReader:
         names = literal_names(argument) if name == "__all__.extend" else None
         if name == "__all__.append" and isinstance(argument, ast.Constant) and isinstance(argument.value, str):
             names = [argument.value]
+        self.is_guarded = self.is_guarded or bool(guard)
         self._set(None if guard or not self._is_known else names, True)
     def _set(self, names, adds):
         self._is_known = names is not None
@@ -3962,19 +4065,25 @@ def import_of(module, places, name, offset):
     'buildguard.remote.import_reader': r'''import ast
 import itertools
 import re
+from bisect import bisect_right
 from buildguard.remote.evaluated_types import COMPREHENSIONS, parts_of, parts_of_comprehension
-from buildguard.remote.import_codes import ExportReader
-from buildguard.remote.import_outline import CallLines, is_main_test
-from buildguard.remote.import_tests import (
-    ENDS,
-    GUARDS,
-    PASSING,
-    UnknownValue,
+from buildguard.remote.import_codes import CALLERS, ENDING, ExportReader
+from buildguard.remote.import_outline import (
+    CallLines,
+    are_in,
+    first_line,
+    is_main_test,
+    lines_with,
+    may_decide,
+    tree_of_piece,
 )
+from buildguard.remote.import_paths import PATH_WORDS, names_paths
+from buildguard.remote.import_tests import ENDS, GUARDS, PASSING, UnknownValue
 CALLS = ("importlib.import_module", "importlib.__import__", "__import__", "builtins.__import__")
 EXPRESSIONS = (ast.expr, ast.withitem, ast.keyword, ast.arguments)
 EXPORT_CALLS = tuple("__all__." + word for word in ("extend", "append", "remove", "insert", "pop", "clear"))
 IMPORTING = (ast.Import, ast.ImportFrom)
+SAID = (b"import", b"__all__")
 MOST_LINES = 20
 CATCHES_TYPES = frozenset({"TypeError", "Exception", "BaseException"})
 CATCHES_ATTRIBUTES = frozenset({"AttributeError", "Exception", "BaseException"})
@@ -4018,6 +4127,8 @@ class ImportBlock:
     def runs(self):
         return not self.late and not self.caught and self.guard in ("", "conditional", "main", "imported")
 class FactReader:
+    needed = None
+    wanted = ()
     def __init__(self, data, names, values):
         self.imports = []
         self.handlers = []
@@ -4031,18 +4142,25 @@ class FactReader:
         self._before = 0
         self.count = 0
         self.modules = set()
-        has_calls = "import_module" in names or "__import__" in names
-        self._calls = CallLines(data) if has_calls else None
+        self._calls = None if CALLERS.isdisjoint(names) else CallLines(data)
+        self._has_exits = not ENDING.isdisjoint(names)
     def read(self, tree):
         self._body(tree.body, ImportBlock())
+    def need(self, text):
+        if b"\r" not in text and (self.paths is None or names_paths(text)):
+            words = SAID if self.paths is None else SAID + PATH_WORDS
+            calls = self._calls.lines if self._calls is not None else []
+            self.needed = sorted([*lines_with(words, text, self._before), *calls, *self.wanted])
+    def _needs(self, node):
+        return self.needed is None or are_in(self.needed, node, self._before)
     def read_piece(self, line, text, is_inner, trees):
-        self._data, self._lines = text, None
-        self._before = line - 1
-        tree = trees.get(text)
-        if tree is None:
-            tree = trees[text] = ast.parse(text)
+        self._data, self._lines, self.needed = text, None, None
+        self._before = line - 1 - is_inner
+        if self.attributes is not None or b"def" in text or b"class" in text:
+            self.need(text)
+        last = 0 if self.needed is None else self._last_needed(text.count(b"\n"))
+        tree = tree_of_piece(text, last, is_inner, trees)
         if is_inner:
-            self._before -= 1
             return self._body(tree.body[0].body, ImportBlock(local=True))
         return self._body(tree.body, ImportBlock())
     def _body(self, body, block):
@@ -4054,6 +4172,8 @@ class FactReader:
             ended = stronger(ended, end) if end else ended
         return ended
     def _statement(self, node, block):
+        if block.local and self.paths is None and not self._needs(node) and not may_decide(node, self._has_exits):
+            return ""
         read = READERS.get(type(node))
         if read is not None:
             return getattr(self, read)(node, block)
@@ -4062,9 +4182,9 @@ class FactReader:
     def _expressions(self, node, block):
         if self.types is not None and block.runs:
             self.types.read(node, self._place, block.guard, block.model)
-        if self.attributes is not None and not block.absent:
+        if self.attributes is not None and not block.absent and self._needs(node):
             self.attributes.read(node, self._place, block, self.values.test)
-        if self.paths is not None and block.guard != "false":
+        if self.paths is not None and block.guard != "false" and self._needs(node):
             self.paths.read(node, expressions_of(node))
         if self._calls is not None and self._calls.are_in(node, self._before):
             for expression in expressions_of(node):
@@ -4123,14 +4243,24 @@ class FactReader:
             column = len(self._lines[node.lineno - 1][:column].decode("utf-8", "replace"))
         return node.lineno + self._before, column + 1
     def _function(self, node, block):
+        if not self._needs(node):
+            return ""
         self._expressions(node, block)
         scope = self.values.scope()
         outer = None if self.paths is None else self.paths.enter(node)
-        self._body(node.body, block.later())
+        self._body(self._needed_of(node), block.later())
         if self.paths is not None:
             self.paths.leave(outer)
         self.values.leave(scope)
         return ""
+    def _needed_of(self, function):
+        if self.needed is None:
+            return function.body
+        last = self._last_needed(function.end_lineno)
+        return list(itertools.takewhile(lambda item: first_line(item) <= last, function.body))
+    def _last_needed(self, line):
+        at = bisect_right(self.needed, line + self._before)
+        return self.needed[at - 1] - self._before if at else 0
     def _class(self, node, block):
         self._expressions(node, block)
         is_model = self.types is not None and self.types.is_model(node)
@@ -4284,7 +4414,7 @@ from collections import Counter
 from collections.abc import Iterator
 from functools import cached_property, lru_cache
 from typing import Any
-from buildguard.remote.import_outline import BLOCK_START, statement_ends
+from buildguard.remote.import_outline import BLOCK_START, all_nodes, statement_ends
 _NAMED = {
     "FunctionDef": "name",
     "AsyncFunctionDef": "name",
@@ -4367,18 +4497,24 @@ class ParsedSource:
         self.tree = ast.parse(data)
     @cached_property
     def nodes(self) -> list[ast.AST]:
-        return list(ast.walk(self.tree))
+        nodes: list[ast.AST] = all_nodes(self.tree)
+        return nodes
     @cached_property
     def writers(self) -> dict[str, list[ast.AST]]:
         writers: dict[str, list[ast.AST]] = {}
         for node in self.nodes:
             if isinstance(node, FUNCTIONS):
-                for name in {name for item in ast.walk(node) if isinstance(item, ast.Global) for name in item.names}:
+                for name in _declared_in(all_nodes(node)):
                     writers.setdefault(name, []).append(node)
         return writers
     @cached_property
+    def declared(self) -> set[str]:
+        return _declared_in(self.nodes)
+    @cached_property
     def changing(self) -> set[str]:
         return changing_names(self.nodes)
+def _declared_in(nodes: list[ast.AST]) -> set[str]:
+    return {name for node in nodes if isinstance(node, ast.Global) for name in node.names}
 parse_source = lru_cache(_MOST_TREES)(ParsedSource)
 class NamedTree:
     def __init__(self, data: bytes, name: str) -> None:
@@ -4908,7 +5044,8 @@ from collections.abc import Callable, Container, Sequence
 from buildguard.definitions import NamedTuple, StrEnum
 from buildguard.imports.finder import FileTree, Lookup, ModuleKind, ModuleLocation
 from buildguard.imports.names import LoadedModule
-from buildguard.imports.records import ImportStatement
+from buildguard.imports.records import ImportStatement, NameUse
+from buildguard.imports.standard_names import is_standard
 LOADED_AT_START = frozenset(
     {
         "_collections_abc",
@@ -4972,21 +5109,47 @@ class ModuleResolver:
         self._absolute: dict[str, tuple[str, Resolution]] = {}
         self._found_relative: dict[tuple[str, int, str], Resolution] = {}
         self._installed: dict[str, bool] = {}
+        self._outside: dict[str, tuple[str, Resolution]] = {}
+        self._of_library: dict[str, str] = {}
+    def with_path(self, path: SearchPath) -> ModuleResolver:
+        other = ModuleResolver(
+            self.tree, path, self.standard, self._may_be_foreign, prefer_installed=self._prefer_installed
+        )
+        other._installed, other._outside, other._of_library = self._installed, self._outside, self._of_library
+        return other
     def add(self, module: LoadedModule) -> None:
         self._found[module.name] = Resolution(ImportKind.RESOLVED, (module,))
         self._absolute.clear()
-    def resolve(self, module: LoadedModule, row: ImportStatement) -> Resolution:
+    def resolve(self, module: LoadedModule, row: ImportStatement | NameUse) -> Resolution:
         if row.level:
             return self._find_relative(module.package, row)
-        top, resolution = self._absolute.get(row.module) or self._find_for_others(row.module)
+        dotted = row.module
+        top, resolution = self._absolute.get(dotted) or self._outside.get(dotted) or self._find_for_others(dotted)
         if not self._prefer_installed or (module.home is None and not module.name.startswith(top)):
             return resolution
-        return _OUTSIDE if self._means_installed(module, top) else self.find(row.module)
+        return _OUTSIDE if self._means_installed(module, top) else self.find(dotted)
+    def without_library(self, module: LoadedModule, rows: Sequence[ImportStatement]) -> Sequence[ImportStatement]:
+        if not self._prefer_installed or module.home is not None:
+            return rows
+        others = []
+        for row in rows:
+            top = "" if row.level else self._of_library.get(row.module)
+            if top is None:
+                top = self._top_of_library(row.module)
+            if not top or module.name.startswith(top):
+                others.append(row)
+        return others
+    def _top_of_library(self, dotted: str) -> str:
+        top = dotted.partition(".")[0]
+        known = self._of_library[dotted] = top if is_standard(top) and self.may_be_installed(top) else ""
+        return known
     def _find_for_others(self, dotted: str) -> tuple[str, Resolution]:
         top = dotted.partition(".")[0]
-        resolution = _OUTSIDE if self._prefer_installed and self.may_be_installed(top) else self.find(dotted)
-        self._absolute[dotted] = (top, resolution)
-        return top, resolution
+        if self._prefer_installed and self.may_be_installed(top):
+            known = self._outside[dotted] = (top, _OUTSIDE)
+        else:
+            known = self._absolute[dotted] = (top, self.find(dotted))
+        return known
     def _means_installed(self, module: LoadedModule, top: str) -> bool:
         is_installed = self.may_be_installed(top)
         if module.home is None and not module.name.startswith(top):
@@ -5028,13 +5191,13 @@ class ModuleResolver:
         return known
     def _is_foreign(self, top: str, first: ModuleLocation) -> bool:
         return first.kind is ModuleKind.NAMESPACE and self.may_be_installed(top)
-    def _find_relative(self, package: str, row: ImportStatement) -> Resolution:
+    def _find_relative(self, package: str, row: ImportStatement | NameUse) -> Resolution:
         place = (package, row.level, row.module)
         known = self._found_relative.get(place)
         if known is None:
             known = self._found_relative[place] = self._relative(package, row)
         return known
-    def _relative(self, package: str, row: ImportStatement) -> Resolution:
+    def _relative(self, package: str, row: ImportStatement | NameUse) -> Resolution:
         if not package:
             return Resolution(ImportKind.NO_PACKAGE)
         parts = package.split(".")
@@ -5168,8 +5331,10 @@ def _other_place(fault: ImportFault, _source: str) -> FaultText:
         f"copy the folder itself (COPY {fault.name} ./{fault.name}), or import the module by the name that it has in the image",
     )
 def _shadows(fault: ImportFault, source: str) -> FaultText:
+    wanted = f", which {fault.row.module} imports" if fault.row.module != fault.detail else ""
     return FaultText(
-        f"{source} shadows the standard library's '{fault.detail}', and never binds '{fault.name}'", f"rename {source}"
+        f"{source} shadows the standard library's '{fault.detail}'{wanted}, and never binds '{fault.name}'",
+        f"rename {source}",
     )
 def _early(fault: ImportFault, _source: str) -> FaultText:
     package, _dot, name = ("" if fault.source is None else fault.source.name).rpartition(".")
@@ -5199,6 +5364,7 @@ _TEXTS: Mapping[FaultKind, Callable[[ImportFault, str], FaultText]] = {
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
+from functools import partial
 from buildguard.definitions import NamedTuple
 from buildguard.imports.execution import is_certain, is_guarded
 from buildguard.imports.finder import ModuleKind
@@ -5210,6 +5376,7 @@ class ImportEdge(NamedTuple):
     resolution: Resolution
     targets: tuple[LoadedModule, ...]
     certain: bool
+_edge_of = partial(tuple.__new__, ImportEdge)
 class ReachedModule(NamedTuple):
     module: LoadedModule
     certain: bool
@@ -5224,21 +5391,22 @@ class ImportGraph:
         known = self._edges.get(module.name)
         if known is None:
             facts = self.facts(module.location.file)
-            rows = () if facts is None else facts.imports
-            known = tuple(self._edge(module, row) for row in rows if row.guard is not Guard.FALSE)
+            rows = () if facts is None else self.resolver.without_library(module, facts.imports)
+            is_main = module.is_main
+            known = tuple([self._edge(module, row, is_main=is_main) for row in rows if row.guard is not Guard.FALSE])
             self._edges[module.name] = known
         return known
     def own_edges(self, module: LoadedModule) -> tuple[ImportEdge, ...]:
         known = self._own_edges.get(module.name)
         if known is None:
-            known = tuple(edge for edge in self.edges(module) if edge.resolution.modules)
+            known = tuple([edge for edge in self.edges(module) if edge.resolution.modules])
             self._own_edges[module.name] = known
         return known
-    def _edge(self, module: LoadedModule, row: ImportStatement) -> ImportEdge:
+    def _edge(self, module: LoadedModule, row: ImportStatement, *, is_main: bool) -> ImportEdge:
         resolution = self.resolver.resolve(module, row)
         sources = self._sources(module, resolution, row) if resolution.modules else ()
-        certain = resolution.kind is not ImportKind.UNCLEAR and is_certain(row, is_main=module.is_main)
-        return ImportEdge(row, resolution, sources, certain)
+        certain = resolution.kind is not ImportKind.UNCLEAR and is_certain(row, is_main=is_main)
+        return _edge_of((row, resolution, sources, certain))
     def _sources(self, module: LoadedModule, resolution: Resolution, row: ImportStatement) -> tuple[LoadedModule, ...]:
         targets = [*resolution.modules, *self._submodules(module, resolution.last, row)]
         return tuple(target for target in targets if has_source(target))
@@ -5307,9 +5475,9 @@ from buildguard.definitions import TYPE_CHECKING, NamedTuple
 from buildguard.imports.execution import is_guarded, runs_at_import
 from buildguard.imports.import_graph import ImportEdge, ImportGraph, has_source
 from buildguard.imports.names import LoadedModule, NameReader
-from buildguard.imports.records import Bound, ImportForm, ImportStatement, NameUse
+from buildguard.imports.records import Bound, ImportForm, ImportStatement
 if TYPE_CHECKING:
-    from buildguard.imports.taken_names import TakenNameReader
+    from buildguard.imports.taken_names import OwnUse, TakenNameReader
 class CircularImport(NamedTuple):
     module: LoadedModule
     row: ImportStatement
@@ -5347,14 +5515,12 @@ class _Execution:
         self._only_certain = only_certain
         self._lines: dict[str, int] = {}
         self._stack: list[str] = []
-        self._done: set[str] = set()
+        self._entered: set[str] = set()
         self._late: set[str] = set()
     def run(self, starts: Iterable[LoadedModule]) -> None:
         for start in starts:
-            if not self._is_known(start):
+            if start.name not in self._entered:
                 self._run_from(start)
-    def _is_known(self, module: LoadedModule) -> bool:
-        return module.name in self._done or module.name in self._lines
     def _run_from(self, start: LoadedModule) -> None:
         running = [self._execute(start)]
         while running:
@@ -5364,6 +5530,7 @@ class _Execution:
             else:
                 running.append(self._execute(entered))
     def _execute(self, module: LoadedModule) -> Iterator[LoadedModule]:
+        self._entered.add(module.name)
         self._stack.append(module.name)
         self._lines[module.name] = 0
         late: set[str] = set()
@@ -5376,7 +5543,7 @@ class _Execution:
                 continue
             self._lines[module.name] = edge.row.line
             for target in edge.targets:
-                if not self._is_known(target):
+                if target.name not in self._entered:
                     yield target
             self._check(module, edge)
         while uses:
@@ -5384,14 +5551,14 @@ class _Execution:
         self._late |= late
         self._stack.pop()
         del self._lines[module.name]
-        self._done.add(module.name)
-    def _uses_of(self, module: LoadedModule) -> list[tuple[int, NameUse, str]]:
+    def _uses_of(self, module: LoadedModule) -> list[tuple[int, OwnUse, str]]:
         facts = self._graph.facts(module.location.file)
         if facts is None or not facts.uses:
             return []
-        uses = [(line, use, dotted) for use in facts.uses for dotted, line in use.taken.items()]
+        early = [item for item in self._names.taken().own_uses(module) if item.may_be_early(self._lines)]
+        uses = [(line, item, dotted) for item in early for dotted, line in item.use.taken.items()]
         return sorted(uses, key=_line_of, reverse=True)
-    def _check_use(self, module: LoadedModule, line: int, use: NameUse, dotted: str) -> None:
+    def _check_use(self, module: LoadedModule, line: int, use: OwnUse, dotted: str) -> None:
         self._lines[module.name] = line
         taken = self._names.taken().read_early(module, use, dotted, self._lines)
         if taken is None:
@@ -5407,11 +5574,9 @@ class _Execution:
     def _runs(self, module: LoadedModule, edge: ImportEdge) -> bool:
         return edge.certain if self._only_certain else runs_at_import(edge.row, is_main=module.is_main)
     def _check(self, module: LoadedModule, edge: ImportEdge) -> None:
-        source = edge.resolution.last
-        if source is None or not has_source(source) or is_guarded(edge.row) or edge.row.form is not ImportForm.FROM:
-            return
-        line = self._lines.get(source.name)
-        if line is None:
+        source = edge.resolution.last if edge.row.form is ImportForm.FROM else None
+        line = None if source is None else self._lines.get(source.name)
+        if source is None or line is None or not has_source(source) or is_guarded(edge.row):
             return
         circle = tuple(self._stack[self._stack.index(source.name) :])
         is_open = not edge.certain or bool(self._late & {*circle})
@@ -5425,7 +5590,7 @@ class _Execution:
         if facts is None or facts.exports is None or facts.bound.get("__all__", line) >= line:
             return ()
         return facts.exports
-def _line_of(place: tuple[int, NameUse, str]) -> int:
+def _line_of(place: tuple[int, OwnUse, str]) -> int:
     return place[0]
 ''',
     'buildguard.imports.program': r'''from __future__ import annotations
@@ -5441,7 +5606,8 @@ _TEST = lazy_pattern(
     r"(?:^|/)(?:tests?|[^/]*-tests?(?:\.py)?|[^/]*_tests|testing|e2e|fixtures|conftest\.py|test_[^/]*\.py|[^/]*_tests?\.py"
     r"|[^/]*\{\{[^/]*)(?:/|$)"
 )
-_FOLDERS = 10_000
+_FILES, _FOLDERS = 100_000, 10_000
+_SOURCES = frozenset({ModuleKind.PACKAGE, ModuleKind.MODULE})
 class StartedProgram(NamedTuple):
     tree: FileTree
     path: SearchPath
@@ -5455,6 +5621,7 @@ class StartedProgram(NamedTuple):
     is_main: bool = True
     may_fail: bool = False
     folder: str = ""
+@functools.lru_cache(_FILES)
 def is_test(path: str) -> bool:
     folder, _slash, base = path.rpartition("/")
     return _is_folder_of_tests(folder) or _TEST.search(base) is not None
@@ -5506,6 +5673,16 @@ def _named(command: StartCommand, tree: FileTree) -> Iterator[LoadedModule]:
             yield LoadedModule("__main__", main, home=command.module)
     else:
         yield LoadedModule("__main__", last, home=command.module.rpartition(".")[0])
+def modules_named(name: str, tree: FileTree, folders: Sequence[str]) -> Iterator[LoadedModule]:
+    lookup = tree.look_up(name, folders)
+    parts = name.split(".")
+    for number, location in enumerate(() if lookup.is_unclear else lookup.modules):
+        if location.kind in _SOURCES:
+            yield LoadedModule(".".join(parts[: number + 1]), location)
+def absolute_name(module: str, level: int, package: str) -> str:
+    parts = package.split(".")
+    above = parts[: len(parts) - level + 1] if level else []
+    return ".".join(filter(None, [*above, module]))
 def working_folder(command: StartCommand | None) -> str:
     if command is None:
         return ""
@@ -5522,12 +5699,11 @@ def extended_path(path: SearchPath, added: Iterable[tuple[str, str]], folder: st
     return path._replace(back=(*path.back, *added_folders), added=(*path.added, *added_folders))
 def home_of(file: str, tree: FileTree) -> tuple[str, str]:
     folder, base = posixpath.split(file)
-    parts = [] if base == "__init__.py" else [removesuffix(base, ".py")]
-    while folder not in {"", "/"} and f"{folder}/__init__.py" in tree.origins:
-        folder, name = posixpath.split(folder)
-        parts.insert(0, name)
-    return folder, ".".join(parts)
-def folders_above(folder: str, roots: Sequence[str]) -> tuple[str, ...]:
+    home, package = tree.home_of(folder)
+    name = "" if base == "__init__.py" else removesuffix(base, ".py")
+    return home, f"{package}.{name}" if package and name else package or name
+@functools.lru_cache(_FOLDERS)
+def folders_above(folder: str, roots: tuple[str, ...]) -> tuple[str, ...]:
     folders = [folder]
     while folder not in {"", "/", *roots}:
         folder = posixpath.dirname(folder)
@@ -5565,6 +5741,10 @@ def find_shadows(
                 yield ImportFault(
                     FaultKind.SHADOWS, item.module, edge.row, lost, source, certain, item.chain, edge.row.module
                 )
+def may_shadow(graph: ImportGraph) -> bool:
+    resolver = graph.resolver
+    children = (child for folder in resolver.path.front for child in resolver.tree.children(folder))
+    return any(child.partition(".")[0] in resolver.standard for child in children)
 def _shadowing(graph: ImportGraph, edge: ImportEdge) -> LoadedModule | None:
     source = edge.resolution.last
     is_plain = edge.row.form is ImportForm.IMPORT and "." not in edge.row.module
@@ -5624,9 +5804,9 @@ def _parsed(data: bytes) -> ParsedSource | None:
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None
 def _is_only(use: NameUse, source: ParsedSource) -> bool:
-    if any(isinstance(node, ast.Global) and use.name in node.names for node in source.nodes):
-        return False
-    return all(origin == use[1:4] for node in _of_module(source.tree) for origin in _origins(node, use.name))
+    return use.name not in source.declared and all(
+        origin == use[1:4] for node in _of_module(source.tree) for origin in _origins(node, use.name)
+    )
 def _of_module(tree: ast.Module) -> Iterator[ast.AST]:
     waiting: list[ast.AST] = [tree]
     while waiting:
@@ -5659,7 +5839,7 @@ def _imported_names(node: ast.ImportFrom, name: str) -> Iterator[tuple[int, str,
             yield node.level, node.module or "", alias.name
 ''',
     'buildguard.imports.taken_names': r'''from __future__ import annotations
-from collections.abc import Callable, Container, Iterator, Mapping
+from collections.abc import Callable, Collection, Container, Iterator, Mapping
 from buildguard.definitions import NamedTuple
 from buildguard.imports.execution import is_guarded, runs_at_import
 from buildguard.imports.faults import ImportContext
@@ -5673,6 +5853,12 @@ class TakenName(NamedTuple):
     is_open: bool
     is_unloaded: bool = False
     is_early: bool = False
+class OwnUse(NamedTuple):
+    use: NameUse
+    owner: LoadedModule
+    first: str
+    def may_be_early(self, running: Collection[str]) -> bool:
+        return self.owner.name in running or any(name.startswith(self.first) for name in running)
 class _Part(NamedTuple):
     module: LoadedModule
     package: LoadedModule | None = None
@@ -5697,50 +5883,66 @@ class TakenNameReader:
         self._loaded = loaded
         self._names = names
         self._context = context
-    def read(self, module: LoadedModule, uses: tuple[NameUse, ...]) -> Iterator[TakenName]:
-        for use in uses:
-            first = self._part_of(module, use)
-            for dotted, line in use.taken.items() if first is not None else ():
-                found = self._missing(first, dotted, self._bound, self._is_unloaded)
+        self._own_uses: dict[str, tuple[OwnUse, ...]] = {}
+        self._lacking: dict[tuple[str, str, str], _MissingName | None] = {}
+        self._read_rows: dict[tuple[object, ...], list[ImportStatement] | None] = {}
+    def own_uses(self, module: LoadedModule) -> tuple[OwnUse, ...]:
+        known = self._own_uses.get(module.name)
+        if known is None:
+            facts = self._facts(module)
+            pairs = (
+                ((use, self._graph.resolver.resolve(module, use).last) for use in facts.uses)
+                if facts is not None
+                else ()
+            )
+            known = tuple(
+                OwnUse(use, owner, f"{owner.name}.{use.imported}" if use.imported else owner.name)
+                for use, owner in pairs
+                if owner is not None
+            )
+            self._own_uses[module.name] = known
+        return known
+    def read(self, module: LoadedModule) -> Iterator[TakenName]:
+        for use, owner, _first in self.own_uses(module):
+            for dotted, line in use.taken.items() if not self._is_of_library(use) else ():
+                found = self._lacking_in(owner, use.imported, dotted)
                 taken = None if found is None else self._executed(module, use, found, line)
                 if taken is not None:
                     was_there = not taken.is_open and self._was_there(taken.source, taken.name, module)
                     yield taken._replace(is_open=True) if was_there else taken
-    def read_early(self, module: LoadedModule, use: NameUse, dotted: str, lines: Mapping[str, int]) -> TakenName | None:
-        early = self._early_submodule(module, use, lines)
+    def read_early(
+        self, module: LoadedModule, own_use: OwnUse, dotted: str, lines: Mapping[str, int]
+    ) -> TakenName | None:
+        use, owner, _first = own_use
+        early = self._early_submodule(owner, use.imported, lines)
         def bound(source: LoadedModule, name: str) -> Bound:
             if f"{source.name}.{name}" in lines and not self._binds(source, name):
                 return Bound.NO
             if source.name in lines and has_source(source):
                 return self._names.is_bound(source, name, lines[source.name])
             return self._bound(source, name) if early is not None and source == early.module else Bound.YES
-        found = self._missing(early or self._part_of(module, use), dotted, bound)
+        part = early or (None if self._is_of_library(use) else self._part_of(owner, use.imported))
+        found = self._missing(part, dotted, bound)
         taken = None if found is None else self._executed(module, use, found, use.taken[dotted])
         is_early = taken is not None and early is not None and taken.source == early.module
         return taken._replace(is_early=True) if taken is not None and is_early else taken
-    def _early_submodule(self, module: LoadedModule, use: NameUse, lines: Mapping[str, int]) -> _Part | None:
-        package = self._imported(module, use) if use.imported else None
-        if (
-            package is None
-            or package.name not in lines
-            or not self._binds_later(package, use.imported, lines[package.name])
-        ):
+    def _early_submodule(self, package: LoadedModule, name: str, lines: Mapping[str, int]) -> _Part | None:
+        if not name or package.name not in lines or not self._binds_later(package, name, lines[package.name]):
             return None
-        source = self._graph.resolver.submodule(package, use.imported)
+        source = self._graph.resolver.submodule(package, name)
         return None if source is None else _Part(source, is_open=self._may_bind_more(package))
     def _binds_later(self, package: LoadedModule, name: str, line: int) -> bool:
         facts = self._facts(package)
         return facts is not None and facts.bound.get(name, 0) >= line
-    def _imported(self, module: LoadedModule, use: NameUse) -> LoadedModule | None:
-        row = ImportStatement(1, 1, ImportForm.IMPORT, use.module, (), use.level)
-        return self._graph.resolver.resolve(module, row).last
-    def _part_of(self, module: LoadedModule, use: NameUse) -> _Part | None:
-        if not use.level and use.module.partition(".")[0] in self._context.standard:
-            return None
-        last = self._imported(module, use)
-        if last is None:
-            return None
-        return self._below(last, use.imported) if use.imported else _Part(last)
+    def _is_of_library(self, use: NameUse) -> bool:
+        return not use.level and use.module.partition(".")[0] in self._context.standard
+    def _part_of(self, owner: LoadedModule, imported: str) -> _Part | None:
+        return self._below(owner, imported) if imported else _Part(owner)
+    def _lacking_in(self, owner: LoadedModule, imported: str, dotted: str) -> _MissingName | None:
+        key = owner.name, imported, dotted
+        if key not in self._lacking:
+            self._lacking[key] = self._missing(self._part_of(owner, imported), dotted, self._bound, self._is_unloaded)
+        return self._lacking[key]
     def _below(self, package: LoadedModule, name: str) -> _Part | None:
         source = self._graph.resolver.submodule(package, name)
         if source is None or not self._binds(package, name):
@@ -5805,7 +6007,10 @@ class TakenNameReader:
         facts, data = self._graph.facts(module.location.file), self._context.read(module.location.file)
         if facts is None or data is None or not all(map(self._holds, found.parts)):
             return None
-        return rows_of(data, use, found.dotted, facts.version)
+        key = module.location.file, found.dotted, *use[:4]
+        if key not in self._read_rows:
+            self._read_rows[key] = rows_of(data, use, found.dotted, facts.version)
+        return self._read_rows[key]
     def _holds(self, part: _Part) -> bool:
         from buildguard.imports.executed_uses import is_only_import
         if part.package is None or part.use is None:
@@ -5817,21 +6022,24 @@ def _is_conditional(row: ImportStatement) -> bool:
 ''',
     'buildguard.imports.own_imports': r'''from __future__ import annotations
 import posixpath
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from buildguard.definitions import TYPE_CHECKING, NamedTuple
 from buildguard.imports.circles import CircularImport, ExecutedNames, find_circles
 from buildguard.imports.execution import is_certain, is_guarded
 from buildguard.imports.faults import FaultKind, ImportContext, ImportFault
 from buildguard.imports.import_graph import ImportEdge, ImportGraph, ReachedModule, find_reached, has_source
 from buildguard.imports.names import LoadedModule, NameReader
-from buildguard.imports.program import StartedProgram, extended_path, folders_above
-from buildguard.imports.records import Bound, Guard, ImportForm, ImportStatement, NameUse, PathChange
+from buildguard.imports.program import StartedProgram, extended_path, folders_above, modules_named
+from buildguard.imports.records import Bound, Guard, ImportForm, ImportStatement, PathChange
 from buildguard.imports.resolver import ImportKind, ModuleResolver, Resolution, SearchPath
-from buildguard.imports.shadows import find_shadows
+from buildguard.imports.shadows import find_shadows, may_shadow
 if TYPE_CHECKING:
+    from typing import TypeAlias
     from buildguard.imports.taken_names import TakenNameReader
 _WRONG_LEVEL = {ImportKind.NO_PACKAGE: FaultKind.NO_PACKAGE, ImportKind.BEYOND: FaultKind.BEYOND}
+_FLASKS = frozenset({"flask", "quart"})
 _MOST_ROUNDS = 4
+_NamedObject = "tuple[LoadedModule, ImportStatement]"
 class OutsideImport(NamedTuple):
     module: LoadedModule
     row: ImportStatement
@@ -5863,7 +6071,28 @@ class ProgramReader:
                 break
             path = longer
             graph, reached = self._reach(path)
-        return self._judge(graph, reached)
+        objects = self._objects(reached)
+        loaded = [*self._loaded_objects(objects, path, reached)]
+        if any(module.name not in reached for module in loaded):
+            self._by_name = (*self._by_name, *loaded)
+            graph, reached = self._reach(path)
+            objects = self._objects(reached)
+        return self._judge(graph, reached, objects)
+    def _loaded_objects(
+        self, objects: Iterable[_NamedObject], path: SearchPath, reached: Mapping[str, ReachedModule]
+    ) -> Iterator[LoadedModule]:
+        for module, row in objects:
+            if reached[module.name].certain and is_certain(row, is_main=module.is_main):
+                yield from modules_named(row.module, self._program.tree, path.folders)
+    def _objects(self, reached: Mapping[str, ReachedModule]) -> Sequence[_NamedObject]:
+        modules = [item.module for item in reached.values() if self._imports_flask(item.module)]
+        if not modules:
+            return ()
+        from buildguard.imports.flask_objects import flask_objects
+        return tuple(flask_objects(modules, self._context.read))
+    def _imports_flask(self, module: LoadedModule) -> bool:
+        facts = self._facts(module.location.file)
+        return facts is not None and any(row.module in _FLASKS for row in facts.imports)
     def _reach(self, path: SearchPath) -> tuple[ImportGraph, dict[str, ReachedModule]]:
         resolver = ModuleResolver(self._program.tree, path, self._context.standard, self._context.may_be_foreign)
         for start in self._program.starts:
@@ -5888,17 +6117,28 @@ class ProgramReader:
     def _loaded(self, reached: Mapping[str, ReachedModule]) -> Container[str] | None:
         files = {item.module.location.file for item in reached.values() if has_source(item.module)}
         return None if any(self._facts(file) is None for file in files) else reached
-    def _judge(self, graph: ImportGraph, reached: dict[str, ReachedModule]) -> OwnImports:
+    def _judge(
+        self, graph: ImportGraph, reached: dict[str, ReachedModule], objects: Iterable[_NamedObject]
+    ) -> OwnImports:
         judge = OwnImportJudge(graph, self._context, knows_path=self._knows_path(reached), loaded=self._loaded(reached))
         for item in reached.values():
             judge.judge(item)
-        for module, row in self._program.listed():
+        for module, row in (*self._program.listed(), *objects):
             if module.name in reached:
                 judge.judge_listed(reached[module.name], row)
         for circle in find_circles(graph, judge.executed, self._program.starts):
             judge.add_circle(circle, reached)
-        judge.add_faults(find_shadows(graph, judge.names, reached, self._context.read))
+        judge.add_faults(self._find_shadows(graph, judge.names, reached))
         return judge.result(reached)
+    def _find_shadows(
+        self, graph: ImportGraph, names: NameReader, reached: dict[str, ReachedModule]
+    ) -> Iterator[ImportFault]:
+        shadows = [*find_shadows(graph, names, reached, self._context.read)]
+        yield from shadows
+        if may_shadow(graph) and self._knows_path(reached):
+            from buildguard.imports.library_shadows import find_library_shadows
+            known = {fault.detail for fault in shadows}
+            yield from find_library_shadows(graph, names, reached, self._facts, known)
 class OwnImportJudge:
     def __init__(
         self,
@@ -5930,14 +6170,14 @@ class OwnImportJudge:
             self._judge_edge(item, edge)
         facts = self._facts(item.module.location.file)
         if facts is not None and facts.uses:
-            self._judge_uses(item, facts.uses)
+            self._judge_uses(item)
     def _taken_names(self) -> TakenNameReader:
-        from buildguard.imports.taken_names import TakenNameReader
         if self._taken is None:
+            from buildguard.imports.taken_names import TakenNameReader
             self._taken = TakenNameReader(self._graph, self.names, self._context, self._loaded)
         return self._taken
-    def _judge_uses(self, item: ReachedModule, uses: tuple[NameUse, ...]) -> None:
-        for row, source, name, is_open, is_unloaded, _is_early in self._taken_names().read(item.module, uses):
+    def _judge_uses(self, item: ReachedModule) -> None:
+        for row, source, name, is_open, is_unloaded, _is_early in self._taken_names().read(item.module):
             certain = is_certain(row, is_main=item.module.is_main)
             if is_open:
                 reason = f"whether {source.name} has {name} when it is asked for is not known"
@@ -5948,7 +6188,8 @@ class OwnImportJudge:
                 kind = FaultKind.UNLOADED if is_unloaded else FaultKind.UNBOUND
                 self._add(kind, item, edge, name, self._where(source, name))
     def judge_listed(self, item: ReachedModule, row: ImportStatement) -> None:
-        self._judge_edge(item, ImportEdge(row, self._graph.resolver.resolve(item.module, row), (), certain=True))
+        certain = is_certain(row, is_main=item.module.is_main)
+        self._judge_edge(item, ImportEdge(row, self._graph.resolver.resolve(item.module, row), (), certain))
     def _judge_edge(self, item: ReachedModule, edge: ImportEdge) -> None:
         if edge.resolution.kind is ImportKind.OUTSIDE:
             self._judge_outside(item, edge)
@@ -6078,6 +6319,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from buildguard.definitions import TYPE_CHECKING, NamedTuple
 from buildguard.imports.circles import CircularImport, find_circles
+from buildguard.imports.faults import FaultKind, ImportFault
 from buildguard.imports.finder import FileTree, ModuleKind, ModuleLocation
 from buildguard.imports.import_graph import ImportGraph, ReachedModule
 from buildguard.imports.names import LoadedModule
@@ -6085,7 +6327,8 @@ from buildguard.imports.own_imports import OpenImport, OwnImportJudge, OwnImport
 from buildguard.imports.program import folders_above, home_of
 from buildguard.imports.resolver import ModuleResolver, SearchPath
 if TYPE_CHECKING:
-    from buildguard.imports.faults import ImportContext, ImportFault
+    from buildguard.imports.faults import ImportContext
+_KINDS_OF_CIRCLES = frozenset({FaultKind.CIRCULAR, FaultKind.EARLY, FaultKind.UNBOUND})
 _MOST_MEMBERS = 8
 class _Group(NamedTuple):
     modules: tuple[LoadedModule, ...]
@@ -6095,6 +6338,10 @@ class LooseReader:
         self._tree = tree
         self._roots = roots
         self._context = context
+        self._alone: dict[tuple[str, str], ModuleLocation | None] = {}
+        self._resolver = ModuleResolver(
+            tree, SearchPath(()), context.standard, context.may_be_foreign, prefer_installed=True
+        )
     def read(self, files: Iterable[str], is_asked: Callable[[str], bool], *, certain: bool) -> OwnImports:
         groups: dict[str, list[LoadedModule]] = defaultdict(list)
         for file in files if certain else filter(is_asked, files):
@@ -6119,10 +6366,12 @@ class LooseReader:
         )
     def _read_group(self, home: str, group: _Group, *, certain: bool) -> OwnImports:
         folders = tuple(dict.fromkeys([*folders_above(home, self._roots), *self._roots]))
-        first = self._judge(folders, group, certain=certain)
+        first = self._judge(folders, group, certain=certain, with_circles=certain)
         if not first.faults or len(folders) == 1:
             return first
-        second = self._judge(folders[::-1], group._replace(asked=_to_judge_again(first, group.asked)), certain=certain)
+        again = group._replace(asked=_to_judge_again(first, group.asked))
+        with_circles = certain and not _KINDS_OF_CIRCLES.isdisjoint([fault.kind for fault in first.faults])
+        second = self._judge(folders[::-1], again, certain=certain, with_circles=with_circles)
         shared = {_place(fault) for fault in second.faults}
         faults = tuple(fault for fault in first.faults if _place(fault) in shared)
         lost = [
@@ -6131,20 +6380,13 @@ class LooseReader:
             if _place(fault) not in shared
         ]
         return first._replace(faults=faults, undecided=(*first.undecided, *lost))
-    def _judge(self, folders: tuple[str, ...], group: _Group, *, certain: bool) -> OwnImports:
-        resolver = ModuleResolver(
-            self._tree,
-            SearchPath((), folders),
-            self._context.standard,
-            self._context.may_be_foreign,
-            prefer_installed=True,
-        )
-        graph = ImportGraph(resolver, self._context.facts)
+    def _judge(self, folders: tuple[str, ...], group: _Group, *, certain: bool, with_circles: bool) -> OwnImports:
+        graph = ImportGraph(self._resolver.with_path(SearchPath((), folders)), self._context.facts)
         judge = OwnImportJudge(graph, self._context)
         items = {module.name: ReachedModule(module, certain, (module.name,)) for module in group.modules}
         for module in group.asked:
             judge.judge(items[module.name])
-        circles = list(self._circles(graph, judge, group)) if certain else []
+        circles = list(self._circles(graph, judge, group)) if with_circles else []
         for circle in circles:
             if not circle.is_open:
                 judge.add_circle(circle, items)
@@ -6153,13 +6395,14 @@ class LooseReader:
         ]
         return self._without_loose(judge.result({}), folders, left)
     def _without_loose(self, result: OwnImports, folders: tuple[str, ...], left: Iterable[OpenImport]) -> OwnImports:
-        loose = [fault for fault in result.faults if self._is_loose(fault, folders)]
+        faults: list[ImportFault] = []
+        loose: list[ImportFault] = []
+        for fault in result.faults:
+            (loose if self._is_loose(fault, folders) else faults).append(fault)
         outside = (fault for fault in loose if fault.certain and self._leaves_roots(fault))
         undecided = (OpenImport(fault.module.location.file, fault.row.line, fault.certain) for fault in outside)
-        faults = tuple(fault for fault in result.faults if fault not in loose)
-        return result._replace(faults=faults, undecided=(*result.undecided, *left, *undecided))
+        return result._replace(faults=tuple(faults), undecided=(*result.undecided, *left, *undecided))
     def _is_loose(self, fault: ImportFault, folders: tuple[str, ...]) -> bool:
-        from buildguard.imports.faults import FaultKind
         if fault.row.level:
             return fault.kind in {FaultKind.BEYOND, FaultKind.NO_PACKAGE}
         top = fault.detail if fault.kind is FaultKind.OTHER_CASE and "." not in fault.name else fault.row.module
@@ -6176,8 +6419,13 @@ class LooseReader:
     def _has_other(self, fault: ImportFault, folders: tuple[str, ...]) -> bool:
         used = fault.source.location.file if fault.source is not None else ""
         inside = folders_above(posixpath.dirname(fault.module.location.file), self._roots)
-        alone = (self._tree.look_up(fault.row.module, [folder]) for folder in (*inside, *folders))
-        return any(lookup.last is not None and lookup.last.file != used for lookup in alone)
+        alone = (self._look_up_in(folder, fault.row.module) for folder in (*inside, *folders))
+        return any(location is not None and location.file != used for location in alone)
+    def _look_up_in(self, folder: str, dotted: str) -> ModuleLocation | None:
+        place = folder, dotted
+        if place not in self._alone:
+            self._alone[place] = self._tree.look_up(dotted, place[:1]).last
+        return self._alone[place]
     def _circles(self, graph: ImportGraph, judge: OwnImportJudge, group: _Group) -> Iterator[CircularImport]:
         by_name = {module.name: module for module in group.modules}
         for circle in find_circles(graph, judge.executed, group.asked, with_conditional=False):
@@ -6188,7 +6436,6 @@ class LooseReader:
         circles = find_circles(graph, judge.executed, [start], with_conditional=False)
         return not all(circle.is_open for circle in circles)
 def _to_judge_again(first: OwnImports, modules: tuple[LoadedModule, ...]) -> tuple[LoadedModule, ...]:
-    from buildguard.imports.faults import FaultKind
     if any(fault.kind is FaultKind.CIRCULAR for fault in first.faults):
         return modules
     files = {fault.module.location.file for fault in first.faults}
@@ -6437,6 +6684,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from functools import cached_property
 from buildguard.definitions import TYPE_CHECKING, NamedTuple, lazy_pattern
 from buildguard.imports.faults import FaultKind, ImportFault
+from buildguard.imports.names import LoadedModule
 from buildguard.imports.program import StartedProgram, is_test
 from buildguard.imports.records import ModuleFacts
 if TYPE_CHECKING:
@@ -6493,6 +6741,7 @@ class DoubtFinder:
         self._program = program
         self._tree = program.tree
         self._texts = texts
+        self._absent: dict[tuple[str, LoadedModule | None, bool], str] = {}
     def find(
         self, faults: Iterable[ImportFault], reached: Callable[[], Collection[str]]
     ) -> Iterator[tuple[ImportFault, str]]:
@@ -6513,7 +6762,10 @@ class DoubtFinder:
             return rewritten
         is_package = fault.source is not None and bool(fault.source.location.folders)
         if fault.kind in _ABSENT or (fault.kind in {FaultKind.UNBOUND, FaultKind.CIRCULAR} and is_package):
-            return next(self._of_absent(fault), "")
+            place = fault.name, fault.source, fault.kind in _ABSENT
+            if place not in self._absent:
+                self._absent[place] = next(self._of_absent(fault), "")
+            return self._absent[place]
         return ""
     def _of_absent(self, fault: ImportFault) -> Iterator[str]:
         name = fault.name.rpartition(".")[2]
@@ -6678,9 +6930,9 @@ def _strongest(located: Iterable[tuple[str, Finding]]) -> dict[str, tuple[Findin
             of_file[finding.code, finding.range] = finding
     return {path: tuple(of_file.values()) for path, of_file in kept.items()}
 def _surest(items: Iterable[UndecidedImport]) -> tuple[UndecidedImport, ...]:
-    kept: dict[UndecidedImport, UndecidedImport] = {}
+    kept: dict[tuple[str, int, str], UndecidedImport] = {}
     for item in items:
-        key = item._replace(is_executed=False)
+        key = item.path, item.line, item.reason
         if key not in kept or item.is_executed:
             kept[key] = item
     return tuple(kept.values())
@@ -6694,6 +6946,7 @@ class _ProgramJudge:
         self._context = context
         self._doubts = DoubtFinder(program, texts)
         self._packages = packages
+        self._unlisted: dict[str, PackageAnswer | None] = {}
         self._start_names = frozenset(start.name for start in program.starts)
     def follow(self) -> Iterator[tuple[str, FileReach]]:
         result = ProgramReader(self._program, self._context).read()
@@ -6706,15 +6959,15 @@ class _ProgramJudge:
         self, reached: Mapping[str, FileReach], asked: Collection[str] | None, *, follows_starts: bool
     ) -> Iterator[tuple[str, FileReach]]:
         certain = not self._program.starts and follows_starts
-        def is_asked(file: str) -> bool:
-            return asked is None or self._origin(file) in asked
         def is_left(path: str) -> bool:
             return path not in reached and not is_test(path)
         files = sources_of(self._program.tree, is_left, None if certain else asked)
+        origins = {file: self._origin(file) for file in files}
+        kept = {file: origin for file, origin in origins.items() if asked is None or origin in asked}
         reader = LooseReader(self._program.tree, self._program.roots, self._context)
-        self._take(reader.read(files, is_asked, certain=certain))
-        for file in filter(is_asked, files):
-            yield self._origin(file), FileReach(certain or not follows_starts)
+        self._take(reader.read(files, kept.__contains__, certain=certain))
+        how = FileReach(certain or not follows_starts)
+        yield from ((origin, how) for origin in kept.values())
     def _origin(self, file: str) -> str:
         return self._program.tree.origins.get(file, "")
     def _take(self, result: OwnImports) -> None:
@@ -6761,16 +7014,27 @@ class _ProgramJudge:
             return f"a folder of the project that has {top} may be on sys.path"
         return f"the project has a module {top} of its own" if self._is_beside(item, top) else ""
     def _take_unlisted(self, item: OutsideImport) -> None:
-        top = item.row.module.partition(".")[0]
-        if standard_names.is_standard(top) or is_guarded(item.row) or item.row.guard is Guard.MODULE_ONLY:
+        dotted = item.row.module
+        if is_guarded(item.row) or item.row.guard is Guard.MODULE_ONLY:
             return
-        lookup = self._program.tree.look_up(item.row.module, self._program.path.folders)
-        if lookup.modules and lookup.missing:
-            self._leave_open(_open_import(item), "a package may bring the rest of a folder without __init__.py")
-        elif not self._context.may_be_foreign(top):
-            self._leave_open(_open_import(item), f"no file and no requirement of the project is known to bring {top}")
-        elif answer := self._context.ask_unlisted(top):
+        if dotted not in self._unlisted:
+            self._unlisted[dotted] = self._ask_unlisted(dotted)
+        answer = self._unlisted[dotted]
+        if answer is not None:
             self._take_unlisted_answer(item, answer)
+    def _ask_unlisted(self, dotted: str) -> PackageAnswer | None:
+        from buildguard.imports.third_party import PackageAnswer
+        top = dotted.partition(".")[0]
+        if standard_names.is_standard(top):
+            return None
+        lookup = self._program.tree.look_up(dotted, self._program.path.folders)
+        if lookup.modules and lookup.missing:
+            reason = "a package may bring the rest of a folder without __init__.py"
+        elif not self._context.may_be_foreign(top):
+            reason = f"no file and no requirement of the project is known to bring {top}"
+        else:
+            return self._context.ask_unlisted(top)
+        return PackageAnswer(PackagePresence.UNKNOWN, top, reason)
     def _take_unlisted_answer(self, item: OutsideImport, answer: PackageAnswer) -> None:
         if answer.presence is not PackagePresence.MISSING:
             self._leave_open(_open_import(item), answer.detail)
@@ -6968,9 +7232,10 @@ class ImportVerdict(NamedTuple):
     undecided: tuple[tuple[int, str, bool], ...]
 def questions_of(statements: Iterable[ImportStatement]) -> set[Question]:
     names: dict[str, set[str]] = defaultdict(set)
-    for statement in statements:
-        if is_of_library(statement):
-            names[statement.module].update(() if statement.is_star else statement.names)
+    wanted = {(row.module, row.names) for row in statements if not row.level and row.guard not in _NEVER_FAILS}
+    for module, asked in wanted:
+        if _is_in_library(module):
+            names[module].update(() if asked == ("*",) else asked)
     return {(module, frozenset(asked)) for module, asked in names.items()}
 def is_of_library(statement: ImportStatement) -> bool:
     if statement.level or statement.guard in _NEVER_FAILS:
@@ -6995,9 +7260,9 @@ class ImportJudge:
     def judge(self, statements: Iterable[ImportStatement], reach: FileReach) -> ImportVerdict:
         findings: list[Finding] = []
         undecided: list[tuple[int, str, bool]] = []
-        for statement in filter(is_of_library, statements):
+        for statement in statements:
             what = (statement.module, statement.names)
-            if what in self._fine:
+            if what in self._fine or not is_of_library(statement):
                 continue
             items = list(self._judge(statement, reach))
             if not items and statement.form is not ImportForm.ATTRIBUTE and statement.guard is Guard.NONE:
@@ -7174,6 +7439,8 @@ _DEPENDENTS = {
 _ONLY_OLD = {"gunicorn": lazy_pattern(r"gunicorn\s*(==|~=|<=?)\s*(1?\d|20)\b")}
 _COMMANDS = lazy_pattern(r"(^|/)([^/]*(Docker|Container)file[^/]*|cloudbuild[^/]*\.ya?ml)$")
 _INSTALLS = lazy_pattern(r"\b(install|add|sync)\b")
+def may_declare(path: str) -> bool:
+    return not path.endswith(".py") or path.endswith("setup.py") or "file" in path
 class ProvidedModules:
     def __init__(self, texts: Callable[[], Iterable[tuple[str, str]]], modules: Iterable[str]) -> None:
         self._read = texts
@@ -7308,6 +7575,7 @@ def words_of(error):
     return "%s: %s" % (getattr(error, "name", None) or "", error)
 ''',
     'buildguard.remote.import_pieces': r'''import ast
+import re
 from bisect import bisect_right
 from buildguard.remote.import_codes import ENDING, ENDING_WORD, first_of, import_row, plain_line
 from buildguard.remote.import_outline import BLOCK_START, CONTINUATION, CONTINUED, block_end
@@ -7331,6 +7599,15 @@ VARIABLE, KEYWORDS = 4, 8
 BLOCKS = (b"def", b"class", b"async")
 CODING = b"coding"
 STAR = ("*",)
+FLAG, FLAG_RENAMED = "TYPE_CHECKING", b"TYPE_CHECKING as"
+FLAG_ROWS = [[[1, "from", module, 0, "", False, False]] for module in ("typing", "typing_extensions")]
+ROW_GUARD = 6
+TYPING = b"if TYPE_CHECKING:"
+TYPING_IMPORTS = re.compile(
+    rb"if TYPE_CHECKING:[ \t]*(?:#[^\n]*)?\n"
+    rb"(?:[ \t]*(?:#[^\n]*)?\n|[ \t]+import [\w., ]+(?:#[^\n]*)?\n"
+    rb"|[ \t]+from [\w.]+ import (?:[\w, ]+|\((?:[\w,\s]|#[^\n]*\n)*\)[ \t]*)(?:#[^\n]*)?\n)+"
+)
 INNER = b"if 1:\n"
 class UnclearLinesError(UnclearImportError):
     def __init__(self, lines):
@@ -7349,7 +7626,8 @@ class ImportPieces:
         self.data = reader.module.data
         self._reader = reader
         self._lines = None
-        self._split(sorted(lines))
+        self.lines = sorted(lines)
+        self._split(self.lines)
     @property
     def last_line(self):
         return max([row[0] for row in self.rows] + [piece[0] for piece in self.pieces])
@@ -7408,7 +7686,26 @@ class ImportPieces:
                 after = self._add_function_around(line, start) or self._add_between(start, stop)
         return [piece[:2] for piece in self.pieces]
     def _add_statement(self, line):
-        return self._add_between(*self._statement_around(line))
+        start, stop = self._statement_around(line)
+        begin = self._reader.start_of(start)
+        is_typing = stop and self.data.startswith(TYPING, begin) and self._has_flag()
+        match = TYPING_IMPORTS.match(self.data, begin) if is_typing else None
+        if match is None or match.end() != self._reader.start_of(stop):
+            return self._add_between(start, stop)
+        self.rows += [self._typing_row(*item) for item in self._reader.items() if start < item[0] < stop]
+        return stop
+    def _typing_row(self, line, item):
+        margin = self._reader.margin_of(self._reader.start_of(line), None)
+        row = import_row(line, margin + 1, item, False)
+        row[ROW_GUARD] = "false"
+        return row
+    def _has_flag(self):
+        module = self.module
+        if module.declaring or FLAG_RENAMED in self.data or STAR in module.code.co_consts:
+            return False
+        rows = [row[1:] for row in self.rows if FLAG in row[4]]
+        stores = [name for name, _at in module.stores if name == FLAG]
+        return len(stores) == 1 and [row[:3] + row[4:] for row in rows] in FLAG_ROWS
     def _statement_around(self, line):
         if self._lines is None:
             self._lines = sorted(set(self.module.numbers) - {0})
@@ -7541,6 +7838,7 @@ class NameOrigins:
         self._module = reader.module
         self._reader = reader
         self._split = split
+        self._stores = None
         self._fills = {}
     def lines_of(self, name):
         return [self._module.line_at(at) for at in self._fills_of(name)]
@@ -7568,13 +7866,17 @@ class NameOrigins:
             raise UnclearImportError
         return modules.pop()
     def _fills_of(self, name):
+        if self._stores is None:
+            self._stores = {}
+            for stored, at in self._module.stores:
+                self._stores.setdefault(stored, []).append(at)
         fills = self._fills.get(name)
         if fills is None:
-            module = self._module
-            fills = self._fills[name] = [module.filled_at(at) for stored, at in module.stores if stored == name]
+            fills = self._fills[name] = [self._module.filled_at(at) for at in self._stores.get(name, ())]
         return fills
     def _outside(self, name):
-        return [at for at in self._fills_of(name) if not self._split.covers(self._module.line_at(at))]
+        covers, line_at = self._split.covers, self._module.line_at
+        return [at for at in self._fills_of(name) if not covers(line_at(at))]
     def _is_import(self, at):
         return self._module.operations[at // 2] in (IMPORT, IMPORT_FROM)
     def _is_block(self, offset):
@@ -7608,7 +7910,9 @@ from buildguard.remote.import_outline import (
     CallLines,
     all_nodes,
     has_other_caller,
+    lines_with,
     outline_of,
+    outline_with,
     statements_with,
 )
 from buildguard.remote.import_paths import SysPathReader, may_change_paths
@@ -7684,7 +7988,7 @@ def read_facts(data, code, version, platform):
     return facts
 def facts_of_text(module, bound, target):
     data, names = module.data, module.names
-    uses = uses_of(module) if may_use(data, names) else ()
+    uses, words = uses_of(module) if may_use(data, names) else ((), ())
     typed = typed_source(module, target[0][1])
     facts = {}
     if typed is not None or b"import" in data or "__all__" in names:
@@ -7693,7 +7997,7 @@ def facts_of_text(module, bound, target):
         if facts is None:
             facts = tree_facts(module, bound, target, typed, {} if reader is None else reader.read_blocks())
     if uses is None or (uses and "attributes" not in facts):
-        facts.update(read_attributes(module, target))
+        facts.update(read_attributes(module, target, words))
     return facts
 def is_dynamic(module, bound):
     return not (
@@ -7707,15 +8011,21 @@ def typed_source(module, minor):
     if typed is None or not typed.search(data):
         return None
     return typed if may_evaluate(module.code, names, minor) or may_change_paths(data, names) else None
-def read_attributes(module, target):
+def read_attributes(module, target, words):
     version, platform = target
-    tree = ast.parse(module.data)
+    try:
+        tree = ast.parse(outline_with(module.data, words))
+    except SyntaxError:
+        tree = ast.parse(module.data)
     nodes = all_nodes(tree)
     found = [node for node in nodes if isinstance(node, ast.Attribute)]
     attributes = AttributeReader(module_names(nodes), version[1] >= ANNOTATIONS_LATE_FROM or has_future(tree))
-    if attributes.are_taken(found):
+    taken = attributes.taken_in(found)
+    if taken:
         reader = FactReader(module.data, module.names, Evaluator(version, platform, module.names))
         reader.attributes = attributes
+        reader.wanted = taken
+        reader.need(module.data)
         reader.read(tree)
     return {"attributes": attributes.rows, "patched": attributes.patched(nodes, found)}
 def plain_facts(module, bound, target, reader, uses):
@@ -7739,10 +8049,20 @@ def plain_facts(module, bound, target, reader, uses):
         return facts
     parts = read_exports(module)
     if parts is not None:
-        facts["exports"] = parts.exports.names(module)
+        facts["exports"] = exports_of(parts.exports, split, reader, target)
     return None if parts is None else facts
-def split_and_read(module, target, reader, uses):
-    lines = {module.data.count(b"\n", 0, at) + 1 for at, _word in uses}
+def exports_of(exports, split, reader, target):
+    module = split.module
+    if not exports.is_guarded:
+        return exports.names(module)
+    try:
+        lines = split.lines + lines_with((b"__all__",), module.data)
+        pieces = split_and_read(module, target, reader, (), lines)[1]
+    except (UnclearImportError, SyntaxError, ValueError):
+        return None
+    return pieces.exports.names(module)
+def split_and_read(module, target, reader, uses, lines=()):
+    lines = {module.data.count(b"\n", 0, at) + 1 for at, _word in uses}.union(lines)
     if not CALLERS.isdisjoint(module.names):
         lines.update(CallLines(module.data).lines)
     words = {word for _at, word in uses}
@@ -7775,6 +8095,7 @@ def read_pieces(split, target, origins, words_and_trees):
         modules = {word: origins.module_of(word) for word in words}
         is_late = version[1] >= ANNOTATIONS_LATE_FROM or bool(module.code.co_flags & ANNOTATIONS)
         facts.attributes = AttributeReader(modules, is_late)
+    facts.wanted = split.lines
     for line, stop, text, is_inner in split.pieces:
         ended = facts.read_piece(line, text, is_inner, trees)
         if ended == "false" or (ended and split.last_line >= stop):
@@ -7844,6 +8165,8 @@ def read_tree(text, module, bound, target, typed):
         reader.types = TypeReader(version[1], bound, reader.values)
     if may_change_paths(module.data, module.names):
         reader.paths = SysPathReader(module.data, module.names, reader.values)
+    if typed is None:
+        reader.need(text)
     reader.read(ast.parse(text))
     return reader
 ''',
