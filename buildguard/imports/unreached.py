@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import posixpath
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from buildguard.definitions import TYPE_CHECKING, NamedTuple
 from buildguard.imports.circles import CircularImport, find_circles
@@ -47,14 +47,8 @@ class LooseReader:
 
     def read(self, files: Iterable[str], is_asked: Callable[[str], bool], *, certain: bool) -> OwnImports:
         """Judge every import of those of the files that are asked for; the others may be in a circle with them."""
-        groups: dict[str, list[LoadedModule]] = defaultdict(list)
         # the others count in circles alone, and those are told of what is executed
-        for file in files if certain else filter(is_asked, files):
-            home, name = home_of(file, self._tree)
-            kind = ModuleKind.PACKAGE if file.endswith("/__init__.py") else ModuleKind.MODULE
-            folders = (file.removesuffix("/__init__.py"),) if kind is ModuleKind.PACKAGE else ()
-            if name:
-                groups[home].append(LoadedModule(name, ModuleLocation(kind, file, folders)))
+        groups = self._by_home(files if certain else filter(is_asked, files))
         results = [
             self._read_group(
                 home,
@@ -69,6 +63,17 @@ class LooseReader:
             tuple(item for result in results for item in result.undecided),
             {},
         )
+
+    def _by_home(self, files: Iterable[str]) -> Mapping[str, list[LoadedModule]]:
+        """The modules of files, by the folder above their outermost package."""
+        groups: dict[str, list[LoadedModule]] = defaultdict(list)
+        for file in files:
+            home, name = home_of(file, self._tree)
+            kind = ModuleKind.PACKAGE if file.endswith("/__init__.py") else ModuleKind.MODULE
+            folders = (file.removesuffix("/__init__.py"),) if kind is ModuleKind.PACKAGE else ()
+            if name:
+                groups[home].append(LoadedModule(name, ModuleLocation(kind, file, folders)))
+        return groups
 
     def _read_group(self, home: str, group: _Group, *, certain: bool) -> OwnImports:
         folders = tuple(dict.fromkeys([*folders_above(home, self._roots), *self._roots]))
