@@ -131,7 +131,7 @@ class _CommandRunner:
 
     def run(self, command: RunCommand) -> None:
         """Follow one command."""
-        words = _program_words(command.words)
+        words = program_words(command.words)
         for output in command.outputs:
             self._write(output)
         if not words:
@@ -371,7 +371,7 @@ def _runs_harmless_module(name: str, arguments: Sequence[str]) -> bool:
     return module in _HARMLESS_MODULES and re.fullmatch(r"python[\d.]*|pypy3?", name) is not None
 
 
-def _program_words(words: Sequence[str]) -> list[str]:
+def program_words(words: Sequence[str]) -> list[str]:
     """The words from the program on: without keywords, assignments and options of `sudo`."""
     rest = list(words)
     while rest and (rest[0] in _KEYWORDS or _ASSIGNMENT.fullmatch(rest[0])):

@@ -3,25 +3,17 @@
 from __future__ import annotations
 
 import posixpath
-import re
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from weakref import WeakKeyDictionary
 
-from buildguard.definitions import NamedTuple, lazy_pattern
+from buildguard.definitions import NamedTuple
 from buildguard.project.image_model import PlacedFile
 from buildguard.startup.image_start import ImageStart
 from buildguard.startup.image_tree import ImageTree
+from buildguard.startup.named_packages import who_names
 
 _COMPILED = (".pyx", ".c", ".cpp", ".rs", ".pyi")
-_COMMANDS = lazy_pattern(r"&&|\|\||[;|\n]")
-_INSTALLER = lazy_pattern(
-    r"\b(?:pip3?|pipx|uv|poetry|pdm|pipenv|conda|mamba|micromamba|apt|apt-get|apk)\b.*\b(?:install|add|create|sync)\b"
-)
-_REQUIREMENTS = lazy_pattern(
-    r"(?:^|/)(?:[\w.-]*requirements?[\w.-]*\.(?:txt|in)|requirements/[^/]+|pyproject\.toml|Pipfile(?:\.lock)?|setup\.(?:py|cfg)"
-    r"|poetry\.lock|uv\.lock|pdm\.lock|environment\.ya?ml|constraints[^/]*\.txt)$"
-)
 
 
 class ModuleSearch(NamedTuple):
@@ -138,28 +130,3 @@ def may_be_installed(image: ImageStart, module: str) -> str:
     if image.tree.installs_project:
         return "the project is installed as a package"
     return who_names(image, top)
-
-
-def who_names(image: ImageStart, top: str) -> str:
-    """The RUN or the file of requirements that names a top-level module; empty where none does."""
-    pattern = re.compile(rf"(?i)(?<![a-z0-9]){re.sub('[-_.]+', '[-_.]', re.escape(top))}(?![a-z0-9])")
-    if pattern.search(image.tree.run_text) or any(map(pattern.search, _installs_of_stages(image))):
-        return f"a RUN names {top}"
-    paths = [path for path in requirement_files(image) if (data := image.files.read(path)) and _names(pattern, data)]
-    return f"{paths[0]} names {top}" if paths else ""
-
-
-def _installs_of_stages(image: ImageStart) -> Iterator[str]:
-    """The commands of every stage that install packages: these may be copied to the last one."""
-    runs = (step.text for stage in image.stages for step in stage.instructions if step.name == "RUN")
-    return (command for text in runs for command in _COMMANDS.split(text) if _INSTALLER.search(command))
-
-
-def _names(pattern: re.Pattern[str], data: bytes) -> bool:
-    text = data.decode("utf-8", "replace")
-    return pattern.search(text) is not None or "git+" in text
-
-
-def requirement_files(image: ImageStart) -> list[str]:
-    """The files of the context that name requirements."""
-    return image.files.named(_REQUIREMENTS.search, image.service.context)

@@ -19,6 +19,7 @@ from buildguard.startup.findings import FindingPlace, StartupFindings
 from buildguard.startup.image_start import ImageStart
 from buildguard.startup.locked_programs import find_reason
 from buildguard.startup.losses import report_lost
+from buildguard.startup.named_packages import is_in_run
 from buildguard.startup.replaced_path import is_own_python, lacking_path
 from buildguard.startup.start_texts import path_folders
 from buildguard.startup.unreached import find_unreached
@@ -276,7 +277,7 @@ class _ProgramCheck:
     def _has_base_programs_only(self, name: str) -> bool:
         """Whether nothing beside the base image can bring a program: `uv run` has programs of its own."""
         image = self._image
-        is_mentioned = name in image.tree.run_text or not is_own_python(image)
+        is_mentioned = is_in_run(image, name) or not is_own_python(image)
         is_started_alone = all(is_shell(earlier.name) for earlier in self._earlier)
         return is_started_alone and not is_mentioned and brings_nothing(image, path_folders(image, self._start))
 
@@ -297,7 +298,7 @@ class _ProgramCheck:
     def _is_without(self, tool: str) -> bool:
         """Whether an image of Python's own has no tool of that name: no command names it, and nothing else comes to PATH."""
         image = self._image
-        is_named = tool in image.tree.run_text or not is_own_python(image)
+        is_named = is_in_run(image, tool) or not is_own_python(image)
         return not is_named and brings_nothing(image, path_folders(image, self._start))
 
 

@@ -13,7 +13,8 @@ from buildguard.startup.bare_images import INSTALLS_NONE, install_hint, is_bare
 from buildguard.startup.copied_environments import add_programs, unreached_environment
 from buildguard.startup.findings import StartupFindings
 from buildguard.startup.image_start import ImageStart
-from buildguard.startup.modules import search, who_names
+from buildguard.startup.modules import search
+from buildguard.startup.named_packages import who_names
 from buildguard.startup.source_facts import read_facts
 from buildguard.startup.start_texts import path_folders, start_texts
 from buildguard.startup.user_sites import find_unread_site
