@@ -11,7 +11,7 @@ from buildguard.startup import flask_names
 from buildguard.startup.findings import FindingPlace, StartupFindings
 from buildguard.startup.image_start import ImageStart
 from buildguard.startup.losses import report_lost
-from buildguard.startup.modules import ModuleSearch, may_be_installed, search
+from buildguard.startup.modules import ModuleSearch, may_be_installed, search_absolute
 from buildguard.startup.source_facts import read_facts
 
 
@@ -69,7 +69,7 @@ def _check_module(
 ) -> EntryFile | None:
     if any("$" in folder for folder in (start.folder, *start.search_path)):
         return None
-    result = search(image, start.module, start.search_path)
+    result = search_absolute(image, start.module, start.search_path)
     if start.is_main and result.package:
         result = _main_of(image, result)
     if result.file is not None:
@@ -101,7 +101,8 @@ def _main_of(image: ImageStart, result: ModuleSearch) -> ModuleSearch:
     if image_file is not None:
         return ModuleSearch(path, image_file)
     lost = tuple(source for source in image.tree.project_paths(path) if image.files.is_file(source))
-    return ModuleSearch(lost=lost, unknown=image.tree.why_unknown(path), is_top=False)
+    unknown = result.unknown or image.tree.why_unknown(path)
+    return ModuleSearch(lost=lost, unknown=unknown, is_top=False)
 
 
 def _missing_module(image: ImageStart, start: StartCommand, findings: StartupFindings, result: ModuleSearch) -> None:

@@ -11,7 +11,7 @@ from buildguard.definitions import NamedTuple
 from buildguard.project.image_model import PlacedFile
 from buildguard.startup.image_start import ImageStart
 from buildguard.startup.image_tree import ImageTree
-from buildguard.startup.named_packages import who_names
+from buildguard.startup.named_packages import may_be_needed, who_names, who_requires
 
 _COMPILED = (".pyx", ".c", ".cpp", ".rs", ".pyi")
 
@@ -51,6 +51,20 @@ def search(image: ImageStart, module: str, search_path: Sequence[str]) -> Module
             return ModuleSearch(is_top=False)
         step = _search_in(image, step.package, name)._replace(is_top=False)
     return step
+
+
+def search_absolute(image: ImageStart, module: str, search_path: Sequence[str]) -> ModuleSearch:
+    """The same for a name that an installed package may bring.
+
+    It comes before a folder without `__init__.py`, wherever it is on the path, and before what the image does not have.
+    """
+    result = search(image, module, search_path)
+    if result.file is not None or result.unknown:
+        return result
+    top = _search_top(image, module.partition(".")[0], search_path)
+    is_own = top.path or not (top.package or top.lost)
+    doubt = "" if is_own else _who_brings(image, module.partition(".")[0])
+    return result._replace(unknown=doubt) if doubt else result
 
 
 def _search_top(image: ImageStart, name: str, search_path: Sequence[str]) -> ModuleSearch:
@@ -125,8 +139,13 @@ def _is_lost(image: ImageStart, source: str, *, is_folder: bool) -> bool:
 def may_be_installed(image: ImageStart, module: str) -> str:
     """Why a module that the project lacks may be installed all the same; empty where nothing hints at it."""
     top = module.partition(".")[0]
+    if image.tree.installs_project and top not in sys.stdlib_module_names:
+        return "the project is installed as a package"
+    return _who_brings(image, top) or who_names(image, top)
+
+
+def _who_brings(image: ImageStart, top: str) -> str:
+    """Why Python or a package that is asked for may bring a module, whatever the project has; empty where nothing hints at it."""
     if top in sys.stdlib_module_names:
         return f"{top} is in the standard library"
-    if image.tree.installs_project:
-        return "the project is installed as a package"
-    return who_names(image, top)
+    return who_requires(image, top) or may_be_needed(image, top)

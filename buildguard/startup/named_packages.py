@@ -9,6 +9,7 @@ from weakref import WeakKeyDictionary
 
 from buildguard.definitions import NamedTuple, lazy_pattern
 from buildguard.errors import UsageError
+from buildguard.imports.closures import is_unbrought
 from buildguard.imports.distributions import ModuleIndex, resembles
 from buildguard.imports.lock import LOCKS
 from buildguard.imports.requirements import Requirements, read_requirements
@@ -20,6 +21,7 @@ from buildguard.project.run_commands import split
 from buildguard.project.run_effects import program_words
 from buildguard.startup.image_start import ImageStart
 from buildguard.startup.image_tree import ImageTree
+from buildguard.startup.locked_programs import installed_requirements, installs_packages
 
 _REQUIREMENTS = lazy_pattern(
     r"(?:^|/)(?:[\w.-]*requirements?[\w.-]*\.(?:txt|in)|requirements/[^/]+|pyproject\.toml|Pipfile(?:\.lock)?|setup\.(?:py|cfg)"
@@ -139,6 +141,17 @@ def who_requires(image: ImageStart, top: str) -> str:
     index = ModuleIndex({})
     path = next((file.path for file in _named(image).files if _may_bring(file, top, index)), "")
     return f"{path} names {top}" if path else ""
+
+
+def may_be_needed(image: ImageStart, top: str) -> str:
+    """Why a package that is installed may need one of a known name; empty where all that they need is known, or nothing is."""
+    index = ModuleIndex({})
+    if not index.knows(top) or not (installs_packages(image) or image.recipe.by_buildpacks):
+        return ""
+    installed, python = installed_requirements(image), image.tree.model.python
+    if installed is not None and python is not None and is_unbrought(top, installed, index, python.minor):
+        return ""
+    return f"another package may need {min(index.bringers_of(top), key=len)}"
 
 
 def is_in_run(image: ImageStart, name: str) -> bool:

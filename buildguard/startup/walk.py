@@ -11,7 +11,7 @@ from buildguard.project.image_model import PlacedFile
 from buildguard.project.start_command import StartCommand
 from buildguard.startup.applications import EntryFile
 from buildguard.startup.image_start import ImageStart
-from buildguard.startup.modules import ModuleSearch, search
+from buildguard.startup.modules import ModuleSearch, search, search_absolute
 from buildguard.startup.source_facts import SourceFacts, SourceImport, read_facts
 
 MOST_FILES = 5_000
@@ -107,8 +107,9 @@ class StartWalk:
 
     def _resolve(self, reached: ReachedFile, item: SourceImport) -> Iterator[tuple[str, ModuleSearch]]:
         """Each module that an import loads: the packages above it, itself, and submodules that are taken from it by name."""
-        search_path, base = self._start.search_path, item.module
+        search_path, base, look_up = self._start.search_path, item.module, search_absolute
         if item.level:
+            look_up = search
             folder = reached.package
             if not folder:
                 return
@@ -121,7 +122,7 @@ class StartWalk:
         result = ModuleSearch()
         for end in range(1, len(parts) + 1):
             module = ".".join(parts[:end])
-            result = search(self._image, module, search_path)
+            result = look_up(self._image, module, search_path)
             yield module, result
             if result.file is None and not result.package:
                 return
@@ -162,7 +163,7 @@ class StartWalk:
         parent = ModuleSearch()
         for end in range(1, len(parts) + 1):
             module = ".".join(parts[:end])
-            result = search(self._image, module, self._start.search_path)
+            result = search_absolute(self._image, module, self._start.search_path)
             self._take(reached, item, module, result)
             if result.file is None and not result.package:
                 if not self._may_bind(parent, parts[end - 1]):

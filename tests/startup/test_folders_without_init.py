@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -51,6 +52,78 @@ flask = types.ModuleType("flask"); flask.Flask = lambda name: name; sys.modules[
 sys.path.insert(0, sys.argv[1])
 importlib.import_module(sys.argv[2]).app
 """
+
+
+class _SameName(NamedTuple):
+    """A start of a module whose name a folder of the project and an installed package share; `code` is of what fails."""
+
+    name: str
+    module: str
+    files: dict[str, str]
+    copied: str
+    code: str = ""
+    main: str = ""
+    requirements: str = "tool==1\n"
+
+
+_SAME_NAMES = (
+    _SameName("a folder without sources", "tool", {"tool/a.ini": ""}, "."),
+    _SameName("a folder with sources", "tool", {"tool/env.py": ""}, "."),
+    _SameName("a module of it", "tool.run", {"tool/env.py": ""}, "."),
+    _SameName("a package of the project", "tool", {"tool/env.py": "", "tool/__init__.py": ""}, ".", "BG701"),
+    _SameName("a folder that is not copied", "tool", {"tool/env.py": ""}, "main.py"),
+    _SameName("a package that is not copied", "tool", {"tool/__init__.py": ""}, "main.py"),
+    _SameName("an import", "main", {"tool/env.py": ""}, "main.py", main="import tool.run\n"),
+    _SameName("an import of the own", "main", {"mine/a.py": ""}, "main.py", "BG704", "import mine.a\n"),
+    _SameName("a folder of its own", "mine", {"mine/a.py": ""}, ".", "BG701"),
+    _SameName("a folder of its own that is not copied", "mine", {"mine/a.py": ""}, "main.py", "BG704"),
+)
+
+
+@pytest.mark.interpreters
+@pytest.mark.parametrize("case", _SAME_NAMES, ids=lambda case: case.name)
+def test_a_package_that_is_installed_comes_before_a_folder(tmp_path: Path, case: _SameName) -> None:
+    project, image, site = tmp_path / "project", tmp_path / "image", tmp_path / "site/tool"
+    site.mkdir(parents=True)
+    for name in ("__init__", "__main__", "run"):
+        (site / f"{name}.py").touch()
+    dockerfile = (
+        "FROM python:3.11-slim\nWORKDIR /srv\nCOPY requirements.txt ./\nRUN pip install -r requirements.txt\n"
+        f'COPY {case.copied} ./\nCMD ["python", "-m", "{case.module}"]\n'
+    )
+
+    files = {"requirements.txt": case.requirements, "main.py": case.main, **case.files}
+    report = report_of(project, {**files, "Dockerfile": dockerfile})
+
+    assert [row[0] for row in rows_of(report)] == [case.code] * bool(case.code)
+    image.mkdir()
+    copied = project if case.copied == "." else project / case.copied
+    _ = shutil.copytree(copied, image, dirs_exist_ok=True) if copied.is_dir() else shutil.copy(copied, image)
+    command, env = [sys.executable, "-m", case.module], {**os.environ, "PYTHONPATH": str(site.parent)}
+    started = subprocess.run(command, capture_output=True, text=True, check=False, cwd=image, env=env)
+    assert bool(case.code) is (started.returncode != 0), started.stderr
+
+
+@pytest.mark.parametrize(
+    ("requirements", "codes"),
+    [
+        ("flask-migrate==4.0.7\n", []),  # needs alembic
+        ("acme-toolkit==1\n", []),  # what it needs is unknown
+        ("flask==3.0.3\n", ["BG701"]),
+        ("", ["BG701"]),
+    ],
+)
+@pytest.mark.parametrize("files", [{}, {"alembic/env.py": ""}], ids=["no folder", "a folder"])
+def test_a_package_that_another_may_need(
+    tmp_path: Path, files: dict[str, str], requirements: str, codes: list[str]
+) -> None:
+    install = "COPY requirements.txt ./\nRUN pip install -r requirements.txt\n" if requirements else ""
+    start = 'CMD ["python", "-m", "alembic", "upgrade", "head"]\n'
+    dockerfile = f"FROM python:3.11-slim\nWORKDIR /srv\n{install}COPY . .\n{start}"
+
+    report = report_of(tmp_path, {"requirements.txt": requirements, **files, "Dockerfile": dockerfile})
+
+    assert [row[0] for row in rows_of(report)] == codes
 
 
 # What the image holds, and the lines that copy it.
