@@ -10,6 +10,7 @@ from buildguard.definitions import TYPE_CHECKING, NamedTuple
 from buildguard.diagnostic import Finding, Range, Severity
 from buildguard.imports import standard_names
 from buildguard.imports.execution import is_guarded
+from buildguard.imports.finder import ModuleKind
 from buildguard.imports.own_imports import OpenImport, OutsideImport, OwnImports, ProgramReader
 from buildguard.imports.program import StartedProgram, folders_above, is_test, sources_of
 from buildguard.imports.records import FileReach, Guard, ProjectImports, UndecidedImport
@@ -19,6 +20,8 @@ from buildguard.imports.unreached import LooseReader
 if TYPE_CHECKING:
     from buildguard.imports.doubts import ProjectTexts
     from buildguard.imports.faults import ImportContext, ImportFault
+    from buildguard.imports.names import LoadedModule
+    from buildguard.imports.records import ImportStatement
     from buildguard.imports.third_party import PackageAnswer, PackageSource
 
 _ABSENT = frozenset({PackagePresence.MISSING, PackagePresence.DEVELOPMENT})
@@ -146,11 +149,28 @@ class _ProgramJudge:
     def _take_fault(self, fault: ImportFault, doubt: str) -> None:
         from buildguard.imports.faults import describe
 
+        doubt = doubt or self._why_foreign(fault)
         if doubt:
             self._leave_open(_open_import(fault), doubt)
             return
         text = describe(fault, self._origin)
         self._add(Code.BG604, fault, text.message, text.hint, is_error=fault.certain)
+
+    def _why_foreign(self, fault: ImportFault) -> str:
+        """Why an import may mean an installed package: one comes before a folder that has no Python source; else empty."""
+        source = fault.source
+        if source is None or fault.row.level or source.location.kind is not ModuleKind.NAMESPACE:
+            return ""
+        top = source.name.partition(".")[0]
+        if any(map(self._program.tree.has_sources, _top_folders(source))) or self._is_unbrought(fault.row, top):
+            return ""
+        return f"a package may bring {top}: the folder of that name has no Python source"
+
+    def _is_unbrought(self, row: ImportStatement, top: str) -> bool:
+        """Whether surely no installed package brings a module."""
+        if self._packages is None:
+            return self._context.ask_unlisted(top) is not None
+        return self._packages.ask(row._replace(module=top, names=())).presence in _ABSENT
 
     def _take_outside(self, item: OutsideImport, packages: PackageSource, *, knows_path: bool) -> None:
         top = item.row.module.partition(".")[0]
@@ -237,6 +257,12 @@ class _ProgramJudge:
         """A chain with the file of the program in place of `__main__`."""
         main = next((start.location.file for start in self._program.starts if start.is_main), "")
         return tuple(main.rpartition("/")[2] if name == "__main__" else name for name in chain)
+
+
+def _top_folders(package: LoadedModule) -> Iterator[str]:
+    """The folders of the top-level package that a package is in."""
+    ending = package.name.replace(".", "/")[len(package.name.partition(".")[0]) :]
+    return (folder.removesuffix(ending) for folder in package.location.folders)
 
 
 def _open_import(item: ImportFault | OutsideImport) -> OpenImport:
