@@ -71,18 +71,17 @@ class _CommandWords:
         """Take the words of a RUN; of a stage that is not the image's `own` those of installers alone."""
         self.is_built = self.is_built or _BUILDS.search(text) is not None
         try:
-            items = [(program_words(item.words) or item.words, item) for item in split(text)]
+            commands = _commands(text)
         except ValueError:
             self.words.append(text)
             return
-        commands = [(_program(words), words, item) for words, item in items if words]
         # what is not followed may install what is in the folder to which the shell went, and what is printed for it
-        is_open = any(name not in _FOLLOWED for name, _words, _command in commands)
-        for name, words, command in commands:
+        is_open = any(name not in _FOLLOWED for name, _words, _outputs in commands)
+        for name, words, outputs in commands:
             if name in _INSTALLERS and not _RUNNERS.intersection(words):
                 self._install(name, words[1:])
             elif is_own:
-                self._run(name, words, command.outputs, is_open=is_open)
+                self._run(name, words, outputs, is_open=is_open)
 
     def _install(self, name: str, words: Sequence[str]) -> None:
         verb = next((number for number, word in enumerate(words) if word in _VERBS), None)
@@ -226,6 +225,12 @@ def _own_name(image: ImageStart, lock: str) -> str:
     except UsageError:
         return ""
     return normalize(str(project.get("name", "")))
+
+
+def _commands(text: str) -> list[tuple[str, Sequence[str], tuple[str, ...]]]:
+    """The commands of a RUN: the program, the words from it on, and the files that the output goes to."""
+    items = [(program_words(item.words) or item.words, item.outputs) for item in split(text)]
+    return [(_program(words), words, outputs) for words, outputs in items if words]
 
 
 def _program(words: Sequence[str]) -> str:
