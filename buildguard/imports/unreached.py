@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import itertools
 import posixpath
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -115,7 +117,57 @@ class LooseReader:
             (loose if self._is_loose(fault, folders) else faults).append(fault)
         outside = (fault for fault in loose if fault.certain and self._leaves_roots(fault))
         undecided = (OpenImport(fault.module.location.file, fault.row.line, fault.certain) for fault in outside)
-        return result._replace(faults=tuple(faults), undecided=(*result.undecided, *left, *undecided))
+        relative, unsure = self._judge_relative(fault for fault in loose if fault.row.level)
+        return result._replace(faults=(*faults, *relative), undecided=(*result.undecided, *left, *undecided, *unsure))
+
+    def _judge_relative(self, loose: Iterable[ImportFault]) -> tuple[list[ImportFault], list[OpenImport]]:
+        """The relative imports that fail by whatever name their module is loaded, and those that may."""
+        results = [*map(self._judge_below, itertools.filterfalse(self._leaves_roots, loose))]
+        faults = [fault for result in results for fault in result.faults]
+        return faults, [item for result in results for item in result.undecided]
+
+    def _judge_below(self, fault: ImportFault) -> OwnImports:
+        """A relative import of a folder without `__init__.py`, judged as in a package of each folder that may be searched.
+
+        It leads to the same folder whichever name its module has. Whether anything runs it is unknown.
+        """
+        results = [self._judge_named(fault, name) for name in dict.fromkeys(self._names_below(fault))]
+        if all(result.faults for result in results) and not any(map(self._has_portion, results[0].faults)):
+            return results[0]
+        is_open = any(result.faults or result.undecided for result in results)
+        left = (OpenImport(fault.module.location.file, fault.row.line, fault.certain),) if is_open else ()
+        return results[0]._replace(faults=(), undecided=left)
+
+    def _names_below(self, fault: ImportFault) -> Iterator[str]:
+        """The paths of a module below the folders that may be searched, without its ending, where the import stays below them."""
+        file = fault.module.location.file
+        for root in self._roots:
+            path = _inside(file, root)
+            if path.count("/") >= fault.row.level:
+                yield path.removesuffix(".py").removesuffix("/__init__")
+
+    def _has_portion(self, fault: ImportFault) -> bool:
+        """Whether another folder of the same name has what is missing: both are one package where both are searched."""
+        if fault.source is None or fault.source.location.kind is not ModuleKind.NAMESPACE:
+            return False
+        folders = fault.source.location.folders
+        ends = {posixpath.basename(folder) for folder in folders}
+        holders = self._tree.holders(fault.name.rpartition(".")[2])
+        return any(posixpath.basename(holder) in ends and holder not in folders for holder in holders)
+
+    def _judge_named(self, fault: ImportFault, path: str) -> OwnImports:
+        """An import, judged in a module that is loaded by its path below one of the folders."""
+        judge = OwnImportJudge(self._graph_of_roots, self._context)
+        module = LoadedModule(path.replace("/", "."), fault.module.location)
+        judge.judge_listed(ReachedModule(module, certain=False, chain=(module.name,)), fault.row)
+        return judge.result({})
+
+    @functools.cached_property
+    def _graph_of_roots(self) -> ImportGraph:
+        """The imports of modules that are named by their path below one of the folders that may be searched."""
+        context = self._context
+        resolver = ModuleResolver(self._tree, SearchPath((), self._roots), context.standard, context.may_be_foreign)
+        return ImportGraph(resolver, context.facts)
 
     def _is_loose(self, fault: ImportFault, folders: tuple[str, ...]) -> bool:
         """Whether an import fails only because of the folder that was taken for the one of the program's modules."""
@@ -160,6 +212,12 @@ class LooseReader:
     def _fails_from(self, graph: ImportGraph, judge: OwnImportJudge, start: LoadedModule) -> bool:
         circles = find_circles(graph, judge.executed, [start], with_conditional=False)
         return not all(circle.is_open for circle in circles)
+
+
+def _inside(file: str, root: str) -> str:
+    """The path of a file from a folder on; empty where it is not in it."""
+    start = f"{root.rstrip('/')}/"
+    return file[len(start) :] if file.startswith(start) else ""
 
 
 def _to_judge_again(first: OwnImports, modules: tuple[LoadedModule, ...]) -> tuple[LoadedModule, ...]:
