@@ -110,6 +110,9 @@ def _missing_module(image: ImageStart, start: StartCommand, findings: StartupFin
     if result.lost:
         report_lost(image, findings, result.lost[0], f"{start.server or 'python'} loads the module {start.module}")
         return
+    if start.folder != image.tree.model.workdir and not image.tree.is_folder(start.folder):
+        findings.leave_open(place, f"module {start.module}: the image has no {start.folder}, so its `cd` may fail")
+        return
     installed = may_be_installed(image, start.module) if result.is_top else ""
     if installed or (result.is_top and not start.search_path):
         findings.leave_open(place, f"module {start.module}: {installed or 'no folder is searched for it'}")

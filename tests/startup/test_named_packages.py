@@ -132,3 +132,17 @@ def test_the_project_that_an_earlier_stage_builds_is_named_and_not_required() ->
     assert requirement_files(image) == ["pyproject.toml"]
     assert (who_names(image, "app"), who_requires(image, "app")) == ("pyproject.toml names app", "")
     assert (who_requires(image, "tool"), is_in_run(image, "tool")) == ("a RUN names tool", False)
+
+
+@pytest.mark.parametrize(("folder", "codes"), [("/srv/other", []), ("/app/part", ["BG701"])])
+def test_a_shell_stays_where_it_is_if_a_folder_is_missing(tmp_path: Path, folder: str, codes: list[str]) -> None:
+    start = f"#!/bin/sh\ncd {folder}\nexec gunicorn --bind :8080 src.web:app\n"
+    dockerfile = (
+        "FROM python:3.12-slim\nWORKDIR /app\nCOPY . .\nRUN mkdir -p /usr/src && pip install -r requirements.txt\n"
+        'CMD ["sh", "start.sh"]\n'
+    )
+    files = {"start.sh": start, "src/__init__.py": "", "src/web.py": APP, "part/x.txt": ""}
+
+    report = report_of(tmp_path, {**files, "Dockerfile": dockerfile})
+
+    assert [row[0] for row in rows_of(report)] == codes
