@@ -145,7 +145,7 @@ def _read_declared(stage: Stage, config: Config, service: str) -> _ProjectDeclar
     broken: list[GuardError] = []
     every = {"", *(home for image in services for home in homes(image)), *(pack.folder for pack in packs)}
     declarations, elsewhere = _declarations(files, every, broken)
-    notes += [f"{error.what}; what it declares is unknown" for error in broken]
+    notes += _unread(broken, declarations)
     notes += [
         f"{path}: [tool.buildguard] is ignored here: settings are read at the root" for path in _ignored(files, config)
     ]
@@ -157,6 +157,12 @@ def _read_declared(stage: Stage, config: Config, service: str) -> _ProjectDeclar
     return _ProjectDeclarations(
         files, services, packs, service, declarations, elsewhere, broken, notes, shares, others, other_packs
     )
+
+
+def _unread(broken: Iterable[GuardError], declarations: Iterable[VersionDeclaration]) -> list[str]:
+    """Notes on files that cannot be read, and on what is no version range in others."""
+    ranges = (f"{each.place}: {each.why_unknown}" for each in declarations if each.is_unreadable)
+    return [f"{what}; what it declares is unknown" for what in (*(error.what for error in broken), *ranges)]
 
 
 def _projects(files: ProjectFiles, elsewhere: Iterable[VersionDeclaration]) -> list[FolderProject]:

@@ -128,6 +128,11 @@ class VersionDeclaration(NamedTuple):
         """Whether this place can decide a target, or contradict one: the image of a build step cannot."""
         return self.rank is not Rank.STEP
 
+    @property
+    def is_unreadable(self) -> bool:
+        """Whether this place should have a range, and has none."""
+        return self.rank in {Rank.REQUIRES, Rank.LOCKED} and self.version is None and not self.specifier
+
     def excludes(self, version: PythonVersion) -> bool:
         """Whether this place contradicts a target of that version."""
         if self.specifier:
@@ -241,12 +246,12 @@ class Target(NamedTuple):
 
 
 def admits(specifier: str, version: PythonVersion) -> bool:
-    """Whether a PEP 440 range lets a Python in: its patch release, or any where none is named."""
+    """Whether a PEP 440 range, or one of its alternatives, lets a Python in: its patch release, or any where none is named."""
     from packaging.specifiers import SpecifierSet
 
     patches = [version.patch] if version.patch is not None else range(40)
-    spec = SpecifierSet(specifier)
-    return any(spec.contains(f"3.{version.minor}.{patch}", prereleases=True) for patch in patches)
+    specs = [SpecifierSet(alternative) for alternative in specifier.split("||")]
+    return any(spec.contains(f"3.{version.minor}.{patch}", prereleases=True) for spec in specs for patch in patches)
 
 
 def lowest(specifier: str) -> PythonVersion | None:
@@ -254,9 +259,10 @@ def lowest(specifier: str) -> PythonVersion | None:
     from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
     try:
-        bounded = any(clause.operator not in {"<", "<=", "!="} for clause in SpecifierSet(specifier))
+        sets = [SpecifierSet(alternative) for alternative in specifier.split("||")]
     except InvalidSpecifier as error:
         raise ValueError(f"'{specifier}' is no version range") from error
+    bounded = all(any(clause.operator not in {"<", "<=", "!="} for clause in spec) for spec in sets)
     if not bounded or any(admits(specifier, PythonVersion(minor)) for minor in range(OLDEST)):
         return None  # no lower end, or one that no target can have: the version is unknown
     versions = (PythonVersion(minor) for minor in range(OLDEST, NEWEST + 1))

@@ -7,7 +7,6 @@ import re
 from collections.abc import Callable, Iterator
 
 from buildguard.definitions import TYPE_CHECKING, lazy_pattern
-from buildguard.errors import UsageError
 from buildguard.project import image_reference, toml
 from buildguard.project.target import PythonVersion, Rank, VersionDeclaration, lowest, why_no_target
 
@@ -15,8 +14,6 @@ if TYPE_CHECKING:
     from buildguard.project.yaml import Node
 
 _IS_RANGE = lazy_pattern(r"[<>=~^!]")
-_CARET = lazy_pattern(r"\^\s*(\d+)(?:\.(\d+))?(?:\.(\d+))?")
-_TILDE = lazy_pattern(r"(?<![~=<>!])~\s*(\d+)(?:\.(\d+))?(?:\.(\d+))?")
 
 
 def declarations(data: bytes, file: str) -> list[VersionDeclaration]:
@@ -39,27 +36,19 @@ def declare_exact(rank: Rank, file: str, line: int | None, text: str, words: str
 
 
 def declare_range(rank: Rank, file: str, line: int | None, text: str, words: str) -> VersionDeclaration:
-    """A declaration of a range, which counts with its lowest version; raises UsageError where it is none."""
-    specifier = _pep440(text)
+    """A declaration of a range, which counts with its lowest version; of an unknown one where it is no range."""
+    from buildguard.project.version_ranges import to_pep440  # few commits change one
+
+    specifier, folder = to_pep440(text), posixpath.dirname(file)
     try:
         version = lowest(specifier)
-    except ValueError as error:
-        raise UsageError(f"{file}:{line}: {error}") from error
-    folder = posixpath.dirname(file)
+    except ValueError:
+        why_unknown = f"'{text}' is no version range"
+        return VersionDeclaration(rank, file, line, words, None, folder, why_unknown=why_unknown)
     if version is None:
         why_unknown = f"{words} lets in Pythons that cannot be targets: its lowest is not told"
         return VersionDeclaration(rank, file, line, words, None, folder, specifier, why_unknown)
     return VersionDeclaration(rank, file, line, words, version, folder, specifier)
-
-
-def _pep440(text: str) -> str:
-    """Poetry's carets, tildes and bare versions as PEP 440 has them."""
-    text = _CARET.sub(lambda match: f">={'.'.join(filter(None, match.groups()))},<{int(match[1]) + 1}", text)
-    text = _TILDE.sub(
-        lambda match: f"=={match[1]}.{match[2]}.*" if match[2] else f"=={match[1]}.*",
-        text,
-    )
-    return f"=={text}.*" if re.fullmatch(r"\d+(\.\d+)?", text.strip()) else text.strip().replace("||", ",")
 
 
 def _text(data: bytes) -> str:

@@ -292,6 +292,28 @@ def test_a_range_in_a_version_file_counts_with_its_lowest() -> None:
     assert _targets(_discover({".python-version": ">= 3.10\n", "a.py": ""})) == [("3.10", ".python-version:1", "")]
 
 
+@pytest.mark.parametrize("file", ["pyproject.toml", "poetry.lock"])
+def test_an_exact_version_of_poetry_is_a_range(file: str) -> None:
+    pyproject = '[tool.poetry.dependencies]\npython = "3.11.7 || 3.12.1"\n'
+    lock = '[[package]]\n\n[metadata]\npython-versions = "3.11.7 || 3.12.1"\n'
+
+    (target,) = _discover({file: pyproject if file == "pyproject.toml" else lock, "a.py": ""}).targets
+
+    assert target.python == "3.11"
+    assert target.specifier == "==3.11.7 || ==3.12.1"
+
+
+def test_what_is_no_range_leaves_the_target_unknown() -> None:
+    project: dict[str, str | None] = {"pyproject.toml": '[project]\nrequires-python = "three"\n', "a.py": ""}
+
+    (alone,) = _discover(project).targets
+    beside = _discover({**project, "Dockerfile": "FROM python:3.11\n"})
+
+    assert (alone.python, alone.why_unknown) == ("unknown", "'three' is no version range")
+    assert _targets(beside) == [("3.11", "Dockerfile:1", "")]
+    assert beside.notes == ("pyproject.toml:2: 'three' is no version range; what it declares is unknown",)
+
+
 @pytest.mark.parametrize("text", ["3.16", "3.16-dev", "3.17.0a1"])
 def test_a_newer_python_than_those_that_are_known_has_a_plain_sentence(text: str) -> None:
     with pytest.raises(UsageError, match=r"^Python 3\.1[67] is newer than every version that buildguard knows"):

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from buildguard.definitions import TYPE_CHECKING, NamedTuple, lazy_pattern
+from buildguard.definitions import TYPE_CHECKING, NamedTuple
 from buildguard.project import toml
 from buildguard.project.package_names import normalize
+from buildguard.project.version_ranges import to_pep440
 from buildguard.startup.installs.choice import InstallChoice
 from buildguard.startup.installs.locked import Lock, LockedRelease, line_of
 from buildguard.startup.installs.platform import WheelPlatform
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from typing import Any
 
 _MAIN = "main"
-_CLAUSE = lazy_pattern(r"(?:[<>=!~^]+\s*)?[^\s,<>=!~^]+")
 _INDEXES = frozenset({"legacy", "pypi"})
 
 
@@ -142,19 +142,4 @@ def _release(lock: Lock, package: Mapping[str, Any], older: Mapping[str, Any]) -
 
 def _admits(platform: WheelPlatform, versions: str) -> bool:
     """Whether a range of poetry's lets a Python in."""
-    alternatives = versions.split("||")
-    return any(platform.admits(",".join(map(_clause, _CLAUSE.findall(text)))) for text in alternatives)
-
-
-def _clause(text: str) -> str:
-    """A clause in the standard form: `^3.9`, `~3.11`, `3.11` and `*` are poetry's own."""
-    text = text.replace(" ", "")
-    numbers = text.lstrip("^~=")
-    minor = ".".join(numbers.split(".")[:2])
-    if text.startswith("^"):
-        return f">={numbers},<4" if numbers.startswith("3") else text
-    if text.startswith("~") and not text.startswith("~="):
-        return f">={numbers},=={minor}.*" if "." in minor else f">={numbers},<4"
-    if text[0].isdigit():
-        return f"=={text}" if text.count(".") > 1 or "*" in text else f"=={text}.*"
-    return "" if text == "*" else text
+    return any(map(platform.admits, to_pep440(versions).split("||")))
