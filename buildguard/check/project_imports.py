@@ -245,16 +245,15 @@ class ProjectImportCheck:
         locked = self._locked(folder) or self._locked("")
         if locked is None:
             return None
+        from buildguard.imports.locked_groups import with_installed_groups
         from buildguard.imports.locked_source import LockedSource
-        from buildguard.imports.open_lock import asks_for_extras, explain_open_lock, installs_groups, installs_lock
+        from buildguard.imports.open_lock import asks_for_extras, explain_open_lock, installs_lock
         from buildguard.imports.tool_installs import with_tools
 
         if recipes and not any(map(installs_lock, recipes)):
             return None  # what they install is not locked
         why_open = next(filter(None, (explain_open_lock(recipe, locked.file) for recipe in recipes)), "")
-        if recipes and all(map(installs_groups, recipes)):
-            locked = locked._replace(production=locked.production | locked.development, development=frozenset())
-        locked, undecided = with_tools(locked, recipes)
+        locked, undecided = with_tools(with_installed_groups(locked, recipes), recipes)
         if recipes and not any(map(asks_for_extras, recipes)):
             reason = f"only an extra of {locked.file} brings it, and no instruction is seen to ask for one"
             undecided = {**dict.fromkeys(locked.optional, reason), **undecided}

@@ -1,4 +1,4 @@
-"""What a lock file installs: the distributions of its whole closure, and those that only development groups bring. Pure."""
+"""What a lock file installs: the distributions of its whole closure, and those that only dependency groups bring. Pure."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ _NAME = lazy_pattern(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
 class LockedPackages(NamedTuple):
     """The distributions of a lock file by their normalized names.
 
-    `development` are those that only a development group brings; extras count as production, for an install may ask for
+    `development` are those that only a dependency group brings: `groups` has the distributions of each as far as they are known,
+    and `defaults` are the groups that a plain install brings. Extras count as production, for an install may ask for
     them, and `optional` are those of them that only extras of the project bring, as far as the file shows it. `local` are the project's own and other folders, archives and repositories: what they contain is unknown.
     `versions` are those that the file has of each: more than one where markers decide.
     """
@@ -32,6 +33,22 @@ class LockedPackages(NamedTuple):
     local: frozenset[str]
     versions: Mapping[str, frozenset[str]] = MappingProxyType({})
     optional: frozenset[str] = frozenset()
+    groups: Mapping[str, frozenset[str]] = MappingProxyType({})
+    defaults: frozenset[str] = frozenset()
+
+    def with_groups(self, names: Iterable[str]) -> LockedPackages:
+        """The same, where some groups are installed; what is in no group that is known comes with any of them."""
+        chosen = {*names} & self.groups.keys()
+        if not chosen:
+            return self
+        others = frozenset().union(*(self.groups[name] for name in self.groups.keys() - chosen))
+        brought = frozenset().union(*(self.groups[name] for name in chosen))
+        development = (self.development & others) - brought
+        return self._replace(production=self.production | (self.development - development), development=development)
+
+    def with_every_group(self) -> LockedPackages:
+        """The same, where all groups are installed."""
+        return self._replace(production=self.production | self.development, development=frozenset())
 
 
 def read_lock(file: str, data: bytes, pyproject: bytes | None) -> LockedPackages | None:
@@ -72,13 +89,13 @@ class _Graph:
         return frozenset(reached)
 
 
-def _read_uv(file: str, content: Mapping[str, Any], _project: Mapping[str, Any]) -> LockedPackages | None:
+def _read_uv(file: str, content: Mapping[str, Any], project: Mapping[str, Any]) -> LockedPackages | None:
     packages = content["package"]
     members = {normalize(package["name"]) for package in packages if _is_member(package)}
     if not members:
         return None
     graph, plain = _Graph(), _Graph()
-    groups: set[str] = set()
+    roots: dict[str, set[str]] = {}
     for package in packages:
         name = normalize(package["name"])
         extras = _values(package.get("optional-dependencies"))
@@ -86,12 +103,29 @@ def _read_uv(file: str, content: Mapping[str, Any], _project: Mapping[str, Any])
         own_extras = [] if name in members else extras
         plain.needs.setdefault(name, set()).update(_names([*package.get("dependencies", ()), *own_extras]))
         if name in members:
-            groups |= _names(_values(package.get("dev-dependencies")))
+            for group, needed in package.get("dev-dependencies", {}).items():
+                roots.setdefault(normalize(group), set()).update(_names(needed))
     own = {normalize(package["name"]) for package in packages if _is_root(package)}
     local = {normalize(package["name"]) for package in packages if not _is_from_index(package)} - own
     production = graph.closure(members) - own
-    development = graph.closure(groups) - production
-    return LockedPackages(file, production, development, frozenset(local), optional=production - plain.closure(members))
+    groups = {group: graph.closure(names) for group, names in roots.items()}
+    development = frozenset().union(*groups.values()) - production
+    defaults = uv_default_groups(project)
+    return LockedPackages(
+        file,
+        production,
+        development,
+        frozenset(local),
+        optional=production - plain.closure(members),
+        groups=groups,
+        defaults=frozenset(groups) if defaults is None else defaults,
+    )
+
+
+def uv_default_groups(project: Mapping[str, Any]) -> frozenset[str] | None:
+    """The groups that uv installs by itself, by a pyproject.toml; None for all."""
+    groups = toml.table(project, "tool", "uv").get("default-groups", ["dev"])
+    return None if groups == "all" else frozenset(map(normalize, groups))
 
 
 def _is_member(package: Mapping[str, Any]) -> bool:
@@ -143,7 +177,40 @@ def _read_poetry(file: str, content: Mapping[str, Any], project: Mapping[str, An
     production = graph.closure(roots) & graph.needs.keys()
     development = frozenset(graph.needs) - production
     plain = graph.closure(roots - {normalize(name) for name in _poetry_optional(project)})
-    return LockedPackages(file, frozenset(production), development, frozenset(local), optional=production - plain)
+    groups = {group: graph.closure(map(normalize, names)) for group, names in _poetry_groups(project, content).items()}
+    return LockedPackages(
+        file,
+        frozenset(production),
+        development,
+        frozenset(local),
+        optional=production - plain,
+        groups=groups,
+        defaults=_poetry_defaults(project, groups),
+    )
+
+
+def _poetry_defaults(project: Mapping[str, Any], groups: Iterable[str]) -> frozenset[str]:
+    """Those of some groups that poetry installs by itself."""
+    table = toml.table(project, "tool", "poetry", "group")
+    optional = {normalize(name) for name, group in table.items() if toml.table(group).get("optional")}
+    return frozenset(groups) - optional
+
+
+def _poetry_groups(project: Mapping[str, Any], content: Mapping[str, Any]) -> Mapping[str, set[str]]:
+    """What the groups of a project need: since version 2.1 of the format each package has its groups."""
+    groups: dict[str, set[str]] = {}
+    for package in content["package"]:
+        for group in package.get("groups", ()):
+            if group != "main":
+                groups.setdefault(normalize(group), set()).add(package["name"])
+    if groups:
+        return groups
+    table = toml.table(project, "tool", "poetry")
+    groups = {
+        normalize(name): {*toml.table(group, "dependencies")} for name, group in toml.table(table, "group").items()
+    }
+    groups.setdefault("dev", set()).update(toml.table(table, "dev-dependencies"))
+    return groups
 
 
 def _poetry_roots(project: Mapping[str, Any]) -> Iterator[str]:

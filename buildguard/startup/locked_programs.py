@@ -10,7 +10,8 @@ from types import MappingProxyType
 from buildguard.definitions import lazy_pattern
 from buildguard.imports.closures import InstalledNames
 from buildguard.imports.lock import LOCKS, read_lock
-from buildguard.imports.open_lock import explain_open_lock, installs_groups
+from buildguard.imports.locked_groups import with_installed_groups
+from buildguard.imports.open_lock import explain_open_lock
 from buildguard.project import dockerfile, image_reference
 from buildguard.project.image_build import knows_base
 from buildguard.project.package_names import normalize
@@ -210,10 +211,11 @@ def _by_lock(image: ImageStart, distribution: str) -> str:
         more = explain_open_lock(image.recipe, locked.file)
         if more and not _OWN_TOOL.match(more):
             continue
+        locked = with_installed_groups(locked, [image.recipe])
         if distribution in locked.production:
             return ""
         if distribution in locked.development:
-            return "" if installs_groups(image.recipe) else f"{path} has {distribution} in a development group only"
+            return f"{path} has {distribution} in a development group only"
         return f"{path} does not bring {distribution}"
     return ""
 

@@ -14,9 +14,9 @@ from packaging.requirements import Requirement
 
 from buildguard.diagnostic import Severity
 from buildguard.project.config import Config
+from buildguard.project.install_choice import InstallChoice
 from buildguard.startup.findings import StartupReport
 from buildguard.startup.installs.check import check_installs
-from buildguard.startup.installs.choice import InstallChoice
 from buildguard.startup.installs.commands import Installer, install_commands
 from buildguard.startup.installs.locked import is_pylock, open_lock
 from buildguard.startup.installs.platform import WheelPlatform, build_stages

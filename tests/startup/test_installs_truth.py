@@ -15,9 +15,9 @@ from typing import Any
 import pytest
 
 from buildguard.project.config import Config
+from buildguard.project.install_choice import InstallChoice
 from buildguard.stages.filesystem import FolderStage
 from buildguard.startup.installs.check import check_installs
-from buildguard.startup.installs.choice import InstallChoice
 from tests.conftest import interpreter
 from tests.startup.record_poetry import CASES
 from tests.startup.wheels import Release, random_project, random_releases, write_wheel

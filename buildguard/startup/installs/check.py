@@ -14,10 +14,10 @@ from buildguard.errors import GuardError
 from buildguard.project import toml
 from buildguard.project.config import Config
 from buildguard.project.discovery import ImageRecipe, list_recipes
+from buildguard.project.install_choice import InstallChoice
 from buildguard.stages.stage import Stage
 from buildguard.startup.findings import FindingPlace, StartupFindings, StartupReport
 from buildguard.startup.image_tree import context_path
-from buildguard.startup.installs.choice import InstallChoice
 from buildguard.startup.installs.commands import InstallCommand, Installer, install_commands
 from buildguard.startup.installs.locked import Lock, LockedRelease, is_pylock, open_lock, required_python
 from buildguard.startup.installs.platform import WheelPlatform, build_stages, copied_sources

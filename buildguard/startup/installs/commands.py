@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from buildguard.definitions import NamedTuple, StrEnum, lazy_pattern
 from buildguard.project import shell
 from buildguard.project.dockerfile import exec_words
-from buildguard.project.package_names import normalize
-from buildguard.startup.installs.choice import InstallChoice
+from buildguard.project.install_choice import (
+    WITH_VALUE,
+    InstallChoice,
+    has_option,
+    option_values,
+    poetry_choice,
+    uv_choice,
+)
 from buildguard.startup.installs.platform import BuildStage
 
 _PIP = lazy_pattern(r"pip3?(?:\.\d+)?")
@@ -27,25 +33,6 @@ _UNDECIDED = frozenset(
             "--target",
             "--no-sources",
         ),
-    }
-)
-_WITH_VALUE = frozenset(
-    {
-        *("-r", "--requirement", "--requirements", "-c", "--constraint", "--constraints", "--build-constraint", "-t"),
-        *(
-            "-f",
-            "--find-links",
-            "-i",
-            "--index-url",
-            "--extra-index-url",
-            "--prefix",
-            "--root",
-            "--cache-dir",
-            "--index",
-        ),
-        *("--trusted-host", "-w", "--wheel-dir", "--extra", "--group", "--only-group", "--no-group", "--only-binary"),
-        *("--package", "--with", "--without", "--only", "-E", "--extras"),
-        *("--no-binary", "--timeout", "--retries", "--no-install-package", "--progress-bar", "--proxy", "-d", "--dest"),
     }
 )
 
@@ -79,73 +66,22 @@ class InstallCommand(NamedTuple):
 
     def values(self, *flags: str) -> list[str]:
         """The values of an option, under any of its names."""
-        return [value for flag, value in _options(self.words) if flag in flags]
+        return option_values(self.words, *flags)
 
     def has(self, *flags: str) -> bool:
         """Whether an option is set."""
-        return any(flag in flags for flag, _value in _options(self.words))
+        return has_option(self.words, *flags)
 
     @property
     def named(self) -> list[str]:
         """The requirements among its words, beside those of files."""
         before = ("", *self.words)
         pairs = zip(before, self.words, strict=False)
-        return [word for last, word in pairs if not word.startswith("-") and last not in _WITH_VALUE]
+        return [word for last, word in pairs if not word.startswith("-") and last not in WITH_VALUE]
 
     def choice(self, variables: Mapping[str, str]) -> InstallChoice:
         """The extras, groups and members that are asked for."""
-        return _poetry_choice(self) if self.kind is Installer.POETRY else _uv_choice(self, variables)
-
-
-def _uv_choice(command: InstallCommand, variables: Mapping[str, str]) -> InstallChoice:
-    only_dev = command.has("--only-dev")
-    leaves_dev = command.has("--no-dev") or variables.get("UV_NO_DEV", "").lower() not in {"", "0", "false"}
-    left_out = [*command.values("--no-group"), *(["dev"] if leaves_dev else [])]
-    return InstallChoice(
-        extras=_names(command.values("--extra")),
-        every_extra=command.has("--all-extras"),
-        groups=_names([*command.values("--group", "--only-group"), *(["dev"] if only_dev else [])]),
-        without_groups=_names(left_out),
-        with_defaults=not command.has("--no-default-groups"),
-        every_group=command.has("--all-groups"),
-        only_groups=only_dev or command.has("--only-group"),
-        without=_names(command.values("--no-install-package")),
-        members=_names(command.values("--package")),
-        every_member=command.has("--all-packages"),
-    )
-
-
-def _poetry_choice(command: InstallCommand) -> InstallChoice:
-    only = _listed(command.values("--only"))
-    without = _listed(command.values("--without"))
-    is_nothing = command.has("--only-root")
-    return InstallChoice(
-        extras=_listed(command.values("-E", "--extras")),
-        every_extra=command.has("--all-extras"),
-        groups=only | _listed(command.values("--with")) if not is_nothing else frozenset(),
-        without_groups=without | (frozenset({"dev"}) if command.has("--no-dev") else frozenset()),
-        every_group=command.has("--all-groups"),
-        only_groups=bool(only) or is_nothing,
-    )
-
-
-def _names(values: Iterable[str]) -> frozenset[str]:
-    return frozenset(map(normalize, values))
-
-
-def _listed(values: Iterable[str]) -> frozenset[str]:
-    """Names in lists that commas or spaces separate."""
-    return _names(name for value in values for name in re.split(r"[\s,]+", value) if name)
-
-
-def _options(words: Sequence[str]) -> Iterator[tuple[str, str]]:
-    for at, word in enumerate(words):
-        if word.startswith("-"):
-            flag, equals, value = word.partition("=")
-            if not equals and flag[:2] == "-r" and len(flag) > 2 and not flag.startswith("--"):  # noqa: PLR2004  -rFILE
-                yield "-r", flag[2:]
-            else:
-                yield flag, value if equals else words[at + 1] if flag in _WITH_VALUE and at + 1 < len(words) else ""
+        return poetry_choice(self.words) if self.kind is Installer.POETRY else uv_choice(self.words, variables)
 
 
 def install_commands(stages: Sequence[BuildStage]) -> Iterator[InstallCommand]:

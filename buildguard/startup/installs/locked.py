@@ -9,9 +9,10 @@ from types import MappingProxyType
 
 from buildguard.definitions import TYPE_CHECKING, NamedTuple
 from buildguard.errors import UsageError
+from buildguard.imports.lock import uv_default_groups
 from buildguard.project import toml
+from buildguard.project.install_choice import InstallChoice
 from buildguard.project.package_names import normalize
-from buildguard.startup.installs.choice import InstallChoice
 from buildguard.startup.installs.platform import WheelPlatform
 
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ def of_uv(lock: Lock, platform: WheelPlatform, choice: InstallChoice) -> Iterato
     by_name: dict[str, list[Mapping[str, Any]]] = {}
     for package in packages[:_MOST_PACKAGES]:
         by_name.setdefault(normalize(package["name"]), []).append(package)
-    defaults = _default_groups(lock.project)
+    defaults = uv_default_groups(lock.project)
     waiting = [need for root in uv_roots(lock, choice) for need in _wanted(root, choice, defaults)]
     seen: set[tuple[str, str, str]] = set()
     while waiting:
@@ -124,12 +125,6 @@ def uv_roots(lock: Lock, choice: InstallChoice) -> list[Mapping[str, Any]]:
 def _workspace_members(lock: Lock, packages: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     names = {normalize(name) for name in lock.content.get("manifest", {}).get("members", ())}
     return [package for package in packages if normalize(package["name"]) in names]
-
-
-def _default_groups(project: Mapping[str, Any]) -> frozenset[str] | None:
-    """The groups that uv installs without being asked; None for all."""
-    groups = toml.table(project, "tool", "uv").get("default-groups", ["dev"])
-    return None if groups == "all" else frozenset(map(normalize, groups))
 
 
 def _wanted(

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping
 
 from buildguard.definitions import TYPE_CHECKING, NamedTuple
 from buildguard.project import toml
+from buildguard.project.install_choice import InstallChoice
 from buildguard.project.package_names import normalize
 from buildguard.project.version_ranges import to_pep440
-from buildguard.startup.installs.choice import InstallChoice
 from buildguard.startup.installs.locked import Lock, LockedRelease, line_of
 from buildguard.startup.installs.platform import WheelPlatform
 

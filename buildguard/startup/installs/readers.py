@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import posixpath
 
-from buildguard.startup.installs.choice import InstallChoice
+from buildguard.project.install_choice import InstallChoice
 from buildguard.startup.installs.locked import Lock, LockedRelease, is_pylock, of_pylock, of_uv
 from buildguard.startup.installs.platform import WheelPlatform
 from buildguard.startup.installs.poetry import of_poetry
