@@ -11,6 +11,8 @@ from buildguard.definitions import NamedTuple, lazy_pattern
 from buildguard.project.package_names import normalize
 
 _SHORTEST = 4  # letters of a name that means something inside of another
+_OF_VERSION = lazy_pattern(r"_v\d\w*(?=\.|$)")
+_AFFIXES = lazy_pattern(r"^(?:python3?|py|lib)|(?:python3?|py|lib)$")
 _STUBS = lazy_pattern(r"types-.+|.+-stubs")
 
 
@@ -52,9 +54,13 @@ class ModuleIndex:
         return self._modules.get(distribution)
 
     def bringers_of(self, dotted: str) -> set[str]:
-        """The known distributions that bring a module, or the package that it is in."""
+        """The known distributions that bring a module, or the package that it is in; `a.b_v1` comes with `a.b`."""
         candidates = self._bringers.get(dotted.partition(".")[0], set())
-        return {name for name in candidates if brings(self._modules[name], dotted)}
+        found = {name for name in candidates if brings(self._modules[name], dotted)}
+        plain = _OF_VERSION.sub("", dotted)
+        return found or (
+            {name for name in candidates if brings(self._modules[name], plain)} if plain != dotted else found
+        )
 
     def knows(self, top: str) -> bool:
         """Whether a known distribution brings a top-level module."""
@@ -86,6 +92,12 @@ def brings(modules: frozenset[str], dotted: str) -> bool:
     return any(f"{dotted}.".startswith(f"{module}.") or module.startswith(f"{dotted}.") for module in modules)
 
 
+def shares_namespace(modules: frozenset[str], dotted: str) -> bool:
+    """Whether some modules lie in the package that holds a dotted one, or in one above that: google.cloud.a and google.cloud.b."""
+    parents = [f"{dotted[:at]}." for at, mark in enumerate(dotted) if mark == "."]
+    return any(module.startswith(parent) for module in modules for parent in parents)
+
+
 def resembles(distribution: str, top: str) -> bool:
     """Whether a distribution of unknown content may bring a module by the look of its name.
 
@@ -95,4 +107,10 @@ def resembles(distribution: str, top: str) -> bool:
     own = distribution.replace("-", "")
     if len(plain) < _SHORTEST:
         return plain in {*distribution.split("-"), own.removeprefix("py"), own.removeprefix("python")}
-    return plain in own or (len(own) >= _SHORTEST and own in plain)
+    core = _core(own)
+    return plain in own or any(len(name) >= _SHORTEST and name in plain for name in (own, core)) or core == _core(plain)
+
+
+def _core(name: str) -> str:
+    """A name without what says that it is a library for Python: libpass and passlib have one core."""
+    return _AFFIXES.sub("", name) or name

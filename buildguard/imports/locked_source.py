@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
 from buildguard.definitions import words
-from buildguard.imports.distributions import ModuleIndex, brings, left_out, resembles
+from buildguard.imports.distributions import ModuleIndex, brings, left_out, resembles, shares_namespace
 from buildguard.imports.lock import LockedPackages
 from buildguard.imports.records import ImportStatement
 from buildguard.imports.third_party import PackageAnswer, PackagePresence
@@ -73,19 +73,28 @@ class LockedSource:
             return PackageAnswer(PackagePresence.MISSING, dotted, older)
         if bringers & self._production or self._brings(dotted):
             return PackageAnswer(PackagePresence.PRESENT)
-        top = dotted.partition(".")[0]
-        if self._may_bring(top) or (self._unknown and not bringers):
+        if self._may_bring(dotted.partition(".")[0], bringers) or not (bringers or self._is_known(dotted)):
             return PackageAnswer(PackagePresence.UNKNOWN)
         development = sorted(bringers & self._development)
         if development:
             return PackageAnswer(PackagePresence.DEVELOPMENT, dotted, development[0])
         return PackageAnswer(PackagePresence.MISSING, dotted, min(bringers, key=len) if bringers else "")
 
-    def _may_bring(self, top: str) -> bool:
-        """Whether a distribution of unknown content may bring a module by the look of its name."""
+    def _may_bring(self, top: str, bringers: Iterable[str]) -> bool:
+        """Whether a distribution of unknown content may bring a module by the look of its name, or is a form of one that does."""
         is_known = self._index.knows(top)
-        names = (name for name in self._unknown if not is_known or name in self._local or not _is_plugin(name))
-        return any(resembles(name, top) for name in names)
+        names = [name for name in self._unknown if not is_known or name in self._local or not _is_plugin(name)]
+        return any(resembles(name, top) for name in names) or any(
+            _is_form(name, bringer) for name in self._unknown for bringer in bringers
+        )
+
+    def _is_known(self, dotted: str) -> bool:
+        """Whether all is known that the distributions bring beside a module of no known one.
+
+        What shares a namespace may have more modules there than those that are known.
+        """
+        known = (self._index.modules_of(name) or frozenset() for name in self._production)
+        return not self._unknown and not any(shares_namespace(modules, dotted) for modules in known)
 
     def _brings(self, dotted: str) -> bool:
         return any(
@@ -97,6 +106,13 @@ class LockedSource:
 
 def _undecided(reason: str) -> PackageAnswer:
     return PackageAnswer(PackagePresence.UNKNOWN, detail=reason)
+
+
+def _is_form(name: str, other: str) -> bool:
+    """Whether a distribution is named as another form of one: pillow-simd, acme-pyyaml, and no plugin of a framework for it."""
+    if other in _FRAMEWORKS:
+        return False
+    return name.startswith(f"{other}-") or (f"-{other}-" in f"-{name}-" and not _is_plugin(name))
 
 
 def _is_plugin(name: str) -> bool:

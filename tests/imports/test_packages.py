@@ -217,6 +217,51 @@ def test_what_is_named_after_a_framework_does_not_bring_it() -> None:
     assert _predicted("import redis\n", _source("redis-acme")) == []
 
 
+@pytest.mark.parametrize(
+    ("module", "name"),
+    [
+        ("passlib", "libpass"),
+        ("discord", "py-cord"),
+        ("kafka", "kafka-python-ng"),
+        ("cv2", "opencv-python-rolling"),
+        ("storages", "django-storages-redux"),
+        # the table has none of these: they are named as another form of what brings the module
+        ("PIL", "pillow-acme"),
+        ("cv2", "opencv-python-acme"),
+        ("storages", "django-storages-acme"),
+        ("yaml", "acme-pyyaml"),
+        ("nacl", "libnacl"),
+        ("passlib", "pypass"),
+    ],
+)
+def test_another_form_of_a_distribution_may_bring_its_modules(module: str, name: str) -> None:
+    assert _predicted(f"import {module}\n", _source("flask", name)) == []
+    assert len(_predicted(f"import {module}\n", _source("flask", "unknown-thing"))) == 1
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "is_missing"),
+    [
+        ("google.cloud.translate_v2", "google-cloud-translate", False),
+        ("google.cloud.translate_v3.types", "google-cloud-translate", False),
+        ("google.cloud.secretmanager_v1beta2", "google-cloud-secret-manager", False),
+        ("google.cloud.bigquery_storage_v1beta2", "google-cloud-bigquery-storage", False),
+        ("google.cloud.iam_credentials_v1", "google-cloud-iam", False),
+        ("google.cloud.errorreporting_v1beta1", "google-cloud-error-reporting", False),
+        ("google.cloud.of_no_known_name", "google-cloud-storage", False),
+        ("google.cloud.of_no_known_name_v1.types", "google-cloud-storage", False),
+        ("azure.of_no_known_name", "azure-core", False),
+        ("google.cloud.translate_v2", "google-cloud-storage", True),
+        ("google.cloud.translate", "google-cloud-storage", True),
+        ("google.cloud.translate_v2", "flask", True),
+        ("google.cloud.of_no_known_name", "flask", True),
+        ("requests_v2", "requests", True),
+    ],
+)
+def test_what_a_namespace_has_is_not_all_known(module: str, name: str, *, is_missing: bool) -> None:
+    assert len(_predicted(f"import {module}\n", _source(name))) == is_missing
+
+
 def test_a_folder_of_the_project_is_not_what_a_lock_lacks() -> None:
     """A requirement of unknown name may bring the rest of a folder without __init__.py, so its imports are asked of the lock."""
     files = {"space/a.py": "import space.b\nfrom space.sub import c\n", "space/b.py": "", "space/sub/c.py": ""}
