@@ -330,7 +330,7 @@ class FactReader:
         return ""
 
     def _try(self, node, block):
-        caught = self.values.caught_by(node.handlers)
+        caught = self.values.caught_by(node.handlers, block.late)
         body = self._tried(node, block, caught or self._perhaps_caught(node.handlers))
         count = len(self.imports)
         ended = self._guarded(node, body)

@@ -25,6 +25,7 @@ SYSTEMS = {"linux": ("posix", "Linux"), "darwin": ("posix", "Darwin"), "win32": 
 # What projects call these when they come from a module of their own, or from six.
 PYTHON_FLAGS = {"PY2": False, "PY3": True, "IS_PY2": False, "IS_PY3": True, "is_py2": False, "is_py3": True}
 CAUGHT = frozenset({"ImportError", "ModuleNotFoundError", "Exception", "BaseException"})
+IMPORT_ERRORS = frozenset({"ImportError", "ModuleNotFoundError"})
 CATCHES_NAMES = frozenset({"ImportError", "Exception", "BaseException"})
 # Context managers whose blocks end where an exception does, or that are known to let it pass.
 PASSING = frozenset(
@@ -166,13 +167,18 @@ class Evaluator:
 
     # --- handlers
 
-    def caught_by(self, handlers):
-        """The guard that the handlers of a `try` are to its imports."""
+    def caught_by(self, handlers, late):
+        """The guard that the handlers of a `try` are to its imports; in a function what expects them to fail, and raises another error."""
         caught = ""
-        for handler in filter(self.goes_on, handlers):
+        for handler in handlers:
             types = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]
-            caught = max(caught, self.caught(types), key=GUARDS.index)
+            if self.goes_on(handler) or (late and self._expects_imports(types)):
+                caught = max(caught, self.caught(types), key=GUARDS.index)
         return caught
+
+    def _expects_imports(self, types):
+        """Whether an exception of imports is among some."""
+        return any(node is not None and not IMPORT_ERRORS.isdisjoint(self.exceptions(node)) for node in types)
 
     def goes_on(self, handler):
         """Whether the module goes on after a handler, as far as its own last statement says."""

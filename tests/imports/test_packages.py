@@ -134,6 +134,17 @@ def test_what_nothing_in_the_closure_brings_is_a_warning() -> None:
     assert _predicted("try:\n    import requests\nexcept ImportError:\n    pass\n", source) == []
 
 
+def test_what_a_function_says_that_it_needs_is_no_finding() -> None:
+    source, failing = (
+        _source("flask"),
+        "try:\n    import requests\nexcept ImportError:\n    raise SystemExit('needs requests')\n",
+    )
+    inner = "".join(f"    {line}\n" for line in failing.splitlines())
+
+    assert _predicted(f"def f():\n{inner}", source) == []
+    assert _predicted(failing, source) == ["warning main.py:2 no module named 'requests': nothing in uv.lock brings it"]
+
+
 def test_what_a_build_brings_for_itself_is_undecided() -> None:
     result = TextProject({"main.py": "", "setup.py": "import setuptools\n"}, "").judge(_source("flask"))
 

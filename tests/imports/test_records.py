@@ -108,6 +108,15 @@ def _guards(source: str, version: tuple[int, ...] = (3, 11, 7), platform: str = 
         ("sys.exit(1)\nimport t\n", Guard.FALSE),
         ("try:\n    def f():\n        import t\nexcept ImportError:\n    pass\n", Guard.NONE),
         ("if 0:\n    import t\n", Guard.FALSE),
+        # in a function an import that is expected to fail is for a part of the program alone
+        ("def f():\n    try:\n        import t\n    except ImportError:\n        raise X from None\n", Guard.EXCEPT),
+        ("def f():\n    try:\n        import t\n    except (ImportError, OSError):\n        raise\n", Guard.EXCEPT),
+        ("def f():\n    try:\n        import t\n    except ImportError:\n        sys.exit(1)\n", Guard.EXCEPT),
+        ("def f():\n    try:\n        import t\n    except ModuleNotFoundError:\n        raise X\n", Guard.MODULE_ONLY),
+        ("def f():\n    try:\n        import t\n    except Exception:\n        raise X\n", Guard.NONE),
+        ("def f():\n    try:\n        import t\n    except OSError:\n        raise X\n", Guard.NONE),
+        ("try:\n    import t\nexcept ImportError:\n    raise X\n", Guard.NONE),
+        ("try:\n    import t\nexcept ImportError:\n    sys.exit(1)\n", Guard.NONE),
     ],
 )
 def test_a_guard_is_read_for_the_target(source: str, guard: Guard) -> None:
