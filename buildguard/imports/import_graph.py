@@ -28,11 +28,15 @@ _edge_of = partial(tuple.__new__, ImportEdge)  # of all its fields: one is made 
 
 
 class ReachedModule(NamedTuple):
-    """A module that a start runs, whether surely while it is imported, and the names of the modules that led to it."""
+    """A module that a start runs, whether surely while it is imported, and the names of the modules that led to it.
+
+    `handled` says that each way to it has an import whose failure is handled.
+    """
 
     module: LoadedModule
     certain: bool
     chain: tuple[str, ...]
+    handled: bool = False
 
 
 class ImportGraph:
@@ -113,7 +117,22 @@ def find_reached(
     reached = _reach(graph, modules, first) if first else reached
     for name in {name for name, _is_late in guarded}:
         reached[name] = reached[name]._replace(certain=False)
+    for name in reached.keys() - _unhandled(graph, modules):
+        reached[name] = reached[name]._replace(handled=True)
     return reached
+
+
+def _unhandled(graph: ImportGraph, starts: Iterable[LoadedModule]) -> set[str]:
+    """The modules that are reached without an import whose failure is handled."""
+    waiting = [*starts]
+    found = {module.name for module in waiting}
+    while waiting:
+        for edge in graph.own_edges(waiting.pop()):
+            if not (is_guarded(edge.row) or edge.row.guard is Guard.MODULE_ONLY):
+                others = [target for target in edge.targets if target.name not in found]
+                found.update(target.name for target in others)
+                waiting += others
+    return found
 
 
 def _reach(graph: ImportGraph, starts: Iterable[LoadedModule], unsure: AbstractSet[str]) -> dict[str, ReachedModule]:

@@ -28,12 +28,16 @@ _NamedObject: TypeAlias = "tuple[LoadedModule, ImportStatement]"
 
 
 class OutsideImport(NamedTuple):
-    """An import that the project's files do not satisfy: the standard library or an installed package has to."""
+    """An import that the project's files do not satisfy: the standard library or an installed package has to.
+
+    `handled` says that its failure is handled where its module is imported.
+    """
 
     module: LoadedModule
     row: ImportStatement
     certain: bool
     chain: tuple[str, ...]
+    handled: bool = False
 
 
 class OpenImport(NamedTuple):
@@ -248,7 +252,11 @@ class OwnImportJudge:
             if detail:
                 self._add(kind, item, edge, top, detail)
                 return
-        self._outside.append(OutsideImport(item.module, edge.row, item.certain and edge.certain, item.chain))
+        self._outside.append(
+            OutsideImport(
+                item.module, edge.row, item.certain and edge.certain, item.chain, item.handled and not edge.row.late
+            )
+        )
 
     def _why_absent(self, module: LoadedModule, row: ImportStatement, top: str) -> tuple[FaultKind, str]:
         """Why a module of the project is not found, with what shows it; that is empty where nothing does."""

@@ -183,7 +183,7 @@ class _ProgramJudge:
         elif answer.presence is PackagePresence.UNKNOWN:
             self._leave_open(_open_import(item), answer.detail or "its package is not known")
         elif answer.presence is not PackagePresence.PRESENT:
-            is_caught = answer.presence in _ABSENT and item.row.guard is Guard.MODULE_ONLY
+            is_caught = answer.presence in _ABSENT and (item.handled or item.row.guard is Guard.MODULE_ONLY)
             if is_caught or (packages.predicted and not self._is_reached(item)):
                 return
             message, hint = _package_text(answer, packages)

@@ -145,6 +145,30 @@ def test_what_a_function_says_that_it_needs_is_no_finding() -> None:
     assert _predicted(failing, source) == ["warning main.py:2 no module named 'requests': nothing in uv.lock brings it"]
 
 
+@pytest.mark.parametrize(
+    ("imports", "found"),
+    [
+        ("from pkg import a", 1),
+        ("try:\n    from pkg import a\nexcept ImportError:\n    pass", 0),
+        ("try:\n    import pkg.a\nexcept ModuleNotFoundError:\n    pass", 0),
+        ("try:\n    import pkg.b\nexcept ImportError:\n    pass", 0),
+        ("try:\n    import pkg.b\nexcept OSError:\n    pass", 1),
+        ("try:\n    import pkg.a\nexcept ImportError:\n    pass\nimport pkg.b", 1),
+        ("try:\n    import pkg.late\nexcept ImportError:\n    pass", 1),
+    ],
+)
+def test_a_module_whose_failure_is_handled_may_lack_a_package(imports: str, found: int) -> None:
+    files = {
+        "main.py": f"{imports}\n",
+        "pkg/__init__.py": "",
+        "pkg/a.py": "import requests\n",
+        "pkg/b.py": "import pkg.a\n",
+        "pkg/late.py": "def f():\n    import requests\n",
+    }
+
+    assert len(lines_of(TextProject(files).judge(_source("flask")))) == found
+
+
 def test_what_a_build_brings_for_itself_is_undecided() -> None:
     result = TextProject({"main.py": "", "setup.py": "import setuptools\n"}, "").judge(_source("flask"))
 
