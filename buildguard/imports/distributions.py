@@ -11,7 +11,7 @@ from buildguard.definitions import NamedTuple, lazy_pattern
 from buildguard.project.package_names import normalize
 
 _SHORTEST = 4  # letters of a name that means something inside of another
-_OF_VERSION = lazy_pattern(r"_v\d\w*(?=\.|$)")
+_OF_VERSION = lazy_pattern(r"(?<=\.)(\w+?)_v\d\w*(?=\.|$)")
 _AFFIXES = lazy_pattern(r"^(?:python3?|py|lib)|(?:python3?|py|lib)$")
 _STUBS = lazy_pattern(r"types-.+|.+-stubs")
 
@@ -55,12 +55,11 @@ class ModuleIndex:
 
     def bringers_of(self, dotted: str) -> set[str]:
         """The known distributions that bring a module, or the package that it is in; `a.b_v1` comes with `a.b`."""
+        return self._holders(dotted) or self._holders(_OF_VERSION.sub(r"\1", dotted))
+
+    def _holders(self, dotted: str) -> set[str]:
         candidates = self._bringers.get(dotted.partition(".")[0], set())
-        found = {name for name in candidates if brings(self._modules[name], dotted)}
-        plain = _OF_VERSION.sub("", dotted)
-        return found or (
-            {name for name in candidates if brings(self._modules[name], plain)} if plain != dotted else found
-        )
+        return {name for name in candidates if brings(self._modules[name], dotted)}
 
     def knows(self, top: str) -> bool:
         """Whether a known distribution brings a top-level module."""

@@ -122,13 +122,18 @@ def find_reached(
     return reached
 
 
+def _is_handled(row: ImportStatement) -> bool:
+    """Whether the source handles that the module of an import lacks another one."""
+    return is_guarded(row) or row.guard is Guard.MODULE_ONLY
+
+
 def _unhandled(graph: ImportGraph, starts: Iterable[LoadedModule]) -> set[str]:
     """The modules that are reached without an import whose failure is handled."""
     waiting = [*starts]
     found = {module.name for module in waiting}
     while waiting:
         for edge in graph.own_edges(waiting.pop()):
-            if not (is_guarded(edge.row) or edge.row.guard is Guard.MODULE_ONLY):
+            if not _is_handled(edge.row):
                 others = [target for target in edge.targets if target.name not in found]
                 found.update(target.name for target in others)
                 waiting += others

@@ -198,17 +198,20 @@ def _poetry_defaults(project: Mapping[str, Any], groups: Iterable[str]) -> froze
 
 def _poetry_groups(project: Mapping[str, Any], content: Mapping[str, Any]) -> Mapping[str, set[str]]:
     """What the groups of a project need: since version 2.1 of the format each package has its groups."""
+    return _named_groups(content["package"]) or _declared_groups(toml.table(project, "tool", "poetry"))
+
+
+def _named_groups(packages: Iterable[Mapping[str, Any]]) -> dict[str, set[str]]:
     groups: dict[str, set[str]] = {}
-    for package in content["package"]:
-        for group in package.get("groups", ()):
-            if group != "main":
-                groups.setdefault(normalize(group), set()).add(package["name"])
-    if groups:
-        return groups
-    table = toml.table(project, "tool", "poetry")
-    groups = {
-        normalize(name): {*toml.table(group, "dependencies")} for name, group in toml.table(table, "group").items()
-    }
+    for package in packages:
+        for group in {*package.get("groups", ())} - {"main"}:
+            groups.setdefault(normalize(group), set()).add(package["name"])
+    return groups
+
+
+def _declared_groups(table: Mapping[str, Any]) -> dict[str, set[str]]:
+    declared = toml.table(table, "group").items()
+    groups = {normalize(name): {*toml.table(group, "dependencies")} for name, group in declared}
     groups.setdefault("dev", set()).update(toml.table(table, "dev-dependencies"))
     return groups
 

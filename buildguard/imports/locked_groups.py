@@ -80,21 +80,40 @@ def _variables(steps: Iterable[Instruction]) -> dict[str, str]:
 
 
 def _of_step(step: Instruction, tool: str, variables: Mapping[str, str]) -> Iterator[InstallChoice | None]:
-    listed = dockerfile.exec_words(step.text)
-    try:
-        commands = [listed] if listed is not None else [list(each.words) for each in run_commands.split(step.text)]
-    except ValueError:
+    commands = _commands(step.text)
+    if commands is None:
         yield None
         return
     own = dict(variables)
     for command in commands:
-        at = next((at for at, word in enumerate(command) if word.rpartition("/")[2] == tool), len(command))
+        at = _position(command, tool)
         own.update(pair for word in command[:at] for pair in dockerfile.assignments("ARG", word, {}).items())
         name, rest = _subcommand(command[at + 1 :], tool)
         if name == "run":
             rest = [*_options_of_run(rest)]
-        if name and not (name == "run" and (has_option(rest, *_UNSYNCED) or own.get("UV_NO_SYNC"))):
+        if name and not _leaves_lock(name, rest, own):
             yield _choice(tool, name, rest, own)
+
+
+def _commands(text: str) -> list[list[str]] | None:
+    """The words of the commands of an instruction; None where its quotes do not match."""
+    listed = dockerfile.exec_words(text)
+    if listed is not None:
+        return [listed]
+    try:
+        return [list(command.words) for command in run_commands.split(text)]
+    except ValueError:
+        return None
+
+
+def _position(command: Sequence[str], tool: str) -> int:
+    """Where a command calls a tool, which words may stand before; its end where it does not."""
+    return next((at for at, word in enumerate(command) if word.rpartition("/")[2] == tool), len(command))
+
+
+def _leaves_lock(name: str, command: Sequence[str], variables: Mapping[str, str]) -> bool:
+    """Whether `uv run` starts a program without an install of the lock."""
+    return name == "run" and (has_option(command, *_UNSYNCED) or bool(variables.get("UV_NO_SYNC")))
 
 
 def _subcommand(command: Sequence[str], tool: str) -> tuple[str, Sequence[str]]:

@@ -183,8 +183,7 @@ class _ProgramJudge:
         elif answer.presence is PackagePresence.UNKNOWN:
             self._leave_open(_open_import(item), answer.detail or "its package is not known")
         elif answer.presence is not PackagePresence.PRESENT:
-            is_caught = answer.presence in _ABSENT and (item.handled or item.row.guard is Guard.MODULE_ONLY)
-            if is_caught or (packages.predicted and not self._is_reached(item)):
+            if _is_caught(item, answer) or (packages.predicted and not self._is_reached(item)):
                 return
             message, hint = _package_text(answer, packages)
             self._add(Code.BG603, item, message, hint, is_error=item.certain and not packages.predicted)
@@ -263,6 +262,11 @@ def _top_folders(package: LoadedModule) -> Iterator[str]:
     """The folders of the top-level package that a package is in."""
     ending = package.name.replace(".", "/")[len(package.name.partition(".")[0]) :]
     return (folder.removesuffix(ending) for folder in package.location.folders)
+
+
+def _is_caught(item: OutsideImport, answer: PackageAnswer) -> bool:
+    """Whether the source handles that a module is missing."""
+    return answer.presence in _ABSENT and (item.handled or item.row.guard is Guard.MODULE_ONLY)
 
 
 def _open_import(item: ImportFault | OutsideImport) -> OpenImport:
