@@ -213,7 +213,7 @@ def test_a_project_is_read_in_one_place() -> None:
 
 # Who asks what the f-string rules find in a source: `check`, for `fix` and the rest; engines that predict, and a diagnosis
 # that asks for a newer Python.
-_ASKING_RULES = frozenset({"check/cloud.py", "check/findings.py", "check/targets.py", "engines/static.py"})
+_ASKING_RULES = frozenset({"check/cloud.py", "check/findings.py", "engines/static.py"})
 
 
 def test_f_strings_are_searched_in_one_place() -> None:

@@ -9,7 +9,7 @@ from buildguard.codes import RULE_ERRORS, Code
 from buildguard.definitions import lazy_pattern
 from buildguard.diagnostic import Finding, Range, Severity
 from buildguard.engines.engine import CompilerDeath, Outcome, Rejection
-from buildguard.project.target import PEP_701
+from buildguard.project.target import PEP_701, PythonVersion
 
 # What a later Python refuses, among all that compilers warn of: PEP 765, invalid escapes and literals.
 _BECOMES_ERROR = lazy_pattern(
@@ -66,6 +66,18 @@ def of_rules(data: bytes, outcome: Outcome, minor: int, *, exact: bool) -> tuple
 
     ruled = rules.findings(data, minor)
     return tuple(finding for finding in ruled if finding.code not in RULE_ERRORS) if accepted else ruled
+
+
+def without_engine(content: bytes, version: PythonVersion | None) -> list[Finding]:
+    """What can be said of a source that nothing compiles."""
+    from buildguard.check.suppressions import find_ignores
+    from buildguard.fstrings import rules
+    from buildguard.fstrings.prefilter import may_be_refused
+
+    findings = [*text_rules.findings(content), *find_ignores(content)]
+    if version is not None and may_be_refused(content):
+        findings += rules.findings(content, version.minor)
+    return findings
 
 
 def explain_findings(

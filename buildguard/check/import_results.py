@@ -30,12 +30,14 @@ _RULES = ("imports/*", "startup/*.py", "project/*.py", "project/*/*.py", "check/
 class TargetImports(NamedTuple):
     """The findings in the imports of a target's sources, and the imports that could not be decided.
 
-    `executed` are the files that do not compile, and that a start surely executes. `is_final` is whether another run would give the same: no question was left open by an engine that was lost.
+    `executed` are the files that do not compile, and that a start surely executes; `reached` those that one may execute.
+    `is_final` is whether another run would give the same: no question was left open by an engine that was lost.
     """
 
     diagnostics: tuple[Diagnostic, ...]
     undecided: tuple[UndecidedImport, ...]
     executed: tuple[str, ...] = ()
+    reached: tuple[str, ...] = ()
     is_final: bool = True
 
 
@@ -125,12 +127,12 @@ class KeptResult:
         row = self._cache.known(self._context, [self._key]).get(self._key)
         if row is None:
             return None
-        files, diagnostics, undecided, executed = json.loads(row)
+        files, diagnostics, undecided, executed, reached = json.loads(row)
         if not self._are_unchanged({path.encode("latin-1"): bytes.fromhex(digest) for path, digest in files.items()}):
             return None
         findings = (_diagnostic_from(item) for item in diagnostics)
         open_imports = (UndecidedImport(*item) for item in undecided)
-        return TargetImports(tuple(findings), tuple(open_imports), tuple(executed))
+        return TargetImports(tuple(findings), tuple(open_imports), tuple(executed), tuple(reached))
 
     def store(self, results: TargetImports, read: dict[bytes, bytes]) -> None:
         """Keep a result, with the files that were read for it."""
@@ -139,7 +141,7 @@ class KeptResult:
             [item.code, item.severity, item.path, item.range, item.message, item.hint, item.target, item.excerpt]
             for item in results.diagnostics
         ]
-        data = json.dumps([files, rows, results.undecided, results.executed])
+        data = json.dumps([files, rows, results.undecided, results.executed, results.reached])
         self._cache.store(self._context, {self._key: data.encode("ascii")})
 
     def _are_unchanged(self, files: dict[bytes, bytes]) -> bool:

@@ -144,8 +144,10 @@ class ImportCheck:
             for verdict in filter(any, verdicts):  # of most files nothing is said
                 diagnostics += self._diagnostics(read[path], path, verdict.findings)
                 undecided += [UndecidedImport(path, *item) for item in verdict.undecided]
-        executed = tuple(_executed_refusals(project.reach, read))
-        return TargetImports(tuple(diagnostics), tuple(undecided), executed, is_final=not self._library.is_lost)
+        refused = _refusals_of_starts(project.reach, read)
+        executed = tuple(path for path in refused if project.reach[path].is_from_start)
+        is_final = not self._library.is_lost
+        return TargetImports(tuple(diagnostics), tuple(undecided), executed, tuple(refused), is_final=is_final)
 
     def _of_project_files(self, project: ProjectImports, read: Mapping[str, FileVerdict]) -> Iterator[Diagnostic]:
         """What was found in the imports of the project's own modules."""
@@ -183,10 +185,10 @@ class ImportCheck:
                 yield display_path(entry.path), content.decode("utf-8", "replace")
 
 
-def _executed_refusals(reach: Mapping[str, FileReach], read: Mapping[str, FileVerdict]) -> list[str]:
-    """The files that a start surely executes, and that do not compile."""
-    executed = (path for path, how in reach.items() if how.is_from_start and path in read)
-    return sorted(path for path in executed if _is_no_program(read[path]))
+def _refusals_of_starts(reach: Mapping[str, FileReach], read: Mapping[str, FileVerdict]) -> list[str]:
+    """The files that a start executes, or may, and that do not compile: only what a start reaches has a chain."""
+    reached = (path for path, how in reach.items() if how.chain and path in read)
+    return sorted(path for path in reached if _is_no_program(read[path]))
 
 
 def _is_no_program(verdict: FileVerdict) -> bool:

@@ -331,6 +331,10 @@ class TargetRunner:
         except UnprovenError as error:
             self._unproven(error.words)
             return
+        if self.state.diagnostics:
+            from buildguard.check.template_files import soften_templates
+
+            self.state.diagnostics = [*soften_templates(self.state.diagnostics, results.reached)]
         self.state.diagnostics += results.diagnostics
         self.state.undecided += results.undecided
         self.state.executed.update(results.executed)
@@ -373,6 +377,7 @@ class TargetRunner:
 
     def _no_engine(self) -> None:
         """What needs no engine is reported all the same: the text of every file."""
+        from buildguard.check.findings import without_engine
         from buildguard.check.guessed_context import split_by_context
 
         target, gone = self._share.target, 0
@@ -385,7 +390,7 @@ class TargetRunner:
                 else:
                     self.state.unproven.append(Unproven(path, target.python, content.reason))
                 continue
-            findings, doubts = split_by_context(_without_engine(content, target), entry.path, path, target)
+            findings, doubts = split_by_context(without_engine(content, target.version), entry.path, path, target)
             self.state.note(findings, path, target.python, "rule")
             self.state.unproven += doubts
         self.state.rows.append(_row(target, None, len(self._share.entries) - gone, 0))
@@ -434,16 +439,3 @@ def _describe_weak_proof(proof: ProofGrade, wanted: ProofGrade, choice: engines.
     if target.doubt:
         return f"{have}: {target.doubt}; to prove it: build the image, and name it with --image"
     return f"{have}; to prove it: --image with the image that will run"
-
-
-def _without_engine(content: bytes, target: Target) -> list[Finding]:
-    """What can be said of a source that nothing compiles."""
-    from buildguard.check import text_rules
-    from buildguard.check.suppressions import find_ignores
-    from buildguard.fstrings import rules
-    from buildguard.fstrings.prefilter import may_be_refused
-
-    findings = [*text_rules.findings(content), *find_ignores(content)]
-    if target.version is not None and may_be_refused(content):
-        findings += rules.findings(content, target.version.minor)
-    return findings
