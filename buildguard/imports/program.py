@@ -15,7 +15,7 @@ from buildguard.project.discovery import ImageRecipe
 from buildguard.project.start_command import StartCommand
 
 _TEST = lazy_pattern(
-    r"(?:^|/)(?:tests?|[^/]*-tests?(?:\.py)?|[^/]*_tests|testing|e2e|fixtures|conftest\.py|test_[^/]*\.py|[^/]*_tests?\.py"
+    r"(?:^|/)(?:tests?|[^/]*-tests?(?:\.py)?|[^/]*_tests|testing|e2e|fixtures|conftest\.py|tests\.py|test_[^/]*\.py|[^/]*_tests?\.py"
     r"|[^/]*\{\{[^/]*)(?:/|$)"
 )
 _FILES, _FOLDERS = 100_000, 10_000
