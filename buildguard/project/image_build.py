@@ -20,7 +20,6 @@ from buildguard.project.image_model import (
     MissingSource,
     PlacedFile,
     UnknownArea,
-    UnmetNeed,
     is_below,
 )
 from buildguard.project.image_stage_state import WILD, Placement, StageState, words_below
@@ -197,25 +196,15 @@ class _StageBuilder:
                 self._state.may_hold((file.source for file, _rest in files), f"RUN in line {step.line} may copy it")
         expanded = dockerfile.expand_variables(text, self._state.variables)
         mounts = any("--mount" in flag and "type=cache" not in flag for flag in step.flags)
-        if "-r" in expanded and knows_base(self._state.base) and not mounts:
-            self._note_needs(expanded, step.line)
+        if knows_base(self._state.base) and not mounts:
+            from buildguard.project.run_needs import unmet_needs
+
+            self._state.unmet += unmet_needs(expanded, self._state, step.line, self._build.context)
         if dockerfile.brings_python(step._replace(text=expanded)):
             self._state.python = None
         self._state.run_text += f"\n{expanded}"
         run_effects.apply(expanded, self._state, step.line)
         self._state.note_edits(expanded)
-
-    def _note_needs(self, text: str, line: int) -> None:
-        """Note the requirement files that pip reads and that are surely not there yet."""
-        from buildguard.project.run_needs import requirement_files
-
-        state = self._state
-        for name in requirement_files(text, state.run_text):
-            path = state.at(name)
-            source = posixpath.normpath(posixpath.join(self._build.context, name))
-            may_be_there = path in state.files or state.covers_unknown(path) or source in state.doubts
-            if state.knows_workdir and "$" not in path and not may_be_there:
-                state.unmet.append(UnmetNeed(line, path, name))
 
 
 class _CopyInstruction:

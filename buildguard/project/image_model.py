@@ -95,11 +95,22 @@ class MissingSource(NamedTuple):
 
 
 class UnmetNeed(NamedTuple):
-    """A file that a RUN reads and that no instruction before it brings: the line, its path in the image, and as the RUN writes it."""
+    """A file that a RUN reads and that no instruction before it brings: the line, its path in the image, and as the RUN writes it.
+
+    `program` reads it, and does with any of `others` in the same folder too. `fails` is whether the build surely ends there.
+    """
 
     line: int
     path: str
     text: str
+    program: str = "pip"
+    others: tuple[str, ...] = ()
+    fails: bool = True
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the file and of the others."""
+        return (posixpath.basename(self.text), *self.others)
 
 
 class PythonEnvironment(NamedTuple):

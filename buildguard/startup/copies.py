@@ -13,6 +13,7 @@ from buildguard.errors import UsageError
 from buildguard.project import dockerfile
 from buildguard.project.cloudbuild.roles import Role
 from buildguard.project.ignore.rules import parents
+from buildguard.project.image_model import UnmetNeed
 from buildguard.project.project_files import is_build_file_name
 from buildguard.project.target import Certainty
 from buildguard.startup.findings import FindingPlace, StartupFindings
@@ -27,6 +28,7 @@ _BUILDERS = lazy_pattern(
     r"(?:^|/)(?:Makefile|makefile|GNUmakefile|justfile|Justfile|Taskfile\.ya?ml|package\.json|[^/]*\.(?:sh|ya?ml|mk|ps1|bat))$"
 )
 _MOST_BUILDERS = 200
+_READERS = {"pip": "installs", "poetry": "reads", "uv": "reads", "chmod": "changes"}
 _BY_DOCKER = lazy_pattern(
     rb"\b(?:docker|podman|nerdctl)[ \t]+(?:buildx?|compose)\b|docker-compose\b|docker/build-push-action@"
 )
@@ -40,20 +42,68 @@ def check_copies(image: ImageStart, findings: StartupFindings) -> None:
 
 
 def check_needs(image: ImageStart, findings: StartupFindings) -> None:
-    """BG704 for a requirement file of the project that a RUN installs before any COPY brings it to where it looks."""
+    """BG704 for a file that a RUN reads before any COPY brings it to where it looks, or that the project lacks."""
     for need in image.tree.model.unmet:
-        source = context_path(image.service.context, need.text)
-        if not image.files.is_file(source):
-            continue
-        reason = f"line {need.line} installs {need.text}"
-        if image.tree.holds(source) is None and image.sent.dropped_by(source) is not None:
-            report_lost(image, findings, source, reason)
-            continue
-        message = (
-            f"{source} is needed, and no COPY before line {need.line} brings it to {need.path}, where pip reads it"
-        )
-        hint = f"put it above: COPY {need.text} {need.path}"
-        findings.add(Code.BG704, FindingPlace(image.dockerfile, need.line, source), message, hint)
+        sources = _sources_of(image, need)
+        source = next(filter(image.files.is_file, sources), None)
+        if source is not None:
+            _report_late(image, findings, need, source)
+        elif need.fails and need.path not in map(image.tree.model.absolute, image.tree.model.command):
+            _report_missing(image, findings, need, sources)
+
+
+def _sources_of(image: ImageStart, need: UnmetNeed) -> list[str]:
+    """The paths of the project that a need may be met from, the likeliest first."""
+    folder = posixpath.dirname(need.text)
+    sources = [context_path(image.service.context, posixpath.join(folder, name)) for name in need.names]
+    return [*image.tree.project_paths(need.path), *sources] if need.text.startswith("/") else sources
+
+
+def _report_late(image: ImageStart, findings: StartupFindings, need: UnmetNeed, source: str) -> None:
+    """A file of the project that no COPY brings in time."""
+    text = posixpath.join(posixpath.dirname(need.text), posixpath.basename(source))
+    reason = f"line {need.line} {_READERS[need.program]} {text}"
+    if image.tree.holds(source) is None and image.sent.dropped_by(source) is not None:
+        report_lost(image, findings, source, reason, is_error=need.fails)
+        return
+    path = posixpath.join(posixpath.dirname(need.path), posixpath.basename(source))
+    message = (
+        f"{source} is needed, and no COPY before line {need.line} brings it to {path}, where {need.program} reads it"
+    )
+    hint = f"put it above: COPY {_shown(image, source)} {path}"
+    findings.add(Code.BG704, FindingPlace(image.dockerfile, need.line, source), message, hint, is_error=need.fails)
+
+
+def _report_missing(image: ImageStart, findings: StartupFindings, need: UnmetNeed, sources: list[str]) -> None:
+    """A file that the project does not have either, as far as nothing may create it."""
+    place, files = FindingPlace(image.dockerfile, need.line), image.files
+    candidates = [*sources, *image.tree.project_paths(need.path)]
+    is_guessed = image.service.basis.known is Certainty.GUESSED
+    names = " or ".join(need.names)
+    if doubt := _why_there(image, candidates):
+        findings.leave_open(place, doubt)
+    elif is_guessed and any(_is_elsewhere(image, _shown(image, source)) for source in sources):
+        findings.leave_open(place, f"{names} is missing in the folder that is guessed to be the build context")
+    else:
+        rule = next(filter(None, map(files.git_ignore_rule, candidates)), None)
+        why = f"git ignores it ({rule})" if rule else f"no COPY brings it to {need.path}"
+        if need.others:
+            why = f"no COPY brings one to {posixpath.dirname(need.path)}"
+        message = f"{need.program} needs {names}, and {why}: the build ends there"
+        hint = f"commit {sources[0]} and COPY it above line {need.line}, or take it out of the RUN"
+        findings.add(Code.BG704, place, message, hint)
+
+
+def _why_there(image: ImageStart, sources: list[str]) -> str:
+    """Why one of some files may be in the image all the same; empty where nothing may bring it."""
+    if image.sent.reason:
+        return image.sent.reason
+    for source in sources:
+        if image.files.is_behind_link(source) or image.files.submodule_of(source):
+            return f"{source} is behind a link, or in a submodule"
+        if maker := _maker(image, source):
+            return f"{maker} may create {_shown(image, source)}"
+    return ""
 
 
 def named_sources(image: ImageStart) -> Iterator[tuple[dockerfile.Instruction, str]]:

@@ -13,14 +13,19 @@ from tests.conftest import interpreter
 from tests.startup.projects import report_of, rows_of
 
 _VENV = "RUN python -m venv /opt/venv\nCOPY requirements.txt .\nRUN /opt/venv/bin/pip install -r requirements.txt\n"
-_UV = "WORKDIR /app\nCOPY requirements.txt .\nRUN uv sync --frozen\n"
+_UV = "WORKDIR /app\nCOPY uv.lock pyproject.toml ./\nRUN uv sync --frozen\n"
 _GET_UV = "COPY --from=ghcr.io/astral-sh/uv:0.4 /uv /bin/\n"
-_POETRY = "COPY requirements.txt .\nRUN poetry install --no-root\n"
+_POETRY = "COPY pyproject.toml .\nRUN poetry install --no-root\n"
 _PREFIX = "COPY requirements.txt .\nRUN pip install --prefix=/install -r requirements.txt\n"
 _USER = "COPY requirements.txt .\nRUN pip install --user -r requirements.txt\n"
 _PACKAGES = "/usr/local/lib/python3.12/site-packages"
 _ON_PATH = "ENV VIRTUAL_ENV=/opt/venv\nENV PATH=$VIRTUAL_ENV/bin:$PATH\n"
-_FILES = {"requirements.txt": "flask==3.0.3\ngunicorn==22.0.0\n", "main.py": "app = 1\n"}
+_FILES = {
+    "requirements.txt": "flask==3.0.3\ngunicorn==22.0.0\n",
+    "main.py": "app = 1\n",
+    "uv.lock": "",
+    "pyproject.toml": "",
+}
 
 
 def _rows(

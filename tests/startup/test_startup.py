@@ -66,6 +66,7 @@ def test_nothing_is_reported_of_what_starts_or_may(tmp_path: Path, command: str)
         "pkg/__main__.py": "",
         "pkg/web.py": APP,
         "dynamic.py": "globals()['anything'] = 1\n",
+        "setup.py": "",
     }
     files["main.py"] = f"{APP}\ndef hello(request): return ''\n"
 
