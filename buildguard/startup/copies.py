@@ -16,6 +16,7 @@ from buildguard.project.ignore.rules import parents
 from buildguard.project.image_model import UnmetNeed
 from buildguard.project.project_files import is_build_file_name
 from buildguard.project.target import Certainty
+from buildguard.startup.build_scripts import build_scripts
 from buildguard.startup.findings import FindingPlace, StartupFindings
 from buildguard.startup.image_start import ImageStart
 from buildguard.startup.image_tree import context_path
@@ -24,10 +25,6 @@ from buildguard.startup.project_files import BuildSender
 
 _REMOTE = lazy_pattern(r"[\w+.-]+://|git@|<<")
 _WILD = lazy_pattern(r"[*?\[]")
-_BUILDERS = lazy_pattern(
-    r"(?:^|/)(?:Makefile|makefile|GNUmakefile|justfile|Justfile|Taskfile\.ya?ml|package\.json|[^/]*\.(?:sh|ya?ml|mk|ps1|bat))$"
-)
-_MOST_BUILDERS = 200
 _READERS = {"pip": "installs", "poetry": "reads", "uv": "reads", "chmod": "changes"}
 _BY_DOCKER = lazy_pattern(
     rb"\b(?:docker|podman|nerdctl)[ \t]+(?:buildx?|compose)\b|docker-compose\b|docker/build-push-action@"
@@ -239,19 +236,12 @@ def _maker(image: ImageStart, source: str) -> str:
     if not names:
         return ""
     pattern = re.compile(rb"(?<![\w-])(?:%s)(?![\w-])" % b"|".join(re.escape(name.encode()) for name in sorted(names)))
-    return next((path for path, content in _builders(image) if pattern.search(content)), "")
-
-
-def _builders(image: ImageStart) -> Iterator[tuple[str, bytes]]:
-    """The scripts and build files of the project, with their contents."""
-    scripts = [path for path in image.files.named(_BUILDERS.search) if path != image.dockerfile][:_MOST_BUILDERS]
-    image.files.load(scripts)
-    yield from ((path, image.files.read(path) or b"") for path in scripts)
+    return next((path for path, content in build_scripts(image) if pattern.search(content)), "")
 
 
 def _docker_builder(image: ImageStart) -> str:
     """A script or workflow that runs docker outside of Cloud Build; empty where none does."""
-    others = (item for item in _builders(image) if not _is_build_file(item[0]))
+    others = (item for item in build_scripts(image) if not _is_build_file(item[0]))
     return next((path for path, content in others if _BY_DOCKER.search(content)), "")
 
 
