@@ -201,12 +201,13 @@ def _report_conflicts(targets: Iterable[Target]) -> list[Diagnostic]:
     """BG401 for each declaration that contradicts the one that runs in production, once; an error where a build refuses."""
     by_place: dict[tuple[str, int | None], Diagnostic] = {}
     for target in targets:
+        source, change = _source_of_version(target)
         for declaration in target.conflicts:
-            message = f"says {declaration.words}, but the target is Python {target.python} ({target.found_in})"
+            message = f"says {declaration.words}, but the target is Python {target.python} ({source})"
             severity = Severity.WARNING
             if declaration.refusal:
                 severity, message = Severity.ERROR, f"{message}: {declaration.refusal}"
-            hint = f"make {declaration.place} say {target.python}, or change {target.found_in}"
+            hint = f"make {declaration.place} say {target.python}, or {change}"
             diagnostic = Diagnostic(
                 Code.BG401,
                 severity,
@@ -220,6 +221,17 @@ def _report_conflicts(targets: Iterable[Target]) -> list[Diagnostic]:
             if place not in by_place or severity is Severity.ERROR:
                 by_place[place] = diagnostic
     return list(by_place.values())
+
+
+def _source_of_version(target: Target) -> tuple[str, str]:
+    """What sets the Python of a target, and how to change that; a file that a builder's default stands for sets none."""
+    pin = target.pin_problem
+    if pin is not None and pin.severity is Severity.WARNING:
+        from buildguard.project.buildpacks import VERSION_FILE
+
+        if os.path.basename(pin.file) != VERSION_FILE:
+            return "the builder's default", f"pin another Python in {os.path.join(target.context or '', VERSION_FILE)}"
+    return target.found_in, f"change {target.found_in}"
 
 
 def _report_pins(targets: Iterable[Target]) -> list[Diagnostic]:

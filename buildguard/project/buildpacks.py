@@ -15,6 +15,7 @@ VERSION_FILE = ".python-version"
 _VERSION_VARIABLES = ("GOOGLE_PYTHON_VERSION", "GOOGLE_RUNTIME_VERSION")
 _RANGE = lazy_pattern(r"[<>=~^!][\d.<>=~^!*x|, ]*")
 _EXACT = lazy_pattern(r"\d+(?:\.\d+)*(?:\.[x*])?")
+_VERSION_LINE = lazy_pattern(r"(?m)^[ \t]*(?:c?python-?)?(?P<version>3\.\d{1,2}(?:\.\d{1,3})?)\b")
 _GOOGLE = lazy_pattern(
     r"(?:^|[./])(?:gcr\.io/(?:buildpacks|gae-runtimes)|docker\.pkg\.dev/serverless-runtimes|google-\d\d)"
 )
@@ -178,8 +179,14 @@ def _from_file(service: BuildpackService, path: str, data: bytes) -> BuildpackPy
         return _from_range(service, path, text)
     what = "is empty" if not text else "has more than a version in it"
     message = f"{VERSION_FILE} {what}: buildpacks read its whole text as the version, and the build fails"
-    problem = PinProblem(Severity.ERROR, path, 1, message, f"write one version to {path}: 3.13")
+    problem = PinProblem(Severity.ERROR, path, 1, message, f"write one version to {path}: {_first_version(text)}")
     return BuildpackPython(declaration._replace(version=None, why_unknown=f"{path} {what}"), problem)
+
+
+def _first_version(text: str) -> str:
+    """The first version that a text has; the newest of the platform's stack where it has none."""
+    match = _VERSION_LINE.search(text)
+    return match["version"] if match is not None else f"3.{_STACKS[_DEFAULT_STACK].newest}"
 
 
 def _from_range(service: BuildpackService, path: str, text: str) -> BuildpackPython:

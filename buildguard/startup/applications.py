@@ -10,7 +10,7 @@ from buildguard.project.start_command import StartCommand
 from buildguard.startup import flask_names
 from buildguard.startup.findings import FindingPlace, StartupFindings
 from buildguard.startup.image_start import ImageStart
-from buildguard.startup.losses import report_lost
+from buildguard.startup.losses import LostFile, report_lost
 from buildguard.startup.modules import ModuleSearch, may_be_installed, search_absolute
 from buildguard.startup.source_facts import read_facts
 
@@ -57,7 +57,7 @@ def _missing_script(image: ImageStart, start: StartCommand, findings: StartupFin
         return
     lost = [source for source in image.tree.project_paths(script) if image.files.is_file(source)]
     if lost:
-        report_lost(image, findings, lost[0], f"{start.server} loads it")
+        report_lost(image, findings, LostFile(lost[0], f"{start.server} loads it"))
     else:
         findings.add(
             Code.BG701, place, f"{start.server} loads {script}, and the image has no such file", "correct the path"
@@ -108,7 +108,8 @@ def _main_of(image: ImageStart, result: ModuleSearch) -> ModuleSearch:
 def _missing_module(image: ImageStart, start: StartCommand, findings: StartupFindings, result: ModuleSearch) -> None:
     place = image.place_of(start.place)
     if result.lost:
-        report_lost(image, findings, result.lost[0], f"{start.server or 'python'} loads the module {start.module}")
+        reason = f"{start.server or 'python'} loads the module {start.module}"
+        report_lost(image, findings, LostFile(result.lost[0], reason))
         return
     if start.folder != image.tree.model.workdir and not image.tree.is_folder(start.folder):
         findings.leave_open(place, f"module {start.module}: the image has no {start.folder}, so its `cd` may fail")

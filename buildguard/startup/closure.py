@@ -16,7 +16,7 @@ from buildguard.startup import alembic
 from buildguard.startup.applications import EntryFile
 from buildguard.startup.findings import FindingPlace, StartupFindings
 from buildguard.startup.image_start import ImageStart
-from buildguard.startup.losses import report_lost
+from buildguard.startup.losses import LostFile, report_lost
 from buildguard.startup.modules import ModuleSearch, may_be_installed
 from buildguard.startup.source_facts import OpenedFile, SourceFacts, SourceImport
 from buildguard.startup.walk import MOST_FILES, ReachedFile, StartWalk
@@ -121,7 +121,7 @@ class _ClosureWalk(StartWalk):
         if source:
             importer = f"{reached.shown}:{item.line}"
             self._findings.explain_import(FindingPlace(reached.file.source, item.line))
-            report_lost(self._image, self._findings, source, f"{importer} imports {module}")
+            report_lost(self._image, self._findings, LostFile(source, f"{importer} imports {module}"))
 
     def _miss_named(self, reached: ReachedFile, item: SourceImport, result: ModuleSearch) -> None:
         """BG701 for a module that Django loads by its name, in a package of the project that lacks it."""
@@ -187,7 +187,7 @@ def check_needed(image: ImageStart, findings: StartupFindings, needed: StartupFi
     if lost and unknown:
         findings.leave_open(FindingPlace(lost[0]), unknown)
     elif lost:
-        report_lost(image, findings, lost[0], needed.reason, is_error=needed.is_error)
+        report_lost(image, findings, LostFile(lost[0], needed.reason, path), is_error=needed.is_error)
 
 
 def _is_lost(image: ImageStart, source: str, *, is_folder: bool) -> bool:

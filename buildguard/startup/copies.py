@@ -20,7 +20,7 @@ from buildguard.startup.build_scripts import build_scripts
 from buildguard.startup.findings import FindingPlace, StartupFindings
 from buildguard.startup.image_start import ImageStart
 from buildguard.startup.image_tree import context_path
-from buildguard.startup.losses import report_lost
+from buildguard.startup.losses import LostFile, report_lost
 from buildguard.startup.project_files import BuildSender
 
 _REMOTE = lazy_pattern(r"[\w+.-]+://|git@|<<")
@@ -61,7 +61,7 @@ def _report_late(image: ImageStart, findings: StartupFindings, need: UnmetNeed, 
     text = posixpath.join(posixpath.dirname(need.text), posixpath.basename(source))
     reason = f"line {need.line} {_READERS[need.program]} {text}"
     if image.tree.holds(source) is None and image.sent.dropped_by(source) is not None:
-        report_lost(image, findings, source, reason, is_error=need.fails)
+        report_lost(image, findings, LostFile(source, reason), is_error=need.fails)
         return
     path = posixpath.join(posixpath.dirname(need.path), posixpath.basename(source))
     message = (

@@ -6,6 +6,7 @@ import json
 import posixpath
 
 from buildguard.codes import Code
+from buildguard.definitions import NamedTuple
 from buildguard.project.ignore.rules import parents
 from buildguard.project.image_model import is_below
 from buildguard.project.target import Certainty
@@ -13,10 +14,20 @@ from buildguard.startup.findings import FindingPlace, StartupFindings
 from buildguard.startup.image_start import ImageStart
 
 
-def report_lost(
-    image: ImageStart, findings: StartupFindings, source: str, reason: str, *, is_error: bool = True
-) -> None:
-    """BG704: a file of the project that the start needs, and that does not reach the image; `reason` says what needs it."""
+class LostFile(NamedTuple):
+    """A file of the project that the start needs and the image lacks, and what needs it.
+
+    `path` is where in the image it is looked for, empty where that follows from what is copied beside it.
+    """
+
+    source: str
+    reason: str
+    path: str = ""
+
+
+def report_lost(image: ImageStart, findings: StartupFindings, lost: LostFile, *, is_error: bool = True) -> None:
+    """BG704: a file of the project that the start needs, and that does not reach the image."""
+    source, reason, path = lost
     if submodule := image.files.submodule_of(source):
         findings.need(submodule, reason)  # BG707
         return
@@ -36,7 +47,9 @@ def report_lost(
     if outside:
         message = f"{source} is needed, and it is outside of the build context {image.service.context}: {reason}"
     hint = (
-        f"set context in [[tool.buildguard.service]], or move {source} into it" if outside else _copy_of(image, source)
+        f"set context in [[tool.buildguard.service]], or move {source} into it"
+        if outside
+        else _copy_of(image, source, path)
     )
     findings.add(Code.BG704, FindingPlace(image.dockerfile, line, source), message, hint, is_error=is_error)
 
@@ -55,12 +68,15 @@ def _report_unsent(image: ImageStart, findings: StartupFindings, source: str, re
     return True
 
 
-def _copy_of(image: ImageStart, source: str) -> str:
+def _copy_of(image: ImageStart, source: str, path: str) -> str:
     """The COPY that brings a file to its place; of a folder that the image lacks altogether it copies the folder."""
     context, tree = image.service.context, image.tree
     folders = [folder for folder in parents(source) if not context or folder.startswith(f"{context}/")]
     lost = next((folder for folder in folders if not any(map(tree.holds, image.files.below(folder)))), "")
+    inside = source.removeprefix(lost) if lost else f"/{posixpath.basename(source)}"
     place = tree.place_of(lost) if lost else posixpath.dirname(tree.place_of(source))
+    if path.endswith(inside):
+        place = path.removesuffix(inside) or "/"
     if is_below(place, tree.model.workdir):
         place = posixpath.normpath(f"./{posixpath.relpath(place, tree.model.workdir)}")
         place = "./" if place == "." else f"./{place}/"

@@ -18,7 +18,7 @@ from buildguard.startup.copied_environments import add_programs, lost_python
 from buildguard.startup.findings import FindingPlace, StartupFindings
 from buildguard.startup.image_start import ImageStart
 from buildguard.startup.locked_programs import find_reason
-from buildguard.startup.losses import report_lost
+from buildguard.startup.losses import LostFile, report_lost
 from buildguard.startup.named_packages import is_in_run
 from buildguard.startup.replaced_path import is_own_python, lacking_path
 from buildguard.startup.start_texts import path_folders
@@ -147,7 +147,7 @@ class _ProgramCheck:
         image = self._image
         lost = [source for source in image.tree.project_paths(path) if image.files.is_file(source)]
         if lost:
-            report_lost(image, self._findings, lost[0], f"the start command runs {program.name}")
+            report_lost(image, self._findings, LostFile(lost[0], f"the start command runs {program.name}"))
             return
         sources = image.tree.project_paths(path)
         other = next((found for source in sources if (found := image.files.other_case(source))), "")

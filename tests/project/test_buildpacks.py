@@ -124,6 +124,16 @@ def test_what_is_wrong_with_a_pin(files: dict[str, str], severity: Severity | No
     assert problem is None or words in problem.message
 
 
+@pytest.mark.parametrize(
+    ("text", "version"),
+    [("# ours\n3.14\n", "3.14"), ("3.13.2\n3.12\n", "3.13.2"), ("\n", "3.14"), ("latest\n", "3.14")],
+)
+def test_the_version_of_a_broken_pin_is_kept(text: str, version: str) -> None:
+    problem = _only({**_RUN, "svc/.python-version": text}).pin_problem
+
+    assert problem is None or problem.hint == f"write one version to svc/.python-version: {version}"
+
+
 def test_a_range_that_excludes_the_default_is_a_contradiction() -> None:
     target = _only({**_RUN, "svc/pyproject.toml": "[project]\nrequires-python = '<3.14'\n"})
 

@@ -104,6 +104,26 @@ def test_every_disagreement_is_told_with_its_line(project: Callable[..., Project
     assert made.check("--strict", "--ignore", "BG401").code == 0
 
 
+@pytest.mark.parametrize(
+    ("files", "source", "change"),
+    [
+        ({}, "the builder's default", "pin another Python in .python-version"),
+        ({".python-version": ">=3.13"}, ".python-version:1", "change .python-version:1"),
+    ],
+)
+def test_a_file_that_sets_no_version_is_not_to_be_changed(
+    project: Callable[..., Project], files: dict[str, str], source: str, change: str
+) -> None:
+    pipfile = '[requires]\npython_version = "3.9"\n'
+    made = project({"Procfile": "web: gunicorn main:app\n", "main.py": "", "Pipfile": pipfile, **files})
+
+    rows = made.check("--engine", "static").json["diagnostics"]
+
+    row = next(row for row in rows if (row["code"], row["path"]) == ("BG401", "Pipfile"))
+    assert row["message"].endswith(f"but the target is Python 3.14 ({source})")
+    assert row["hint"] == f"make Pipfile:2 say 3.14, or {change}"
+
+
 _TEST_STEP = "- name: python:3.9\n  entrypoint: pytest\n  args: [tests]\n"
 
 

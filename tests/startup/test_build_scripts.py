@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from buildguard.startup.build_scripts import runs_commands
 from tests.startup.projects import report_of, rows_of
 
 _DOCKERFILE = (
@@ -61,3 +62,9 @@ def test_what_lists_a_file_does_not_create_it(tmp_path: Path, name: str, text: s
 )
 def test_what_runs_commands_may_create_it(tmp_path: Path, name: str, text: str) -> None:
     assert not _is_reported(tmp_path, name, text)
+
+
+def test_data_runs_no_commands() -> None:
+    assert runs_commands(b"steps:\n- name: a\n")
+    assert not runs_commands(b"names: [run, steps]\n")
+    assert not runs_commands(b"kind: Job\nspec:\n  command: [a]\n")

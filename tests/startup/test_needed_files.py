@@ -243,3 +243,12 @@ def test_a_configuration_that_is_no_python_is_not_executed(tmp_path: Path, comma
     report = report_of(tmp_path, files)
 
     assert (rows_of(report), name in report.executed) == ([], False)
+
+
+def test_the_hint_names_the_folder_where_a_file_is_looked_for(tmp_path: Path) -> None:
+    docker = "FROM python:3.11-slim\nCOPY run.sh /\nWORKDIR /app\nCOPY src/ /app/\nCMD alembic upgrade head && exec gunicorn main:app\n"
+    files = {"Dockerfile": docker, "run.sh": "", "src/main.py": APP, "alembic.ini": "[alembic]\nscript_location = a\n"}
+    report = report_of(tmp_path, files)
+
+    hints = [row.hint for row in report.diagnostics if row.code == "BG704" and "alembic.ini" in row.message]
+    assert hints == ["add it: COPY alembic.ini ./"]

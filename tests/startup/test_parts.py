@@ -24,7 +24,7 @@ from buildguard.startup.deployed_ports import DeployedPort, find_port, read_port
 from buildguard.startup.findings import FindingPlace, StartupFindings
 from buildguard.startup.image_start import ImageStart, open_image
 from buildguard.startup.image_tree import context_path
-from buildguard.startup.losses import report_lost
+from buildguard.startup.losses import LostFile, report_lost
 from buildguard.startup.modules import may_be_installed, search
 from buildguard.startup.ports import check_port
 from buildguard.startup.programs import check_programs
@@ -300,7 +300,7 @@ def test_the_checks_take_an_image_and_a_start() -> None:
     check_secrets(image, findings)
     assert findings.report().diagnostics == ()
     check_needed(image, findings, StartupFile("/srv/x.txt", "a test opens it"))
-    report_lost(image, findings, "x.txt", "a test needs it")
+    report_lost(image, findings, LostFile("x.txt", "a test needs it"))
     (lost,) = findings.report().diagnostics
     assert (lost.range.line, lost.message.rpartition(": ")[2]) == (3, "a test opens it, and 1 more place")
 
