@@ -153,7 +153,8 @@ class StageState:
     ) -> None:
         """Some files arrive, each with its path below what is copied ("" for a file itself): in a folder, or under a new name."""
         where = self.at(destination)
-        into = several or destination.endswith(("/", "/.")) or destination in {".", "./"} or where in self.folders
+        is_folder = where in self.folders or (where in SYSTEM_FOLDERS and self.base != "scratch")
+        into = several or destination.endswith(("/", "/.")) or destination in {".", "./"} or is_folder
         paths = _places(files, where, into=into)
         inside = [path for path, (_file, rest) in zip(paths, files, strict=True) if rest]
         if len(inside) < len(files):

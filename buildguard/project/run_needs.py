@@ -183,7 +183,9 @@ def _is_ours(folder: str, state: StageState) -> bool:
 def _may_hold(state: StageState, place: str, context: str) -> bool:
     inside = posixpath.relpath(place, state.workdir)
     source = posixpath.normpath(posixpath.join(context, inside))
-    return place in state.files or state.covers_unknown(place) is not None or source in state.doubts
+    # a folder of the base image that a COPY names without a slash counts as a file
+    is_placed = place in state.files or posixpath.dirname(place) in state.files
+    return is_placed or state.covers_unknown(place) is not None or source in state.doubts
 
 
 def _may_bring(missing: MissingSource, need: FileNeed) -> bool:

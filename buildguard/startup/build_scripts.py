@@ -19,7 +19,7 @@ _YAML = (".yml", ".yaml")
 _SETTINGS = lazy_pattern(
     r"(?i)(?:^|/)(?:\.?codecov|\.?coveragerc|dependabot|renovate|\.pre-commit[\w-]*|mkdocs|\.?readthedocs|openapi|swagger|labeler|stale"
     r"|\.?yamllint|\.?markdownlint[\w-]*|\.?golangci)(?:[.-][^/]*)?\.ya?ml$"
-    r"|(?:^|/)(?:docs?|\.vscode|\.idea|ansible|playbooks?|k8s|kubernetes|helm|charts)/(?:.*/)?[^/]*\.ya?ml$"
+    r"|(?:^|/)(?:docs?|\.vscode|\.idea|ansible|playbooks?|k8s|kubernetes|helm|charts?)/(?:.*/)?[^/]*\.ya?ml$"
 )
 _ELSEWHERE = lazy_pattern(
     rb"(?m)^(?:openapi|swagger)\s*:|^kind\s*:\s*[\"']?(?:Deployment|Service|StatefulSet|DaemonSet|ConfigMap|Secret|Ingress|CronJob|Job"

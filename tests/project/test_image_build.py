@@ -27,6 +27,7 @@ def _layout(text: str, context: str = "", **arguments: str) -> dict[str, str]:
     [
         ("COPY a.py /app/", {"/app/a.py": "a.py"}),
         ("COPY a.py /app", {"/app": "a.py"}),
+        ("COPY a.py /tmp", {"/tmp/a.py": "a.py"}),  # a folder that every base image has
         ("COPY a.py /app/main.py", {"/app/main.py": "a.py"}),
         ("WORKDIR /app\nCOPY pkg .", {"/app/b.py": "pkg/b.py", "/app/sub/c.py": "pkg/sub/c.py"}),
         ("WORKDIR /app\nWORKDIR x\nCOPY pkg/ y/", {"/app/x/y/b.py": "pkg/b.py", "/app/x/y/sub/c.py": "pkg/sub/c.py"}),

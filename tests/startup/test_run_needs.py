@@ -163,6 +163,8 @@ def test_what_the_project_lacks_ends_the_build(tmp_path: Path, steps: str, files
         ("RUN uv sync\n", _TOML),
         ("COPY pyproject.toml uv.lock /\nRUN uv sync --frozen\n", {**_TOML, "uv.lock": ""}),
         ("RUN chmod +x *.sh\n", {}),
+        ("COPY requirements.txt /tmp\nRUN pip install -r /tmp/requirements.txt\n", {"requirements.txt": ""}),
+        ("COPY requirements.txt /usr/src\nRUN pip install -r /usr/src/requirements.txt\n", {"requirements.txt": ""}),
         ("RUN chmod 755 logs\n", {}),
         ("RUN chmod +x /usr/local/bin/docker-entrypoint.sh\n", {}),
         ("RUN curl -O https://example.com/entrypoint.sh && chmod +x entrypoint.sh\n", {}),
