@@ -10,6 +10,7 @@ from buildguard.definitions import NamedTuple
 from buildguard.project.start_command import StartCommand
 from buildguard.startup.findings import FindingPlace, StartupFindings
 from buildguard.startup.source_facts import SourceFacts
+from buildguard.startup.source_nodes import all_nodes
 
 _NAMES = ("app", "application")
 _FACTORIES = ("create_app", "make_app")
@@ -33,7 +34,7 @@ def check_names(facts: SourceFacts | None, shown: str, place: FindingPlace, find
         findings.leave_open(place, f"{shown} may bind its application in ways that are not read")
     elif facts.names.isdisjoint(_NAMES):
         factory = next((name for name in _FACTORIES if name in facts.names), "")
-        is_open = any(map(_may_be_application, facts.tree.body)) or any(map(_binds_within, ast.walk(facts.tree)))
+        is_open = any(map(_may_be_application, facts.tree.body)) or any(map(_binds_within, all_nodes(facts.tree)))
         if is_open and not factory:
             findings.leave_open(place, f"which name of {shown} is the application of flask is not known")
         elif not is_open:

@@ -14,6 +14,7 @@ from types import MappingProxyType
 
 from buildguard.definitions import NamedTuple
 from buildguard.project.script_calls import dotted
+from buildguard.startup.source_nodes import all_nodes
 
 _DEEPEST = 30
 _SAME = frozenset(
@@ -47,7 +48,7 @@ class PathReader:
         hidden = {item.arg for item in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs)}
         hidden |= {item.arg for item in (arguments.vararg, arguments.kwarg) if item is not None}
         stored = {
-            part.id for part in ast.walk(function) if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Store)
+            part.id for part in all_nodes(function) if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Store)
         }
         outer = {name: value for name, value in self._names.items() if name not in hidden | stored}
         own = {name: value for name, value in bound_once(function.body).items() if name not in hidden}
@@ -153,7 +154,7 @@ def bound_once(body: Sequence[ast.stmt]) -> dict[str, ast.expr]:
     values: dict[str, ast.expr] = {}
     counts: dict[str, int] = {}
     for statement in body:
-        for part in ast.walk(statement):
+        for part in all_nodes(statement):
             if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Store):
                 counts[part.id] = counts.get(part.id, 0) + 1
         target = _target(statement)

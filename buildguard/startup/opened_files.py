@@ -7,6 +7,7 @@ import ast
 from buildguard.definitions import NamedTuple
 from buildguard.project.script_calls import dotted
 from buildguard.startup.literal_paths import LiteralPath, PathReader
+from buildguard.startup.source_nodes import all_nodes
 
 _OPEN = frozenset({"open", "io.open", "codecs.open"})
 # Calls whose first argument is a file that has to exist.
@@ -82,7 +83,7 @@ def handles_absence(node: ast.stmt) -> bool:
 
 def _named(node: ast.expr, word: str) -> bool:
     """Whether a name in an expression, or an attribute, ends in a word."""
-    names = (getattr(part, "attr", "") or getattr(part, "id", "") for part in ast.walk(node))
+    names = (getattr(part, "attr", "") or getattr(part, "id", "") for part in all_nodes(node))
     return any(name.endswith(word) for name in names)
 
 

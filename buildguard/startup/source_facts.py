@@ -10,9 +10,12 @@ from buildguard.definitions import NamedTuple, lazy_pattern
 from buildguard.project.script_calls import dotted
 from buildguard.startup.literal_paths import LiteralPath, PathReader, bound_once
 from buildguard.startup.opened_files import handles_absence, read_call
+from buildguard.startup.source_nodes import all_nodes
 
 _DYNAMIC = frozenset({"globals", "exec", "eval", "setattr", "vars", "locals", "__import__"})
-_KEPT = 256  # sources whose facts are kept: the commands of one start load much the same
+KEPT_SOURCES = (
+    1024  # sources whose facts are kept: the commands of one start, and the walks over each, load much the same
+)
 _LONGEST = 4 << 20
 _ENDLESS_NUMBER = lazy_pattern(rb"0[xXoObB][0-9a-fA-F_]{3500}")  # Python refuses to write out so many digits
 
@@ -53,7 +56,7 @@ class SourceFacts(NamedTuple):
         return None if self.is_dynamic else False
 
 
-@functools.lru_cache(_KEPT)
+@functools.lru_cache(KEPT_SOURCES)
 def read_facts(data: bytes, *, is_main: bool = False) -> SourceFacts | None:
     """The facts of a source, run as a script or imported; None for one that this Python cannot parse."""
     if len(data) > _LONGEST or _ENDLESS_NUMBER.search(data):
@@ -63,7 +66,7 @@ def read_facts(data: bytes, *, is_main: bool = False) -> SourceFacts | None:
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None
     try:
-        reader = _SourceReader(PathReader(bound_once(tree.body)), is_main=is_main)
+        reader = _SourceReader(PathReader(bound_once(tree.body)), is_main=is_main, has_globals=b"global" in data)
         reader.read_file(tree.body)
     except RecursionError:
         return None
@@ -75,9 +78,10 @@ def read_facts(data: bytes, *, is_main: bool = False) -> SourceFacts | None:
 class _SourceReader:
     """Walks statements; `certain` is false inside functions, handlers and tests."""
 
-    def __init__(self, paths: PathReader, *, is_main: bool) -> None:
+    def __init__(self, paths: PathReader, *, is_main: bool, has_globals: bool) -> None:
         self._paths = paths
         self._is_main = is_main
+        self._has_globals = has_globals  # whether any function may bind names of the module
         self._called: frozenset[str] = frozenset()  # the functions that the file itself calls when it runs
         self._handled = 0  # blocks around this place that may be without a file
         self.names: set[str] = set()
@@ -127,9 +131,10 @@ class _SourceReader:
             self.is_dynamic |= node.name == "__getattr__"
         for decorator in node.decorator_list:
             self._expression(decorator, certain=certain, is_module=is_module)
-        for part in ast.walk(node):
-            if isinstance(part, ast.Global):
-                self.names.update(part.names)
+        if is_module and self._has_globals:  # those inside are among its parts
+            for part in all_nodes(node):
+                if isinstance(part, ast.Global):
+                    self.names.update(part.names)
         outer = self._paths
         if isinstance(node, ast.ClassDef):
             runs = certain
@@ -151,7 +156,7 @@ class _SourceReader:
             self.names |= {alias.asname or alias.name.partition(".")[0] for alias in node.names}
 
     def _expression(self, node: ast.AST, *, certain: bool, is_module: bool) -> None:
-        for part in ast.walk(node):
+        for part in all_nodes(node):
             if isinstance(part, ast.Name) and is_module and not isinstance(part.ctx, ast.Load):
                 self.names.add(part.id)
             elif isinstance(part, ast.Attribute) and is_module:
@@ -172,13 +177,13 @@ class _SourceReader:
 
 def _is_plain(function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
     """Whether a call runs the body: of a generator or a coroutine it does not."""
-    is_generator = any(isinstance(part, ast.Yield | ast.YieldFrom) for part in ast.walk(function))
+    is_generator = any(isinstance(part, ast.Yield | ast.YieldFrom) for part in all_nodes(function))
     return isinstance(function, ast.FunctionDef) and not is_generator and not function.decorator_list
 
 
 def _may_leave(node: ast.stmt) -> bool:
     """Whether what comes after a statement of a function may not run."""
-    return any(isinstance(part, ast.Return | ast.Raise | ast.Break | ast.Continue) for part in ast.walk(node))
+    return any(isinstance(part, ast.Return | ast.Raise | ast.Break | ast.Continue) for part in all_nodes(node))
 
 
 def _called_names(body: Sequence[ast.stmt], *, is_main: bool) -> Iterator[str]:
@@ -187,7 +192,7 @@ def _called_names(body: Sequence[ast.stmt], *, is_main: bool) -> Iterator[str]:
         if is_main and isinstance(node, ast.If) and not node.orelse and "__name__" in ast.unparse(node.test):
             yield from _called_names(node.body, is_main=False)
         elif isinstance(node, ast.Expr | ast.Assign | ast.AnnAssign):
-            for part in ast.walk(node):
+            for part in all_nodes(node):
                 if isinstance(part, ast.Call) and isinstance(part.func, ast.Name):
                     yield part.func.id
 

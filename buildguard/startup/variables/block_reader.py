@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 from buildguard.remote.import_outline import is_main_test
 from buildguard.remote.import_tests import Evaluator, UnknownValue
+from buildguard.startup.source_nodes import all_nodes
 from buildguard.startup.variables.bound_calls import fill
 from buildguard.startup.variables.guards import VariableTests, default_of, gotten
 from buildguard.startup.variables.names import FAILING_CALLS, ModuleNames, always_fails, assigned, may_return, parts_of
@@ -144,7 +145,7 @@ class BlockReader:
 
     def _is_bound_once(self, name: str) -> bool:
         """Whether nothing else in the body binds a name, or deletes it."""
-        parts = (part for node in self._whole for part in ast.walk(node))
+        parts = (part for node in self._whole for part in all_nodes(node))
         return (
             sum(isinstance(part, ast.Name) and part.id == name and not isinstance(part.ctx, ast.Load) for part in parts)
             == 1

@@ -59,6 +59,7 @@ class _VariableWalk(StartWalk):
         self.image = image
         self.modules: dict[str, ModuleVariables] = {}
         self.shown: dict[str, str] = {}
+        self._paths: dict[str, str] = {}  # each call is looked up by every prefix of its name
 
     def walk(self, entry: EntryFile) -> None:
         for path in self._start.configs:
@@ -79,7 +80,10 @@ class _VariableWalk(StartWalk):
 
     def find(self, module: str) -> str:
         """The path of a module among those that were visited; empty for any other."""
-        return search(self._image, module, self._start.search_path).path
+        path = self._paths.get(module)
+        if path is None:
+            path = self._paths[module] = search(self._image, module, self._start.search_path).path
+        return path
 
 
 class _VariableCollector:

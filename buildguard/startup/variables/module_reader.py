@@ -8,6 +8,8 @@ from collections.abc import Collection, Iterator
 
 from buildguard.definitions import NamedTuple
 from buildguard.remote.import_tests import Evaluator
+from buildguard.startup.source_facts import KEPT_SOURCES
+from buildguard.startup.source_nodes import all_nodes
 from buildguard.startup.variables.block_reader import BlockReader
 from buildguard.startup.variables.bound_calls import bind
 from buildguard.startup.variables.names import ModuleNames, assigned
@@ -29,7 +31,7 @@ class _Function(NamedTuple):
     node: ast.FunctionDef | ast.AsyncFunctionDef
 
 
-@functools.lru_cache(256)  # the commands of one start load much the same trees
+@functools.lru_cache(KEPT_SOURCES)  # the commands of one start load much the same trees
 def read_module(tree: ast.Module, minor: int, *, is_main: bool = False) -> ModuleVariables:
     """What a module, imported or run as a script by Python 3.`minor`, reads of its environment; empty where it nests too deeply."""
     try:
@@ -45,7 +47,7 @@ class _ModuleReader:
         self._evaluator = Evaluator((3, minor), "linux", frozenset())
         self._is_main = is_main
         self._nodes: dict[str, ast.FunctionDef | ast.AsyncFunctionDef] = {}
-        for node in ast.walk(tree):
+        for node in all_nodes(tree):
             if isinstance(node, ast.Import):
                 self._evaluator.see_import(node)
             elif isinstance(node, ast.ImportFrom):
@@ -125,7 +127,7 @@ class _ModuleReader:
                 )
 
     def _runs_when_called(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
-        if any(isinstance(part, ast.Yield | ast.YieldFrom) for part in ast.walk(node)):
+        if any(isinstance(part, ast.Yield | ast.YieldFrom) for part in all_nodes(node)):
             return False
         for decorator in node.decorator_list:
             name = self._names.full(decorator.func if isinstance(decorator, ast.Call) else decorator)

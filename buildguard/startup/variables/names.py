@@ -8,6 +8,7 @@ import functools
 from collections.abc import Iterable, Iterator
 
 from buildguard.startup.literal_paths import PathReader, bound_once
+from buildguard.startup.source_nodes import all_nodes
 
 _MOST_TEXTS = 200
 _ENVIRON = "os.environ"
@@ -22,7 +23,7 @@ class ModuleNames:
         self.stars: list[str] = []
         self.constants: dict[str, tuple[str, ...]] = {}
         self._body = tree.body
-        for node in ast.walk(tree):
+        for node in all_nodes(tree):
             if isinstance(node, ast.Import):
                 self._import(node)
             elif isinstance(node, ast.ImportFrom):

@@ -6,6 +6,7 @@ import ast
 from collections.abc import Iterator, Mapping, Sequence
 
 from buildguard.definitions import NamedTuple
+from buildguard.startup.source_nodes import all_nodes
 from buildguard.startup.variables.env_files import EnvFile, beside, file_of
 from buildguard.startup.variables.lookup import Definition, ModuleLookup
 from buildguard.startup.variables.names import ModuleNames, assigned
@@ -302,7 +303,7 @@ def _refusing(names: ModuleNames, node: ast.ClassDef) -> str:
             continue
         kinds = {names.full(each.func if isinstance(each, ast.Call) else each) for each in item.decorator_list}
         is_validator = not _VALIDATORS.isdisjoint(kind.rpartition(".")[2] for kind in kinds)
-        if is_validator and any(isinstance(part, ast.Raise | ast.Assert) for part in ast.walk(item)):
+        if is_validator and any(isinstance(part, ast.Raise | ast.Assert) for part in all_nodes(item)):
             return f"{item.name} may refuse a default"
     return ""
 

@@ -6,6 +6,7 @@ import ast
 from collections.abc import Collection, Iterator, Sequence
 
 from buildguard.remote.import_outline import is_main_test
+from buildguard.startup.source_nodes import all_nodes
 from buildguard.startup.variables.guards import unwrapped
 from buildguard.startup.variables.names import ModuleNames
 from buildguard.startup.variables.records import UnreadUse
@@ -78,7 +79,7 @@ class UnreadFinder:
         elif isinstance(node, ast.If) and is_main_test(node.test) and self._is_main:
             self.read(node.body)
         else:
-            self.attributes.update(part.attr for part in ast.walk(node) if isinstance(part, ast.Attribute))
+            self.attributes.update(part.attr for part in all_nodes(node) if isinstance(part, ast.Attribute))
 
     def _loop(self, node: ast.For, name: str) -> None:
         known = {name} if self._names.texts(node.iter) else set()
@@ -133,7 +134,7 @@ class UnreadFinder:
 
     def _is_free(self, node: ast.expr) -> bool:
         """Whether no call and no loop over known texts fills a name in."""
-        names = {part.id for part in ast.walk(node) if isinstance(part, ast.Name)}
+        names = {part.id for part in all_nodes(node) if isinstance(part, ast.Name)}
         return names.isdisjoint(self._parameters | self._bound)
 
     def _full(self, node: ast.expr) -> str:
