@@ -25,6 +25,9 @@ from buildguard.startup.project_files import BuildSender
 
 _REMOTE = lazy_pattern(r"[\w+.-]+://|git@|<<")
 _WILD = lazy_pattern(r"[*?\[]")
+_READ = lazy_pattern(
+    rb"[ \t](?:-r|--requirements?)[ \t=]{0,4}[\w./-]{1,200}"
+)  # what pip installs from, it does not make
 _READERS = {"pip": "installs", "poetry": "reads", "uv": "reads", "chmod": "changes"}
 _BY_DOCKER = lazy_pattern(
     rb"\b(?:docker|podman|nerdctl)[ \t]+(?:buildx?|compose)\b|docker-compose\b|docker/build-push-action@"
@@ -232,11 +235,13 @@ def _maker(image: ImageStart, source: str) -> str:
     step = step_maker(image)
     if step:
         return step
-    names = {part for part in inside.split("/") if len(part) > 2}  # noqa: PLR2004  `.` and the like name nothing
+    own = {*image.service.context.split("/")}  # what names the folder of the context names nothing that it lacks
+    names = {part for part in inside.split("/") if len(part) > 2 and part not in own}  # noqa: PLR2004  `.` names nothing
     if not names:
         return ""
     pattern = re.compile(rb"(?<![\w-])(?:%s)(?![\w-])" % b"|".join(re.escape(name.encode()) for name in sorted(names)))
-    return next((path for path, content in build_scripts(image) if pattern.search(content)), "")
+    scripts = ((path, _READ.sub(b" ", content)) for path, content in build_scripts(image))
+    return next((path for path, content in scripts if pattern.search(content)), "")
 
 
 def _docker_builder(image: ImageStart) -> str:

@@ -37,6 +37,7 @@ def _is_reported(tmp_path: Path, name: str, text: str) -> bool:
         (".pre-commit-config.yaml", "repos:\n- hooks:\n  - args: [model.bin]\n"),
         ("mkdocs.yml", "nav: [model.bin]\n"),
         ("conf/app.yaml", "model: model.bin\n"),
+        ("start.sh", "pip install --no-cache-dir -r model.bin\n"),
     ],
 )
 def test_what_lists_a_file_does_not_create_it(tmp_path: Path, name: str, text: str) -> None:
@@ -68,3 +69,14 @@ def test_data_runs_no_commands() -> None:
     assert runs_commands(b"steps:\n- name: a\n")
     assert not runs_commands(b"names: [run, steps]\n")
     assert not runs_commands(b"kind: Job\nspec:\n  command: [a]\n")
+
+
+def test_a_script_that_names_the_context_creates_nothing_in_it(tmp_path: Path) -> None:
+    files = {
+        "backend/Dockerfile": 'FROM python:3.11-slim\nWORKDIR /srv\nCOPY backend/model.bin .\nCOPY . .\nCMD ["python", "main.py"]\n',
+        "backend/main.py": "",
+        "compose.yaml": "services:\n  web:\n    build: ./backend\n",
+        "migrate.sh": "cd backend && alembic upgrade head\n",
+    }
+
+    assert ("BG703", "backend/Dockerfile", 3) in rows_of(report_of(tmp_path, files))
