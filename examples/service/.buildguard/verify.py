@@ -7,7 +7,7 @@ by the manifest in the archive. Nothing that it looks at is imported or run. Fin
 not be looked at with 3.
 
 version: 0.1.0
-digest: sha256:120e2229fe05a302f8e11fe6cc1294998022ad29eaecd703a628d354d7f4a40a
+digest: sha256:005a73d2c48e5fe79bc6f6b9a81a83bf2edfc20f696ce546ee70f2d60e938ad5
     (SHA-256 of everything below the line of equals signs)
 """
 
@@ -2869,6 +2869,7 @@ ENDS = ("sys.exit", "exit", "quit", "os._exit")
 SYSTEMS = {"linux": ("posix", "Linux"), "darwin": ("posix", "Darwin"), "win32": ("nt", "Windows")}
 PYTHON_FLAGS = {"PY2": False, "PY3": True, "IS_PY2": False, "IS_PY3": True, "is_py2": False, "is_py3": True}
 CAUGHT = frozenset({"ImportError", "ModuleNotFoundError", "Exception", "BaseException"})
+IMPORT_ERRORS = frozenset({"ImportError", "ModuleNotFoundError"})
 CATCHES_NAMES = frozenset({"ImportError", "Exception", "BaseException"})
 PASSING = frozenset(
     {
@@ -2971,12 +2972,15 @@ class Evaluator:
             return [name]
         value = self.value_of(node.id) if isinstance(node, ast.Name) else None
         return [item for item in value if item in CAUGHT] if isinstance(value, tuple) else []
-    def caught_by(self, handlers):
+    def caught_by(self, handlers, late):
         caught = ""
-        for handler in filter(self.goes_on, handlers):
+        for handler in handlers:
             types = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]
-            caught = max(caught, self.caught(types), key=GUARDS.index)
+            if self.goes_on(handler) or (late and self._expects_imports(types)):
+                caught = max(caught, self.caught(types), key=GUARDS.index)
         return caught
+    def _expects_imports(self, types):
+        return any(node is not None and not IMPORT_ERRORS.isdisjoint(self.exceptions(node)) for node in types)
     def goes_on(self, handler):
         last = handler.body[-1]
         is_exit = isinstance(last, ast.Expr) and isinstance(last.value, ast.Call)
@@ -4312,7 +4316,7 @@ class FactReader:
             self._body(case.body, block.inside("conditional"))
         return ""
     def _try(self, node, block):
-        caught = self.values.caught_by(node.handlers)
+        caught = self.values.caught_by(node.handlers, block.late)
         body = self._tried(node, block, caught or self._perhaps_caught(node.handlers))
         count = len(self.imports)
         ended = self._guarded(node, body)
@@ -5381,6 +5385,7 @@ class ReachedModule(NamedTuple):
     module: LoadedModule
     certain: bool
     chain: tuple[str, ...]
+    handled: bool = False
 class ImportGraph:
     def __init__(self, resolver: ModuleResolver, facts: Callable[[str], ModuleFacts | None]) -> None:
         self.resolver = resolver
@@ -5438,7 +5443,21 @@ def find_reached(
     reached = _reach(graph, modules, first) if first else reached
     for name in {name for name, _is_late in guarded}:
         reached[name] = reached[name]._replace(certain=False)
+    for name in reached.keys() - _unhandled(graph, modules):
+        reached[name] = reached[name]._replace(handled=True)
     return reached
+def _is_handled(row: ImportStatement) -> bool:
+    return is_guarded(row) or row.guard is Guard.MODULE_ONLY
+def _unhandled(graph: ImportGraph, starts: Iterable[LoadedModule]) -> set[str]:
+    waiting = [*starts]
+    found = {module.name for module in waiting}
+    while waiting:
+        for edge in graph.own_edges(waiting.pop()):
+            if not _is_handled(edge.row):
+                others = [target for target in edge.targets if target.name not in found]
+                found.update(target.name for target in others)
+                waiting += others
+    return found
 def _reach(graph: ImportGraph, starts: Iterable[LoadedModule], unsure: AbstractSet[str]) -> dict[str, ReachedModule]:
     reached: dict[str, ReachedModule] = {}
     first = [ReachedModule(module, module.name not in unsure, (module.name,)) for module in starts]
@@ -5603,7 +5622,7 @@ from buildguard.imports.names import LoadedModule
 from buildguard.imports.records import ImportStatement, ModuleFacts
 from buildguard.imports.resolver import SearchPath
 _TEST = lazy_pattern(
-    r"(?:^|/)(?:tests?|[^/]*-tests?(?:\.py)?|[^/]*_tests|testing|e2e|fixtures|conftest\.py|test_[^/]*\.py|[^/]*_tests?\.py"
+    r"(?:^|/)(?:tests?|[^/]*-tests?(?:\.py)?|[^/]*_tests|testing|e2e|fixtures|conftest\.py|tests\.py|test_[^/]*\.py|[^/]*_tests?\.py"
     r"|[^/]*\{\{[^/]*)(?:/|$)"
 )
 _FILES, _FOLDERS = 100_000, 10_000
@@ -6045,6 +6064,7 @@ class OutsideImport(NamedTuple):
     row: ImportStatement
     certain: bool
     chain: tuple[str, ...]
+    handled: bool = False
 class OpenImport(NamedTuple):
     file: str
     line: int
@@ -6204,7 +6224,11 @@ class OwnImportJudge:
             if detail:
                 self._add(kind, item, edge, top, detail)
                 return
-        self._outside.append(OutsideImport(item.module, edge.row, item.certain and edge.certain, item.chain))
+        self._outside.append(
+            OutsideImport(
+                item.module, edge.row, item.certain and edge.certain, item.chain, item.handled and not edge.row.late
+            )
+        )
     def _why_absent(self, module: LoadedModule, row: ImportStatement, top: str) -> tuple[FaultKind, str]:
         other = self._other_case(top)
         if other or not self._knows_path:
@@ -6314,9 +6338,11 @@ class OwnImportJudge:
         return FaultKind.CIRCULAR, " → ".join([*circle.circle, circle.source.name])
 ''',
     'buildguard.imports.unreached': r'''from __future__ import annotations
+import functools
+import itertools
 import posixpath
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from buildguard.definitions import TYPE_CHECKING, NamedTuple
 from buildguard.imports.circles import CircularImport, find_circles
 from buildguard.imports.faults import FaultKind, ImportFault
@@ -6343,13 +6369,7 @@ class LooseReader:
             tree, SearchPath(()), context.standard, context.may_be_foreign, prefer_installed=True
         )
     def read(self, files: Iterable[str], is_asked: Callable[[str], bool], *, certain: bool) -> OwnImports:
-        groups: dict[str, list[LoadedModule]] = defaultdict(list)
-        for file in files if certain else filter(is_asked, files):
-            home, name = home_of(file, self._tree)
-            kind = ModuleKind.PACKAGE if file.endswith("/__init__.py") else ModuleKind.MODULE
-            folders = (removesuffix(file, "/__init__.py"),) if kind is ModuleKind.PACKAGE else ()
-            if name:
-                groups[home].append(LoadedModule(name, ModuleLocation(kind, file, folders)))
+        groups = self._by_home(files if certain else filter(is_asked, files))
         results = [
             self._read_group(
                 home,
@@ -6364,6 +6384,15 @@ class LooseReader:
             tuple(item for result in results for item in result.undecided),
             {},
         )
+    def _by_home(self, files: Iterable[str]) -> Mapping[str, list[LoadedModule]]:
+        groups: dict[str, list[LoadedModule]] = defaultdict(list)
+        for file in files:
+            home, name = home_of(file, self._tree)
+            kind = ModuleKind.PACKAGE if file.endswith("/__init__.py") else ModuleKind.MODULE
+            folders = (removesuffix(file, "/__init__.py"),) if kind is ModuleKind.PACKAGE else ()
+            if name:
+                groups[home].append(LoadedModule(name, ModuleLocation(kind, file, folders)))
+        return groups
     def _read_group(self, home: str, group: _Group, *, certain: bool) -> OwnImports:
         folders = tuple(dict.fromkeys([*folders_above(home, self._roots), *self._roots]))
         first = self._judge(folders, group, certain=certain, with_circles=certain)
@@ -6401,7 +6430,42 @@ class LooseReader:
             (loose if self._is_loose(fault, folders) else faults).append(fault)
         outside = (fault for fault in loose if fault.certain and self._leaves_roots(fault))
         undecided = (OpenImport(fault.module.location.file, fault.row.line, fault.certain) for fault in outside)
-        return result._replace(faults=tuple(faults), undecided=(*result.undecided, *left, *undecided))
+        relative, unsure = self._judge_relative(fault for fault in loose if fault.row.level)
+        return result._replace(faults=(*faults, *relative), undecided=(*result.undecided, *left, *undecided, *unsure))
+    def _judge_relative(self, loose: Iterable[ImportFault]) -> tuple[list[ImportFault], list[OpenImport]]:
+        results = [*map(self._judge_below, itertools.filterfalse(self._leaves_roots, loose))]
+        faults = [fault for result in results for fault in result.faults]
+        return faults, [item for result in results for item in result.undecided]
+    def _judge_below(self, fault: ImportFault) -> OwnImports:
+        results = [self._judge_named(fault, name) for name in dict.fromkeys(self._names_below(fault))]
+        if all(result.faults for result in results) and not any(map(self._has_portion, results[0].faults)):
+            return results[0]
+        is_open = any(result.faults or result.undecided for result in results)
+        left = (OpenImport(fault.module.location.file, fault.row.line, fault.certain),) if is_open else ()
+        return results[0]._replace(faults=(), undecided=left)
+    def _names_below(self, fault: ImportFault) -> Iterator[str]:
+        file = fault.module.location.file
+        for root in self._roots:
+            path = _inside(file, root)
+            if path.count("/") >= fault.row.level:
+                yield removesuffix(removesuffix(path, ".py"), "/__init__")
+    def _has_portion(self, fault: ImportFault) -> bool:
+        if fault.source is None or fault.source.location.kind is not ModuleKind.NAMESPACE:
+            return False
+        folders = fault.source.location.folders
+        ends = {posixpath.basename(folder) for folder in folders}
+        holders = self._tree.holders(fault.name.rpartition(".")[2])
+        return any(posixpath.basename(holder) in ends and holder not in folders for holder in holders)
+    def _judge_named(self, fault: ImportFault, path: str) -> OwnImports:
+        judge = OwnImportJudge(self._graph_of_roots, self._context)
+        module = LoadedModule(path.replace("/", "."), fault.module.location)
+        judge.judge_listed(ReachedModule(module, certain=False, chain=(module.name,)), fault.row)
+        return judge.result({})
+    @functools.cached_property
+    def _graph_of_roots(self) -> ImportGraph:
+        context = self._context
+        resolver = ModuleResolver(self._tree, SearchPath((), self._roots), context.standard, context.may_be_foreign)
+        return ImportGraph(resolver, context.facts)
     def _is_loose(self, fault: ImportFault, folders: tuple[str, ...]) -> bool:
         if fault.row.level:
             return fault.kind in {FaultKind.BEYOND, FaultKind.NO_PACKAGE}
@@ -6435,6 +6499,9 @@ class LooseReader:
     def _fails_from(self, graph: ImportGraph, judge: OwnImportJudge, start: LoadedModule) -> bool:
         circles = find_circles(graph, judge.executed, [start], with_conditional=False)
         return not all(circle.is_open for circle in circles)
+def _inside(file: str, root: str) -> str:
+    start = f"{root.rstrip('/')}/"
+    return file[len(start) :] if file.startswith(start) else ""
 def _to_judge_again(first: OwnImports, modules: tuple[LoadedModule, ...]) -> tuple[LoadedModule, ...]:
     if any(fault.kind is FaultKind.CIRCULAR for fault in first.faults):
         return modules
@@ -6887,6 +6954,7 @@ from buildguard.definitions import TYPE_CHECKING, NamedTuple
 from buildguard.diagnostic import Finding, Range, Severity
 from buildguard.imports import standard_names
 from buildguard.imports.execution import is_guarded
+from buildguard.imports.finder import ModuleKind
 from buildguard.imports.own_imports import OpenImport, OutsideImport, OwnImports, ProgramReader
 from buildguard.imports.program import StartedProgram, folders_above, is_test, sources_of
 from buildguard.imports.records import FileReach, Guard, ProjectImports, UndecidedImport
@@ -6895,6 +6963,8 @@ from buildguard.imports.unreached import LooseReader
 if TYPE_CHECKING:
     from buildguard.imports.doubts import ProjectTexts
     from buildguard.imports.faults import ImportContext, ImportFault
+    from buildguard.imports.names import LoadedModule
+    from buildguard.imports.records import ImportStatement
     from buildguard.imports.third_party import PackageAnswer, PackageSource
 _ABSENT = frozenset({PackagePresence.MISSING, PackagePresence.DEVELOPMENT})
 class ProgramSubject(NamedTuple):
@@ -6986,11 +7056,24 @@ class _ProgramJudge:
         self.undecided.append(UndecidedImport(self._origin(item.file), item.line, reason, item.certain))
     def _take_fault(self, fault: ImportFault, doubt: str) -> None:
         from buildguard.imports.faults import describe
+        doubt = doubt or self._why_foreign(fault)
         if doubt:
             self._leave_open(_open_import(fault), doubt)
             return
         text = describe(fault, self._origin)
         self._add(Code.BG604, fault, text.message, text.hint, is_error=fault.certain)
+    def _why_foreign(self, fault: ImportFault) -> str:
+        source = fault.source
+        if source is None or fault.row.level or source.location.kind is not ModuleKind.NAMESPACE:
+            return ""
+        top = source.name.partition(".")[0]
+        if any(map(self._program.tree.has_sources, _top_folders(source))) or self._is_unbrought(fault.row, top):
+            return ""
+        return f"a package may bring {top}: the folder of that name has no Python source"
+    def _is_unbrought(self, row: ImportStatement, top: str) -> bool:
+        if self._packages is None:
+            return self._context.ask_unlisted(top) is not None
+        return self._packages.ask(row._replace(module=top, names=())).presence in _ABSENT
     def _take_outside(self, item: OutsideImport, packages: PackageSource, *, knows_path: bool) -> None:
         top = item.row.module.partition(".")[0]
         if standard_names.is_standard(top) or is_guarded(item.row):
@@ -7002,8 +7085,7 @@ class _ProgramJudge:
         elif answer.presence is PackagePresence.UNKNOWN:
             self._leave_open(_open_import(item), answer.detail or "its package is not known")
         elif answer.presence is not PackagePresence.PRESENT:
-            is_caught = answer.presence in _ABSENT and item.row.guard is Guard.MODULE_ONLY
-            if is_caught or (packages.predicted and not self._is_reached(item)):
+            if _is_caught(item, answer) or (packages.predicted and not self._is_reached(item)):
                 return
             message, hint = _package_text(answer, packages)
             self._add(Code.BG603, item, message, hint, is_error=item.certain and not packages.predicted)
@@ -7061,6 +7143,11 @@ class _ProgramJudge:
     def _shown(self, chain: tuple[str, ...]) -> tuple[str, ...]:
         main = next((start.location.file for start in self._program.starts if start.is_main), "")
         return tuple(main.rpartition("/")[2] if name == "__main__" else name for name in chain)
+def _top_folders(package: LoadedModule) -> Iterator[str]:
+    ending = package.name.replace(".", "/")[len(package.name.partition(".")[0]) :]
+    return (removesuffix(folder, ending) for folder in package.location.folders)
+def _is_caught(item: OutsideImport, answer: PackageAnswer) -> bool:
+    return answer.presence in _ABSENT and (item.handled or item.row.guard is Guard.MODULE_ONLY)
 def _open_import(item: ImportFault | OutsideImport) -> OpenImport:
     return OpenImport(item.module.location.file, item.row.line, item.certain)
 def _package_text(answer: PackageAnswer, packages: PackageSource) -> tuple[str, str]:
