@@ -7,7 +7,7 @@ by the manifest in the archive. Nothing that it looks at is imported or run. Fin
 not be looked at with 3.
 
 version: 0.1.0
-digest: sha256:005a73d2c48e5fe79bc6f6b9a81a83bf2edfc20f696ce546ee70f2d60e938ad5
+digest: sha256:d92d0e69ba52d6aec7ca4b5117e159b86a32035d48f1b3abdd0340c5ca45e3b2
     (SHA-256 of everything below the line of equals signs)
 """
 
@@ -6441,11 +6441,20 @@ class LooseReader:
         return faults, [item for result in results for item in result.undecided]
     def _judge_below(self, fault: ImportFault) -> OwnImports:
         results = [self._judge_named(fault, name) for name in dict.fromkeys(self._names_below(fault))]
+        if not results:
+            return self._judge_outside(fault)
         if all(result.faults for result in results) and not any(map(self._has_portion, results[0].faults)):
             return results[0]
         is_open = any(result.faults or result.undecided for result in results)
         left = (OpenImport(fault.module.location.file, fault.row.line, fault.certain),) if is_open else ()
         return results[0]._replace(faults=(), undecided=left)
+    def _judge_outside(self, fault: ImportFault) -> OwnImports:
+        folder = posixpath.dirname(fault.module.location.file)
+        for _ in range(fault.row.level - 1):
+            folder = posixpath.dirname(folder)
+        is_there = not fault.row.module or self._look_up_in(folder, fault.row.module) is not None
+        left = OpenImport(fault.module.location.file, fault.row.line, fault.certain)
+        return OwnImports((), (), () if is_there else (left,), {})
     def _names_below(self, fault: ImportFault) -> Iterator[str]:
         file = fault.module.location.file
         for root in self._roots:

@@ -132,11 +132,22 @@ class LooseReader:
         It leads to the same folder whichever name its module has. Whether anything runs it is unknown.
         """
         results = [self._judge_named(fault, name) for name in dict.fromkeys(self._names_below(fault))]
+        if not results:
+            return self._judge_outside(fault)
         if all(result.faults for result in results) and not any(map(self._has_portion, results[0].faults)):
             return results[0]
         is_open = any(result.faults or result.undecided for result in results)
         left = (OpenImport(fault.module.location.file, fault.row.line, fault.certain),) if is_open else ()
         return results[0]._replace(faults=(), undecided=left)
+
+    def _judge_outside(self, fault: ImportFault) -> OwnImports:
+        """A relative import of a file in none of the folders that may be searched: undecided where the module is not there either."""
+        folder = posixpath.dirname(fault.module.location.file)
+        for _ in range(fault.row.level - 1):
+            folder = posixpath.dirname(folder)
+        is_there = not fault.row.module or self._look_up_in(folder, fault.row.module) is not None
+        left = OpenImport(fault.module.location.file, fault.row.line, fault.certain)
+        return OwnImports((), (), () if is_there else (left,), {})
 
     def _names_below(self, fault: ImportFault) -> Iterator[str]:
         """The paths of a module below the folders that may be searched, without its ending, where the import stays below them."""

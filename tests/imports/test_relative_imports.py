@@ -76,3 +76,24 @@ def test_without_a_start_it_is_a_warning_for_what_runs_it_is_unknown() -> None:
     result = TextProject({"x/part/urls.py": "from .views import a\n"}, start="").judge()
 
     assert [str(item.severity) for found in result.findings.values() for item in found] == ["warning"]
+
+
+@pytest.mark.parametrize(
+    ("text", "others", "undecided"),
+    [
+        ("from .views import a\n", {}, 1),
+        ("from ..views import a\n", {}, 1),
+        ("from . import views\n", {}, 0),
+        ("from .views import a\n", {"x/part/views.py": "a = 1\n"}, 0),
+        ("from ..views import a\n", {"x/views.py": "a = 1\n"}, 0),
+    ],
+    ids=["missing", "missing above", "a name", "there", "there above"],
+)
+def test_outside_of_every_folder_that_may_be_searched(text: str, others: dict[str, str], undecided: int) -> None:
+    project = TextProject({"main.py": "", "x/part/urls.py": text, **others})
+    project.program = project.program._replace(roots=("/elsewhere",))
+
+    result = project.judge()
+
+    assert result.findings == {}
+    assert len(result.undecided) == undecided
