@@ -30,7 +30,7 @@ _RULES = ("imports/*", "startup/*.py", "project/*.py", "project/*/*.py", "check/
 class TargetImports(NamedTuple):
     """The findings in the imports of a target's sources, and the imports that could not be decided.
 
-    `executed` are the files that do not compile, and that a start surely executes; `reached` those that one may execute.
+    `executed` are the files that do not compile, and that a start surely executes; `reached` those that one may execute, or any where none is known.
     `is_final` is whether another run would give the same: no question was left open by an engine that was lost.
     """
 

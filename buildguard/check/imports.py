@@ -144,7 +144,7 @@ class ImportCheck:
             for verdict in filter(any, verdicts):  # of most files nothing is said
                 diagnostics += self._diagnostics(read[path], path, verdict.findings)
                 undecided += [UndecidedImport(path, *item) for item in verdict.undecided]
-        refused = _refusals_of_starts(project.reach, read)
+        refused = _reached_refusals(project.reach, read)
         executed = tuple(path for path in refused if project.reach[path].is_from_start)
         is_final = not self._library.is_lost
         return TargetImports(tuple(diagnostics), tuple(undecided), executed, tuple(refused), is_final=is_final)
@@ -185,9 +185,9 @@ class ImportCheck:
                 yield display_path(entry.path), content.decode("utf-8", "replace")
 
 
-def _refusals_of_starts(reach: Mapping[str, FileReach], read: Mapping[str, FileVerdict]) -> list[str]:
-    """The files that a start executes, or may, and that do not compile: only what a start reaches has a chain."""
-    reached = (path for path, how in reach.items() if how.chain and path in read)
+def _reached_refusals(reach: Mapping[str, FileReach], read: Mapping[str, FileVerdict]) -> list[str]:
+    """The files that a start executes, or may, and that do not compile; without a start every one counts as executed."""
+    reached = (path for path, how in reach.items() if (how.chain or how.certain) and path in read)
     return sorted(path for path in reached if _is_no_program(read[path]))
 
 

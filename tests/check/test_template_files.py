@@ -50,6 +50,10 @@ def test_a_template_is_a_warning_that_shows_how_to_exclude_it(path: str, excerpt
         _refused("templates/reached.py", _IMPORT),
         _refused("templates/a.py", "def f(:"),
         _refused("templates/a.py", "x = {{1: 2}"),
+        _refused("email_templates/a.py", 'html = "<p>{{ name }}</p>', "SyntaxError: unterminated string literal"),
+        _refused("templates/a.py", "x = f( # {{ name }}", "SyntaxError: '(' was never closed"),
+        _refused("templates/a.py", "class A(text='{{ name }}'"),
+        _refused("templates/a.py", "<p>{{ name }}</p>"),
         _refused("templates/a.py", 'f"{{ name }} {x!}"', "SyntaxError: f-string: invalid conversion character"),
         _refused("templates/a.py", _IMPORT)._replace(code=Code.BG103),
     ],
@@ -75,3 +79,11 @@ def test_a_template_that_a_start_reaches_is_an_error(
     for _ in range(2):  # the second run knows it from the cache
         (row,) = (row for row in made.check().json["diagnostics"] if row["code"] == "BG101")
         assert (row["path"], row["severity"]) == ("gen/template/a.py", severity)
+
+
+def test_without_a_start_every_file_counts_as_executed(repository: Callable[..., Project]) -> None:
+    made = repository({"main.py": "", "gen/template/a.py": _IMPORT + "\n"})
+
+    for _ in range(2):
+        (row,) = (row for row in made.check("--target", "3.11").json["diagnostics"] if row["code"] == "BG101")
+        assert row["severity"] == "error"

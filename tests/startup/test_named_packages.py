@@ -20,7 +20,7 @@ CMD ["gunicorn", "--bind", ":8080", "app.main:app"]
 _PROJECT = '[project]\nname = "app"\nversion = "1"\n\n[tool.ruff]\nsrc = ["app"]\n'
 _LOCK = 'version = 1\n\n[[package]]\nname = "app"\nversion = "1"\nsource = { virtual = "." }\n'
 _BRINGS_NONE = (
-    "chown -R nobody /app",
+    "chown -R 1000 /app",
     "useradd app",
     "groupadd -r app && useradd -r -g app app && chown -R app:app /app",
     "set -eux; mkdir -p /home/app /app/data; chmod -R a+rX /app",
