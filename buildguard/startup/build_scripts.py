@@ -19,11 +19,16 @@ _YAML = (".yml", ".yaml")
 _SETTINGS = lazy_pattern(
     r"(?i)(?:^|/)(?:\.?codecov|\.?coveragerc|dependabot|renovate|\.pre-commit[\w-]*|mkdocs|\.?readthedocs|openapi|swagger|labeler|stale"
     r"|\.?yamllint|\.?markdownlint[\w-]*|\.?golangci)(?:[.-][^/]*)?\.ya?ml$"
-    r"|(?:^|/)(?:docs?|\.vscode|\.idea|ansible|playbooks?|k8s|kubernetes|helm|charts?)/(?:.*/)?[^/]*\.ya?ml$"
+    r"|(?:^|/)(?:docs?|\.vscode|\.idea|k8s|kubernetes|helm|charts?)/(?:.*/)?[^/]*\.ya?ml$"
 )
 _ELSEWHERE = lazy_pattern(
     rb"(?m)^(?:openapi|swagger)\s*:|^kind\s*:\s*[\"']?(?:Deployment|Service|StatefulSet|DaemonSet|ConfigMap|Secret|Ingress|CronJob|Job"
-    rb"|Pod|Namespace|PersistentVolume(?:Claim)?|Kustomization|HorizontalPodAutoscaler|List)\b|^-?[ \t]+hosts\s*:|^-[ \t]*hosts\s*:"
+    rb"|Pod|Namespace|PersistentVolume(?:Claim)?|Kustomization|HorizontalPodAutoscaler|List)\b"
+)
+# A playbook makes files on other machines, unless it builds images itself.
+_PLAYBOOK = lazy_pattern(rb"(?m)^-?[ \t]+hosts\s*:|^-[ \t]*hosts\s*:")
+_BUILDS_IMAGES = lazy_pattern(
+    rb"\b(?:docker|podman|buildah)(?:_image|_compose|[ \t]+(?:buildx?|compose))\b|gcloud builds submit"
 )
 _COMMANDS = lazy_pattern(
     rb"(?m)^[\s-]*[\"']?(?:run|scripts?|before_script|after_script|cmds?|commands?|exec|shell|args|steps|tasks|jobs|before|after)[\"']?\s*:"
@@ -42,7 +47,8 @@ def build_scripts(image: ImageStart) -> Iterator[tuple[str, bytes]]:
 
 def runs_commands(content: bytes) -> bool:
     """Whether a YAML file may have commands that run beside a build: no manifest, no description of an interface, no mere data."""
-    return _COMMANDS.search(content) is not None and _ELSEWHERE.search(content) is None
+    is_remote = _PLAYBOOK.search(content) is not None and _BUILDS_IMAGES.search(content) is None
+    return not is_remote and _COMMANDS.search(content) is not None and _ELSEWHERE.search(content) is None
 
 
 def _may_be_script(path: str) -> bool:

@@ -49,6 +49,10 @@ def test_what_lists_a_file_does_not_create_it(tmp_path: Path, name: str, text: s
     [
         (".github/workflows/ci.yml", "jobs:\n  a:\n    steps:\n      - run: cp a model.bin\n"),
         (".gitlab-ci.yml", "build:\n  script:\n    - cp a model.bin\n"),
+        (
+            "ansible/build.yml",
+            "- hosts: localhost\n  tasks:\n    - template: src=a dest=model.bin\n    - docker_image: name=a source=build\n",
+        ),
         ("azure-pipelines.yml", "steps:\n- script: cp a model.bin\n"),
         ("Taskfile.yml", "tasks:\n  a:\n    cmds: [cp a model.bin]\n"),
         (
